@@ -1,0 +1,95 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// CI builds with warnings as errors; a user's older or newer compiler must not stop at a new warning.
+let strict: [SwiftSetting] =
+  Context.environment["MPIFS_WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : []
+
+let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
+let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
+let package = Package(
+  name: "mpifs",
+  products: [
+    .executable(name: "mpifs", targets: ["mpifs"]),
+    .library(name: "NodeFS", targets: ["NodeFS"]),
+    .library(name: "MediaRuntime", targets: ["MediaRuntime"]),
+    // FFmpeg costs 50 ms and 27 MB, so it lives in a library of its own that is loaded on first use.
+    .library(name: "mpifs-ffmpeg", type: .dynamic, targets: ["CMediaFile"]),
+  ],
+  traits: [
+    .trait(name: "X264", description: "H.264 encoding with x264 (makes the binary GPL)"),
+    .trait(name: "FFmpeg", description: "Media files and software decoding with FFmpeg (Debian's build is GPL)"),
+    .default(enabledTraits: ["X264", "FFmpeg"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-atomics", exact: "1.3.0"),
+    .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+  ],
+  targets: [
+    // MARK: C doors, one for each C library
+
+    .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(name: "COpenH264", pkgConfig: "openh264", providers: [.apt(["libopenh264-dev"])]),
+    .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CYUV", providers: [.apt(["libyuv-dev"])]),
+    .systemLibrary(name: "CX264", pkgConfig: "x264", providers: [.apt(["libx264-dev"])]),
+    .systemLibrary(name: "CFFmpeg", pkgConfig: "libavformat", providers: [.apt(["libavformat-dev"])]),
+    .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
+    .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
+    .target(name: "CLinux"),
+    .target(
+      name: "CMediaFile",
+      dependencies: [.target(name: "CFFmpeg", condition: .when(traits: ["FFmpeg"]))],
+      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
+
+    // MARK: the house; imports run downward only
+
+    .target(name: "Reports", swiftSettings: strict),
+    .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
+    .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
+    .target(name: "Devices", dependencies: ["MediaCore", "LinuxMedia", atomics, system], swiftSettings: strict),
+    .target(
+      name: "Codecs",
+      dependencies: [
+        "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
+        .target(name: "CX264", condition: .when(traits: ["X264"])), system,
+      ], swiftSettings: strict),
+    .target(
+      name: "MediaRuntime", dependencies: ["MediaCore", "Reports", atomics, collections, system], swiftSettings: strict),
+    .target(name: "NodeText", dependencies: ["Reports"], swiftSettings: strict),
+    .target(name: "NodeFS", dependencies: ["CFuse3", atomics, collections, system], swiftSettings: strict),
+    .target(
+      name: "DebugTree", dependencies: ["NodeFS", "NodeText", "MediaRuntime", "MediaCore", "Reports", system],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "mpifs",
+      dependencies: [
+        "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", system,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    // MARK: tests
+
+    .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
+    .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia"], swiftSettings: strict),
+    .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: strict),
+    .testTarget(name: "CodecsTests", dependencies: ["Codecs", "Devices"], swiftSettings: strict),
+    .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
+    .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(name: "NodeFSTests", dependencies: ["NodeFS"], swiftSettings: strict),
+    .testTarget(name: "DebugTreeTests", dependencies: ["DebugTree", "Devices", "Codecs"], swiftSettings: strict),
+    .testTarget(name: "MountedTests", swiftSettings: strict),
+
+    // Serves a small tree without any media: what NodeFS's own mounted tests and a new user of the library start from.
+    .executableTarget(
+      name: "nodefs-sample", dependencies: ["NodeFS"], path: "Tests/NodeFSSample", swiftSettings: strict),
+    .executableTarget(
+      name: "mpifs-bench", dependencies: ["MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
+      exclude: ["thresholds"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

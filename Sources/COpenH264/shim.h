@@ -1,0 +1,3 @@
+// The only door to openh264.
+#pragma once
+#include <wels/codec_api.h>

@@ -1,0 +1,3 @@
+// The only door to libturbojpeg.
+#pragma once
+#include <turbojpeg.h>

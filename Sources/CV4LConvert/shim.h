@@ -1,0 +1,3 @@
+// The only door to libv4lconvert.
+#pragma once
+#include <libv4lconvert.h>

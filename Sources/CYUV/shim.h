@@ -1,0 +1,3 @@
+// The only door to libyuv.
+#pragma once
+#include <libyuv.h>
