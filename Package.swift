@@ -5,6 +5,11 @@ import PackageDescription
 let strict: [SwiftSetting] =
   Context.environment["MPIFS_WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : []
 
+// What `mpifs --version` prints. mount/start and Tests/run pass both. Context.gitInformation would not do: SwiftPM caches the
+// manifest, so it names an older commit until Package.swift changes.
+let commit = Context.environment["MPIFS_COMMIT"]
+let buildTime = Context.environment["MPIFS_BUILD_TIME"]
+
 let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
@@ -36,11 +41,19 @@ let package = Package(
     .systemLibrary(name: "COpenH264", pkgConfig: "openh264", providers: [.apt(["libopenh264-dev"])]),
     .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CYUV", providers: [.apt(["libyuv-dev"])]),
-    .systemLibrary(name: "CX264", pkgConfig: "x264", providers: [.apt(["libx264-dev"])]),
+    // No pkgConfig: its -DX264_API_IMPORTS is a flag SwiftPM refuses, and the library is in the default paths.
+    .systemLibrary(name: "CX264", providers: [.apt(["libx264-dev"])]),
     .systemLibrary(name: "CFFmpeg", pkgConfig: "libavformat", providers: [.apt(["libavformat-dev"])]),
     .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
     .target(name: "CLinux"),
+    .target(
+      name: "CBuildInfo",
+      cSettings: [
+        .define("MPIFS_TRAIT_FFMPEG", .when(traits: ["FFmpeg"])),
+        .define("MPIFS_TRAIT_X264", .when(traits: ["X264"])),
+      ] + (commit.map { [.define("MPIFS_COMMIT", to: "\"\($0)\"")] } ?? [])
+        + (buildTime.map { [.define("MPIFS_BUILD_TIME", to: "\"\($0)\"")] } ?? [])),
     .target(
       name: "CMediaFile",
       dependencies: [.target(name: "CFFmpeg", condition: .when(traits: ["FFmpeg"]))],
@@ -68,15 +81,15 @@ let package = Package(
     .executableTarget(
       name: "mpifs",
       dependencies: [
-        "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", system,
+        "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
     // MARK: tests
 
     .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
-    .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia"], swiftSettings: strict),
-    .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: strict),
+    .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
+    .testTarget(name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(name: "CodecsTests", dependencies: ["Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MediaCore
+
+/// What the administration (settings, transactions, the control executor) needs of an object of the graph: a `vi`
+/// channel, a `vpss` group, one of its outputs, a `venc` channel.
+///
+/// Ownership: the runtime's object table holds each object strongly until it is removed. The frame path holds what it
+/// needs by itself.
+///
+/// Order of calls: `check` any number of times on a writer's thread; then, all checks of a transaction passed,
+/// `commit`; `start`/`stop` on the control executor only, never two at once for one object.
+public protocol ModuleObject: AnyObject, Sendable {
+  var path: ObjectPath { get }
+  /// Distinguishes objects that had the same path one after the other; unique in the process.
+  var generation: UInt64 { get }
+
+  /// Whether the settings are possible, without device I/O and without side effects. Ranges and types have been
+  /// checked against the settings table already; this is for what only the module knows (engine capabilities, a
+  /// profile the engine lacks, an impossible pair of settings, what cannot change while running).
+  /// - Parameter running: whether the object is started and stays so.
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal)
+
+  /// Takes over settings that passed `check`. Must not fail and not block: what is live takes effect at the next
+  /// frame. Called under the administration's lock, never by a frame-path thread.
+  func commit(_ new: ObjectSettings, changed: Set<String>)
+
+  /// Makes the object run: opens inputs and engines. On the control executor; may do I/O.
+  /// - Throws: what the device or library said; the object is stopped then and `enable` is rolled back.
+  func start() throws(Failure)
+
+  /// Stops it and gives back what `start` took. On the control executor. Streams end after their last packet.
+  func stop()
+
+  /// A command attribute, such as `idr`. No I/O.
+  func perform(_ command: String, argument: String) throws(Refusal)
+
+  /// The object is being removed for good: open streams end with ENODEV. After `stop`.
+  func retire()
+}
+
+/// Makes the objects; implemented by the modules, used by the administration. Objects are made stopped, with the
+/// default settings, and are cheap: no I/O.
+public protocol ModuleFactory: Sendable {
+  /// - Throws: ENOSPC when there are no more channels, ENOTSUP for a class that is not built.
+  func make(_ path: ObjectPath, settings: ObjectSettings) throws(Refusal) -> any ModuleObject
+
+  /// Connects a receiver to a source, or to nothing. No I/O; the swap happens between two frames.
+  /// - Throws: impossible pair, loop.
+  func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal)
+  func bind(receiver: ObjectPath, source: ObjectPath?)
+}
