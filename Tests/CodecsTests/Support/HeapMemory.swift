@@ -36,7 +36,7 @@ struct HeapAllocator: Allocator {
 /// A frame in a buffer of its own.
 func makeFrame(_ layout: FrameLayout, pts: Int64 = 0) throws -> Frame {
   let pool = try Pool(name: "test", size: layout.byteCount, count: 1, allocator: HeapAllocator())
-  let ref = try #require(pool.take(as: .anonymous))
+  let ref = try pool.take(as: .anonymous).unwrapped()
   return Frame(ref, layout: layout, pts: pts, sequence: 0, stamps: FrameStamps())
 }
 
@@ -66,3 +66,15 @@ struct PictureList: PacketSink {
   var stream: Data { Data(pictures.joined()) }
   func bits(_ range: Range<Int>) -> Int { pictures[range].reduce(0) { $0 + $1.count * 8 } }
 }
+
+extension Optional where Wrapped: ~Copyable {
+  /// What `#require` does, for values that cannot be copied.
+  consuming func unwrapped() throws -> Wrapped {
+    switch consume self {
+    case .some(let value): return value
+    case .none: throw MissingValue()
+    }
+  }
+}
+
+struct MissingValue: Error {}
