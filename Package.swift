@@ -5,6 +5,11 @@ import PackageDescription
 let strict: [SwiftSetting] =
   Context.environment["MPIFS_WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : []
 
+// What `mpifs --version` prints. mount/start and Tests/run pass both. Context.gitInformation would not do: SwiftPM caches the
+// manifest, so it names an older commit until Package.swift changes.
+let commit = Context.environment["MPIFS_COMMIT"]
+let buildTime = Context.environment["MPIFS_BUILD_TIME"]
+
 let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
@@ -43,6 +48,13 @@ let package = Package(
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
     .target(name: "CLinux"),
     .target(
+      name: "CBuildInfo",
+      cSettings: [
+        .define("MPIFS_TRAIT_FFMPEG", .when(traits: ["FFmpeg"])),
+        .define("MPIFS_TRAIT_X264", .when(traits: ["X264"])),
+      ] + (commit.map { [.define("MPIFS_COMMIT", to: "\"\($0)\"")] } ?? [])
+        + (buildTime.map { [.define("MPIFS_BUILD_TIME", to: "\"\($0)\"")] } ?? [])),
+    .target(
       name: "CMediaFile",
       dependencies: [.target(name: "CFFmpeg", condition: .when(traits: ["FFmpeg"]))],
       cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
@@ -69,15 +81,15 @@ let package = Package(
     .executableTarget(
       name: "mpifs",
       dependencies: [
-        "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", system,
+        "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
     // MARK: tests
 
     .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
-    .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia"], swiftSettings: strict),
-    .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: strict),
+    .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
+    .testTarget(name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(name: "CodecsTests", dependencies: ["Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
