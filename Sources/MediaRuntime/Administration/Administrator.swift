@@ -151,7 +151,8 @@ final class Administrator: Sendable {
 
   static func closing(_ transaction: Transaction) -> Refusal {
     Refusal(
-      .noSuchDevice, path: transaction.changes.first?.path.description ?? "config", reason: "the program is ending")
+      .operationNotSupportedByDevice, path: transaction.changes.first?.path.description ?? "config",
+      reason: "the program is ending")
   }
 
   // MARK: committing

@@ -91,7 +91,8 @@ struct Planner {
       bytes["\(path)/\(key)"] = value
     case .command(let path, let key, let value):
       throw Refusal(
-        .invalidArgument, path: "\(path)/\(key)", value: value, reason: "is a command and cannot stand beside other changes")
+        .invalidArgument, path: "\(path)/\(key)", value: value,
+        reason: "is a command and cannot stand beside other changes")
     }
   }
 
@@ -249,7 +250,8 @@ struct Planner {
       func refusal(_ errno: Errno, _ reason: String, _ hint: String) -> Refusal {
         withBytes(
           Refusal(
-            errno, path: "\(change.receiver)/source", value: Array(source.description.utf8), reason: reason, hint: hint))
+            errno, path: "\(change.receiver)/source", value: Array(source.description.utf8), reason: reason, hint: hint)
+        )
       }
       guard present.contains(source) else {
         throw refusal(.noSuchFileOrDirectory, "there is no \(source)", "mkdir \(source) makes it")
