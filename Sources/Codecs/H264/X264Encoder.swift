@@ -57,10 +57,17 @@
     private var owesIDR = true
     private var number: Int64 = 0
 
-    init(_ configuration: EncoderConfiguration) throws(Failure) {
+    /// - Parameter adjust: changes the library's settings before it is opened; for tests.
+    init(
+      _ configuration: EncoderConfiguration, adjust: (inout x264_param_t) -> Void = { _ in }
+    ) throws(Failure) {
       self.configuration = configuration
       openedRate = configuration.frameRate
-      handle = try X264Handle { X264Encoder.fill(&$0, configuration) }
+      handle = try X264Handle {
+        let isValid = X264Encoder.fill(&$0, configuration)
+        adjust(&$0)
+        return isValid
+      }
     }
 
     private static func fill(_ p: inout x264_param_t, _ c: EncoderConfiguration) -> Bool {
