@@ -36,7 +36,7 @@ public final class V4L2Device: Sendable {
   public let path: String
   public let capability: V4L2Capability
   private let descriptor: Descriptor
-  let kernel: any Kernel
+  public let kernel: any Kernel
 
   /// Opens the node, non-blocking, and asks what it is.
   ///
