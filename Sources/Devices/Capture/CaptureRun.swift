@@ -17,15 +17,14 @@ final class CaptureRun: BufferOwner {
   private let templates: [QueueBuffer]
   private let wakeWorker: @Sendable () -> Void
   private let state: Mutex<State>
-  /// The driver had nothing to write into at some time since this was last cleared.
-  private let dry = Atomic<Bool>(false)
-  private let inDriver = Atomic<Int>(0)
 
   private struct State {
     /// `nil`: the run is over.
     var queue: VideoQueue?
     /// Emptied at the end of the run: until then run and buffers keep each other.
     var buffers: [Buffer] = []
+    /// When each buffer was last handed to the driver, CLOCK_MONOTONIC in nanoseconds.
+    var queuedAt: [Int64] = []
     /// Buffers the driver refused to take back, to be tried again by the worker.
     var stranded: [Int] = []
   }
@@ -66,7 +65,7 @@ final class CaptureRun: BufferOwner {
     self.pool = pool
     self.templates = templates
     self.wakeWorker = wakeWorker
-    self.state = Mutex(State(queue: queue))
+    self.state = Mutex(State(queue: queue, queuedAt: templates.map { _ in 0 }))
     let buffers = memories.enumerated().map { index, parts in
       Buffer(memory: parts[0], linked: Array(parts.dropFirst()), size: parts[0].size, index: index, owner: self)
     }
@@ -77,7 +76,6 @@ final class CaptureRun: BufferOwner {
     do {
       for index in templates.indices {
         try queue.enqueue(templates[index])
-        inDriver.add(1, ordering: .relaxed)
         pool.wasQueued()
       }
       try queue.start()
@@ -126,7 +124,6 @@ final class CaptureRun: BufferOwner {
       guard templates.indices.contains(buffer.index) else {
         return .failed(KernelError(.ioError, "VIDIOC_DQBUF index \(buffer.index)", on: queue.device.path))
       }
-      if inDriver.subtract(1, ordering: .relaxed).newValue <= 0 { dry.store(true, ordering: .relaxed) }
       pool.wasDequeued()
     }
     return result
@@ -137,8 +134,11 @@ final class CaptureRun: BufferOwner {
     state.withLock { $0.buffers.indices.contains(index) ? $0.buffers[index] : nil }?.take(as: user)
   }
 
-  /// Whether the driver has been without a buffer since the last call.
-  func takeDry() -> Bool { dry.exchange(false, ordering: .relaxed) }
+  /// When the driver got the buffer it has now filled. Drivers fill in the order of QBUF: if that was later than the
+  /// picture before this one, the driver had nothing to write into in between.
+  func queueTime(_ index: Int) -> Int64 {
+    state.withLock { $0.queuedAt.indices.contains(index) ? $0.queuedAt[index] : 0 }
+  }
 
   /// Gives a picture that is not wanted straight back.
   func giveBack(_ index: Int) { requeue(index) }
@@ -158,7 +158,7 @@ final class CaptureRun: BufferOwner {
         state.stranded.append(index)
         return (true, true)
       }
-      inDriver.add(1, ordering: .relaxed)
+      state.queuedAt[index] = monotonicNanoseconds()
       pool.wasQueued()
       return (true, false)
     }
@@ -173,7 +173,7 @@ final class CaptureRun: BufferOwner {
       while let index = state.stranded.last, let queue = state.queue {
         try queue.enqueue(templates[index])
         state.stranded.removeLast()
-        inDriver.add(1, ordering: .relaxed)
+        state.queuedAt[index] = monotonicNanoseconds()
         pool.wasQueued()
       }
     }

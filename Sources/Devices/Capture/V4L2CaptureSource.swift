@@ -20,6 +20,8 @@ public final class V4L2CaptureSource: Source {
     var run: CaptureRun?
     var sequence = SequenceTracker()
     var stamps = StampKeeper()
+    /// When the picture before was taken, nanoseconds.
+    var lastCapture: Int64 = .max
     /// Ends of a run and refused starts since the last picture: the first new start is made at once.
     var failures = 0
     /// A device that left is an outage once it is back.
@@ -179,7 +181,13 @@ public final class V4L2CaptureSource: Source {
   /// A picture of a dequeued buffer, or `nil` when it was damaged and went straight back.
   private func frame(of buffer: QueueBuffer, _ run: CaptureRun, _ worker: inout Worker) -> Frame? {
     let gap = worker.sequence.advance(to: buffer.sequence)
-    if run.takeDry(), gap > 0 {
+    let (seconds, microseconds) = buffer.timestamp
+    let before = worker.lastCapture
+    let stamp = worker.stamps.stamp(
+      seconds: seconds, microseconds: microseconds, monotonic: buffer.flags.contains(.monotonicTime),
+      now: monotonicNanoseconds())
+    worker.lastCapture = stamp.captured
+    if gap > 0, run.queueTime(buffer.index) > before {
       droppedNoBuffer.add(gap, ordering: .relaxed)
       capturePool.ranDry()
     } else if gap > 0 {
@@ -198,10 +206,6 @@ public final class V4L2CaptureSource: Source {
     } else {
       layout.addOffsets(of: buffer)
     }
-    let (seconds, microseconds) = buffer.timestamp
-    let stamp = worker.stamps.stamp(
-      seconds: seconds, microseconds: microseconds, monotonic: buffer.flags.contains(.monotonicTime),
-      now: monotonicNanoseconds())
     guard let ref = run.take(buffer.index, as: request.user) else { return nil }
     return Frame(
       ref, layout: layout, pts: stamp.pts, sequence: worker.sequence.extended,
@@ -215,6 +219,7 @@ public final class V4L2CaptureSource: Source {
     if worker.run?.finish() == false { worker.device = nil }
     worker.run = nil
     worker.sequence.restart()
+    worker.lastCapture = .max
     worker.failures += 1
   }
 
@@ -385,21 +390,26 @@ extension V4L2CaptureSource {
         device, format: format, layout: layout, memory: memory, count: min(32, request.bufferCount + inDriver),
         allocator: request.allocator, pool: pool, wakeWorker: { wake.descriptor.signal() })
     }
-    // The device's own buffers fit its needs; imported ones are for who asks, or for a driver that cannot export.
-    let order: [BufferMemory] = request.memory == "dmabuf" ? [.dmabuf, .mmap] : [.mmap, .dmabuf]
+    // The device's own buffers fit its needs; imported ones are for who asks, or for a driver that has none of its own.
+    let first: BufferMemory =
+      request.memory == "dmabuf" || request.memory == "auto" && !hasOwnMemory(device, format.type) ? .dmabuf : .mmap
     do throws(Failure) {
-      return try begin(order[0])
+      return try begin(first)
     } catch {
-      if error.errno == .deviceGone || error.errno == .resourceBusy || request.memory == "mmap" { throw error }
-      let first = error
-      do throws(Failure) {
-        let run = try begin(order[1])
-        remarks.append("memory \(order[0] == .mmap ? "mmap" : "dmabuf") refused: \(first)")
-        return run
-      } catch {
-        throw first
-      }
+      let isRefusal =
+        first == .dmabuf
+        ? error.errno != .deviceGone && error.errno != .resourceBusy
+        : request.memory == "auto" && error.operation == "VIDIOC_EXPBUF"
+      guard isRefusal, let run = try? begin(first == .dmabuf ? .mmap : .dmabuf) else { throw error }
+      remarks.append("memory \(first == .dmabuf ? "dmabuf" : "mmap") refused: \(error)")
+      return run
     }
+  }
+
+  /// Kernels before 4.20 do not tell; there MMAP is tried.
+  private static func hasOwnMemory(_ device: V4L2Device, _ type: BufferType) -> Bool {
+    guard let can = try? VideoQueue.capabilities(device, type), !can.isEmpty else { return true }
+    return can.contains(.mmap)
   }
 }
 
