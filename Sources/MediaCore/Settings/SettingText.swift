@@ -19,7 +19,7 @@ enum SettingText {
     var content = bytes[...]
     if content.last == UInt8(ascii: "\n") { content.removeLast() }
     guard content.count <= longest else {
-      throw ValueError(errno: .argumentListTooLong, reason: "\(bytes.count) bytes are too long", hint: expectation)
+      throw ValueError(errno: .argListTooLong, reason: "\(bytes.count) bytes are too long", hint: expectation)
     }
     for byte in content where byte < 0x20 || byte == 0x7f {
       let what =
@@ -67,7 +67,7 @@ enum SettingText {
       if choices.contains(text) { return .text(text) }
       if text.isEmpty { throw bad("is empty") }
       if elsewhere.contains(text) { throw bad("is not available here", .notSupported) }
-      if devices, text.hasPrefix("/dev/") { throw bad("is no device known here", .noSuchDevice) }
+      if devices, text.hasPrefix("/dev/") { throw bad("is no device known here", .operationNotSupportedByDevice) }
       let lower = text.lowercased()
       if choices.contains(lower) { throw bad("is not spelled so", .invalidArgument, "write \(lower)") }
       throw bad("is not a choice")
