@@ -242,3 +242,42 @@ struct mpifs_event mpifs_event_from_kernel(const struct v4l2_event *from) {
   }
   return to;
 }
+
+void mpifs_control_from_kernel(const struct v4l2_query_ext_ctrl *from, struct mpifs_control_description *to) {
+  memset(to, 0, sizeof *to);
+  to->id = from->id;
+  to->type = from->type;
+  to->flags = from->flags;
+  to->element_size = from->elem_size;
+  to->elements = from->elems;
+  to->minimum = from->minimum;
+  to->maximum = from->maximum;
+  to->step = from->step;
+  to->default_value = from->default_value;
+  memcpy(to->name, from->name, sizeof from->name);
+}
+
+void mpifs_control_to_kernel(uint32_t id, int64_t value, int is64, struct v4l2_ext_controls *list,
+                             struct v4l2_ext_control *control) {
+  memset(list, 0, sizeof *list);
+  memset(control, 0, sizeof *control);
+  control->id = id;
+  if (is64)
+    control->value64 = value;
+  else
+    control->value = (int32_t)value;
+  list->which = V4L2_CTRL_WHICH_CUR_VAL;
+  list->count = 1;
+  list->controls = control;
+}
+
+int64_t mpifs_control_value(const struct v4l2_ext_control *control, int is64) {
+  return is64 ? control->value64 : control->value;
+}
+
+void mpifs_menu_name(const struct v4l2_querymenu *from, char *to) {
+  memcpy(to, from->name, sizeof from->name);
+  to[sizeof from->name] = 0;
+}
+
+int64_t mpifs_menu_value(const struct v4l2_querymenu *from) { return from->value; }

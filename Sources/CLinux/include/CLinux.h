@@ -200,6 +200,29 @@ struct mpifs_interval_range {
 };
 struct mpifs_interval_range mpifs_intervals_from_kernel(const struct v4l2_frmivalenum *from);
 
+// MARK: controls
+
+struct mpifs_control_description {
+  uint32_t id;
+  uint32_t type;
+  uint32_t flags;
+  uint32_t element_size;
+  uint32_t elements;
+  int64_t minimum;
+  int64_t maximum;
+  uint64_t step;
+  int64_t default_value;
+  char name[33];
+};
+void mpifs_control_from_kernel(const struct v4l2_query_ext_ctrl *from, struct mpifs_control_description *to);
+// One control in one call. is64 chooses the member of the union.
+void mpifs_control_to_kernel(uint32_t id, int64_t value, int is64, struct v4l2_ext_controls *list,
+                             struct v4l2_ext_control *control);
+int64_t mpifs_control_value(const struct v4l2_ext_control *control, int is64);
+// The name of a menu entry (33 bytes with the zero).
+void mpifs_menu_name(const struct v4l2_querymenu *from, char *to);
+int64_t mpifs_menu_value(const struct v4l2_querymenu *from);
+
 // MARK: events
 
 struct mpifs_event {

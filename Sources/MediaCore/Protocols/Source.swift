@@ -82,8 +82,12 @@ public struct SourceCounters: Sendable {
   public var droppedByDevice: UInt64 = 0
   /// Pictures that came with an error mark.
   public var damaged: UInt64 = 0
+  /// Pictures the device lost because the graph held every buffer.
+  public var droppedNoBuffer: UInt64 = 0
   /// Times the device went away and came back.
   public var outages: UInt64 = 0
+  /// Times the stream was stopped and started anew after an error or a change of the incoming picture.
+  public var restarts: UInt64 = 0
   /// Bytes of pixels the CPU wrote.
   public var bytesCopied: UInt64 = 0
   public init() {}
@@ -104,6 +108,8 @@ public protocol Source: AnyObject, Sendable {
   var counters: SourceCounters { get }
   /// Pools and buffers the source owns, for reports.
   var pool: (any BufferPool)? { get }
+  /// Where it delivers something else than was asked and why, one sentence each, for `active`.
+  var remarks: [String] { get }
 
   /// The next frame; blocks until there is one.
   ///
@@ -116,6 +122,10 @@ public protocol Source: AnyObject, Sendable {
 
   /// Makes a blocked `next` return `nil`, and every later one, for good.
   func interrupt()
+}
+
+extension Source {
+  public var remarks: [String] { [] }
 }
 
 /// Makes sources.

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The rows of the settings table, one function for each kind of object. The order of the rows is the order of `help`
+/// and `config`; `source` and `enable` come last so that a configuration read from the top starts things only when all
+/// else is set.
+///
+/// Units and ranges follow the RK_MPI headers where they have the same setting (`RK_MPI_VENC` limits: gop 1...65536,
+/// bitrate 2...200000 kbps, quality 1...99 with 70 as default).
+enum AttributeRows {
+  /// Largest width and height in pixels: what ``FrameLayout`` can lay out.
+  static let largestSide = 16384
+
+  static func rows(_ type: ObjectType, _ catalogue: EngineCatalogue) -> [Attribute] {
+    switch type {
+    case .input: input(catalogue)
+    case .scaler: scaler(catalogue)
+    case .scalerOutput: scalerOutput(catalogue)
+    case .encoder: encoder(catalogue)
+    case .decoder, .display, .region, .pool: []
+    }
+  }
+
+  // MARK: kinds of object
+
+  private static func input(_ catalogue: EngineCatalogue) -> [Attribute] {
+    [
+      Attribute(
+        "input", .input, default: .text("pattern"), .restart,
+        "where pictures come from: the test pattern, a media file (looped, in real time) or a capture device"),
+      side("width", 1920, .restart, "width of the pictures given"),
+      side("height", 1080, .restart, "height of the pictures given"),
+      format(catalogue.inputFormats, "format of the pictures given"),
+      Attribute(
+        "fps", .rate(1...240), default: .rate(.thirty), unit: "frames/s", .restart,
+        "frame rate asked of the input; a file keeps its own"),
+      enable("takes pictures from the input"),
+    ] + common + [snapshot]
+  }
+
+  private static func scaler(_ catalogue: EngineCatalogue) -> [Attribute] {
+    [
+      Attribute(
+        "crop", .rectangle(limit: largestSide), default: .none, unit: "pixels", .live,
+        "part of the incoming picture that is used, as x,y,w,h; empty for all of it"),
+      backend(catalogue.scalers.map { ($0.name, $0.isHardware) }, "engine that scales; auto prefers hardware"),
+      source([.input, .scalerOutput]),
+      enable("passes pictures on to its outputs"),
+    ] + common
+  }
+
+  private static func scalerOutput(_ catalogue: EngineCatalogue) -> [Attribute] {
+    [
+      side("width", 1280, .restart, "width of the picture made, before rotation"),
+      side("height", 720, .restart, "height of the picture made, before rotation"),
+      format(catalogue.outputFormats, "format of the picture made"),
+      Attribute(
+        "fps", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
+        "pictures a second kept of those that come; -1 keeps all"),
+      Attribute(
+        "rotation", .integer(0...270, step: 90), default: .integer(0), unit: "degrees", .restart,
+        "turns the picture clockwise"),
+      Attribute("mirror", .boolean, default: .boolean(false), .live, "exchanges left and right"),
+      Attribute("flip", .boolean, default: .boolean(false), .live, "exchanges top and bottom"),
+      enable("makes pictures"),
+    ] + common + [snapshot]
+  }
+
+  private static func encoder(_ catalogue: EngineCatalogue) -> [Attribute] {
+    let codecs = catalogue.codecs
+    let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
+    return [
+      Attribute(
+        "codec",
+        .choice(codecs.map(\.rawValue), elsewhere: names(Codec.allCases.map(\.rawValue), but: codecs.map(\.rawValue))),
+        default: .text(codecs.first?.rawValue ?? ""), .restart, "coding of the stream"),
+      Attribute(
+        "profile", .choice(["auto"] + unique(profiles), elsewhere: names(["baseline", "main", "high"], but: profiles)),
+        default: .text("auto"), .restart, "profile of the coding; auto takes the engine's usual one",
+        useless: onlyPictures("profiles")),
+      Attribute(
+        "gop", .integer(1...65536), default: .integer(60), unit: "frames", .live, capability: .liveGOP,
+        effect: EffectRule(.groups(2)), "distance from one key frame to the next", useless: onlyPictures("groups")),
+      Attribute(
+        "rc_mode", .choice(["cbr", "fixqp"], elsewhere: ["vbr", "avbr"]), default: .text("cbr"), .restart,
+        "rate control: cbr holds bitrate, fixqp holds quality (mjpeg)",
+        dependentDefault: { .text(isPictures($0) ? "fixqp" : "cbr") }),
+      Attribute(
+        "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
+        effect: EffectRule(.seconds(2), tolerancePercent: 15), "rate of the stream (1000 bits a second)",
+        useless: onlyPictures("a bitrate; its size follows quality")),
+      Attribute(
+        "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
+        effect: EffectRule(.seconds(2), tolerancePercent: 5),
+        "frame-rate control: rate that arrives; -1 takes the source's own"),
+      Attribute(
+        "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
+        effect: EffectRule(.seconds(2), tolerancePercent: 5),
+        "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
+      Attribute(
+        "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
+        effect: EffectRule(.frames(1)), "JPEG quality factor (mjpeg)",
+        useless: {
+          isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor; bitrate sets its size"
+        }),
+      backend(
+        catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
+        elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
+      source([.input, .scalerOutput], effect: EffectRule(.frames(1))),
+      enable("codes the frames that come", effect: EffectRule(.frames(1))),
+      Attribute(
+        "idr", .command, effect: EffectRule(.frames(1)), "write 1: the next frame becomes a key frame"),
+    ] + common + [
+      Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
+      snapshot,
+      Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
+    ]
+  }
+
+  // MARK: rows several kinds share
+
+  private static let common = [
+    Attribute("state", .info, "stopped, running, starved, or failed: why"),
+    Attribute("active", .info, "what is really in use, and why where it differs from what was asked"),
+    Attribute("stats", .info, "frames in, out and dropped by cause; queue; times; bytes copied"),
+  ]
+
+  private static let snapshot = Attribute("snapshot.jpg", .picture, "the last picture as a JPEG file")
+
+  private static func side(
+    _ key: String, _ value: Int, _ change: Attribute.Change, _ summary: String
+  ) -> Attribute {
+    Attribute(
+      key, .integer(16...largestSide, step: 2), default: .integer(value), unit: "pixels", change, summary)
+  }
+
+  private static func format(_ formats: [PixelFormat], _ summary: String) -> Attribute {
+    let choices = formats.map(\.description)
+    return Attribute(
+      "format", .choice(choices, elsewhere: names(PixelFormat.named.map(\.name), but: choices)),
+      default: .text(choices.first ?? ""), .restart, summary)
+  }
+
+  private static func backend(
+    _ engines: [(name: String, isHardware: Bool)], _ summary: String, elsewhere: [String] = []
+  ) -> Attribute {
+    let choices = EngineCatalogue.backends(engines)
+    return Attribute(
+      "backend", .choice(choices, elsewhere: names(elsewhere + ["software"], but: choices), devices: true),
+      default: .text("auto"), .restart, summary)
+  }
+
+  private static func source(_ types: [ObjectType], effect: EffectRule? = nil) -> Attribute {
+    Attribute(
+      "source", .source(types), default: .none, .live, effect: effect,
+      "object the frames come from; empty unbinds")
+  }
+
+  private static func enable(_ what: String, effect: EffectRule? = nil) -> Attribute {
+    Attribute("enable", .boolean, default: .boolean(false), .live, effect: effect, "1: \(what); 0: stopped")
+  }
+
+  // MARK: what depends on the coding
+
+  /// Codings whose every picture stands alone.
+  static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
+
+  private static func onlyPictures(_ what: String) -> @Sendable (ObjectSettings) -> String? {
+    { settings in isPictures(settings) ? "mjpeg has no \(what)" : nil }
+  }
+
+  private static func unique(_ names: [String]) -> [String] {
+    var found: [String] = []
+    for name in names where !found.contains(name) { found.append(name) }
+    return found
+  }
+
+  private static func names(_ all: [String], but here: [String]) -> [String] { all.filter { !here.contains($0) } }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What this build and this machine offer: the program registers it once, before the first object is made. The
+/// settings table takes its choices from here, the modules their engines.
+public struct EngineCatalogue: Sendable {
+  public var encoders: [any EncoderFactory]
+  public var scalers: [any ScalerFactory]
+  public var sources: [any SourceFactory]
+  /// Formats an input can be asked to deliver, default first.
+  public var inputFormats: [PixelFormat]
+  /// Formats a scaler's output can be asked to deliver, default first.
+  public var outputFormats: [PixelFormat]
+
+  public init(
+    encoders: [any EncoderFactory] = [], scalers: [any ScalerFactory] = [], sources: [any SourceFactory] = [],
+    inputFormats: [PixelFormat] = [.nv12, .i420], outputFormats: [PixelFormat] = [.nv12, .i420]
+  ) {
+    self.encoders = encoders
+    self.scalers = scalers
+    self.sources = sources
+    self.inputFormats = inputFormats
+    self.outputFormats = outputFormats
+  }
+
+  /// Codings some engine here can make, in the order of ``Codec``.
+  public var codecs: [Codec] { Codec.allCases.filter { codec in encoders.contains { $0.codecs.contains(codec) } } }
+
+  /// Every engine that makes the coding, the one `auto` takes first: hardware before software, then by priority.
+  public func encoders(for codec: Codec) -> [any EncoderFactory] {
+    encoders.filter { $0.codecs.contains(codec) }.sorted {
+      ($0.isHardware ? 1 : 0, $0.priority) > ($1.isHardware ? 1 : 0, $1.priority)
+    }
+  }
+
+  /// The engine a `backend` means for a coding: `auto`, `software`, or a name. `nil` when that one cannot make it.
+  public func encoder(backend: String, for codec: Codec) -> (any EncoderFactory)? {
+    encoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
+  }
+
+  /// The scalers a `backend` means, the preferred first.
+  public func scalers(backend: String) -> [any ScalerFactory] {
+    scalers.filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
+      .sorted { $0.isHardware && !$1.isHardware }
+  }
+
+  private static func matches(_ backend: String, _ name: String, isHardware: Bool) -> Bool {
+    backend == "auto" || backend == name || (backend == "software" && !isHardware)
+  }
+
+  /// What `backend` takes, given the engines' names.
+  static func backends(_ engines: [(name: String, isHardware: Bool)]) -> [String] {
+    var names = ["auto"]
+    if engines.contains(where: { !$0.isHardware }) { names.append("software") }
+    for engine in engines where !names.contains(engine.name) { names.append(engine.name) }
+    return names
+  }
+}

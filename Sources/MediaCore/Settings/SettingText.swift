@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// Why a text is no value of a setting: the part of a ``Refusal`` that the parser knows.
+struct ValueError: Error {
+  var errno: Errno
+  var reason: String
+  var hint: String
+}
+
+/// Turns what was written into an attribute into a value. Exact: no blanks, units, signs, prefixes or exponents are
+/// guessed at, since a guess that is wrong by a factor of 1000 is worse than a refusal.
+enum SettingText {
+  /// Longest value of any setting, that of a path (PATH_MAX).
+  static let longest = 4096
+
+  /// The line as text, without its one trailing newline.
+  static func line(_ bytes: [UInt8], _ expectation: String) throws(ValueError) -> String {
+    var content = bytes[...]
+    if content.last == UInt8(ascii: "\n") { content.removeLast() }
+    guard content.count <= longest else {
+      throw ValueError(errno: .argListTooLong, reason: "\(bytes.count) bytes are too long", hint: expectation)
+    }
+    for byte in content where byte < 0x20 || byte == 0x7f {
+      let what =
+        switch byte {
+        case 0: "contains a NUL byte"
+        case UInt8(ascii: "\n"): "is more than one line"
+        case UInt8(ascii: "\r"): "contains a carriage return"
+        default: "contains a control character"
+        }
+      throw ValueError(errno: .invalidArgument, reason: what, hint: expectation)
+    }
+    guard let text = String(validating: content, as: UTF8.self) else {
+      throw ValueError(errno: .invalidArgument, reason: "is not UTF-8 text", hint: expectation)
+    }
+    return text
+  }
+
+  static func parse(_ bytes: [UInt8], _ type: SettingType, unit: String) throws(ValueError) -> SettingValue {
+    let hint = type.expectation(unit: unit)
+    func bad(_ reason: String, _ errno: Errno = .invalidArgument, _ other: String? = nil) -> ValueError {
+      ValueError(errno: errno, reason: reason, hint: other ?? hint)
+    }
+    let text = try line(bytes, hint)
+    switch type {
+    case .nothing:
+      throw bad("cannot be written", .permissionDenied)
+    case .trigger:
+      guard text.isEmpty || text == "1" else { throw bad("takes no argument") }
+      return .none
+    case .boolean:
+      switch text {
+      case "0": return .boolean(false)
+      case "1": return .boolean(true)
+      default: throw bad(text.isEmpty ? "is empty" : "is neither 0 nor 1")
+      }
+    case .integer(let range, let step, let off):
+      if text == off { return .none }
+      let value = try integer(text, hint, unit: unit)
+      guard let value, range.contains(value) else { throw bad("is out of range", .outOfRange) }
+      guard value % step == 0 else { throw bad("is not a multiple of \(step)") }
+      return .integer(value)
+    case .rate(let range):
+      return .rate(try rate(text, range, hint))
+    case .choice(let choices, let elsewhere, let devices):
+      if choices.contains(text) { return .text(text) }
+      if text.isEmpty { throw bad("is empty") }
+      if elsewhere.contains(text) { throw bad("is not available here", .notSupported) }
+      if devices, text.hasPrefix("/dev/") { throw bad("is no device known here", .operationNotSupportedByDevice) }
+      let lower = text.lowercased()
+      if choices.contains(lower) { throw bad("is not spelled so", .invalidArgument, "write \(lower)") }
+      throw bad("is not a choice")
+    case .input:
+      if text.isEmpty { throw bad("is empty") }
+      guard let input = InputSpecification(text) else { throw bad("names no input") }
+      if case .file(let path) = input, !path.hasPrefix("/") {
+        throw bad("is not an absolute path", .invalidArgument, "file: and a path that starts with /")
+      }
+      return .text(input.description)
+    case .rectangle(let limit):
+      return text.isEmpty ? .none : .rectangle(try rectangle(text, limit: limit, hint))
+    case .source(let types):
+      if text.isEmpty { return .none }
+      guard let path = ObjectPath(text) else { throw bad("names no object") }
+      guard types.contains(path.type) else {
+        if path.type == .scaler, types.contains(.scalerOutput) {
+          throw bad("is a group; frames come from its outputs", .invalidArgument, "for example \(path)/0")
+        }
+        throw bad("gives nothing this can receive")
+      }
+      return .object(path)
+    }
+  }
+
+  // MARK: numbers
+
+  /// A decimal integer; `nil` when it is one but does not fit a machine word.
+  private static func integer(_ text: String, _ hint: String, unit: String) throws(ValueError) -> Int? {
+    func bad(_ reason: String) -> ValueError { ValueError(errno: .invalidArgument, reason: reason, hint: hint) }
+    guard !text.isEmpty else { throw bad("is empty") }
+    let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
+    guard !digits.isEmpty, digits.utf8.allSatisfy(isDigit) else { throw bad(complaint(text, unit: unit)) }
+    guard digits.utf8.count == 1 || digits.utf8.first != UInt8(ascii: "0") else { throw bad("has a leading zero") }
+    return Int(text)
+  }
+
+  static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+  /// What is wrong with a text that should have been a number.
+  private static func complaint(_ text: String, unit: String) -> String {
+    let lower = text.lowercased()
+    if lower.hasPrefix("0x") { return "is hexadecimal" }
+    if text.hasPrefix("+") { return "has a plus sign" }
+    if text.contains(" ") || text.contains("\t") { return "has a blank in it" }
+    let body = lower.hasPrefix("-") ? lower.dropFirst() : lower[...]
+    let number = body.prefix { $0.isASCII && $0.isNumber }
+    let rest = body.dropFirst(number.count)
+    guard !number.isEmpty, let next = rest.first else { return "is not a number" }
+    if next == ".", rest.dropFirst().allSatisfy({ $0.isASCII && $0.isNumber }) { return "is not a whole number" }
+    if next == "e", rest.dropFirst().allSatisfy({ $0.isASCII && $0.isNumber }) { return "has an exponent" }
+    if rest.allSatisfy({ $0.isLetter || $0 == "/" || $0 == "%" }) {
+      return unit.isEmpty ? "has a unit" : "has a unit; the unit is always \(unit) and is not written"
+    }
+    return "is not a number"
+  }
+
+  // MARK: rates
+
+  private static func rate(
+    _ text: String, _ range: ClosedRange<Int>, _ hint: String
+  ) throws(ValueError) -> FrameRate {
+    func bad(_ reason: String, _ errno: Errno = .invalidArgument) -> ValueError {
+      ValueError(errno: errno, reason: reason, hint: hint)
+    }
+    let rate: FrameRate?
+    if let slash = text.firstIndex(of: "/") {
+      let above = try integer(String(text[..<slash]), hint, unit: "frames per second")
+      let below = try integer(String(text[text.index(after: slash)...]), hint, unit: "frames per second")
+      if below == 0 { throw bad("divides by zero") }
+      guard let above, let below, above > 0, below > 0 else { throw bad("is out of range", .outOfRange) }
+      rate = FrameRate(above, below)
+    } else if let point = text.firstIndex(of: ".") {
+      let whole = text[..<point]
+      let decimals = text[text.index(after: point)...]
+      guard !whole.isEmpty, !decimals.isEmpty, whole.utf8.allSatisfy(isDigit), decimals.utf8.allSatisfy(isDigit) else {
+        throw bad(complaint(text, unit: "frames per second"))
+      }
+      rate = decimal(whole, decimals)
+    } else {
+      rate = try integer(text, hint, unit: "frames per second").flatMap { FrameRate($0) }
+    }
+    guard let rate, Int(rate.numerator) >= range.lowerBound * Int(rate.denominator),
+      Int(rate.numerator) <= range.upperBound * Int(rate.denominator)
+    else { throw bad("is out of range", .outOfRange) }
+    return rate
+  }
+
+  /// A decimal as the fraction it is short for: `29.97` and `29.970` are 30000/1001, other decimals are thousandths.
+  private static func decimal(_ whole: Substring, _ decimals: Substring) -> FrameRate? {
+    // Nine digits of each half keep every product below inside 64 bits; more decimals say nothing more.
+    let digits = decimals.prefix(9)
+    guard whole.count <= 9, let high = Int(whole), let low = Int(digits) else { return nil }
+    var scale = 1
+    for _ in digits { scale *= 10 }
+    let value = high * scale + low
+    for base in [24, 30, 48, 60, 120, 240] where digits.count >= 2 {
+      let exact = base * 1000 * scale
+      // As printed by others: cut off, or rounded.
+      if value == exact / 1001 || value == (exact + 500) / 1001 { return FrameRate(base * 1000, 1001) }
+    }
+    return FrameRate((value * 1000 + scale / 2) / scale, 1000)
+  }
+
+  // MARK: rectangles
+
+  private static func rectangle(_ text: String, limit: Int, _ hint: String) throws(ValueError) -> Rectangle {
+    func bad(_ reason: String, _ errno: Errno = .invalidArgument) -> ValueError {
+      ValueError(errno: errno, reason: reason, hint: hint)
+    }
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == 4 else { throw bad("is not four numbers") }
+    var numbers: [Int] = []
+    for part in parts {
+      let number = try integer(String(part), hint, unit: "pixels")
+      guard let number, (0...limit).contains(number) else { throw bad("is out of range", .outOfRange) }
+      numbers.append(number)
+    }
+    guard numbers.allSatisfy({ $0 % 2 == 0 }) else { throw bad("has an odd number") }
+    let found = Rectangle(x: numbers[0], y: numbers[1], width: numbers[2], height: numbers[3])
+    guard found.width >= 16, found.height >= 16 else { throw bad("is smaller than 16 by 16", .outOfRange) }
+    guard found.x + found.width <= limit, found.y + found.height <= limit else {
+      throw bad("is out of range", .outOfRange)
+    }
+    return found
+  }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What values a setting takes, and how they are written.
+public enum SettingType: Sendable, Equatable {
+  /// Not written at all.
+  case nothing
+  /// A command without an argument: an empty line or `1`.
+  case trigger
+  /// `0` or `1`.
+  case boolean
+  /// A decimal number in the range and a whole multiple of `step`; with `off`, also that word, which stands for
+  /// ``SettingValue/none``.
+  case integer(ClosedRange<Int>, step: Int = 1, off: String? = nil)
+  /// Frames per second: `30`, `30000/1001`, `29.97`; whole bounds.
+  case rate(ClosedRange<Int>)
+  /// One of `choices`. `elsewhere` are names of things this build or machine does not have: refused with ENOTSUP,
+  /// not as a spelling mistake. `devices`: a `/dev/` path that is no choice is ENODEV.
+  case choice(_ choices: [String], elsewhere: [String] = [], devices: Bool = false)
+  /// What ``InputSpecification`` takes.
+  case input
+  /// `x,y,w,h` in pixels on even coordinates; an empty line for none.
+  case rectangle(limit: Int)
+  /// The object frames come from; an empty line for none.
+  case source([ObjectType])
+}
+
+extension SettingType {
+  /// Name of the type for `help`.
+  public var name: String {
+    switch self {
+    case .nothing: ""
+    case .trigger: "trigger"
+    case .boolean: "boolean"
+    case .integer: "integer"
+    case .rate: "rate"
+    case .choice: "choice"
+    case .input: "input"
+    case .rectangle: "rectangle"
+    case .source: "object"
+    }
+  }
+
+  /// The values taken, for `help` and hints: `2...200000`, `cbr fixqp`, `0 1`.
+  public var range: String {
+    switch self {
+    case .nothing: ""
+    case .trigger: "1"
+    case .boolean: "0 1"
+    case .integer(let range, let step, let off):
+      (off.map { "\($0) or " } ?? "") + "\(range.lowerBound)...\(range.upperBound)"
+        + (step == 2 ? ", even" : step > 2 ? ", multiple of \(step)" : "")
+    case .rate(let range): "\(range.lowerBound)...\(range.upperBound)"
+    case .choice(let choices, _, _): choices.joined(separator: " ")
+    case .input: "pattern, file:/path, /dev/videoN"
+    case .rectangle(let limit): "x,y,w,h even, within 0...\(limit), or empty"
+    case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
+    }
+  }
+
+  /// The words that start a hint: `a number of kbps`, `one of`.
+  func expectation(unit: String) -> String {
+    switch self {
+    case .nothing: ""
+    case .trigger: "write 1"
+    case .boolean: "write 0 or 1"
+    case .integer: "a whole decimal number\(unit.isEmpty ? "" : " of \(unit)"), \(range)"
+    case .rate: "frames per second, \(range), as 30, 30000/1001 or 29.97"
+    case .choice(let choices, _, _): choices.count == 1 ? "only \(range) is available" : "one of: \(range)"
+    case .input: "one of: \(range)"
+    case .rectangle: range
+    case .source: "one of: \(range)"
+    }
+  }
+}
+
+extension SettingValue {
+  /// The canonical text, as the attribute reads back and `config` writes it. `off` is the type's word for no value.
+  public func text(_ type: SettingType) -> String {
+    switch self {
+    case .integer(let value): return String(value)
+    case .boolean(let value): return value ? "1" : "0"
+    case .rate(let value): return value.description
+    case .text(let value): return value
+    case .rectangle(let value): return "\(value.x),\(value.y),\(value.width),\(value.height)"
+    case .object(let value): return value.description
+    case .none:
+      if case .integer(_, _, let off?) = type { return off }
+      return ""
+    }
+  }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// What the settings of one object mean for each other: rules that a single value cannot break, only a set of them.
+extension SettingsTable {
+  /// The settings an object would have after a change.
+  /// - Parameters:
+  ///   - old: its settings now.
+  ///   - written: what was written, by key.
+  /// - Returns: the new settings, with settings nobody wrote moved to their default where the change made their old
+  ///   value impossible or meaningless.
+  /// - Throws: ENOTSUP where the engine or the coding cannot, ERANGE where two settings contradict.
+  public func settings(
+    _ path: ObjectPath, from old: ObjectSettings, writing written: [String: SettingValue]
+  ) throws(Refusal) -> ObjectSettings {
+    var new = old
+    for (key, value) in written { new[key] = value }
+    for attribute in settings(path.type) {
+      let key = attribute.key
+      if let reason = attribute.uselessness(new) {
+        let usual = attribute.defaultValue(new)
+        if let value = written[key], value != usual {
+          throw refusal(
+            path, key, new, .notSupported, reason, hint: "it stays at \(usual.text(attribute.type))")
+        }
+        new[key] = usual
+      }
+    }
+    if path.type == .encoder { try checkEncoder(path, &new, written: written) }
+    return new
+  }
+
+  private func refusal(
+    _ path: ObjectPath, _ key: String, _ values: ObjectSettings, _ errno: Errno, _ reason: String, hint: String
+  ) -> Refusal {
+    Refusal(
+      errno, path: "\(path)/\(key)", value: Array((text(path.type, key, values) ?? "").utf8), reason: reason, hint: hint
+    )
+  }
+
+  private func checkEncoder(
+    _ path: ObjectPath, _ new: inout ObjectSettings, written: [String: SettingValue]
+  ) throws(Refusal) {
+    guard let codec = new.text("codec").flatMap(Codec.init(rawValue:)) else { return }
+
+    let able = catalogue.encoders(for: codec)
+    let backend = new.text("backend") ?? "auto"
+    guard let engine = catalogue.encoder(backend: backend, for: codec) else {
+      let names = able.map(\.name).joined(separator: " ")
+      // The engine is named by whoever wrote; a codec alone must not silently replace an engine somebody chose.
+      throw refusal(
+        path, written["backend"] != nil || written["codec"] == nil ? "backend" : "codec", new, .notSupported,
+        "\(backend) does not make \(codec.rawValue)",
+        hint: names.isEmpty ? "" : "write the backend too: auto \(names)")
+    }
+
+    let mode = AttributeRows.isPictures(new) ? "fixqp" : "cbr"
+    if new.text("rc_mode") != mode {
+      guard written["rc_mode"] == nil else {
+        throw refusal(
+          path, "rc_mode", new, .notSupported, "is not available with \(codec.rawValue)", hint: "only \(mode) is")
+      }
+      new["rc_mode"] = .text(mode)
+    }
+
+    if let profile = new.text("profile"), profile != "auto", !engine.profiles(for: codec).contains(profile) {
+      if written["profile"] == nil {
+        new["profile"] = .text("auto")
+      } else {
+        let others = able.filter { $0.profiles(for: codec).contains(profile) }.map(\.name)
+        throw refusal(
+          path, "profile", new, .notSupported, "\(engine.name) has no such profile",
+          hint: others.isEmpty
+            ? "one of: auto \(engine.profiles(for: codec).joined(separator: " "))"
+            : "backend \(others.joined(separator: " ")) has")
+      }
+    }
+
+    if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
+      let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
+      throw refusal(
+        path, key, new, .outOfRange, "would code more frames than arrive (\(target) of \(source))",
+        hint: key == "fps_dst" ? "at most \(source)" : "at least \(target), or change fps_dst first")
+    }
+  }
+}

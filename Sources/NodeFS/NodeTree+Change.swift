@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// Writes, `mkdir` and `rmdir`: what changes something.
+extension NodeTree {
+  /// What a `write(2)` came to.
+  enum Writing {
+    /// All bytes were taken.
+    case taken
+    /// A command the caller waits for: `run`.
+    case command(Node.Command)
+  }
+
+  /// Checks a write before any handler sees it.
+  func write(
+    _ bytes: UnsafeRawBufferPointer, at offset: Int64, to handle: Handle, caller: Caller
+  ) throws(NodeError) -> Writing {
+    let node = handle.node
+    func refuse(_ error: NodeError) -> NodeError {
+      self.refuse(.write, node.path, error, caller, bytes: [UInt8](bytes.prefix(128)))
+    }
+    try handle.checkNode()
+    if let handle = handle as? BlobHandle {
+      do {
+        try handle.write(bytes, offset: offset)
+      } catch {
+        throw refuse(error)
+      }
+      counters.bytesWritten.wrappingIncrement(by: UInt64(bytes.count), ordering: .relaxed)
+      return .taken
+    }
+    let command: Node.Command
+    switch node.kind {
+    case .setting(_, let its), .command(let its): command = its
+    default: throw NodeError(.badFileDescriptor)
+    }
+    if bytes.count > command.limit { throw refuse(NodeError(.argListTooLong, "longer than \(command.limit) bytes")) }
+    if command.wholeWrites, offset != 0 {
+      throw refuse(
+        NodeError(.invalidArgument, "must come in one write at offset 0, not at \(offset): use cat, cp or a heredoc"))
+    }
+    return .command(command)
+  }
+
+  /// Runs one command for a parked write. `arm` as for `Parked.park`.
+  func run(
+    _ command: Node.Command, on node: Node, _ bytes: [UInt8], at offset: Int64, caller: Caller,
+    parked: Parked<Void>, arm: (UInt64) -> Void
+  ) {
+    guard parked.park(arm: arm) else { return }
+    let counters = counters
+    let count = UInt64(bytes.count)
+    let reply = Reply { result in
+      if case .success = result {
+        node.noteWritten()
+        counters.bytesWritten.wrappingIncrement(by: count, ordering: .relaxed)
+      }
+      return parked.complete(result)
+    }
+    do {
+      try command.run(WriteRequest(bytes: bytes, offset: offset, caller: caller, reply: reply))
+    } catch {
+      reply.fail(NodeError(from: error))
+    }
+  }
+
+  /// What a directory does on `mkdir`, or the refusal.
+  func makeHook(of directory: Directory, _ name: String, caller: Caller) throws(NodeError)
+    -> @Sendable (MakeRequest) throws -> Void
+  {
+    if directory.isRemoved { throw NodeError(.staleNFSFileHandle) }
+    if directory[name] != nil { throw NodeError(.fileExists) }
+    guard let hook = directory.makeHook else {
+      throw refuse(
+        .makeDirectory, path(directory, name), NodeError(.notPermitted, "no directory can be made here"), caller)
+    }
+    return hook
+  }
+
+  /// Makes a directory for a parked `mkdir`, which is answered with the new node. `arm` as for `Parked.park`.
+  func make(
+    _ name: String, in directory: Directory, with hook: @Sendable (MakeRequest) throws -> Void, caller: Caller,
+    parked: Parked<Node>, arm: (UInt64) -> Void
+  ) {
+    guard parked.park(arm: arm) else { return }
+    let reply = Reply { result in
+      parked.complete(
+        result.flatMap {
+          directory[name].map { .success($0) } ?? .failure(NodeError(.ioError, "the handler added no \(name)"))
+        })
+    }
+    do {
+      try hook(MakeRequest(directory: directory, name: name, caller: caller, reply: reply))
+    } catch {
+      reply.fail(NodeError(from: error))
+    }
+  }
+
+  /// What a directory does on `rmdir` of `name`, and the node it names; or the refusal.
+  func removeHook(of directory: Directory, _ name: String, caller: Caller) throws(NodeError)
+    -> (hook: @Sendable (RemoveRequest) throws -> Void, node: Directory)
+  {
+    guard let node = directory[name] else { throw NodeError(.noSuchFileOrDirectory) }
+    guard let node = node as? Directory else { throw NodeError(.notDirectory) }
+    guard let hook = directory.removeHook else {
+      throw refuse(
+        .removeDirectory, path(directory, name), NodeError(.notPermitted, "nothing can be removed here"), caller)
+    }
+    return (hook, node)
+  }
+
+  /// Removes a directory for a parked `rmdir`. `arm` as for `Parked.park`.
+  func remove(
+    _ name: String, _ node: Directory, from directory: Directory,
+    with hook: @Sendable (RemoveRequest) throws -> Void, caller: Caller, parked: Parked<Void>, arm: (UInt64) -> Void
+  ) {
+    guard parked.park(arm: arm) else { return }
+    let reply = Reply { result in
+      if case .success = result, directory[name] === node { directory.remove(name) }
+      return parked.complete(result)
+    }
+    do {
+      try hook(RemoveRequest(directory: directory, name: name, node: node, caller: caller, reply: reply))
+    } catch {
+      reply.fail(NodeError(from: error))
+    }
+  }
+
+  func path(_ directory: Directory, _ name: String) -> String {
+    let above = directory.path
+    return above.isEmpty ? name : "\(above)/\(name)"
+  }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import SystemPackage
+
+extension NodeTree {
+  /// What an `open(2)` came to.
+  enum Opening {
+    case handle(Handle)
+    /// The request must wait for a picture: `PictureDesk.join`.
+    case picture(PictureDesk)
+  }
+
+  /// Checks how the node may be opened, and opens it. `flags` are those of `open(2)`.
+  ///
+  /// The kernel has checked the mode bits against the caller (`default_permissions`); what is refused here is what no
+  /// caller can do, root included.
+  func open(_ node: Node, flags: CInt, caller: Caller) throws(NodeError) -> Opening {
+    let access = flags & O_ACCMODE
+    func refuse(_ operation: Refusal.Operation, _ reason: String) -> NodeError {
+      self.refuse(operation, node.path, NodeError(.permissionDenied, reason), caller)
+    }
+    if node.isRemoved { throw NodeError(.staleNFSFileHandle) }
+    switch node.kind {
+    case .text(let render):
+      guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
+      return .handle(TextHandle(node, render: render, pool: snapshots, counters: counters))
+    case .setting(let render, _):
+      return .handle(TextHandle(node, render: render, pool: snapshots, counters: counters))
+    case .command:
+      guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
+      return .handle(TextHandle(node, render: nil, pool: snapshots, counters: counters))
+    case .stream(let open):
+      guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
+      return .handle(try openStream(node, open, isNonblocking: flags & O_NONBLOCK != 0, caller))
+    case .picture(let desk):
+      guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
+      return .picture(desk)
+    case .blob(let blob):
+      guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
+      return .handle(BlobHandle(node, blob: blob, opener: caller))
+    case .directory: throw NodeError(.isDirectory)
+    case .symlink: throw NodeError(.tooManySymbolicLinkLevels)
+    }
+  }
+
+  private func openStream(
+    _ node: Node, _ open: @Sendable (StreamOpening) throws -> any StreamCursor, isNonblocking: Bool, _ caller: Caller
+  ) throws(NodeError) -> StreamHandle {
+    let signal = StreamSignal()
+    let cursor: any StreamCursor
+    do {
+      cursor = try open(StreamOpening(caller: caller, signal: signal))
+    } catch {
+      throw NodeError(from: error)
+    }
+    let handle = StreamHandle(node, cursor: cursor, signal: signal)
+    signal.onReadable { [weak self, weak handle] in
+      guard let self, let handle else { return }
+      streamIsReadable(handle)
+    }
+    return handle
+  }
+
+  /// A request that waits, to be given to `StreamHandle.park` or `PictureDesk.join`.
+  func parked<Value: Sendable>(
+    _ node: Node, deadline: Duration? = nil, send: @escaping @Sendable (Result<Value, NodeError>) -> Void
+  ) -> Parked<Value> {
+    Parked(
+      in: waitingRoom, node: node, deadline: deadline.map { Clock.monotonic() &+ $0.nanoseconds }, send: send)
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// A system call that waits for its answer without holding a thread.
+///
+/// Whoever completes it first wins: the handler, an interrupt, the deadline, removal of the node, shutdown. The others
+/// are told that they came too late.
+class ParkedRequest: @unchecked Sendable {
+  // `@unchecked` for the subclass; this class only has constants.
+  let id: UInt64
+  /// Whose removal ends the wait.
+  let node: Node
+  /// On the monotonic clock; nil waits for ever.
+  let deadline: Int64?
+
+  init(id: UInt64, node: Node, deadline: Int64?) {
+    self.id = id
+    self.node = node
+    self.deadline = deadline
+  }
+
+  /// Ends the wait with an error. Returns whether somebody was still waiting.
+  @discardableResult
+  func cancel(_ error: NodeError) -> Bool { false }
+}
+
+/// A parked request whose answer carries a `Value`.
+final class Parked<Value: Sendable>: ParkedRequest, @unchecked Sendable {
+  private enum Phase {
+    /// The request is being made interruptible; an answer must not free it yet. Holds an early answer.
+    case arming(Result<Value, NodeError>?)
+    case waiting
+    case done
+  }
+
+  private let phase = Mutex(Phase.arming(nil))
+  private let room: WaitingRoom
+  private let send: @Sendable (Result<Value, NodeError>) -> Void
+
+  init(
+    in room: WaitingRoom, node: Node, deadline: Int64?, send: @escaping @Sendable (Result<Value, NodeError>) -> Void
+  ) {
+    self.room = room
+    self.send = send
+    super.init(id: room.nextID(), node: node, deadline: deadline)
+  }
+
+  /// Enters the waiting room. `arm` tells the kernel side how to interrupt the wait; until it has returned no answer is
+  /// sent (libfuse may call the interrupt function from inside, where the request must not be freed).
+  ///
+  /// - Returns: Whether there is still somebody to answer.
+  func park(arm: (UInt64) -> Void) -> Bool {
+    if let refusal = room.enter(self) { _ = complete(.failure(refusal)) }
+    arm(id)
+    let early: Result<Value, NodeError>? = phase.withLock {
+      guard case .arming(let early) = $0 else { return nil }
+      $0 = early == nil ? .waiting : .done
+      return early
+    }
+    guard let early else { return true }
+    room.leave(self)
+    send(early)
+    return false
+  }
+
+  /// Answers. Returns whether this was the first answer.
+  @discardableResult
+  func complete(_ result: Result<Value, NodeError>) -> Bool {
+    let step: ParkedStep = phase.withLock {
+      switch $0 {
+      case .arming(nil):
+        $0 = .arming(result)
+        return .kept
+      case .arming, .done: return .late
+      case .waiting:
+        $0 = .done
+        return .send
+      }
+    }
+    if step == .send {
+      room.leave(self)
+      send(result)
+    }
+    return step != .late
+  }
+
+  /// Whether an answer was given.
+  var isAnswered: Bool {
+    phase.withLock {
+      switch $0 {
+      case .arming(nil), .waiting: false
+      case .arming, .done: true
+      }
+    }
+  }
+
+  override func cancel(_ error: NodeError) -> Bool { complete(.failure(error)) }
+}
+
+/// What an answer to a parked request came to.
+private enum ParkedStep {
+  /// Somebody else answered before.
+  case late
+  /// Kept until the request may be freed.
+  case kept
+  case send
+}

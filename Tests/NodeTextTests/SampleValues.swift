@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import NodeText
+import Reports
+
+/// The values behind the texts in `Golden/`, which show the vendor's layout.
+enum Sample {
+  static func identity(_ dialect: Dialect) -> SystemIdentity {
+    switch dialect {
+    case .rockit1432:
+      SystemIdentity(
+        program: "vmpi", version: "1.4.32", commit: "9093280df536e902dd5125cdc9953509ebc59a74", buildAuthor: "",
+        buildTime: CivilTime(year: 2023, month: 2, day: 2, hour: 15, minute: 30, second: 51))
+    case .rockit1481:
+      SystemIdentity(
+        program: "vmpi", version: "1.4.81", commit: "28ee389dbc33c2c7db812cd08e54fd3a0f2f992b", buildAuthor: "",
+        buildTime: CivilTime(year: 2024, month: 5, day: 24, hour: 16, minute: 21, second: 1))
+    }
+  }
+
+  static let buffers = [
+    BufferReport(
+      id: 3, references: 1, kernelReferences: 2, size: 12288, creator: "rkipc", handle: 0xc1b3_a800,
+      physicalAddress: 0x4a1_0000),
+    BufferReport(
+      id: 7, poolID: 2, references: 1, kernelReferences: 3, size: 3_110_400, creator: "rkipc",
+      users: [BufferUser(node: "vpss", nodeID: 5, slot: 0), BufferUser(node: "venc", nodeID: 9, slot: 2)],
+      handle: 0xc1b3_ac00, isMapped: true, mapping: 0xd0a8_0000, physicalAddress: 0x4b0_0000),
+    BufferReport(
+      id: 8, poolID: 2, references: 0, kernelReferences: 2, size: 3_110_400, creator: "rkipc", handle: 0xc1b3_b000),
+  ]
+
+  static let pools = [
+    PoolReport(
+      id: 2, total: 2, free: 1, minimumFree: 0, bufferSize: 3_110_400, creator: "rkipc",
+      users: [BufferUser(node: "vpss", nodeID: 5)], memory: .heap)
+  ]
+
+  static let nodes = [
+    NodeReport(
+      id: 4, module: .videoInput, name: "rkisp-vir0", channel: 0, references: 2, handle: 0xc1c4_0800,
+      input: PortReport(depth: 4), output: PortReport(frames: 1500, rate: 30, depth: 4, lastMicroseconds: 812),
+      flags: [.valid, .streaming], sinks: [6]),
+    NodeReport(
+      id: 6, module: .videoProcessing, name: "vpss", channel: 1, references: 3, handle: 0xc1c4_0c00,
+      input: PortReport(
+        frames: 1500, rate: 30, frameControl: (0..<30).map { $0 % 2 }, depth: 4, lastMicroseconds: 640),
+      output: PortReport(
+        frames: 750, dropped: DropCounts(queueFull: 2), rate: 15, depth: 4, lastMicroseconds: 355),
+      flags: [.valid, .streaming, .boundAsSink], sinks: [9]),
+    NodeReport(
+      id: 9, module: .encoder, name: "venc", channel: 0, references: 2, handle: 0xc1c4_1200,
+      input: PortReport(frames: 750, rate: 15, depth: 4, lastMicroseconds: 300), output: PortReport(depth: 4),
+      flags: [.valid, .streaming, .boundAsSink]),
+  ]
+
+  static let regions = RegionsReport(
+    regions: [
+      RegionReport(
+        id: 0, shape: .overlay, width: 256, height: 64, format: .argb8888, canvasBufferID: 12, canvasReferences: 1),
+      RegionReport(id: 1, shape: .cover, width: 320, height: 240),
+      RegionReport(id: 2, shape: .mosaic, width: 128, height: 128),
+    ],
+    attachments: [
+      RegionAttachment(regionID: 0, nodeID: 9, x: 16, y: 16),
+      RegionAttachment(regionID: 1, nodeID: 9, x: 640, y: 352),
+    ])
+
+  static let log = [
+    LogRecord(
+      monotonicMicroseconds: 12_034_567, module: .system, level: .information, function: "vsys_pool_delete", line: 301,
+      text: "pool->id =  3"),
+    LogRecord(
+      monotonicMicroseconds: 12_100_002, module: .encoder, level: .error, function: "venc_ioctl", line: 100,
+      text: "error: index = 9"),
+  ]
+
+  static func encoder(
+    channel: Int = 0, codec: CodedFormat = .h265, syntax: EncoderSyntax = .h265(h265), mode: RateControlMode = .cbr,
+    minimumFree: Int = 262144
+  ) -> EncoderReport {
+    EncoderReport(
+      channel: channel, path: "venc/\(channel)",
+      status: EncoderStatus(
+        isRunning: true, configureMicroseconds: 412, packetsTaken: 1, startGapMicroseconds: 33345,
+        lastCombinedStartMicroseconds: 1_650_000_000_000_000, lastCombinedEndMicroseconds: 1_650_000_000_000_000),
+      attributes: EncoderAttributes(
+        width: 1920, height: 1080, maximumWidth: 1920, maximumHeight: 1080, codec: codec, sequence: 1506,
+        receivesFrames: true, sourceFrameRate: 30, targetFrameRate: 30, startedAtMicroseconds: 0x5_5f3a_2b10,
+        pictureFormat: .nv12, measuredFrameRate: 30),
+      ring: EncoderRing(
+        writePosition: 262144, readPosition: 262144, highWater: 98304, used: 4096, capacity: 1_048_576,
+        minimumFree: minimumFree, lastWritePosition: 262144, lastReadPosition: 262144),
+      engine: EncoderEngineStatus(stage: .finished), syntax: syntax,
+      rateControl: RateControlReport(
+        mode: mode, gop: 60, windowSeconds: 3, sourceFrameRate: 30, targetFrameRate: 30,
+        targetBitsPerSecond: 4_096_000, maximumBitsPerSecond: 6_000_000, minimumBitsPerSecond: 2_000_000,
+        fixedKeyQP: 28, fixedPredictedQP: 30,
+        limits: QPLimits(minimum: 20, maximum: 51, minimumKey: 20, maximumKey: 48),
+        frameLimits: QPLimits(minimum: 28, maximum: 51, minimumKey: 28, maximumKey: 51),
+        lossThreshold: 20, framesLostInARow: 0, maximumLostInARow: 1, largeKeyFrameBits: 0, largePredictedFrameBits: 0,
+        keyQPDelta: 2, changePercent: 80, minimumKeyRatio: 10, maximumKeyRatio: 30, maximumReencodes: 0,
+        run: RateRunReport(
+          currentBitsPerSecond: 4_010_400, currentFrameRate: 0, waterLevel: 512_000, targetBitsPerSecond: 4_096_000,
+          previousBitsPerSecond: 3_990_999, keyToPredictedPercent: 160, startQP: 32, minimumQP: 20, maximumQP: 51)))
+  }
+
+  static let h265 = H265Syntax(
+    profile: "main", deblocking: true, tcOffset: 0, betaOffset: 0, saoLuma: true, saoChroma: true,
+    strongIntraSmoothing: true, cbQPOffset: 0, crQPOffset: 0)
+
+  static let h264 = H264Syntax(
+    profile: "high", cabac: true, transform8x8: true, scalingMatrix: false, pictureOrderCountType: 2, alphaOffset: 0,
+    betaOffset: -1)
+
+  static let jpeg = JPEGSyntax(quantiser: 0, quality: 70, maximumQuality: 99, minimumQuality: 30)
+
+  static func encoders(_ dialect: Dialect) -> EncodersReport {
+    let pool = PacketPoolReport(unused: 3, used: 1, limit: 512)
+    return EncodersReport(
+      worker: EncoderWorkerReport(lastRunNanoseconds: 50_123_456_789, runs: 3012, triggers: 3020),
+      channels: [encoder(minimumFree: dialect == .rockit1481 ? 10240 : 262144)], packets: pool, buffers: pool,
+      frames: pool)
+  }
+
+  static let clocks = ClockReading(
+    monotonicMicroseconds: 15_545_678, realtimeMicroseconds: 1_795_231_863_123_456)
+
+  static func state(
+    _ path: String, _ condition: ObjectCondition = .running, bytesOut: UInt64? = nil, dropped: DropCounts = DropCounts()
+  ) -> ObjectState {
+    ObjectState(
+      path: path, kind: String(path.prefix { $0 != "/" }), condition: condition,
+      active: [KeyValue(key: "backend", value: "openh264"), KeyValue(key: "width", value: "1280")],
+      statistics: ObjectStatistics(
+        framesIn: 100 + dropped.total, framesOut: 97, dropped: dropped, inFlight: 3, queueDepth: 2, queueCapacity: 4,
+        lastMicroseconds: 900, meanMicroseconds: 1000, maximumMicroseconds: 2500, workMicroseconds: 97_250,
+        bytesOut: bytesOut, bytesCopied: 7, createdMicroseconds: 1_000_000, generation: 1))
+  }
+
+  static let health = HealthReport(
+    verdict: .degraded, clocks: clocks,
+    findings: [
+      HealthFinding(
+        path: "venc/0", condition: .starved, sinceMonotonicMicroseconds: 12_345_678, waitingFor: "vpss/0/0",
+        queue: QueueFinding(name: "venc/0 input", fill: .empty, waiting: 0, capacity: 4))
+    ])
+
+  static func system(_ dialect: Dialect) -> SystemReport {
+    SystemReport(
+      identity: identity(dialect), clocks: clocks, startedMonotonicMicroseconds: 545_678, nodes: nodes,
+      buffers: buffers, pools: pools, memory: MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000),
+      regions: regions, encoders: encoders(dialect),
+      objects: [
+        state("vi/0"), state("vpss/0"), state("venc/0", bytesOut: 123_456, dropped: DropCounts(frameControl: 5)),
+        state("venc/1", .failed(why: "no \"room\"\nat all"), bytesOut: 5),
+      ],
+      health: health, log: log,
+      refusals: [
+        RefusalRecord(
+          clocks: clocks, path: "venc/0/bitrate", value: Array("9999999\n".utf8), errno: 34, errnoName: "ERANGE",
+          reason: "above 200000 kbps", hint: "2..200000 kbps")
+      ],
+      effects: [
+        EffectRecord(
+          path: "venc/0", key: "bitrate", old: "2000", new: "4000", frame: 812, verdict: .effective, measured: "3960",
+          unit: "kbps"),
+        EffectRecord(path: "venc/1", key: "gop", old: "30", new: "60", frame: 9),
+      ],
+      metrics: [
+        MetricFamily(
+          name: "filesystem_requests", kind: .counter, help: "Requests answered, by \"kind\".",
+          samples: [
+            MetricSample(cause: "read", value: 12), MetricSample(object: "a\"b\\c\nd", cause: "open", value: 3.5),
+          ])
+      ])
+  }
+}
+
+/// The text of a file in `Golden/`.
+func golden(_ name: String) throws -> [UInt8] {
+  let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden")
+  return [UInt8](try Data(contentsOf: folder.appendingPathComponent(name)))
+}
+
+/// What `body` renders, as a string.
+func rendered(_ body: (inout TextWriter) -> Void) -> String {
+  String(decoding: renderText(body), as: UTF8.self)
+}
+
+/// The lines of a text; a final line feed makes no further line.
+func lines(_ text: String) -> [Substring] {
+  var all = text.split(separator: "\n", omittingEmptySubsequences: false)
+  if all.last == "" { all.removeLast() }
+  return all
+}
