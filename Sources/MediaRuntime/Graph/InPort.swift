@@ -8,6 +8,8 @@ import Synchronization
 protocol FrameHandler: AnyObject, Sendable {
   /// - Returns: the time afterwards.
   func handle(_ frame: consuming Frame, at now: Int64) -> Int64
+  /// Whether a frame would find room further down.
+  var hasRoom: Bool { get }
 }
 
 /// The side of a node frames arrive at: counts every frame, applies frame-rate control, and hands it to a queue or
@@ -58,7 +60,10 @@ final class InPort: Sendable {
   var accepts: Bool { isAccepting.load(ordering: .relaxed) }
 
   /// Whether a frame would be taken without being dropped for want of room.
-  var hasRoom: Bool { !isQueued || !accepts || !queue.isFull }
+  var hasRoom: Bool {
+    guard accepts else { return true }
+    return isQueued ? !queue.isFull : handler?.hasRoom ?? true
+  }
 
   /// Takes a frame.
   /// - Returns: the time afterwards.

@@ -112,6 +112,9 @@ final class Session: Sendable {
     schedule()
   }
 
+  /// No task runs and none is about to.
+  var isIdle: Bool { flags.load(ordering: .acquiring) & Session.active == 0 }
+
   /// Lets no further task begin and waits for the running one.
   /// - Parameter patience: nanoseconds to wait.
   /// - Returns: false when the running task did not come back in time; it will not be followed by another.
