@@ -29,16 +29,25 @@ public enum MetricsPage {
     out.text("\"} 1\n")
     let uptime = report.clocks.monotonicMicroseconds &- report.startedMonotonicMicroseconds
     single(.gauge, "uptime_seconds", "seconds", "Time since the program started.", Double(uptime) / 1e6, to: &out)
-    MetricsText.begin(
-      .gauge, "", "health", unit: nil, help: "1 for the verdict that holds: ok, degraded or failed.", to: &out)
+    out.text("# HELP mpifs_health 1 for the verdict that holds.\n# TYPE mpifs_health gauge\n")
     for verdict in HealthVerdict.allCases {
-      MetricsText.sample(.gauge, "", "health", object: nil, cause: verdict.rawValue, to: &out)
-      out.number(report.health.verdict == verdict ? 1 : 0)
-      out.newline()
+      out.text("mpifs_health{verdict=\"")
+      out.string(verdict.rawValue)
+      out.text(report.health.verdict == verdict ? "\"} 1\n" : "\"} 0\n")
     }
     single(
       .gauge, "stalled_objects", nil, "Enabled objects that are not moving.", Double(report.health.findings.count),
       to: &out)
+    guard !report.health.findings.isEmpty else { return }
+    MetricsText.begin(
+      .gauge, "", "stalled_seconds", unit: "seconds", help: "Time since an object that is not moving last moved.",
+      to: &out)
+    for finding in report.health.findings {
+      let still = report.health.clocks.monotonicMicroseconds &- finding.sinceMonotonicMicroseconds
+      MetricsText.sample(.gauge, "", "stalled_seconds", object: finding.path, to: &out)
+      MetricsText.value(Double(max(0, still)) / 1e6, to: &out)
+      out.newline()
+    }
   }
 
   private static func single(
@@ -117,7 +126,7 @@ public enum MetricsPage {
       Double($0.statistics.maximumMicroseconds) / 1e6
     },
     ObjectFamily(kind: .counter, name: "output_bytes", help: "Coded bytes that left.") {
-      $0.statistics.bytesOut.map(Double.init)
+      $0.statistics.bytesOut.map { Double($0) }
     },
     ObjectFamily(kind: .counter, name: "copied_bytes", help: "Picture bytes copied by the CPU.") {
       Double($0.statistics.bytesCopied)
@@ -169,7 +178,7 @@ public enum MetricsPage {
     EncoderFamily(name: "frames_per_second", help: "Coded frames over the last second.") {
       $0.attributes.measuredFrameRate
     },
-    EncoderFamily(name: "start_qp", help: "QP of the last frame.") { $0.rateControl.run.startQP.map(Double.init) },
+    EncoderFamily(name: "start_qp", help: "QP of the last frame.") { $0.rateControl.run.startQP.map { Double($0) } },
     EncoderFamily(name: "ring_used_bytes", unit: "bytes", help: "Bytes in the ring.") {
       $0.ring.map { Double($0.used) }
     },
