@@ -60,7 +60,11 @@ let package = Package(
     .target(
       name: "CMediaFile",
       dependencies: [.target(name: "CFFmpeg", condition: .when(traits: ["FFmpeg"]))],
-      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
+      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))],
+      // The door's pkg-config names libavformat only.
+      linkerSettings: ["avformat", "avcodec", "avutil", "swscale"].map {
+        .linkedLibrary($0, .when(traits: ["FFmpeg"]))
+      }),
 
     // MARK: the house; imports run downward only
 
@@ -92,7 +96,8 @@ let package = Package(
 
     .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
     .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
-    .testTarget(name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
+    .testTarget(
+      name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(name: "CodecsTests", dependencies: ["Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
