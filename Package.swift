@@ -43,7 +43,10 @@ let package = Package(
     .systemLibrary(name: "CYUV", providers: [.apt(["libyuv-dev"])]),
     // No pkgConfig: its -DX264_API_IMPORTS is a flag SwiftPM refuses, and the library is in the default paths.
     .systemLibrary(name: "CX264", providers: [.apt(["libx264-dev"])]),
-    .systemLibrary(name: "CFFmpeg", pkgConfig: "libavformat", providers: [.apt(["libavformat-dev"])]),
+    .systemLibrary(
+      name: "CFFmpeg", pkgConfig: "libavformat", providers: [.apt(["libavformat-dev", "libswscale-dev"])]),
+    // The contract of the library that is loaded on first use: types only, nothing to link.
+    .systemLibrary(name: "CMediaFileABI"),
     .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
     .target(name: "CLinux"),
@@ -68,7 +71,7 @@ let package = Package(
     .target(
       name: "Codecs",
       dependencies: [
-        "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
+        "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFileABI",
         .target(name: "CX264", condition: .when(traits: ["X264"])), system,
       ], swiftSettings: strict),
     .target(

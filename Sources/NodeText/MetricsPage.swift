@@ -117,7 +117,7 @@ public enum MetricsPage {
       Double($0.statistics.maximumMicroseconds) / 1e6
     },
     ObjectFamily(kind: .counter, name: "output_bytes", help: "Coded bytes that left.") {
-      $0.statistics.bytesOut.map(Double.init)
+      $0.statistics.bytesOut.map { Double($0) }
     },
     ObjectFamily(kind: .counter, name: "copied_bytes", help: "Picture bytes copied by the CPU.") {
       Double($0.statistics.bytesCopied)
@@ -169,7 +169,7 @@ public enum MetricsPage {
     EncoderFamily(name: "frames_per_second", help: "Coded frames over the last second.") {
       $0.attributes.measuredFrameRate
     },
-    EncoderFamily(name: "start_qp", help: "QP of the last frame.") { $0.rateControl.run.startQP.map(Double.init) },
+    EncoderFamily(name: "start_qp", help: "QP of the last frame.") { $0.rateControl.run.startQP.map { Double($0) } },
     EncoderFamily(name: "ring_used_bytes", unit: "bytes", help: "Bytes in the ring.") {
       $0.ring.map { Double($0.used) }
     },

@@ -141,9 +141,9 @@ public enum VEncInfoPage {
     row.end(&out)
   }
 
-  /// Ten times a rate, to the nearest integer.
+  /// Ten times a rate, to the nearest integer; 0 for what is no rate.
   private static func tenths(_ rate: Double) -> Int {
-    Int(exactly: (rate * 10).rounded()) ?? 0
+    rate > 0 && rate < 1e15 ? Int(rate * 10 + 0.5) : 0
   }
 
   /// The vendor's name of a format of frames; `unknown` for one it has no name for.

@@ -40,19 +40,19 @@ extension SettingType {
     }
   }
 
-  /// The values taken, for `help` and hints: `2...200000`, `cbr fixqp`, `0 1`.
+  /// The values taken, for `help` and hints: `2..200000`, `cbr fixqp`, `0 1`.
   public var range: String {
     switch self {
     case .nothing: ""
     case .trigger: "1"
     case .boolean: "0 1"
     case .integer(let range, let step, let off):
-      (off.map { "\($0) or " } ?? "") + "\(range.lowerBound)...\(range.upperBound)"
+      (off.map { "\($0) or " } ?? "") + "\(range.lowerBound)..\(range.upperBound)"
         + (step == 2 ? ", even" : step > 2 ? ", multiple of \(step)" : "")
-    case .rate(let range): "\(range.lowerBound)...\(range.upperBound)"
+    case .rate(let range): "\(range.lowerBound)..\(range.upperBound)"
     case .choice(let choices, _, _): choices.joined(separator: " ")
     case .input: "pattern, file:/path, /dev/videoN"
-    case .rectangle(let limit): "x,y,w,h even, within 0...\(limit), or empty"
+    case .rectangle(let limit): "x,y,w,h even, within 0..\(limit), or empty"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     }
   }

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+import COpenH264
+import MediaCore
+
+/// Owner of one encoder of the library and of the memory it writes its messages to.
+///
+/// `info` lives here rather than on the stack: it is 10 KiB and the library fills it for every picture.
+private struct OpenH264Handle: ~Copyable {
+  let encoder: UnsafeMutablePointer<ISVCEncoder?>
+  let log: UnsafeMutablePointer<mpifs_openh264_log>
+  let info: UnsafeMutablePointer<SFrameBSInfo>
+
+  init() throws(Failure) {
+    var made: UnsafeMutablePointer<ISVCEncoder?>?
+    guard WelsCreateSVCEncoder(&made) == 0, let made else {
+      throw Failure(.noMemory, "WelsCreateSVCEncoder", on: "openh264")
+    }
+    encoder = made
+    log = .allocate(capacity: 1)
+    log.initialize(to: mpifs_openh264_log())
+    info = .allocate(capacity: 1)
+    info.initialize(to: SFrameBSInfo())
+    _ = mpifs_openh264_set_log(encoder, log)
+  }
+
+  deinit {
+    mpifs_openh264_destroy(encoder)
+    log.deallocate()
+    info.deallocate()
+  }
+
+  /// The library's last complaint, then forgotten.
+  func message() -> String {
+    let text = withUnsafeBytes(of: &log.pointee.text) { bytes in
+      String(decoding: bytes.prefix { $0 != 0 && $0 != 10 }, as: UTF8.self)
+    }
+    log.pointee = mpifs_openh264_log()
+    return text
+  }
+
+  func set<Value: BitwiseCopyable>(_ option: ENCODER_OPTION, _ name: StaticString, _ value: Value) throws(Failure) {
+    var value = value
+    let result = mpifs_openh264_set(encoder, option, &value)
+    guard result == 0 else {
+      throw Failure(.invalidArgument, "SetOption \(name)", on: "openh264", "code \(result) \(message())")
+    }
+  }
+}
+
+/// One H.264 channel of openh264.
+///
+/// Picture types are ours: the library's own intra period is off and its scene-change detection too, so that there are
+/// exactly `gop` frames from one IDR to the next and a change of `gop` counts from the frame it came with. Complexity is
+/// LOW, as FFmpeg runs the library; background detection and adaptive quantisation are on, as in GStreamer and by
+/// the library's default. Frames are never skipped.
+///
+/// Owns the library's encoder. Serial use by the session that owns it, as ``Encoder`` says.
+final class OpenH264Encoder: Encoder, @unchecked Sendable {
+  static let abilities: EncoderCapabilities = [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]
+
+  let engine: String
+  let inputFormats: [PixelFormat] = [.i420]
+  var capabilities: EncoderCapabilities { OpenH264Encoder.abilities }
+
+  private let handle: OpenH264Handle
+  private var configuration: EncoderConfiguration
+  /// Frames since the last IDR picture, that one counted; at `gop` the next is due.
+  private var sinceIDR = 0
+  /// Forced picture that the library has not given yet.
+  private var owesIDR = true
+
+  init(_ configuration: EncoderConfiguration) throws(Failure) {
+    self.configuration = configuration
+    handle = try OpenH264Handle()
+    var version = OpenH264Version()
+    WelsGetCodecVersionEx(&version)
+    engine = "openh264 \(version.uMajor).\(version.uMinor).\(version.uRevision)"
+    var parameters = SEncParamExt()
+    guard mpifs_openh264_defaults(handle.encoder, &parameters) == 0 else {
+      throw Failure(.invalidArgument, "GetDefaultParams", on: "openh264", handle.message())
+    }
+    Self.fill(&parameters, configuration)
+    let result = mpifs_openh264_initialize(handle.encoder, &parameters)
+    guard result == 0 else {
+      throw Failure(.invalidArgument, "InitializeExt", on: "openh264", "code \(result) \(handle.message())")
+    }
+    try handle.set(ENCODER_OPTION_DATAFORMAT, "DATAFORMAT", CInt(videoFormatI420.rawValue))
+  }
+
+  /// Every setting that shapes the stream, written down: the library's defaults changed between its versions.
+  private static func fill(_ p: inout SEncParamExt, _ c: EncoderConfiguration) {
+    let bits = bitsPerSecond(c)
+    p.iUsageType = CAMERA_VIDEO_REAL_TIME
+    p.iPicWidth = CInt(c.width)
+    p.iPicHeight = CInt(c.height)
+    p.iTargetBitrate = bits
+    p.iMaxBitrate = bits
+    p.iRCMode = RC_BITRATE_MODE
+    p.fMaxFrameRate = frameRate(c)
+    p.iTemporalLayerNum = 1
+    p.iSpatialLayerNum = 1
+    p.iComplexityMode = LOW_COMPLEXITY
+    p.uiIntraPeriod = 0
+    p.iNumRefFrame = 1
+    p.eSpsPpsIdStrategy = CONSTANT_ID
+    p.bPrefixNalAddingCtrl = false
+    p.bEnableSSEI = false
+    p.bSimulcastAVC = false
+    p.iPaddingFlag = 0
+    p.iEntropyCodingModeFlag = c.profile == "baseline" ? 0 : 1
+    p.bEnableFrameSkip = false
+    p.iMaxQp = 51
+    p.iMinQp = 0
+    p.uiMaxNalSize = 0
+    p.bEnableLongTermReference = false
+    p.iMultipleThreadIdc = UInt16(clamping: c.threads)
+    p.bUseLoadBalancing = false
+    p.iLoopFilterDisableIdc = 0
+    p.iLoopFilterAlphaC0Offset = 0
+    p.iLoopFilterBetaOffset = 0
+    p.bEnableDenoise = false
+    p.bEnableBackgroundDetection = true
+    p.bEnableAdaptiveQuant = true
+    p.bEnableFrameCroppingFlag = true
+    p.bEnableSceneChangeDetect = false
+    p.sSpatialLayers.0.iVideoWidth = CInt(c.width)
+    p.sSpatialLayers.0.iVideoHeight = CInt(c.height)
+    p.sSpatialLayers.0.fFrameRate = frameRate(c)
+    p.sSpatialLayers.0.iSpatialBitrate = bits
+    p.sSpatialLayers.0.iMaxSpatialBitrate = bits
+    p.sSpatialLayers.0.uiProfileIdc =
+      switch c.profile {
+      case "baseline": PRO_BASELINE
+      case "main": PRO_MAIN
+      default: PRO_HIGH
+      }
+    p.sSpatialLayers.0.uiLevelIdc = LEVEL_UNKNOWN
+    // One slice a thread: the library parallelises over slices only.
+    p.sSpatialLayers.0.sSliceArgument.uiSliceMode = c.threads > 1 ? SM_FIXEDSLCNUM_SLICE : SM_SINGLE_SLICE
+    p.sSpatialLayers.0.sSliceArgument.uiSliceNum = UInt32(clamping: c.threads)
+  }
+
+  /// The rate the library is told: it clamps to 1...60.
+  private static func frameRate(_ c: EncoderConfiguration) -> Float {
+    Float(min(60, max(1, c.frameRate.framesPerSecond)))
+  }
+
+  /// The target the library is told. Outside its range of frame rates it is scaled, so that the bits a frame are right.
+  private static func bitsPerSecond(_ c: EncoderConfiguration) -> CInt {
+    let scale = Double(frameRate(c)) / c.frameRate.framesPerSecond
+    return CInt(min(Double(CInt.max), Double(c.bitrate) * 1000 * scale))
+  }
+
+  func encode<Sink: PacketSink & ~Copyable>(
+    _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
+  ) throws(Failure) {
+    guard frame.layout.format == .i420, Int(frame.layout.width) == configuration.width,
+      Int(frame.layout.height) == configuration.height
+    else {
+      throw Failure(
+        .invalidArgument, "EncodeFrame", on: "openh264",
+        "\(frame.layout.format) \(frame.layout.width)x\(frame.layout.height) in a channel of i420 "
+          + "\(configuration.width)x\(configuration.height)")
+    }
+    if directive.type == .idr || directive.type == .i || sinceIDR >= configuration.gop { owesIDR = true }
+    if owesIDR { _ = mpifs_openh264_force_idr(handle.encoder) }
+
+    let pixels = try frame.beginPixels(write: false)
+    var picture = SSourcePicture()
+    picture.iColorFormat = CInt(videoFormatI420.rawValue)
+    picture.iPicWidth = CInt(pixels.width)
+    picture.iPicHeight = CInt(pixels.height)
+    picture.iStride.0 = pixels.plane0.stride
+    picture.iStride.1 = pixels.plane1.stride
+    picture.iStride.2 = pixels.plane2.stride
+    picture.pData.0 = pixels.plane0.base
+    picture.pData.1 = pixels.plane1.base
+    picture.pData.2 = pixels.plane2.base
+    picture.uiTimeStamp = frame.pts / 1000
+    let result = mpifs_openh264_encode(handle.encoder, &picture, handle.info)
+    try frame.endPixels(write: false)
+    guard result == 0 else {
+      throw Failure(.ioError, "EncodeFrame", on: "openh264", "code \(result) \(handle.message())")
+    }
+    emit(pts: frame.pts, into: &sink)
+  }
+
+  private func emit<Sink: PacketSink & ~Copyable>(pts: Int64, into sink: inout Sink) {
+    let info = handle.info
+    let type = info.pointee.eFrameType
+    guard type != videoFrameTypeSkip, type != videoFrameTypeInvalid, info.pointee.iLayerNum > 0 else { return }
+    if type == videoFrameTypeIDR {
+      owesIDR = false
+      sinceIDR = 0
+    }
+    sinceIDR += 1
+    withUnsafeMutablePointer(to: &info.pointee.sLayerInfo) { tuple in
+      let count = Int(info.pointee.iLayerNum)
+      tuple.withMemoryRebound(to: SLayerBSInfo.self, capacity: count) { layers in
+        for layer in UnsafeBufferPointer(start: layers, count: count) {
+          guard let bytes = layer.pBsBuf, let lengths = layer.pNalLengthInByte else { continue }
+          var total = 0
+          for nal in 0..<Int(layer.iNalCount) { total += Int(lengths[nal]) }
+          sink.append(UnsafeRawBufferPointer(start: bytes, count: total))
+        }
+      }
+    }
+    sink.finishPicture(pts: pts)
+  }
+
+  func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
+    var same = new
+    same.bitrate = configuration.bitrate
+    same.gop = configuration.gop
+    same.frameRate = configuration.frameRate
+    // JPEG's quality means nothing here.
+    same.quality = configuration.quality
+    guard same == configuration else { return false }
+    if new.frameRate != configuration.frameRate {
+      try handle.set(ENCODER_OPTION_FRAME_RATE, "FRAME_RATE", Self.frameRate(new))
+    }
+    if Self.bitsPerSecond(new) != Self.bitsPerSecond(configuration) { try setBitrate(new) }
+    configuration = new
+    return true
+  }
+
+  /// The library refuses a target above the maximum, so the order depends on the direction.
+  private func setBitrate(_ new: EncoderConfiguration) throws(Failure) {
+    var info = SBitrateInfo()
+    info.iLayer = SPATIAL_LAYER_ALL
+    info.iBitrate = Self.bitsPerSecond(new)
+    if info.iBitrate > Self.bitsPerSecond(configuration) {
+      try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", info)
+      try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", info)
+    } else {
+      try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", info)
+      try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", info)
+    }
+  }
+
+  /// Nothing is ever delayed inside.
+  func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {}
+}

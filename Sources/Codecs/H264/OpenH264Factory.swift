@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MediaCore
+
+/// Cisco's openh264 (BSD): the default software engine for H.264.
+public struct OpenH264Factory: EncoderFactory {
+  public init() {}
+
+  public var name: String { "openh264" }
+  public var codecs: [Codec] { [.h264] }
+  public var isHardware: Bool { false }
+  public var priority: Int { 20 }
+
+  public func capabilities(for codec: Codec) -> EncoderCapabilities {
+    codec == .h264 ? OpenH264Encoder.abilities : []
+  }
+
+  /// The engine writes Constrained Baseline without CABAC; Main and High with CABAC (High also with 8x8 syntax flags,
+  /// though the engine never uses the 8x8 transform). High first: same speed to a few per cent, fewer bits.
+  public func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["high", "main", "baseline"] : [] }
+
+  public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
+    try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
+    guard configuration.rateMode == .cbr else {
+      throw Failure(
+        .notSupported, "rc_mode", on: name, "this engine runs cbr here, not \(configuration.rateMode.rawValue)")
+    }
+    // The library's macroblock tables are sized by its level 5.2.
+    guard configuration.width * configuration.height <= 4096 * 2304 else {
+      throw Failure(.outOfRange, "size", on: name, "at most 4096x2304 pixels in all")
+    }
+  }
+
+  public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
+    try validate(configuration)
+    return try OpenH264Encoder(configuration)
+  }
+}
+
+/// Checks that every H.264 engine here shares.
+enum H264Limits {
+  static func check(
+    _ configuration: EncoderConfiguration, engine: String, profiles: [String]
+  ) throws(Failure) {
+    guard configuration.codec == .h264 else {
+      throw Failure(.notSupported, "codec", on: engine, "\(engine) encodes h264, not \(configuration.codec.rawValue)")
+    }
+    guard configuration.profile.isEmpty || profiles.contains(configuration.profile) else {
+      throw Failure(.invalidArgument, "profile", on: engine, "one of \(profiles.joined(separator: ", "))")
+    }
+    guard (16...16384).contains(configuration.width), (16...16384).contains(configuration.height) else {
+      throw Failure(.outOfRange, "size", on: engine, "16x16 to 16384x16384")
+    }
+    guard configuration.width % 2 == 0, configuration.height % 2 == 0 else {
+      throw Failure(.invalidArgument, "size", on: engine, "4:2:0 H.264 has even width and height")
+    }
+    guard configuration.gop >= 1 else { throw Failure(.outOfRange, "gop", on: engine, "1 frame or more") }
+    guard (1...1_000_000).contains(configuration.bitrate) else {
+      throw Failure(.outOfRange, "bitrate", on: engine, "1 to 1000000 kbps")
+    }
+    guard configuration.threads >= 1 else { throw Failure(.outOfRange, "threads", on: engine, "1 or more") }
+  }
+}

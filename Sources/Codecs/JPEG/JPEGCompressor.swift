@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import CTurboJPEG
+import Glibc
+import MediaCore
+
+/// Owner of one compressor of libturbojpeg and of the memory for its pictures. Serial use.
+///
+/// The output memory is sized for the worst case once for each picture size, so the library never grows it; pages it
+/// does not reach are never touched.
+struct JPEGCompressor: ~Copyable {
+  private let handle: tjhandle
+  private var output: UnsafeMutablePointer<UInt8>?
+  private var capacity = 0
+  private var y = Scratch()
+  private var u = Scratch()
+  private var v = Scratch()
+  private var rgb = Scratch()
+  private let converter = PixelConverter()
+
+  /// `turbojpeg 2.1.5`
+  static var engine: String {
+    let version = String(cString: mpifs_turbojpeg_version())
+    return version.isEmpty ? "turbojpeg" : "turbojpeg \(version)"
+  }
+
+  init() throws(Failure) {
+    guard let handle = tjInitCompress() else { throw Failure(.noMemory, "tjInitCompress", on: "turbojpeg") }
+    self.handle = handle
+  }
+
+  deinit {
+    tjDestroy(handle)
+    free(output)
+  }
+
+  /// Compresses the samples as they are: no colour conversion, only NV12's chroma is taken apart.
+  ///
+  /// - Parameter quality: 1...100.
+  /// - Returns: the JPEG, valid until the next call.
+  mutating func compressSamples(_ pixels: Pixels, quality: Int) throws(Failure) -> UnsafeRawBufferPointer {
+    let planes = try even420(pixels)
+    return try compress(width: pixels.width, height: pixels.height) { handle, buffer, size, flags in
+      withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>?.self, capacity: 3) { bases in
+        bases[0] = UnsafePointer(planes.plane0.base)
+        bases[1] = UnsafePointer(planes.plane1.base)
+        bases[2] = UnsafePointer(planes.plane2.base)
+        var strides = (CInt(planes.plane0.stride), CInt(planes.plane1.stride), CInt(planes.plane2.stride))
+        return withUnsafeMutablePointer(to: &strides) { tuple in
+          tuple.withMemoryRebound(to: CInt.self, capacity: 3) { strides in
+            tjCompressFromYUVPlanes(
+              handle, bases.baseAddress, CInt(pixels.width), strides, CInt(pixels.height), CInt(TJSAMP_420.rawValue),
+              buffer, size, CInt(quality), flags)
+          }
+        }
+      }
+    }
+  }
+
+  /// Compresses with the colours a viewer expects: JPEG files are full range, video is not, so the picture goes
+  /// through RGB.
+  mutating func compressColours(_ pixels: Pixels, quality: Int) throws(Failure) -> UnsafeRawBufferPointer {
+    let plane = try rgb.plane(bytes: pixels.width * 4, lines: pixels.height)
+    let target = Pixels(
+      format: .xrgb8888, width: pixels.width, height: pixels.height, plane0: plane, plane1: plane, plane2: plane)
+    _ = try converter.convert(pixels, Orientation(PictureTransform()), to: target)
+    return try compress(width: pixels.width, height: pixels.height) { handle, buffer, size, flags in
+      tjCompress2(
+        handle, plane.base, CInt(pixels.width), plane.stride, CInt(pixels.height), CInt(TJPF_BGRX.rawValue), buffer,
+        size, CInt(TJSAMP_420.rawValue), CInt(quality), flags)
+    }
+  }
+
+  private mutating func compress(
+    width: Int, height: Int,
+    _ body: (tjhandle, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>, UnsafeMutablePointer<UInt>, CInt) -> CInt
+  ) throws(Failure) -> UnsafeRawBufferPointer {
+    let needed = Int(tjBufSize(CInt(width), CInt(height), CInt(TJSAMP_420.rawValue)))
+    if needed > capacity {
+      free(output)
+      capacity = 0
+      output = malloc(needed)?.assumingMemoryBound(to: UInt8.self)
+      guard output != nil else { throw Failure(.noMemory, "malloc", on: "turbojpeg", "\(needed) bytes") }
+      capacity = needed
+    }
+    var buffer = output
+    var size = UInt(capacity)
+    guard body(handle, &buffer, &size, CInt(TJFLAG_NOREALLOC)) == 0, let buffer else {
+      throw Failure(.ioError, "tjCompress", on: "turbojpeg", String(cString: tjGetErrorStr2(handle)))
+    }
+    return UnsafeRawBufferPointer(start: buffer, count: Int(size))
+  }
+
+  /// I420 planes whose luma has an even number of columns and lines, as the library reads them: the picture itself
+  /// when it is I420 of even size, else a copy with its last column and line repeated.
+  private mutating func even420(_ p: Pixels) throws(Failure) -> Pixels {
+    let isEven = p.width % 2 == 0 && p.height % 2 == 0
+    if isEven, p.format == .i420 { return p }
+    let (width, height) = (p.chromaWidth * 2, p.chromaHeight * 2)
+    var target = Pixels(
+      format: .i420, width: p.width, height: p.height, plane0: p.plane0,
+      plane1: try u.plane(bytes: p.chromaWidth, lines: p.chromaHeight),
+      plane2: try v.plane(bytes: p.chromaWidth, lines: p.chromaHeight))
+    if isEven, p.format == .nv12 {
+      // Only the chroma has to move.
+      converter.split(p, u: target.plane1, v: target.plane2)
+      return target
+    }
+    target.plane0 = try y.plane(bytes: width, lines: height)
+    _ = try converter.convert(p, Orientation(PictureTransform()), to: target)
+    let (luma, stride) = (target.plane0.base, Int(target.plane0.stride))
+    if width > p.width {
+      for row in 0..<p.height { luma[row * stride + p.width] = luma[row * stride + p.width - 1] }
+    }
+    if height > p.height { memcpy(luma + p.height * stride, luma + (p.height - 1) * stride, width) }
+    return target
+  }
+}

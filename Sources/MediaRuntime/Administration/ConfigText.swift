@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import SystemPackage
+
+/// The text form of a whole configuration: lines `path = value`, `#` comments, `\n` and `\\` escapes in values.
+///
+/// Canonical form, which `render` writes and `parse` takes along with looser spacing: objects by class and number,
+/// settings in the order of the settings table (so `source` and `enable` last), an empty value as `path =`.
+enum ConfigText {
+  /// Largest text taken as one transaction.
+  static let largest = 128 * 1024
+
+  static func render(
+    _ objects: [(path: ObjectPath, settings: ObjectSettings)], _ table: SettingsTable
+  ) -> [UInt8] {
+    var text: [UInt8] = []
+    for (path, settings) in objects {
+      for attribute in table.settings(path.type) {
+        text += "\(path)/\(attribute.key) =".utf8
+        let value = settings[attribute.key].text(attribute.type)
+        if !value.isEmpty {
+          text.append(UInt8(ascii: " "))
+          for byte in value.utf8 {
+            switch byte {
+            case UInt8(ascii: "\\"): text += #"\\"#.utf8
+            case UInt8(ascii: "\n"): text += #"\n"#.utf8
+            default: text.append(byte)
+            }
+          }
+        }
+        text.append(UInt8(ascii: "\n"))
+      }
+    }
+    return text
+  }
+
+  /// - Throws: E2BIG above 128 KiB; EINVAL for a text that does not end in a newline or a line that has not the form;
+  ///   the reason starts with the line's number.
+  static func parse(_ text: [UInt8], name: String) throws(Refusal) -> Transaction {
+    guard text.count <= largest else {
+      throw Refusal(
+        .argListTooLong, path: name, reason: "\(text.count) bytes are more than one transaction takes",
+        hint: "at most \(largest) bytes")
+    }
+    guard text.isEmpty || text.last == UInt8(ascii: "\n") else {
+      throw Refusal(
+        .invalidArgument, path: name, value: Array(text.suffix(80)), reason: "the text does not end in a newline",
+        hint: "the whole text has to come in one write: use cat, cp or a here-document")
+    }
+    var transaction = Transaction(changes: [], createsNamed: true)
+    var seen: [String: Int] = [:]
+    var isFirst = true
+    for (index, line) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+      let content = trimmed(line)
+      if content.isEmpty || content.first == UInt8(ascii: "#") { continue }
+      if isFirst, content.elementsEqual("replace".utf8) {
+        transaction.removesOthers = true
+        isFirst = false
+        continue
+      }
+      isFirst = false
+      let number = index + 1
+      let (path, key, value) = try setting(line, number, name: name)
+      if let before = seen.updateValue(number, forKey: "\(path)/\(key)") {
+        throw refusal(.invalidArgument, line, number, name, "\(path)/\(key) stands in line \(before) already", "")
+      }
+      transaction.changes.append(.set(path, key, value))
+      transaction.lines.append(number)
+    }
+    return transaction
+  }
+
+  private static func refusal(
+    _ errno: Errno, _ line: ArraySlice<UInt8>, _ number: Int, _ name: String, _ reason: String, _ hint: String
+  ) -> Refusal {
+    Refusal(errno, path: name, value: Array(line), reason: "line \(number): \(reason)", hint: hint)
+  }
+
+  private static func setting(
+    _ line: ArraySlice<UInt8>, _ number: Int, name: String
+  ) throws(Refusal) -> (ObjectPath, String, [UInt8]) {
+    let form = "lines are: path = value, for example venc/0/bitrate = 2000"
+    guard let equals = line.firstIndex(of: UInt8(ascii: "=")) else {
+      throw refusal(.invalidArgument, line, number, name, "has no =", form)
+    }
+    guard let left = String(validating: trimmed(line[..<equals]), as: UTF8.self) else {
+      throw refusal(.invalidArgument, line, number, name, "is not UTF-8 text", form)
+    }
+    guard let slash = left.lastIndex(of: "/"), let path = ObjectPath(left[..<slash]) else {
+      throw refusal(.noSuchFileOrDirectory, line, number, name, "names no attribute of an object", form)
+    }
+    let key = String(left[left.index(after: slash)...])
+    var right = line[(equals + 1)...]
+    // The one blank of the form; any further one belongs to the value.
+    if right.first == UInt8(ascii: " ") { right.removeFirst() }
+    var value: [UInt8] = []
+    var isEscaped = false
+    for byte in right {
+      if isEscaped {
+        switch byte {
+        case UInt8(ascii: "n"): value.append(UInt8(ascii: "\n"))
+        case UInt8(ascii: "\\"): value.append(byte)
+        default: throw refusal(.invalidArgument, line, number, name, "has an unknown escape", #"\n and \\ are known"#)
+        }
+        isEscaped = false
+      } else if byte == UInt8(ascii: "\\") {
+        isEscaped = true
+      } else {
+        value.append(byte)
+      }
+    }
+    if isEscaped { throw refusal(.invalidArgument, line, number, name, "ends inside an escape", #"write \\"#) }
+    return (path, key, value)
+  }
+
+  private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+    var rest = line
+    while let byte = rest.first, isBlank(byte) { rest.removeFirst() }
+    while let byte = rest.last, isBlank(byte) { rest.removeLast() }
+    return rest
+  }
+}

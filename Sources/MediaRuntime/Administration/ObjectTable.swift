@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+
+/// The objects there are, each with the settings it was asked to have. A value: a transaction is planned on it without
+/// changing it.
+struct ObjectTable {
+  struct Entry {
+    let object: any ModuleObject
+    var settings: ObjectSettings
+    var isEnabled: Bool { settings.flag("enable") }
+    var source: ObjectPath? { settings.object("source") }
+  }
+
+  var entries: [ObjectPath: Entry] = [:]
+
+  /// Who takes frames from an object, in the order of the tree.
+  func receivers(of source: ObjectPath) -> [ObjectPath] {
+    entries.filter { $0.value.source == source }.keys.sorted()
+  }
+}
+
+/// What a transaction would do, found without doing it (except that new objects are made, which is cheap and without
+/// effect until they are in the table).
+struct Plan {
+  struct Update {
+    let path: ObjectPath
+    let object: any ModuleObject
+    let old: ObjectSettings
+    let new: ObjectSettings
+    let changed: Set<String>
+  }
+  struct Rebinding {
+    let receiver: ObjectPath
+    let old: ObjectPath?
+    let new: ObjectPath?
+  }
+
+  var created: [any ModuleObject] = []
+  var removed: [ObjectPath] = []
+  var updates: [Update] = []
+  var rebindings: [Rebinding] = []
+  /// Some bindings only fit when the old ones are gone: all receivers are unbound before any is bound.
+  var unbindsFirst = false
+  var command: (object: any ModuleObject, key: String, argument: String)?
+  /// Objects to stop and to start, each in the order in which it has to be done.
+  var stops: [ObjectPath] = []
+  var starts: [ObjectPath] = []
+
+  /// Whether devices or files are touched, so that the control executor has to do it.
+  var needsControl: Bool { !stops.isEmpty || !starts.isEmpty }
+}
+
+extension ObjectPath {
+  /// Place in the chain from inputs to encoders: what is stopped first, so that what follows can run empty. Starting
+  /// goes the other way round, so that no picture finds a receiver that is not ready.
+  var stage: Int {
+    switch type {
+    case .input: 0
+    case .decoder: 1
+    case .scaler: 2
+    case .scalerOutput: 3
+    case .region: 4
+    case .encoder: 5
+    case .display: 6
+    case .pool: 7
+    }
+  }
+}

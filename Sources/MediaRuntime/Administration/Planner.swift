@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import SystemPackage
+
+/// Checks a transaction as a whole against the objects there are. Everything that can be refused without touching a
+/// device is refused here, before anything has changed.
+struct Planner {
+  let settingsTable: SettingsTable
+  let factory: any ModuleFactory
+  let ownTree: OwnTree
+  let table: ObjectTable
+
+  private var written: [ObjectPath: [String: SettingValue]] = [:]
+  private var bytes: [String: [UInt8]] = [:]
+  private var present: Set<ObjectPath>
+  private var created: [ObjectPath] = []
+  private var removed: [ObjectPath] = []
+
+  init(settingsTable: SettingsTable, factory: any ModuleFactory, ownTree: OwnTree, table: ObjectTable) {
+    self.settingsTable = settingsTable
+    self.factory = factory
+    self.ownTree = ownTree
+    self.table = table
+    self.present = Set(table.entries.keys)
+  }
+
+  mutating func plan(_ transaction: Transaction) throws(Refusal) -> Plan {
+    if case .command(let path, let key, let value)? = transaction.changes.first {
+      return try planCommand(path, key, value, isAlone: transaction.changes.count == 1)
+    }
+    for (position, change) in transaction.changes.enumerated() {
+      do throws(Refusal) {
+        try take(change, createsNamed: transaction.createsNamed)
+      } catch {
+        throw located(error, transaction, position)
+      }
+    }
+    if transaction.removesOthers { takeRemovalOfOthers(transaction) }
+    var plan = Plan()
+    do throws(Refusal) {
+      try complete(&plan)
+    } catch {
+      for object in plan.created { object.retire() }
+      throw located(error, transaction, nil)
+    }
+    return plan
+  }
+
+  /// The refusal with the line of a configuration it is about.
+  func located(_ refusal: Refusal, _ transaction: Transaction, _ position: Int?) -> Refusal {
+    guard !transaction.lines.isEmpty else { return refusal }
+    let found =
+      position
+      ?? transaction.changes.lastIndex {
+        if case .set(let path, let key, _) = $0 { return "\(path)/\(key)" == refusal.path }
+        return false
+      }
+      ?? transaction.changes.lastIndex { refusal.path == $0.path.description || refusal.path.hasPrefix("\($0.path)/") }
+    guard let found, found < transaction.lines.count, transaction.lines[found] > 0 else { return refusal }
+    var named = refusal
+    named.reason = "line \(transaction.lines[found]): \(refusal.path): \(refusal.reason)"
+    return named
+  }
+
+  // MARK: one change after the other
+
+  private mutating func take(_ change: Change, createsNamed: Bool) throws(Refusal) {
+    switch change {
+    case .create(let path):
+      try takeCreation(path)
+    case .remove(let path):
+      guard present.remove(path) != nil else { throw missing(path) }
+      guard !created.contains(path) else {
+        throw Refusal(.invalidArgument, path: path.description, reason: "is made and removed at once")
+      }
+      removed.append(path)
+    case .set(let path, let key, let value):
+      if !present.contains(path) {
+        guard createsNamed else { throw missing(path, key: key, value: value) }
+        if path.output != nil, !present.contains(path.group) { try takeCreation(path.group) }
+        try takeCreation(path)
+      }
+      guard settingsTable.attribute(path.type, key)?.kind != .command else {
+        throw Refusal(
+          .invalidArgument, path: "\(path)/\(key)", value: value, reason: "is a command, not a setting",
+          hint: "write it to the file of this name")
+      }
+      let parsed = try settingsTable.parse(path, key, value)
+      if key == "input", case .text(let text) = parsed { try checkInput(path, text, value) }
+      written[path, default: [:]][key] = parsed
+      bytes["\(path)/\(key)"] = value
+    case .command(let path, let key, let value):
+      throw Refusal(
+        .invalidArgument, path: "\(path)/\(key)", value: value,
+        reason: "is a command and cannot stand beside other changes")
+    }
+  }
+
+  private mutating func takeCreation(_ path: ObjectPath) throws(Refusal) {
+    guard !settingsTable.attributes(path.type).isEmpty else {
+      throw Refusal(
+        .notSupported, path: path.description, reason: "this build makes no \(path.kind.rawValue) objects",
+        hint: "there are: \(settingsTable.types.map(\.pattern).joined(separator: " "))")
+    }
+    guard path.output == nil || present.contains(path.group) else {
+      throw Refusal(
+        .noSuchFileOrDirectory, path: path.description, reason: "there is no \(path.group)",
+        hint: "make \(path.group) first")
+    }
+    guard !removed.contains(path) else {
+      throw Refusal(.fileExists, path: path.description, reason: "is being removed in the same transaction")
+    }
+    guard present.insert(path).inserted else {
+      throw Refusal(.fileExists, path: path.description, reason: "exists already")
+    }
+    created.append(path)
+  }
+
+  private mutating func takeRemovalOfOthers(_ transaction: Transaction) {
+    var named = Set(transaction.changes.map(\.path))
+    named.formUnion(named.map(\.group))
+    // Outputs before their group.
+    for path in present.subtracting(named).sorted(by: >) {
+      present.remove(path)
+      removed.append(path)
+      // A replacement may stop and unbind what it removes; a plain removal may not.
+      written[path] = ["enable": .boolean(false)]
+      if settingsTable.attribute(path.type, "source") != nil { written[path]?["source"] = SettingValue.none }
+    }
+  }
+
+  private func missing(_ path: ObjectPath, key: String? = nil, value: [UInt8] = []) -> Refusal {
+    let name = key.map { "\(path)/\($0)" } ?? path.description
+    return Refusal(
+      .noSuchFileOrDirectory, path: name, value: value, reason: "there is no \(path)", hint: "mkdir makes one")
+  }
+
+  private func checkInput(_ path: ObjectPath, _ text: String, _ value: [UInt8]) throws(Refusal) {
+    guard let input = InputSpecification(text) else { return }
+    let known = settingsTable.catalogue.sources
+    guard known.contains(where: { $0.handles(input) }) else {
+      let kind =
+        switch input {
+        case .pattern: "the test pattern"
+        case .file: "media files"
+        case .device: "capture devices"
+        }
+      throw Refusal(
+        .notSupported, path: "\(path)/input", value: value, reason: "this build does not read \(kind)")
+    }
+    try ownTree.checkLexically(input, path: "\(path)/input", value: value)
+  }
+
+  // MARK: the whole
+
+  private mutating func complete(_ plan: inout Plan) throws(Refusal) {
+    try checkRemovals()
+    plan.removed = removed
+    for path in removed where written[path]?["source"] == nil && table.entries[path]?.source != nil {
+      written[path, default: [:]]["source"] = SettingValue.none
+    }
+    for path in created {
+      plan.created.append(try factory.make(path, settings: settingsTable.defaults(path.type)))
+    }
+    for path in Set(written.keys).union(created).sorted() {
+      try update(path, &plan)
+    }
+    try bind(&plan)
+    plan.stops.sort { ($0.stage, $0) < ($1.stage, $1) }
+    plan.starts.sort { ($1.stage, $0) < ($0.stage, $1) }
+  }
+
+  private mutating func update(_ path: ObjectPath, _ plan: inout Plan) throws(Refusal) {
+    let entry = table.entries[path]
+    guard let object = entry?.object ?? plan.created.first(where: { $0.path == path }) else { return }
+    let old = entry?.settings ?? settingsTable.defaults(path.type)
+    let wanted = written[path] ?? [:]
+    var new: ObjectSettings
+    do throws(Refusal) {
+      new = try settingsTable.settings(path, from: old, writing: wanted)
+    } catch {
+      throw withBytes(error)
+    }
+    let changed = new.changes(from: old)
+    let wasEnabled = entry?.isEnabled ?? false
+    let isEnabled = new.flag("enable")
+    let needsRestart = settingsTable.settings(path.type).filter { $0.change == .restart && changed.contains($0.key) }
+    // Who writes `enable` too has said that the object may be started anew: a whole configuration can be loaded over
+    // a running one.
+    let restarts = wasEnabled && isEnabled && !needsRestart.isEmpty
+    if restarts, wanted["enable"] == nil, let first = needsRestart.first {
+      let key = needsRestart.first { wanted[$0.key] != nil }?.key ?? first.key
+      throw withBytes(
+        Refusal(
+          .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) is running",
+          hint: "stop it first: echo 0 > \(path)/enable"))
+    }
+    if !changed.isEmpty {
+      do throws(Refusal) {
+        try object.check(new, changed: changed, running: wasEnabled && isEnabled && !restarts)
+      } catch {
+        throw withBytes(error)
+      }
+      plan.updates.append(Plan.Update(path: path, object: object, old: old, new: new, changed: changed))
+    }
+    if wasEnabled, !isEnabled || restarts { plan.stops.append(path) }
+    if isEnabled, !wasEnabled || restarts { plan.starts.append(path) }
+    if old.object("source") != new.object("source") {
+      plan.rebindings.append(
+        Plan.Rebinding(receiver: path, old: old.object("source"), new: new.object("source")))
+    }
+  }
+
+  /// The refusal with the bytes that were written, where the one who refused did not know them.
+  private func withBytes(_ refusal: Refusal) -> Refusal {
+    guard let value = bytes[refusal.path] else { return refusal }
+    var full = refusal
+    full.value = value
+    return full
+  }
+
+  private func checkRemovals() throws(Refusal) {
+    for path in removed {
+      guard let entry = table.entries[path] else { continue }
+      func busy(_ reason: String, _ hint: String, _ errno: Errno = .resourceBusy) -> Refusal {
+        Refusal(errno, path: path.description, reason: reason, hint: hint)
+      }
+      let staysEnabled = written[path]?["enable"].map { $0 == .boolean(true) } ?? entry.isEnabled
+      if staysEnabled { throw busy("is running", "stop it first: echo 0 > \(path)/enable") }
+      if let user = table.receivers(of: path).first(where: { !removed.contains($0) && finalSource($0) == path }) {
+        throw busy("gives its frames to \(user)", "unbind that first: echo > \(user)/source")
+      }
+      if path.output == nil, let output = present.filter({ $0 != path && $0.group == path }).min() {
+        throw busy("still has \(output)", "remove that first: rmdir \(output)", .directoryNotEmpty)
+      }
+    }
+  }
+
+  private func finalSource(_ path: ObjectPath) -> ObjectPath? {
+    if case .object(let source)? = written[path]?["source"] { return source }
+    if written[path]?["source"] != nil { return nil }
+    return table.entries[path]?.source
+  }
+
+  // MARK: binding
+
+  private func bind(_ plan: inout Plan) throws(Refusal) {
+    for change in plan.rebindings {
+      guard let source = change.new else { continue }
+      func refusal(_ errno: Errno, _ reason: String, _ hint: String) -> Refusal {
+        withBytes(
+          Refusal(
+            errno, path: "\(change.receiver)/source", value: Array(source.description.utf8), reason: reason, hint: hint)
+        )
+      }
+      guard present.contains(source) else {
+        throw refusal(.noSuchFileOrDirectory, "there is no \(source)", "mkdir \(source) makes it")
+      }
+      if let loop = chain(from: source, to: change.receiver.group, sources: finalSource) {
+        throw refusal(
+          .invalidArgument, "would make a loop: \(loop.map(\.description).joined(separator: " <- "))",
+          "a source must not get its frames from its own receiver")
+      }
+      // With the bindings as they are now this one may close a loop that the rest of the transaction opens; the graph
+      // can only be asked about what fits as things stand.
+      if chain(from: source, to: change.receiver.group, sources: { table.entries[$0]?.source }) != nil {
+        plan.unbindsFirst = true
+      } else {
+        do throws(Refusal) {
+          try factory.checkBinding(receiver: change.receiver, source: source)
+        } catch {
+          throw withBytes(error)
+        }
+      }
+    }
+  }
+
+  /// The way from a source up to an object it gets its frames from, or `nil` when there is none.
+  private func chain(
+    from source: ObjectPath, to target: ObjectPath, sources: (ObjectPath) -> ObjectPath?
+  ) -> [ObjectPath]? {
+    var way = [target]
+    var next: ObjectPath? = source
+    // No chain is longer than the number of objects; the bound keeps a mistake from turning into a hang.
+    for _ in 0...present.count {
+      guard let here = next else { return nil }
+      way.append(here)
+      if here.group == target { return way }
+      next = sources(here.group)
+    }
+    return nil
+  }
+
+  // MARK: commands
+
+  private func planCommand(
+    _ path: ObjectPath, _ key: String, _ value: [UInt8], isAlone: Bool
+  ) throws(Refusal) -> Plan {
+    guard isAlone else {
+      throw Refusal(
+        .invalidArgument, path: "\(path)/\(key)", value: value,
+        reason: "is a command and cannot stand beside other changes")
+    }
+    guard let entry = table.entries[path] else { throw missing(path, key: key, value: value) }
+    let parsed = try settingsTable.parse(path, key, value)
+    guard let attribute = settingsTable.attribute(path.type, key), attribute.kind == .command else {
+      throw Refusal(
+        .invalidArgument, path: "\(path)/\(key)", value: value, reason: "is a setting, not a command")
+    }
+    var plan = Plan()
+    plan.command = (entry.object, key, parsed.text(attribute.type))
+    return plan
+  }
+}

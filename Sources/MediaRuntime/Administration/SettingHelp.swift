@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MediaCore
+public import Reports
+
+extension SettingsTable {
+  /// The table as `help` shows it.
+  public var help: [SettingHelp] {
+    types.flatMap { type in attributes(type).map { help($0, of: type) } }
+  }
+
+  private func help(_ attribute: Attribute, of type: ObjectType) -> SettingHelp {
+    let isSetting = attribute.kind == .setting
+    var note = attribute.summary
+    if let effect = attribute.effect {
+      note += " (effect: within \(effect.windowText), \(effect.toleranceText))"
+    }
+    let range = attribute.type.range
+    return SettingHelp(
+      path: "\(type.pattern)/\(attribute.key)", kind: AttributeKind(rawValue: attribute.kind.rawValue) ?? .info,
+      type: attribute.type.name, range: range.isEmpty ? nil : range,
+      unit: attribute.unit.isEmpty ? nil : attribute.unit,
+      defaultValue: isSetting ? attribute.defaultValue(defaults(type)).text(attribute.type) : nil,
+      isLive: isSetting ? attribute.change == .live : nil, note: note)
+  }
+}

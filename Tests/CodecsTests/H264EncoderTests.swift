@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MediaCore
+import Testing
+
+@testable import Codecs
+
+func h264(
+  _ width: Int = 640, _ height: Int = 360, fps: Int = 30, gop: Int = 30, bitrate: Int = 1000, profile: String = ""
+) throws -> EncoderConfiguration {
+  EncoderConfiguration(
+    codec: .h264, profile: profile, width: width, height: height, format: .i420,
+    frameRate: try #require(FrameRate(fps)), gop: gop, rateMode: .cbr, bitrate: bitrate, quality: 75)
+}
+
+func expectTaken(_ encoder: any Encoder, _ configuration: EncoderConfiguration, _ taken: Bool = true) throws {
+  let result = try encoder.reconfigure(configuration)
+  #expect(result == taken)
+}
+
+/// Engines of H.264 in this build, each held to the same behaviour.
+let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filter { $0.codecs.contains(.h264) }
+
+@Suite struct H264EncoderTests {
+  /// Encodes `count` frames of the pattern; `change` runs before each.
+  static func encode(
+    _ name: String, _ configuration: EncoderConfiguration, frames count: Int,
+    change: (Int, any Encoder, inout EncodeDirective) throws -> Void = { _, _, _ in }
+  ) throws -> PictureList {
+    let factory = try #require(h264Factories.first { $0.name == name })
+    let source = try PatternSource(try request(.i420, configuration.width, configuration.height))
+    let encoder = try factory.open(configuration)
+    var list = PictureList()
+    for index in 0..<count {
+      var directive = EncodeDirective()
+      try change(index, encoder, &directive)
+      let frame = try source.next().unwrapped()
+      try encoder.encode(frame, directive, into: &list)
+    }
+    try encoder.drain(into: &list)
+    return list
+  }
+
+  static let names = h264Factories.map(\.name)
+
+  @Test(arguments: names, ["baseline", "main", "high"])
+  func decodesWithoutAnErrorAndShowsEveryFrameInOrder(_ name: String, profile: String) throws {
+    let list = try Self.encode(name, try h264(profile: profile), frames: 45)
+    #expect(list.pictures.count == 45)
+    let decoded = try Tool.decode(list.stream, "h264")
+    #expect(decoded.status == 0 && decoded.errors == "")
+    let size = 640 * 360 * 3 / 2
+    try #require(decoded.output.count == 45 * size)
+    decoded.output.withUnsafeBytes { bytes in
+      for index in 0..<45 {
+        let luma = UnsafeRawBufferPointer(rebasing: bytes[index * size..<index * size + 640 * 360])
+        #expect(PatternCode.read(luma: luma, stride: 640, width: 640, height: 360) == UInt32(index))
+      }
+    }
+  }
+
+  @Test(arguments: names)
+  func keyPicturesComeExactlyEveryGOPAndAChangeOfItCounts(_ name: String) throws {
+    let list = try Self.encode(name, try h264(gop: 12), frames: 60) { index, encoder, _ in
+      if index == 30 { try expectTaken(encoder, h264(gop: 7)) }
+    }
+    let pictures = try Tool.pictures(list.stream, "h264")
+    #expect(pictures.indices.filter { pictures[$0].key } == [0, 12, 24, 31, 38, 45, 52, 59])
+  }
+
+  @Test(arguments: names)
+  func anIDRPictureComesWhenAskedAndTheGOPCountsFromIt(_ name: String) throws {
+    let list = try Self.encode(name, try h264(gop: 20), frames: 40) { index, _, directive in
+      if index == 5 { directive.type = .idr }
+    }
+    let pictures = try Tool.pictures(list.stream, "h264")
+    #expect(pictures.indices.filter { pictures[$0].key } == [0, 5, 25])
+    // Parameter sets come before each: the stream decodes from any of them.
+    for index in [0, 5, 25] {
+      let tail = Data(list.pictures[index...].joined())
+      let decoded = try Tool.decode(tail, "h264")
+      #expect(decoded.errors == "")
+    }
+  }
+
+  @Test(arguments: names)
+  func aLiveBitrateIsSeenInTheBits(_ name: String) throws {
+    let list = try Self.encode(name, try h264(gop: 60, bitrate: 1500), frames: 240) { index, encoder, _ in
+      if index == 120 { try expectTaken(encoder, h264(gop: 60, bitrate: 400)) }
+    }
+    let before = Double(list.bits(60..<120)) / 2 / 1000
+    let after = Double(list.bits(180..<240)) / 2 / 1000
+    #expect(abs(before / 1500 - 1) < 0.25, "\(before) kbps")
+    #expect(abs(after / 400 - 1) < 0.25, "\(after) kbps")
+  }
+
+  @Test(arguments: names)
+  func aLiveFrameRateKeepsTheBitrateByChangingTheBitsAFrame(_ name: String) throws {
+    let list = try Self.encode(name, try h264(fps: 30, gop: 60, bitrate: 800), frames: 180) { index, encoder, _ in
+      if index == 90 { try expectTaken(encoder, h264(fps: 10, gop: 60, bitrate: 800)) }
+    }
+    let before = Double(list.bits(30..<90)) / 60
+    let after = Double(list.bits(120..<180)) / 60
+    #expect(after / before > 2.3 && after / before < 3.7, "\(before) -> \(after) bits a frame")
+  }
+
+  @Test(arguments: names)
+  func aNewSizeOrProfileNeedsANewEncoder(_ name: String) throws {
+    _ = try Self.encode(name, try h264(), frames: 1) { _, encoder, _ in
+      try expectTaken(encoder, h264(320, 180), false)
+      try expectTaken(encoder, h264(profile: "baseline"), false)
+    }
+  }
+
+  @Test(arguments: names)
+  func aFrameOfAnotherSizeIsRefusedAndTheChannelGoesOn(_ name: String) throws {
+    let factory = try #require(h264Factories.first { $0.name == name })
+    let encoder = try factory.open(try h264())
+    var list = PictureList()
+    let wrong = try makeFrame(.i420, 320, 180)
+    #expect(throws: Failure.self) { try encoder.encode(wrong, EncodeDirective(), into: &list) }
+    let right = try makeFrame(.i420, 640, 360)
+    try encoder.encode(right, EncodeDirective(), into: &list)
+    #expect(list.pictures.count == 1)
+  }
+}

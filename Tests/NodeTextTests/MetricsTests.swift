@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NodeText
+import Reports
+import Testing
+
+@Suite("Metrics are valid in both formats")
+struct MetricsTests {
+  private static let page = renderText { MetricsPage.write(Sample.system(.rockit1432), to: &$0) }
+  private static var text: String { String(decoding: page, as: UTF8.self) }
+
+  @Test func prometheusOwnCheckerAcceptsThePage() throws {
+    let version = try runProgram("promtool", ["--version"], input: [])
+    guard version.status == 0 else {
+      print("promtool is not installed (Debian: prometheus); the page was not checked by it: \(version.output)")
+      return
+    }
+    let result = try runProgram("promtool", ["check", "metrics"], input: Self.page)
+    #expect(result.status == 0 && result.output.isEmpty, "\(result.output)")
+  }
+
+  @Test func thePageEndsWithItsMark() {
+    #expect(Self.text.hasSuffix("\n# EOF\n"))
+    #expect(Self.text.components(of: "# EOF") == 1)
+  }
+
+  @Test func samplesOfAFamilyStandTogetherUnderTheirHelp() {
+    var seen: Set<String> = []
+    var current = ""
+    for line in lines(Self.text) where line != "# EOF" {
+      let words = line.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
+      if words[0] == "#" {
+        let name = String(words[2])
+        switch words[1] {
+        case "HELP":
+          #expect(seen.insert(name).inserted, "\(name) begins twice")
+          #expect(words.count == 4 && !words[3].isEmpty, "\(name) has no help")
+          current = name
+        case "TYPE":
+          #expect(name == current && words[3] == "gauge")
+          // Declared with this ending a strict OpenMetrics reader refuses it.
+          #expect(!name.hasSuffix("_total"))
+        case "UNIT":
+          #expect(name == current && name.hasSuffix("_\(words[3])"))
+        default: Issue.record("\(line)")
+        }
+      } else {
+        let name = line.prefix { $0 != "{" && $0 != " " }
+        #expect(name == current)
+        #expect(name.hasPrefix("mpifs_"))
+        #expect(Double(line.split(separator: " ").last ?? "") != nil, "\(line)")
+      }
+    }
+    #expect(seen.count > 40)
+  }
+
+  @Test func countsAreThoseOfTheReports() {
+    let all = lines(Self.text)
+    for expected in [
+      "mpifs_venc_input_frames_total{object=\"venc/0\"} 105", "mpifs_venc_output_bytes_total{object=\"venc/0\"} 123456",
+      "mpifs_venc_dropped_frames_total{object=\"venc/0\",cause=\"frame_control\"} 5",
+      "mpifs_vi_work_seconds_total{object=\"vi/0\"} 0.09725", "mpifs_venc_running{object=\"venc/1\"} 0",
+      "mpifs_venc_failed{object=\"venc/1\"} 1", "mpifs_venc_current_bytes_per_second{object=\"venc/0\"} 501300",
+      "mpifs_pool_free_buffers{object=\"pool/2\"} 1", "mpifs_memory_buffers_bytes 6233088", "mpifs_uptime_seconds 15",
+      "mpifs_health{cause=\"degraded\"} 1", "mpifs_filesystem_requests_total{cause=\"read\"} 12",
+      "mpifs_filesystem_requests_total{object=\"a\\\"b\\\\c\\nd\",cause=\"open\"} 3.5",
+    ] {
+      #expect(all.contains { $0 == expected }, "\(expected)")
+    }
+    #expect(!Self.text.contains("mpifs_vi_output_bytes"), "objects without coded bytes have no such metric")
+  }
+
+  @Test func everyObjectHasEveryCauseOfADrop() {
+    let rows = lines(Self.text).filter { $0.contains("_dropped_frames_total{") }
+    #expect(rows.count == 4 * DropCause.allCases.count)
+  }
+
+  @Test func anEmptySystemIsStillAPage() throws {
+    let empty = SystemReport(
+      identity: Sample.identity(.rockit1432), clocks: Sample.clocks,
+      health: HealthReport(verdict: .ok, clocks: Sample.clocks))
+    let text = rendered { MetricsPage.write(empty, to: &$0) }
+    #expect(text.contains("mpifs_health{cause=\"ok\"} 1\n"))
+    #expect(text.hasSuffix("# EOF\n"))
+  }
+}
+
+extension String {
+  /// How often `part` occurs.
+  fileprivate func components(of part: String) -> Int {
+    var count = 0
+    var rest = self[...]
+    while let range = rest.firstRange(of: part) {
+      count += 1
+      rest = rest[range.upperBound...]
+    }
+    return count
+  }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NodeText
+import Reports
+import Testing
+
+@Suite("Pages of our own")
+struct OwnPagesTests {
+  // MARK: health
+
+  @Test func aHealthySystemIsOneWord() {
+    let report = HealthReport(verdict: .ok, clocks: Sample.clocks)
+    #expect(rendered { HealthPage.write(report, to: &$0) } == "ok\n")
+  }
+
+  @Test func healthNamesCulpritAndQueue() {
+    #expect(
+      rendered { HealthPage.write(Sample.health, to: &$0) } == """
+        degraded
+        venc/0: starved, still for 3.200000 s since 12.345678, waits for vpss/0/0, queue venc/0 input empty (0 of 4)
+
+        """)
+    let failed = HealthReport(
+      verdict: .failed, clocks: Sample.clocks,
+      findings: [
+        HealthFinding(
+          path: "vi/0", condition: .failed(why: "device\ngone"), sinceMonotonicMicroseconds: 15_545_678)
+      ])
+    #expect(
+      rendered { HealthPage.write(failed, to: &$0) }
+        == "failed\nvi/0: failed: device\\ngone, still for 0.000000 s since 15.545678\n")
+  }
+
+  // MARK: error_log
+
+  private func errors(_ record: RefusalRecord) -> String { rendered { ErrorLogPage.write([record], to: &$0) } }
+
+  @Test func aRefusalSaysWhenWhatWhyAndWhatWouldBeRight() {
+    let record = Sample.system(.rockit1432).refusals[0]
+    #expect(
+      errors(record)
+        == "[15.545678 2026-11-21T03:31:03.123456Z] venc/0/bitrate \"9999999\\n\" ERANGE(34): above 200000 kbps; "
+        + "2..200000 kbps\n")
+  }
+
+  @Test func aFailureNobodyWaitedForHasNoNumber() {
+    let record = RefusalRecord(clocks: Sample.clocks, path: "vi/0", errno: 0, reason: "input ended")
+    #expect(errors(record) == "[15.545678 2026-11-21T03:31:03.123456Z] vi/0: input ended\n")
+  }
+
+  @Test func hostileBytesStayOnTheirLine() {
+    let all = (0...255).map { UInt8($0) }
+    let record = RefusalRecord(
+      clocks: Sample.clocks, path: "venc/\n\u{1B}]0;x\u{7}", value: all, errno: 22, errnoName: "EINVAL",
+      reason: "not\na number", hint: "a\u{1B}[2Jb")
+    let text = errors(record)
+    #expect(lines(text).count == 1)
+    #expect(text.utf8.dropLast().allSatisfy { $0 >= 0x20 && $0 < 0x7F })
+  }
+
+  @Test func aLongValueIsCutAndItsLengthTold() {
+    let cut = RefusalRecord(
+      clocks: Sample.clocks, path: "p", value: Array(repeating: 0x61, count: 300), valueLength: 65536, errno: 7,
+      errnoName: "E2BIG", reason: "too long")
+    let shown = String(repeating: "a", count: ErrorLogPage.shownBytes)
+    #expect(errors(cut).contains(" \"\(shown)\"... (65536 bytes) E2BIG(7): too long\n"))
+  }
+
+  // MARK: effect
+
+  @Test func effectsTellOldNewAndWhatWasMeasured() {
+    #expect(
+      rendered { EffectPage.write(Sample.system(.rockit1432).effects, to: &$0) } == """
+        bitrate: effective old=2000 new=4000 frame=812 measured=3960 kbps
+        gop: pending old=30 new=60 frame=9
+
+        """)
+  }
+
+  // MARK: objects
+
+  @Test func statesAreOneLine() {
+    let text: (ObjectCondition) -> String = { condition in rendered { ObjectPages.writeState(condition, to: &$0) } }
+    #expect(text(.stopped) == "stopped\n")
+    #expect(text(.running) == "running\n")
+    #expect(text(.starved) == "starved\n")
+    #expect(text(.failed(why: "a\nb")) == "failed: a\\nb\n")
+  }
+
+  @Test func statisticsAreKeysAndValuesAndAddUp() throws {
+    var state = Sample.state(
+      "venc/0", bytesOut: 5,
+      dropped: DropCounts(
+        frameControl: 1, queueFull: 2, noBuffer: 3, deviceError: 4, late: 5, rateControl: 6, formatMismatch: 7,
+        disabled: 8, flushed: 9))
+    state.moreStatistics = [KeyValue(key: "readers lost", value: "a\nb")]
+    let all = lines(rendered { ObjectPages.writeStatistics(state, to: &$0) })
+    var values: [String: String] = [:]
+    for line in all {
+      let colon = try #require(line.firstRange(of: ": "))
+      values[String(line[..<colon.lowerBound])] = String(line[colon.upperBound...])
+    }
+    #expect(values.count == all.count)
+    let number: (String) -> Int = { Int(values[$0] ?? "") ?? Int.min }
+    #expect(number("frames_in") == number("frames_out") + number("dropped") + number("in_flight"))
+    let causes = values.keys.filter { $0.hasPrefix("dropped_") }
+    #expect(causes.count == DropCause.allCases.count)
+    #expect(causes.reduce(0) { $0 + number($1) } == number("dropped"))
+    #expect(number("dropped_rate_control") == 6)
+    #expect(number("created_us") == 1_000_000 && number("generation") == 1 && number("time_max_us") == 2500)
+    #expect(values["readers_lost"] == "a\\nb")
+    #expect(all.allSatisfy { !$0.hasPrefix("bytes_out") || $0 == "bytes_out: 5" })
+  }
+
+  @Test func activeIsKeysAndValues() {
+    let facts = [KeyValue(key: "backend", value: "openh264"), KeyValue(key: "why", value: "x\u{1B}")]
+    #expect(rendered { ObjectPages.writeActive(facts, to: &$0) } == "backend: openh264\nwhy: x\\x1b\n")
+  }
+
+  // MARK: help
+
+  @Test func helpStandsInColumns() {
+    let help = [
+      SettingHelp(
+        path: "venc/N/bitrate", kind: .setting, type: "integer", range: "2..200000", unit: "kbps",
+        defaultValue: "2000", isLive: true, note: "rate"),
+      SettingHelp(path: "venc/N/idr", kind: .command, type: "any"),
+    ]
+    #expect(
+      rendered { HelpPage.write(help, to: &$0) } == """
+        # path          kind     type     range      unit  default  change  note
+        venc/N/bitrate  setting  integer  2..200000  kbps  2000     live    rate
+        venc/N/idr      command  any      -          -     -        -
+
+        """)
+  }
+
+  // MARK: report
+
+  @Test(arguments: Dialect.allCases)
+  func theReportHoldsEveryNodeUnderItsName(_ dialect: Dialect) throws {
+    let system = Sample.system(dialect)
+    let text = rendered {
+      ReportPage.write(
+        system, more: [TextSection(path: "config", text: Array("a = b".utf8))], dialect: dialect, to: &$0)
+    }
+    let all = lines(text)
+    let head = all.prefix { !$0.isEmpty }
+    #expect(
+      head.map { String($0.prefix { $0 != ":" }) }
+        == ["program", "commit", "built", "dialect", "kernel", "pid", "clock_monotonic", "clock_realtime", "uptime"])
+    #expect(head.contains("clock_monotonic: 15.545678 s"))
+    #expect(head.contains("clock_realtime: 2026-11-21T03:31:03.123456Z"))
+    let sections = all.filter { $0.hasPrefix("==> ") }.map { String($0.dropFirst(4).dropLast(4)) }
+    #expect(
+      Array(sections.prefix(10))
+        == [
+          "health", "error_log", "vsys", "valloc", "vrgn", "venc_info", "rk_dmabuf/size", "rk_dmabuf/peak", "vlog",
+          "config",
+        ])
+    #expect(sections.last == "metrics")
+    for object in system.objects {
+      for node in ["state", "active", "stats"] { #expect(sections.contains("\(object.path)/\(node)")) }
+    }
+    #expect(sections.contains("venc/0/effect") && !sections.contains("vi/0/effect"))
+    #expect(Set(sections).count == sections.count)
+    #expect(text.contains("==> config <==\na = b\n\n==> "), "a text without a final line feed gets one")
+    let sys = rendered {
+      VSysPage.write(nodes: system.nodes, identity: system.identity, dialect: dialect, to: &$0)
+    }
+    #expect(text.contains("==> vsys <==\n" + sys), "as the node itself")
+    #expect(text.hasSuffix("# EOF\n"))
+  }
+}
