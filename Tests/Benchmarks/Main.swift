@@ -1,4 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// Measures one thing for each subcommand and prints its figures; `Tests/bench` runs them all and compares.
 @main
 enum Main {
-  static func main() {}
+  /// The subcommands: name, what it measures, and the code.
+  static let commands: [(name: String, summary: String, run: @Sendable (Options) throws(BenchError) -> Void)] = [
+    (
+      "nodes", "open, read to the end and close: --mount DIR [--lxcfs DIR] [--rounds N] [--block N]",
+      NodeReads.run
+    ),
+    (
+      "disturb", "frame rate with and without readers: --mount DIR [--counter NODE] [--windows N] [--rate HZ]",
+      Disturbance.run
+    ),
+    ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),
+    ("compare", "figures on stdin against limits: --limits FILE", Limits.run),
+  ]
+
+  static func main() {
+    let arguments = CommandLine.arguments.dropFirst()
+    guard let command = commands.first(where: { $0.name == arguments.first }) else {
+      print("usage: mpifs-bench COMMAND [OPTIONS]")
+      for command in commands { print("  \(command.name)  \(command.summary)") }
+      exit(arguments.first == "--help" ? 0 : 2)
+    }
+    do {
+      try command.run(Options(arguments.dropFirst()))
+    } catch {
+      complain("mpifs-bench \(command.name): \(error)")
+      exit(1)
+    }
+  }
 }
