@@ -103,6 +103,10 @@ let package = Package(
     // Serves a small tree without any media: what NodeFS's own mounted tests and a new user of the library start from.
     .executableTarget(
       name: "nodefs-sample", dependencies: ["NodeFS"], path: "Tests/NodeFSSample", swiftSettings: strict),
+    // Runs in the guest of Tests/guest, against real kernel drivers.
+    .executableTarget(
+      name: "guest-devices", dependencies: ["Devices", "LinuxMedia", "MediaCore", system], path: "Tests/guest/Devices",
+      swiftSettings: strict),
     .executableTarget(
       name: "mpifs-bench", dependencies: ["MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
       exclude: ["thresholds"], swiftSettings: strict),

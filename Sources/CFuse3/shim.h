@@ -1,4 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
 // The only door to libfuse3. Fixes the API level; Swift needs FUSE_USE_VERSION before the include.
+//
+// Wrapped here is what Swift cannot import, or what is a function in one libfuse and a macro or a version-encoding
+// inline in another (3.17 and later).
 #pragma once
 #define FUSE_USE_VERSION 312
+#include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// A macro with a size argument in 3.14, an inline that encodes the version in 3.17.
+static inline struct fuse_session *nodefs_session_new(
+    struct fuse_args *args, const struct fuse_lowlevel_ops *ops, void *userdata) {
+  return fuse_session_new(args, ops, sizeof(*ops), userdata);
+}
+
+// `want` is deprecated in favour of setters from 3.17 on.
+static inline void nodefs_negotiate(struct fuse_conn_info *conn, unsigned max_write) {
+  // Texts are far below what makes splicing pay, and a spliced read costs a pipe.
+  const unsigned unwanted = FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+  fuse_unset_feature_flag(conn, unwanted);
+#else
+  conn->want &= ~unwanted;
+#endif
+  if (conn->max_write > max_write) conn->max_write = max_write;
+  // Reads by io_submit(2) count as background requests while they are parked; releases must get past them.
+  conn->max_background = 64;
+}
+
+// One serving thread: receives and processes until the session ends.
+//
+// In C because it ends by pthread_cancel in the blocking read of /dev/fuse, the only way to wake it that neither needs
+// a signal of the process nor a second system call for each request; no Swift frame may be unwound by that.
+struct nodefs_worker {
+  struct fuse_session *session;
+  // One cell for each opcode of the FUSE protocol.
+  uint64_t *opcodes;
+  unsigned opcode_count;
+  void *context;
+  // Called when the kernel has the answer to its INIT.
+  void (*ready)(void *context);
+  // Called when the thread ends, from the thread.
+  void (*ended)(void *context);
+};
+
+struct nodefs_worker_state {
+  struct nodefs_worker *worker;
+  struct fuse_buf buffer;
+};
+
+// Names the calling thread, for `top -H` and debuggers; 15 characters at most.
+static inline void nodefs_name_thread(const char *name) {
+  prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+static inline void nodefs_worker_end(void *argument) {
+  struct nodefs_worker_state *state = (struct nodefs_worker_state *)argument;
+  struct nodefs_worker worker = *state->worker;
+  free(state->buffer.mem);
+  free(state->worker);
+  worker.ended(worker.context);
+}
+
+static inline void *nodefs_worker_main(void *argument) {
+  struct nodefs_worker_state state;
+  memset(&state, 0, sizeof(state));
+  state.worker = (struct nodefs_worker *)argument;
+  struct fuse_session *session = state.worker->session;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+  nodefs_name_thread("nodefs");
+  pthread_cleanup_push(nodefs_worker_end, &state);
+  while (!fuse_session_exited(session)) {
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    int received = fuse_session_receive_buf(session, &state.buffer);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    if (received == -EINTR || received == -EAGAIN) continue;
+    if (received <= 0) break;
+    const uint32_t opcode = ((const struct fuse_in_header *)state.buffer.mem)->opcode;
+    if (opcode < state.worker->opcode_count) {
+      __atomic_fetch_add(&state.worker->opcodes[opcode], 1, __ATOMIC_RELAXED);
+    }
+    fuse_session_process_buf(session, &state.buffer);
+    if (opcode == FUSE_INIT) state.worker->ready(state.worker->context);
+  }
+  pthread_cleanup_pop(1);
+  return NULL;
+}
+
+// Starts a serving thread that blocks all signals. Returns 0 or an errno; on failure nothing is called.
+static inline int nodefs_worker_start(pthread_t *thread, const struct nodefs_worker *worker) {
+  struct nodefs_worker *copy = (struct nodefs_worker *)malloc(sizeof(*copy));
+  if (copy == NULL) return ENOMEM;
+  *copy = *worker;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(thread, NULL, nodefs_worker_main, copy);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error != 0) free(copy);
+  return error;
+}
+
+// Looks at `path` from a child process, because a mount whose server hangs would hold the caller for ever.
+// Returns 0 for a directory, ENOTDIR for another file, the errno of the failed call, or -1 when there was no answer in
+// time. With `ask` the server must answer itself: stat(2) is answered from the kernel's memory, statfs(2) is not.
+static inline int nodefs_probe(const char *path, int ask, int timeout_ms) {
+  int ends[2];
+  if (pipe(ends) != 0) return errno;
+  fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+  fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+  pid_t child = fork();
+  if (child < 0) {
+    int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    return error;
+  }
+  if (child == 0) {
+    // Only async-signal-safe calls from here on: other threads may have held any lock.
+    struct stat info;
+    struct statvfs numbers;
+    int answer = stat(path, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+    if (answer == 0 && ask && statvfs(path, &numbers) != 0) answer = errno;
+    ssize_t written = write(ends[1], &answer, sizeof(answer));
+    _exit(written == (ssize_t)sizeof(answer) ? 0 : 1);
+  }
+  close(ends[1]);
+  struct pollfd wait = {.fd = ends[0], .events = POLLIN};
+  int ready, answer = -1;
+  do {
+    ready = poll(&wait, 1, timeout_ms);
+  } while (ready < 0 && errno == EINTR);
+  if (ready > 0 && read(ends[0], &answer, sizeof(answer)) != (ssize_t)sizeof(answer)) answer = EIO;
+  close(ends[0]);
+  if (ready <= 0) kill(child, SIGKILL);
+  // A child that sits in a hung mount cannot even be killed; init reaps it when it goes.
+  waitpid(child, NULL, ready > 0 ? 0 : WNOHANG);
+  return answer;
+}

@@ -5,7 +5,11 @@ public import MediaCore
 public enum SoftwareCodecs {
   /// Best first.
   public static func encoderFactories() -> [any EncoderFactory] {
-    [OpenH264Factory(), TurboJPEGFactory()]
+    var all: [any EncoderFactory] = [OpenH264Factory(), TurboJPEGFactory()]
+    #if X264
+      all.append(X264Factory())
+    #endif
+    return all
   }
 
   public static func scalerFactories() -> [any ScalerFactory] { [LibYUVScalerFactory()] }

@@ -27,7 +27,7 @@ public enum MountError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .noDevice(let errno):
       "no FUSE here: /dev/fuse: \(errno) (load the fuse module; in a container pass --device /dev/fuse)"
-    case .unreachable(let path, let errno): "\(path): \(errno)"
+    case .unreachable(let path, let errno): "\(path.isEmpty ? "(empty path)" : path): \(errno)"
     case .notADirectory(let path): "\(path): not a directory"
     case .alreadyServed(let path, let pid): "\(path): already served by \(Self.process(pid))"
     case .notAnswering(let path, let pid):

@@ -130,4 +130,37 @@ extension NodeTree {
     let above = directory.path
     return above.isEmpty ? name : "\(above)/\(name)"
   }
+
+  /// Refuses what nobody can do in this tree.
+  func refuse(
+    _ operation: Refusal.Operation, _ name: String, in directory: Directory, caller: Caller
+  ) -> NodeError {
+    refuse(
+      operation, path(directory, name), NodeError(.notPermitted, "entries come and go by mkdir and rmdir only"), caller)
+  }
+
+  /// Checks a `setattr`: lengths and times may be "set" where writing is allowed, which changes nothing; modes and
+  /// owners may not. `change` is the request's set of `FUSE_SET_ATTR_*`.
+  func checkAttributes(_ node: Node, change: AttributeChange, caller: Caller) throws(NodeError) {
+    func refuse(_ operation: Refusal.Operation, _ errno: Errno, _ reason: String) -> NodeError {
+      self.refuse(operation, node.path, NodeError(errno, reason), caller)
+    }
+    if change.contains(.mode) { throw refuse(.changeMode, .notPermitted, "modes are fixed") }
+    if !change.isDisjoint(with: [.uid, .gid]) { throw refuse(.changeOwner, .notPermitted, "owners are fixed") }
+    guard change.contains(.size) else { return }
+    switch node.kind {
+    case .setting, .command, .blob: return
+    case .directory: throw NodeError(.isDirectory)
+    default: throw refuse(.truncate, .permissionDenied, "the node is read-only")
+    }
+  }
+}
+
+/// What a `setattr` wants to change: the bits of the FUSE protocol's `FATTR_*`, which libfuse passes on.
+struct AttributeChange: OptionSet {
+  let rawValue: UInt32
+  static let mode = Self(rawValue: 1 << 0)
+  static let uid = Self(rawValue: 1 << 1)
+  static let gid = Self(rawValue: 1 << 2)
+  static let size = Self(rawValue: 1 << 3)
 }

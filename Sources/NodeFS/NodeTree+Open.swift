@@ -61,11 +61,26 @@ extension NodeTree {
     return handle
   }
 
-  /// A request that waits, to be given to `StreamHandle.park` or `PictureDesk.join`.
+  /// A request that waits; to be given to `StreamHandle.park`, `PictureDesk.join`, `run`, `make` or `remove`.
   func parked<Value: Sendable>(
-    _ node: Node, deadline: Duration? = nil, send: @escaping @Sendable (Result<Value, NodeError>) -> Void
+    _ node: Node, _ operation: Refusal.Operation, _ caller: Caller, deadline: Duration? = nil,
+    send: @escaping @Sendable (Result<Value, NodeError>) -> Void
   ) -> Parked<Value> {
     Parked(
-      in: waitingRoom, node: node, deadline: deadline.map { Clock.monotonic() &+ $0.nanoseconds }, send: send)
+      in: waitingRoom, node: node, operation: operation, caller: caller,
+      deadline: deadline.map { Clock.monotonic() &+ $0.nanoseconds }, send: send)
+  }
+
+  /// The caller of a parked request got a signal.
+  func interrupt(_ id: UInt64) {
+    if waitingRoom.interrupt(id) { counters.interrupts.wrappingIncrement(ordering: .relaxed) }
+  }
+
+  /// Answers what is overdue. Returns when to look again, on the monotonic clock.
+  func expireDeadlines(now: Int64) -> Int64 {
+    waitingRoom.expire(now: now) { request, error in
+      counters.timeouts.wrappingIncrement(ordering: .relaxed)
+      _ = refuse(request.operation, request.node.path, error, request.caller)
+    }
   }
 }

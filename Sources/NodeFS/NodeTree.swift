@@ -78,6 +78,9 @@ public final class NodeTree: Sendable {
 
   // MARK: called by the adapter
 
+  /// How many nodes the tree has.
+  var nodeCount: Int { nodes.withLock { $0.count } }
+
   /// The inode number the kernel knows `node` by.
   func inode(of node: Node) -> UInt64 { node === root ? Structure.rootInode : node.ino }
 

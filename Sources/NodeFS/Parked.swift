@@ -10,18 +10,23 @@ class ParkedRequest: @unchecked Sendable {
   let id: UInt64
   /// Whose removal ends the wait.
   let node: Node
+  /// What the caller waits for.
+  let operation: Refusal.Operation
+  let caller: Caller
   /// On the monotonic clock; nil waits for ever.
   let deadline: Int64?
 
-  init(id: UInt64, node: Node, deadline: Int64?) {
+  init(id: UInt64, node: Node, operation: Refusal.Operation, caller: Caller, deadline: Int64?) {
     self.id = id
     self.node = node
+    self.operation = operation
+    self.caller = caller
     self.deadline = deadline
   }
 
-  /// Ends the wait with an error. Returns whether somebody was still waiting.
+  /// Ends the wait with an error; `first` runs before the answer is sent, if this is it. Returns whether it was.
   @discardableResult
-  func cancel(_ error: NodeError) -> Bool { false }
+  func cancel(_ error: NodeError, first: () -> Void) -> Bool { false }
 }
 
 /// A parked request whose answer carries a `Value`.
@@ -38,11 +43,13 @@ final class Parked<Value: Sendable>: ParkedRequest, @unchecked Sendable {
   private let send: @Sendable (Result<Value, NodeError>) -> Void
 
   init(
-    in room: WaitingRoom, node: Node, deadline: Int64?, send: @escaping @Sendable (Result<Value, NodeError>) -> Void
+    in room: WaitingRoom, node: Node, operation: Refusal.Operation = .read,
+    caller: Caller = Caller(pid: 0, uid: 0, gid: 0), deadline: Int64?,
+    send: @escaping @Sendable (Result<Value, NodeError>) -> Void
   ) {
     self.room = room
     self.send = send
-    super.init(id: room.nextID(), node: node, deadline: deadline)
+    super.init(id: room.nextID(), node: node, operation: operation, caller: caller, deadline: deadline)
   }
 
   /// Enters the waiting room. `arm` tells the kernel side how to interrupt the wait; until it has returned no answer is
@@ -63,9 +70,9 @@ final class Parked<Value: Sendable>: ParkedRequest, @unchecked Sendable {
     return false
   }
 
-  /// Answers. Returns whether this was the first answer.
+  /// Answers; `first` runs before the answer is sent, if this is the first answer. Returns whether it was.
   @discardableResult
-  func complete(_ result: Result<Value, NodeError>) -> Bool {
+  func complete(_ result: Result<Value, NodeError>, first: () -> Void = {}) -> Bool {
     let step: ParkedStep = phase.withLock {
       switch $0 {
       case .arming(nil):
@@ -77,6 +84,7 @@ final class Parked<Value: Sendable>: ParkedRequest, @unchecked Sendable {
         return .send
       }
     }
+    if step != .late { first() }
     if step == .send {
       room.leave(self)
       send(result)
@@ -94,7 +102,7 @@ final class Parked<Value: Sendable>: ParkedRequest, @unchecked Sendable {
     }
   }
 
-  override func cancel(_ error: NodeError) -> Bool { complete(.failure(error)) }
+  override func cancel(_ error: NodeError, first: () -> Void) -> Bool { complete(.failure(error), first: first) }
 }
 
 /// What an answer to a parked request came to.

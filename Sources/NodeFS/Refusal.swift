@@ -10,6 +10,10 @@ public struct Refusal: Sendable {
     case openForWriting = "open for writing"
     /// Opened a node for reading that shows nothing (what `grep -r` does to every command node).
     case openForReading = "open for reading"
+    /// Opened a node whose picture was not made in time.
+    case open
+    case read
+    /// Too long, at the wrong place, or not answered in time.
     case write
     case truncate
     case changeMode = "chmod"

@@ -72,7 +72,7 @@ final class StreamHandle: Handle, @unchecked Sendable {
       if !$0.isClosed { $0.waiting.append(Waiting(request: request, size: size)) }
       return $0.isClosed
     }
-    if isClosed { _ = request.cancel(NodeError(.interrupted)) }
+    if isClosed { _ = request.complete(.failure(NodeError(.interrupted))) }
     pump()
   }
 
@@ -124,7 +124,7 @@ final class StreamHandle: Handle, @unchecked Sendable {
       $0.waiting = []
       return waiting
     }
-    for entry in waiting { _ = entry.request.cancel(NodeError(.interrupted)) }
+    for entry in waiting { _ = entry.request.complete(.failure(NodeError(.interrupted))) }
     signal.onReadable(nil)
     // Under the lock, so that no read is still in the cursor.
     state.withLock { _ in cursor.close() }

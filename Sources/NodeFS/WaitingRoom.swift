@@ -47,10 +47,9 @@ final class WaitingRoom: Sendable {
     _ = state.withLock { $0.parked.removeValue(forKey: request.id) }
   }
 
-  /// The caller of request `id` got a signal.
-  func interrupt(_ id: UInt64) {
-    let request = state.withLock { $0.parked[id] }
-    _ = request?.cancel(NodeError(.interrupted))
+  /// The caller of request `id` got a signal. Returns whether it was still waiting.
+  func interrupt(_ id: UInt64) -> Bool {
+    state.withLock { $0.parked[id] }?.cancel(NodeError(.interrupted)) {} ?? false
   }
 
   /// Ends the waits for nodes that are gone.
@@ -58,8 +57,9 @@ final class WaitingRoom: Sendable {
     cancel(NodeError(.gone, "the node was removed")) { $0.node.isRemoved }
   }
 
-  /// Answers what is overdue at `now`, and returns when to look again (`Int64.max`: no deadline is pending).
-  func expire(now: Int64, overdue: (ParkedRequest) -> Void) -> Int64 {
+  /// Answers what is overdue at `now`, telling `overdue` before, and returns when to look again (`Int64.max`: no
+  /// deadline is pending).
+  func expire(now: Int64, overdue: (ParkedRequest, NodeError) -> Void) -> Int64 {
     let (late, next): ([ParkedRequest], Int64) = state.withLock {
       var late: [ParkedRequest] = []
       var next = Int64.max
@@ -70,9 +70,8 @@ final class WaitingRoom: Sendable {
       $0.nextWake = next
       return (late, next)
     }
-    for request in late where request.cancel(NodeError(.timedOut, "no answer in time; the work goes on")) {
-      overdue(request)
-    }
+    let error = NodeError(.timedOut, "no answer in time; the work goes on")
+    for request in late { _ = request.cancel(error) { overdue(request, error) } }
     return next
   }
 
@@ -89,6 +88,6 @@ final class WaitingRoom: Sendable {
 
   private func cancel(_ error: NodeError, where matches: (ParkedRequest) -> Bool) {
     let requests = state.withLock { $0.parked.values.filter(matches) }
-    for request in requests { _ = request.cancel(error) }
+    for request in requests { _ = request.cancel(error) {} }
   }
 }

@@ -3,14 +3,15 @@
 import Reports
 
 /// `help`: a line for each attribute: path, kind, type, range, unit, default, live or restart, note. The columns are as
-/// wide as their widest entry; `-` stands for what does not apply.
+/// wide as their widest entry and stand at least two blanks apart (`awk -F '  +'`), since a range may hold single blanks.
+/// `-` stands for what does not apply or is empty.
 public enum HelpPage {
   /// Writes the page.
   public static func write(_ attributes: [SettingHelp], to out: inout TextWriter) {
     let rows = attributes.map { help in
       [
-        help.path, help.kind.rawValue, help.type, help.range ?? "-", help.unit ?? "-", help.defaultValue ?? "-",
-        help.isLive.map { $0 ? "live" : "restart" } ?? "-", help.note ?? "",
+        help.path, help.kind.rawValue, shown(help.type), shown(help.range), shown(help.unit),
+        shown(help.defaultValue), help.isLive.map { $0 ? "live" : "restart" } ?? "-", help.note ?? "",
       ]
     }
     let titles = ["path", "kind", "type", "range", "unit", "default", "change", "note"]
@@ -20,6 +21,11 @@ public enum HelpPage {
     }
     writeRow(titles, widths, first: "# ", to: &out)
     for row in rows { writeRow(row, widths, first: "", to: &out) }
+  }
+
+  private static func shown(_ value: String?) -> String {
+    guard let value, !value.isEmpty else { return "-" }
+    return value
   }
 
   private static func writeRow(_ cells: [String], _ widths: [Int], first: StaticString, to out: inout TextWriter) {

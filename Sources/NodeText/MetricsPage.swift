@@ -29,16 +29,25 @@ public enum MetricsPage {
     out.text("\"} 1\n")
     let uptime = report.clocks.monotonicMicroseconds &- report.startedMonotonicMicroseconds
     single(.gauge, "uptime_seconds", "seconds", "Time since the program started.", Double(uptime) / 1e6, to: &out)
-    MetricsText.begin(
-      .gauge, "", "health", unit: nil, help: "1 for the verdict that holds: ok, degraded or failed.", to: &out)
+    out.text("# HELP mpifs_health 1 for the verdict that holds.\n# TYPE mpifs_health gauge\n")
     for verdict in HealthVerdict.allCases {
-      MetricsText.sample(.gauge, "", "health", object: nil, cause: verdict.rawValue, to: &out)
-      out.number(report.health.verdict == verdict ? 1 : 0)
-      out.newline()
+      out.text("mpifs_health{verdict=\"")
+      out.string(verdict.rawValue)
+      out.text(report.health.verdict == verdict ? "\"} 1\n" : "\"} 0\n")
     }
     single(
       .gauge, "stalled_objects", nil, "Enabled objects that are not moving.", Double(report.health.findings.count),
       to: &out)
+    guard !report.health.findings.isEmpty else { return }
+    MetricsText.begin(
+      .gauge, "", "stalled_seconds", unit: "seconds", help: "Time since an object that is not moving last moved.",
+      to: &out)
+    for finding in report.health.findings {
+      let still = report.health.clocks.monotonicMicroseconds &- finding.sinceMonotonicMicroseconds
+      MetricsText.sample(.gauge, "", "stalled_seconds", object: finding.path, to: &out)
+      MetricsText.value(Double(max(0, still)) / 1e6, to: &out)
+      out.newline()
+    }
   }
 
   private static func single(

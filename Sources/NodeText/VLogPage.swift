@@ -12,10 +12,12 @@ public enum VLogPage {
   public static func write(
     _ records: [LogRecord], dialect: Dialect, capacity: Int = capacity, to out: inout TextWriter
   ) {
-    var scratch = TextWriter(capacity: records.count * 128)
+    // No line is shorter than this, so no more lines than these can fit.
+    let newest = records.suffix(capacity / 30 + 1)
+    var scratch = TextWriter(capacity: newest.count * 128)
     var ends: [Int] = []
-    ends.reserveCapacity(records.count)
-    for record in records {
+    ends.reserveCapacity(newest.count)
+    for record in newest {
       writeRecord(record, dialect: dialect, to: &scratch)
       ends.append(scratch.count)
     }

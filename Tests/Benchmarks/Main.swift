@@ -15,6 +15,11 @@ enum Main {
       Disturbance.run
     ),
     ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),
+    (
+      "first-frame",
+      "start to first encoded frame: --mount DIR --program FILE [--input SPEC] [--name WORD] [--rounds N]",
+      FirstFrame.run
+    ),
     ("compare", "figures on stdin against limits: --limits FILE", Limits.run),
   ]
 

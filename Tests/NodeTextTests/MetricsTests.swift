@@ -62,7 +62,8 @@ struct MetricsTests {
       "mpifs_vi_work_seconds_total{object=\"vi/0\"} 0.09725", "mpifs_venc_running{object=\"venc/1\"} 0",
       "mpifs_venc_failed{object=\"venc/1\"} 1", "mpifs_venc_current_bytes_per_second{object=\"venc/0\"} 501300",
       "mpifs_pool_free_buffers{object=\"pool/2\"} 1", "mpifs_memory_buffers_bytes 6233088", "mpifs_uptime_seconds 15",
-      "mpifs_health{cause=\"degraded\"} 1", "mpifs_filesystem_requests_total{cause=\"read\"} 12",
+      "mpifs_health{verdict=\"degraded\"} 1", "mpifs_stalled_seconds{object=\"venc/0\"} 3.2",
+      "mpifs_filesystem_requests_total{cause=\"read\"} 12",
       "mpifs_filesystem_requests_total{object=\"a\\\"b\\\\c\\nd\",cause=\"open\"} 3.5",
     ] {
       #expect(all.contains { $0 == expected }, "\(expected)")
@@ -80,7 +81,7 @@ struct MetricsTests {
       identity: Sample.identity(.rockit1432), clocks: Sample.clocks,
       health: HealthReport(verdict: .ok, clocks: Sample.clocks))
     let text = rendered { MetricsPage.write(empty, to: &$0) }
-    #expect(text.contains("mpifs_health{cause=\"ok\"} 1\n"))
+    #expect(text.contains("mpifs_health{verdict=\"ok\"} 1\n"))
     #expect(text.hasSuffix("# EOF\n"))
   }
 }

@@ -124,13 +124,13 @@ struct OwnPagesTests {
       SettingHelp(
         path: "venc/N/bitrate", kind: .setting, type: "integer", range: "2..200000", unit: "kbps",
         defaultValue: "2000", isLive: true, note: "rate"),
-      SettingHelp(path: "venc/N/idr", kind: .command, type: "any"),
+      SettingHelp(path: "venc/N/idr", kind: .command, type: "", defaultValue: ""),
     ]
     #expect(
       rendered { HelpPage.write(help, to: &$0) } == """
         # path          kind     type     range      unit  default  change  note
         venc/N/bitrate  setting  integer  2..200000  kbps  2000     live    rate
-        venc/N/idr      command  any      -          -     -        -
+        venc/N/idr      command  -        -          -     -        -
 
         """)
   }

@@ -168,6 +168,43 @@ struct VEncInfoTests {
     }
   }
 
+  @Test(arguments: Dialect.allCases)
+  func titlesHaveTheVendorsWidths(_ dialect: Dialect) {
+    let codecs: [(CodedFormat, EncoderSyntax)] = [
+      (.h264, .h264(Sample.h264)), (.h265, .h265(Sample.h265)), (.mjpeg, .jpeg(Sample.jpeg)),
+    ]
+    var checked: Set<String> = []
+    for (codec, syntax) in codecs {
+      for mode in RateControlMode.allCases {
+        var report = Sample.encoders(dialect)
+        report.channels = [Sample.encoder(codec: codec, syntax: syntax, mode: mode)]
+        report.channels[0].regionsOfInterest = [
+          RegionOfInterest(index: 0, x: 0, y: 0, width: 16, height: 16, quality: 0)
+        ]
+        let all = lines(rendered { VEncInfoPage.write(report, dialect: dialect, to: &$0) })
+        for line in all where line.hasPrefix("-----") {
+          let title = line.drop { $0 == "-" }.prefix { $0 != "-" }
+          checked.insert(String(title))
+          let (lead, total) =
+            switch title {
+            case "Syntax INFO1" where codec == .h265: (8, 97)
+            case "Syntax INFO2" where codec == .h264: (5, 98)
+            case "Trans INFO": (6, 99)
+            case "packet_pool": (8, 94)
+            case "mpp_frame pool": (8, 97)
+            case "RC run smart common param": (9, 100)
+            case "RC HierarchicalQp INFO", "RC debreath_effect info", "RC run info1": (8, 98)
+            case _ where title.hasPrefix("RC "): (9, 98)
+            default: (8, 98)
+            }
+          #expect(line.count == total, "\(title)")
+          #expect(line.prefix { $0 == "-" }.count == lead, "\(title)")
+        }
+      }
+    }
+    #expect(checked.count == (dialect == .rockit1432 ? 24 : 28))
+  }
+
   @Test func barsStandAtTheSamePlacesInHeaderAndValues() {
     let codecs: [(CodedFormat, EncoderSyntax)] = [
       (.h264, .h264(Sample.h264)), (.h265, .h265(Sample.h265)), (.mjpeg, .jpeg(Sample.jpeg)),

@@ -128,6 +128,13 @@ struct VendorEdgeTests {
     #expect(vsys([node], .rockit1432)[5].split(separator: " ")[5] == "111110")
   }
 
+  @Test func everyCauseOfADropHasItsOwnCount() {
+    var counts = DropCounts()
+    for (index, cause) in DropCause.allCases.enumerated() { counts[cause] = 1 << UInt64(index) }
+    for (index, cause) in DropCause.allCases.enumerated() { #expect(counts[cause] == 1 << UInt64(index)) }
+    #expect(counts.total == (1 << UInt64(DropCause.allCases.count)) - 1)
+  }
+
   @Test func frameControlTablesOfBothSidesAreShown() {
     let node = NodeReport(
       id: 6, module: .videoProcessing, name: "vpss", channel: 0,

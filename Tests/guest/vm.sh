@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # vm.sh - run a command against real Linux V4L2, DMA-BUF, DRM and FUSE drivers, in a throw-away qemu guest.
 #
 # The host kernel needs no module and no KVM: the guest is emulated in software (TCG), boots in about two seconds,
@@ -43,7 +44,7 @@ APT_PACKAGES="qemu-system-x86 busybox-static cpio kmod v4l-utils libdrm-tests fu
 
 VM_KERNEL=${VM_KERNEL:-custom}
 VM_SERIES=${VM_SERIES:-6.12}
-VM_CACHE=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mpifs-guest}
+VM_CACHE=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mpifs/guest}
 VM_JOBS=${VM_JOBS:-$(nproc)}
 
 # Programs of the host that every guest gets (those that are installed here).
@@ -293,11 +294,13 @@ build_stock() { # build_stock FOLDER
     cp -r "$src/media/test-drivers/vicodec" "$src/media/test-drivers/vimc" "$src/gpu/drm/vkms" "$oot/"
     cp "$src"/media/test-drivers/vim2m.c "$oot/" 2>/dev/null || cp "$src"/media/test-drivers/vim2m/vim2m.c "$oot/"
     echo 'obj-m := v4l2-mem2mem.o vim2m.o vicodec/ vimc/ vkms/' >"$oot/Kbuild"
+    # shellcheck disable=SC2016  # make's own variables
     sed -i 's/obj-\$([A-Z0-9_]*)/obj-m/' "$oot"/*/Makefile
     if [ -d "$src/media/test-drivers/visl" ]; then
         cp -r "$src/media/test-drivers/visl" "$oot/"
         # Its trace headers are found through a path into the kernel tree, which the headers package has no copy of.
         sed -i 's#^\#define TRACE_INCLUDE_PATH .*#\#define TRACE_INCLUDE_PATH .#' "$oot"/visl/*.h
+        # shellcheck disable=SC2016
         printf '%s\n' 'ccflags-y := -I$(src) -DCONFIG_VISL_DEBUGFS=1' \
             'visl-y := visl-core.o visl-video.o visl-dec.o visl-trace-points.o visl-debugfs.o' 'obj-m := visl.o' >"$oot/visl/Makefile"
         echo 'obj-m += visl/' >>"$oot/Kbuild"
@@ -482,14 +485,14 @@ cmd_run() { # cmd_run run|shell ...
             --with) with=$2; shift 2 ;;       --add) add+=("$2"); shift 2 ;;    --out) out=$2; shift 2 ;;
             --timeout) limit=$2; shift 2 ;;   --append) append=$2; shift 2 ;;   --mem) mem=$2; shift 2 ;;
             --smp) smp=$2; shift 2 ;;         --qemu) extra+=("$2"); shift 2 ;; --console) console=$2; shift 2 ;;
-            --virtual-time) accel=tcg,thread=single; extra+=(-icount shift=1,sleep=off); shift ;;
+            --virtual-time) accel=tcg,thread=single; extra+=(-icount "shift=1,sleep=off"); shift ;;
             --strict) strict=1; shift ;;      --kernel) VM_KERNEL=$2; shift 2 ;; --series) VM_SERIES=$2; shift 2 ;;
             --) shift; break ;;               -*) usage "unknown option $1" ;;
             *) [ -z "$command" ] || usage "one command only: quote it"; command=$1; shift ;;
         esac
     done
     if [ $# -gt 0 ]; then
-        [ -z "$command" ] && [ $# -eq 1 ] || usage "one command only: quote it"
+        if [ -n "$command" ] || [ $# -ne 1 ]; then usage "one command only: quote it"; fi
         command=$1
     fi
     [ "$mode" = shell ] || [ -n "$command" ] || usage "no command"

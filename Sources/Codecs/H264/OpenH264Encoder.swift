@@ -224,18 +224,19 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     return true
   }
 
-  /// The library refuses a target above the maximum, so the order depends on the direction.
+  /// The library refuses a target above the maximum, so the order depends on the direction. It keeps a maximum for the
+  /// stream and one for each layer, and checks both.
   private func setBitrate(_ new: EncoderConfiguration) throws(Failure) {
-    var info = SBitrateInfo()
-    info.iLayer = SPATIAL_LAYER_ALL
-    info.iBitrate = Self.bitsPerSecond(new)
-    if info.iBitrate > Self.bitsPerSecond(configuration) {
-      try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", info)
-      try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", info)
-    } else {
-      try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", info)
-      try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", info)
-    }
+    var whole = SBitrateInfo()
+    whole.iLayer = SPATIAL_LAYER_ALL
+    whole.iBitrate = Self.bitsPerSecond(new)
+    var layer = whole
+    layer.iLayer = SPATIAL_LAYER_0
+    let rises = whole.iBitrate > Self.bitsPerSecond(configuration)
+    if !rises { try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", whole) }
+    try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", whole)
+    try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", layer)
+    if rises { try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", whole) }
   }
 
   /// Nothing is ever delayed inside.

@@ -19,6 +19,18 @@ public struct WakeUp: ~Copyable, Sendable {
     _ = uninterrupted { withUnsafeBytes(of: &one) { descriptor.kernel.write(descriptor.raw, $0) } }
   }
 
+  /// Waits for a signal, which it does not clear.
+  /// - Returns: false when the time ran out.
+  public func wait(timeoutMilliseconds: Int32) throws(KernelError) -> Bool {
+    var entry = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
+    let ready = try checked("poll", on: "wake-up") {
+      withUnsafeMutableBytes(of: &entry) { bytes in
+        descriptor.kernel.poll(bytes.bindMemory(to: pollfd.self), timeoutMilliseconds)
+      }
+    }
+    return ready > 0
+  }
+
   /// Makes it unreadable again.
   public func clear() {
     var value: UInt64 = 0

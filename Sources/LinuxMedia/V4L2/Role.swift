@@ -46,3 +46,19 @@ extension V4L2Device {
       capability.flags, memoryToMemory: isMemoryToMemory, capture: capture, output: output)
   }
 }
+
+extension VideoRole: CustomStringConvertible {
+  /// `capture`, `encoder (H264 HEVC)`, `scaler`.
+  public var description: String {
+    func list(_ formats: [FourCC]) -> String { formats.map(\.description).joined(separator: " ") }
+    return switch self {
+    case .capture: "capture"
+    case .output: "output"
+    case .encoder(let formats): "encoder (\(list(formats)))"
+    case .decoder(let formats): "decoder (\(list(formats)))"
+    case .statelessDecoder(let formats): "stateless decoder (\(list(formats)))"
+    case .scaler: "scaler"
+    case .other: "other"
+    }
+  }
+}

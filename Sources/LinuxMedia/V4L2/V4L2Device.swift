@@ -14,6 +14,8 @@ public struct V4L2Capability: Sendable, Equatable {
     public static let memoryToMemoryMultiplanar = Flags(rawValue: 0x0000_4000)
     public static let memoryToMemory = Flags(rawValue: 0x0000_8000)
     public static let streaming = Flags(rawValue: 0x0400_0000)
+    /// What the node gives is set up through the media controller: no picture comes before somebody has done that.
+    public static let mediaController = Flags(rawValue: 0x2000_0000)
     public static let metadataCapture = Flags(rawValue: 0x0080_0000)
   }
 
@@ -36,7 +38,7 @@ public final class V4L2Device: Sendable {
   public let path: String
   public let capability: V4L2Capability
   private let descriptor: Descriptor
-  let kernel: any Kernel
+  public let kernel: any Kernel
 
   /// Opens the node, non-blocking, and asks what it is.
   ///

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#if X264
+  import CX264
+  import MediaCore
+
+  /// Owner of one encoder of the library, its settings and its picture.
+  private struct X264Handle: ~Copyable {
+    let encoder: OpaquePointer
+    /// What the encoder runs with; `x264_encoder_reconfig` takes the whole again.
+    let parameters: UnsafeMutablePointer<x264_param_t>
+    let input: UnsafeMutablePointer<x264_picture_t>
+    let output: UnsafeMutablePointer<x264_picture_t>
+
+    init(_ fill: (inout x264_param_t) -> Bool) throws(Failure) {
+      let parameters = UnsafeMutablePointer<x264_param_t>.allocate(capacity: 1)
+      parameters.initialize(to: x264_param_t())
+      guard fill(&parameters.pointee), let encoder = mpifs_x264_open(parameters) else {
+        parameters.deallocate()
+        throw Failure(.invalidArgument, "x264_encoder_open", on: "x264", "the library refused these settings")
+      }
+      self.encoder = encoder
+      self.parameters = parameters
+      input = .allocate(capacity: 1)
+      input.initialize(to: x264_picture_t())
+      output = .allocate(capacity: 1)
+      output.initialize(to: x264_picture_t())
+    }
+
+    deinit {
+      x264_encoder_close(encoder)
+      parameters.deallocate()
+      input.deallocate()
+      output.deallocate()
+    }
+  }
+
+  /// One H.264 channel of x264: preset superfast, tuned for no delay.
+  ///
+  /// A buffer model (VBV) runs from the start, since without one the library takes a new bitrate and does nothing with it.
+  /// It is a quarter of a second: with one of a second, a tripled bitrate took four seconds to show instead of one. Picture types are ours, as with openh264: its own key interval is infinite and scene-cut detection
+  /// off. The library fixes its frame rate when it is opened, so a live change scales the bitrate it is told: the
+  /// bits a frame are right from the next frame on, the VUI timing in the headers stays that of the opening.
+  ///
+  /// Owns the library's encoder. Serial use by the session that owns it.
+  final class X264Encoder: Encoder, @unchecked Sendable {
+    static let abilities: EncoderCapabilities = [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]
+
+    let engine = "x264 \(mpifs_x264_build())"
+    let inputFormats: [PixelFormat] = [.i420, .nv12]
+    var capabilities: EncoderCapabilities { X264Encoder.abilities }
+
+    private let handle: X264Handle
+    private var configuration: EncoderConfiguration
+    /// The rate the library was opened with.
+    private let openedRate: FrameRate
+    private var sinceIDR = 0
+    private var owesIDR = true
+    private var number: Int64 = 0
+
+    /// - Parameter adjust: changes the library's settings before it is opened; for tests.
+    init(
+      _ configuration: EncoderConfiguration, adjust: (inout x264_param_t) -> Void = { _ in }
+    ) throws(Failure) {
+      self.configuration = configuration
+      openedRate = configuration.frameRate
+      handle = try X264Handle {
+        let isValid = X264Encoder.fill(&$0, configuration)
+        adjust(&$0)
+        return isValid
+      }
+    }
+
+    private static func fill(_ p: inout x264_param_t, _ c: EncoderConfiguration) -> Bool {
+      guard x264_param_default_preset(&p, "superfast", "zerolatency") == 0 else { return false }
+      p.i_width = CInt(c.width)
+      p.i_height = CInt(c.height)
+      p.i_csp = c.format == .nv12 ? CInt(X264_CSP_NV12) : CInt(X264_CSP_I420)
+      p.i_fps_num = UInt32(c.frameRate.numerator)
+      p.i_fps_den = UInt32(c.frameRate.denominator)
+      p.i_threads = CInt(clamping: c.threads)
+      p.b_sliced_threads = c.threads > 1 ? 1 : 0
+      p.i_keyint_max = X264_KEYINT_MAX_INFINITE
+      p.i_scenecut_threshold = 0
+      p.b_intra_refresh = 0
+      p.b_vfr_input = 0
+      p.b_repeat_headers = 1
+      p.b_annexb = 1
+      p.b_aud = 0
+      p.i_log_level = X264_LOG_NONE
+      p.rc.i_rc_method = X264_RC_ABR
+      setBitrate(&p, c, opened: c.frameRate)
+      let profile = c.profile.isEmpty ? "high" : c.profile
+      return x264_param_apply_profile(&p, profile) == 0
+    }
+
+    private static func setBitrate(_ p: inout x264_param_t, _ c: EncoderConfiguration, opened: FrameRate) {
+      let scaled = Double(c.bitrate) * opened.framesPerSecond / c.frameRate.framesPerSecond
+      let kilobits = CInt(min(2_000_000, max(1, scaled.rounded())))
+      p.rc.i_bitrate = kilobits
+      p.rc.i_vbv_max_bitrate = kilobits
+      p.rc.i_vbv_buffer_size = max(1, kilobits / 4)
+    }
+
+    func encode<Sink: PacketSink & ~Copyable>(
+      _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
+    ) throws(Failure) {
+      guard frame.layout.format == configuration.format, Int(frame.layout.width) == configuration.width,
+        Int(frame.layout.height) == configuration.height
+      else {
+        throw Failure(
+          .invalidArgument, "x264_encoder_encode", on: "x264",
+          "\(frame.layout.format) \(frame.layout.width)x\(frame.layout.height) in a channel of "
+            + "\(configuration.format) \(configuration.width)x\(configuration.height)")
+      }
+      if directive.type == .idr || directive.type == .i || sinceIDR >= configuration.gop { owesIDR = true }
+      let picture = handle.input
+      x264_picture_init(picture)
+      picture.pointee.i_type = owesIDR ? X264_TYPE_IDR : X264_TYPE_AUTO
+      picture.pointee.i_pts = number
+      number += 1
+      let pixels = try frame.beginPixels(write: false)
+      picture.pointee.img.i_csp = handle.parameters.pointee.i_csp
+      picture.pointee.img.i_plane = pixels.format == .nv12 ? 2 : 3
+      picture.pointee.img.plane.0 = pixels.plane0.base
+      picture.pointee.img.plane.1 = pixels.plane1.base
+      picture.pointee.img.plane.2 = pixels.plane2.base
+      picture.pointee.img.i_stride.0 = pixels.plane0.stride
+      picture.pointee.img.i_stride.1 = pixels.plane1.stride
+      picture.pointee.img.i_stride.2 = pixels.plane2.stride
+      let size = emit(picture, pts: frame.pts, into: &sink)
+      try frame.endPixels(write: false)
+      guard size >= 0 else { throw Failure(.ioError, "x264_encoder_encode", on: "x264", "code \(size)") }
+    }
+
+    private func emit<Sink: PacketSink & ~Copyable>(
+      _ picture: UnsafeMutablePointer<x264_picture_t>, pts: Int64, into sink: inout Sink
+    ) -> CInt {
+      var units: UnsafeMutablePointer<x264_nal_t>?
+      var count: CInt = 0
+      let size = x264_encoder_encode(handle.encoder, &units, &count, picture, handle.output)
+      guard size > 0, count > 0, let units else { return size }
+      if handle.output.pointee.i_type == X264_TYPE_IDR {
+        owesIDR = false
+        sinceIDR = 0
+      }
+      sinceIDR += 1
+      // The library lays all units of a picture out one after the other.
+      sink.append(UnsafeRawBufferPointer(start: units.pointee.p_payload, count: Int(size)))
+      sink.finishPicture(pts: pts)
+      return size
+    }
+
+    /// QP of the last picture as the library itself counts it; for comparison with what the bitstream says.
+    var lastQP: Int { Int(handle.output.pointee.i_qpplus1) - 1 }
+
+    func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
+      var same = new
+      same.bitrate = configuration.bitrate
+      same.gop = configuration.gop
+      same.frameRate = configuration.frameRate
+      // JPEG's quality means nothing here.
+      same.quality = configuration.quality
+      guard same == configuration else { return false }
+      let before = handle.parameters.pointee.rc
+      X264Encoder.setBitrate(&handle.parameters.pointee, new, opened: openedRate)
+      if handle.parameters.pointee.rc.i_bitrate != before.i_bitrate {
+        let result = x264_encoder_reconfig(handle.encoder, handle.parameters)
+        guard result == 0 else {
+          handle.parameters.pointee.rc = before
+          throw Failure(.invalidArgument, "x264_encoder_reconfig", on: "x264", "code \(result)")
+        }
+      }
+      configuration = new
+      return true
+    }
+
+    /// Nothing is delayed inside: zero look-ahead, no B pictures, no frame threads.
+    func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {}
+  }
+#endif

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+internal import Glibc
+public import LinuxMedia
+public import MediaCore
+import Synchronization
+internal import SystemPackage
+
+/// A V4L2 capture device as a source: camera, HDMI input.
+///
+/// Pictures are handed on where the driver wrote them (MMAP exported as DMA-BUF, or DMA-BUFs of an allocator), so the
+/// CPU copies none. A fatal streaming error restarts the stream; a device that goes away is closed, waited for and
+/// taken back under its path.
+///
+/// Ownership: the worker (the one caller of ``next()``) owns device and run; reports read what it publishes.
+public final class V4L2CaptureSource: Source {
+  private struct Worker {
+    /// `nil` while the device is away.
+    var device: V4L2Device?
+    var run: CaptureRun?
+    var sequence = SequenceTracker()
+    var stamps = StampKeeper()
+    /// When the picture before was taken, nanoseconds.
+    var lastCapture: Int64 = .max
+    /// Ends of a run and refused starts since the last picture: the first new start is made at once.
+    var failures = 0
+    /// A device that left is an outage once it is back.
+    var isAway = false
+  }
+
+  /// What reports see; replaced whole.
+  private final class Published: AtomicReference, Sendable {
+    let summary: String
+    let layout: FrameLayout
+    let rate: FrameRate
+    let memoryKind: String
+    let remarks: [String]
+    init(summary: String, layout: FrameLayout, rate: FrameRate, memoryKind: String, remarks: [String]) {
+      self.summary = summary
+      self.layout = layout
+      self.rate = rate
+      self.memoryKind = memoryKind
+      self.remarks = remarks
+    }
+  }
+
+  private let path: String
+  private let request: SourceRequest
+  private let accepted: [PixelFormat]
+  private let kernel: any Kernel
+  private let capturePool: CapturePool
+  private let wake: Wake
+  private let worker: Mutex<Worker>
+  private let published: ManagedAtomic<Published>
+
+  private let droppedByDevice = Atomic<UInt64>(0)
+  private let droppedNoBuffer = Atomic<UInt64>(0)
+  private let damaged = Atomic<UInt64>(0)
+  private let outages = Atomic<UInt64>(0)
+  private let restarts = Atomic<UInt64>(0)
+
+  /// The wake-up descriptor and why it was signalled; shared with the buffers' way home.
+  private final class Wake: Sendable {
+    let descriptor: WakeUp
+    let interrupted = Atomic<Bool>(false)
+    init(_ descriptor: consuming WakeUp) { self.descriptor = descriptor }
+  }
+
+  /// Opens the device, agrees on a format and starts streaming.
+  ///
+  /// - Parameter accepted: formats the runtime can work on.
+  /// - Throws: ENOENT, EACCES, ENODEV, EBUSY as the kernel says; ENOTTY no V4L2 device; EINVAL no capture device;
+  ///   ENOTSUP none of its formats is accepted.
+  public init(
+    _ path: String, _ request: SourceRequest, accepted: [PixelFormat] = V4L2CaptureSource.rawFormats,
+    kernel: any Kernel = LinuxKernel()
+  ) throws(Failure) {
+    self.path = path
+    self.request = request
+    self.accepted = accepted
+    self.kernel = kernel
+    let pool = CapturePool(name: request.poolName)
+    let wakeUp = try asFailure { () throws(KernelError) in try WakeUp(kernel: kernel) }
+    let wake = Wake(wakeUp)
+    let device = try V4L2CaptureSource.open(path, kernel)
+    let started = try V4L2CaptureSource.start(device, request, accepted, pool, wake)
+    self.capturePool = pool
+    self.wake = wake
+    self.worker = Mutex(Worker(device: device, run: started.run))
+    self.published = ManagedAtomic(started.published)
+  }
+
+  deinit { worker.withLock { _ = $0.run?.finish() } }
+
+  /// Everything but compressed pictures.
+  public static let rawFormats: [PixelFormat] = CaptureFormats.preference.filter { $0 != .mjpeg }
+
+  // MARK: what reports read
+
+  private var current: Published { published.load(ordering: .acquiring) }
+  public var summary: String { current.summary }
+  public var layout: FrameLayout { current.layout }
+  public var frameRate: FrameRate { current.rate }
+  public var memoryKind: String { current.memoryKind }
+  public var remarks: [String] { current.remarks }
+  public var isLive: Bool { true }
+  public var pool: (any BufferPool)? { capturePool }
+  public var counters: SourceCounters {
+    var counters = SourceCounters()
+    counters.droppedByDevice = droppedByDevice.load(ordering: .relaxed)
+    counters.droppedNoBuffer = droppedNoBuffer.load(ordering: .relaxed)
+    counters.damaged = damaged.load(ordering: .relaxed)
+    counters.outages = outages.load(ordering: .relaxed)
+    counters.restarts = restarts.load(ordering: .relaxed)
+    return counters
+  }
+
+  public func interrupt() {
+    wake.interrupted.store(true, ordering: .releasing)
+    wake.descriptor.signal()
+  }
+
+  // MARK: the worker
+
+  public func next() throws(Failure) -> Frame? {
+    try worker.withLock { (worker: inout sending Worker) throws(Failure) -> sending Frame? in
+      try next(&worker)
+    }
+  }
+
+  private func next(_ worker: inout Worker) throws(Failure) -> Frame? {
+    while !wake.interrupted.load(ordering: .acquiring) {
+      guard let device = worker.device, let run = worker.run else {
+        guard try comeBack(&worker) else { return nil }
+        continue
+      }
+      do throws(KernelError) {
+        try run.queueStranded()
+        let result = try device.wait(for: [.readable, .priority], orWake: wake.descriptor)
+        if result.woken {
+          wake.descriptor.clear()
+          continue
+        }
+        if result.priority, try sourceChanged(device) {
+          finish(&worker)
+          continue
+        }
+      } catch {
+        try lost(&worker, error)
+        continue
+      }
+      switch run.dequeue() {
+      case .buffer(let buffer):
+        worker.failures = 0
+        if let frame = frame(of: buffer, run, &worker) { return frame }
+      case .empty:
+        // Ready, yet nothing there: with an error state that is a queue that has stopped, else another wait.
+        if try hasFailed(device) { try lost(&worker, KernelError(.ioError, "poll", on: path)) }
+      case .ended:
+        finish(&worker)
+      case .failed(let error):
+        try lost(&worker, error)
+      }
+    }
+    return nil
+  }
+
+  /// Whether the device reports an error right now, without waiting.
+  private func hasFailed(_ device: V4L2Device) throws(Failure) -> Bool {
+    try asFailure { () throws(KernelError) in
+      try device.wait(for: [.readable], orWake: wake.descriptor, timeoutMilliseconds: 0).failed
+    }
+  }
+
+  private func sourceChanged(_ device: V4L2Device) throws(KernelError) -> Bool {
+    var changed = false
+    while let event = try device.nextEvent() { if event == .sourceChange { changed = true } }
+    return changed
+  }
+
+  /// A picture of a dequeued buffer, or `nil` when it was damaged and went straight back.
+  private func frame(of buffer: QueueBuffer, _ run: CaptureRun, _ worker: inout Worker) -> Frame? {
+    let gap = worker.sequence.advance(to: buffer.sequence)
+    let (seconds, microseconds) = buffer.timestamp
+    let before = worker.lastCapture
+    let stamp = worker.stamps.stamp(
+      seconds: seconds, microseconds: microseconds, monotonic: buffer.flags.contains(.monotonicTime),
+      now: monotonicNanoseconds())
+    worker.lastCapture = stamp.captured
+    if gap > 0, run.queueTime(buffer.index) > before {
+      droppedNoBuffer.add(gap, ordering: .relaxed)
+      capturePool.ranDry()
+    } else if gap > 0 {
+      droppedByDevice.add(gap, ordering: .relaxed)
+    }
+    let data = buffer[0]
+    if buffer.flags.contains(.error) || data.bytesUsed <= data.dataOffset {
+      damaged.add(1, ordering: .relaxed)
+      run.giveBack(buffer.index)
+      return nil
+    }
+    var layout = run.layout
+    if layout.format == .mjpeg {
+      layout.plane0.offset = Int32(clamping: data.dataOffset)
+      layout.plane0.stride = Int32(clamping: data.bytesUsed - data.dataOffset)
+    } else {
+      layout.addOffsets(of: buffer)
+    }
+    guard let ref = run.take(buffer.index, as: request.user) else { return nil }
+    return Frame(
+      ref, layout: layout, pts: stamp.pts, sequence: worker.sequence.extended,
+      stamps: FrameStamps(captured: stamp.captured))
+  }
+
+  // MARK: faults
+
+  /// Ends the run. A driver that will not free buffers in use is closed, which frees them.
+  private func finish(_ worker: inout Worker) {
+    if worker.run?.finish() == false { worker.device = nil }
+    worker.run = nil
+    worker.sequence.restart()
+    worker.lastCapture = .max
+    worker.failures += 1
+  }
+
+  /// The stream failed: the next turn starts anew, or waits for the device when it is gone.
+  /// - Throws: ENODEV once for each departure, so that the caller can say so.
+  private func lost(_ worker: inout Worker, _ error: KernelError) throws(Failure) {
+    finish(&worker)
+    if error.errno == .deviceGone || error.errno == .noSuchAddressOrDevice {
+      // The kernel gives a device back only when every descriptor of it is closed.
+      worker.device = nil
+      worker.isAway = true
+      throw Failure(.deviceGone, error.operation, on: path, "the device is gone; it is taken back when it returns")
+    }
+  }
+
+  /// Opens what is closed and starts what has stopped.
+  /// - Returns: false when interrupted.
+  /// - Throws: after ``startAttempts`` failures in a row; the next call tries on.
+  private func comeBack(_ worker: inout Worker) throws(Failure) -> Bool {
+    if worker.failures > 1 || worker.isAway {
+      let pause = worker.isAway ? V4L2CaptureSource.lookAgain : V4L2CaptureSource.pause(worker.failures)
+      guard try rest(pause) else { return false }
+    }
+    let device: V4L2Device
+    do throws(Failure) {
+      if let open = worker.device { device = open } else { device = try V4L2CaptureSource.open(path, kernel) }
+    } catch {
+      // Away, or (as its permissions are still being set) not yet ours: look again.
+      worker.isAway = true
+      return true
+    }
+    worker.device = device
+    do throws(Failure) {
+      let started = try V4L2CaptureSource.start(device, request, accepted, capturePool, wake)
+      worker.run = started.run
+      published.store(started.published, ordering: .releasing)
+      if worker.isAway {
+        outages.add(1, ordering: .relaxed)
+        worker.isAway = false
+      } else {
+        restarts.add(1, ordering: .relaxed)
+      }
+    } catch {
+      if error.errno == .deviceGone {
+        worker.device = nil
+        worker.isAway = true
+        return true
+      }
+      // A driver that keeps refusing may be stuck in its old state: the next attempt opens it afresh.
+      worker.device = nil
+      worker.failures += 1
+      if worker.failures >= V4L2CaptureSource.startAttempts {
+        worker.failures = 1
+        throw error
+      }
+    }
+    return true
+  }
+
+  private static let startAttempts = 7
+  /// Milliseconds between two looks for a device that is away.
+  private static let lookAgain: Int32 = 200
+  /// Milliseconds before an attempt: 10, 20, 40, ... so that one refusal costs less than a picture.
+  private static func pause(_ failures: Int) -> Int32 { 10 << Int32(min(failures, 6) - 1) }
+
+  /// - Returns: false when interrupted.
+  private func rest(_ milliseconds: Int32) throws(Failure) -> Bool {
+    _ = try asFailure { () throws(KernelError) in
+      try wake.descriptor.wait(timeoutMilliseconds: milliseconds)
+    }
+    return !wake.interrupted.load(ordering: .acquiring)
+  }
+}
+
+// MARK: - opening and negotiating
+
+extension V4L2CaptureSource {
+  private static func open(_ path: String, _ kernel: any Kernel) throws(Failure) -> V4L2Device {
+    let device: V4L2Device
+    do {
+      device = try V4L2Device(path, kernel: kernel)
+    } catch {
+      throw Failure(error, error.errno == .inappropriateIOCTLForDevice ? "no V4L2 device" : "")
+    }
+    guard device.captureType != nil, !device.isMemoryToMemory, device.capability.flags.contains(.streaming) else {
+      throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no capture device")
+    }
+    return device
+  }
+
+  private struct Started {
+    let run: CaptureRun
+    let published: Published
+  }
+
+  private static func start(
+    _ device: V4L2Device, _ request: SourceRequest, _ accepted: [PixelFormat], _ pool: CapturePool, _ wake: Wake
+  ) throws(Failure) -> Started {
+    guard let type = device.captureType else {
+      throw Failure(.invalidArgument, "open", on: device.path, "no capture device")
+    }
+    var remarks: [String] = []
+    let format = try negotiate(device, type, request, accepted, &remarks)
+    guard let layout = CaptureFormats.layout(of: format) else {
+      throw Failure(
+        .invalidArgument, "VIDIOC_S_FMT", on: device.path,
+        "the driver answered \(format.fourcc) \(format.width)x\(format.height), which cannot be used")
+    }
+    let rate = try negotiateRate(device, type, request, &remarks)
+    // Cameras have no such event; that is no error.
+    _ = try? device.subscribe(.sourceChange)
+    let run = try allocate(device, format, layout, request, pool, wake, &remarks)
+    let capability = device.capability
+    return Started(
+      run: run,
+      published: Published(
+        summary: "\(capability.card) (\(capability.driver), \(capability.bus))", layout: layout, rate: rate,
+        memoryKind: run.memory == .mmap ? "mmap" : "dmabuf", remarks: remarks))
+  }
+
+  private static func negotiate(
+    _ device: V4L2Device, _ type: BufferType, _ request: SourceRequest, _ accepted: [PixelFormat],
+    _ remarks: inout [String]
+  ) throws(Failure) -> VideoFormat {
+    let offered = try asFailure { () throws(KernelError) in
+      try CaptureFormats.offered(by: device, type, request: request, accepted: accepted)
+    }
+    guard let choice = CaptureFormats.choose(offered, wanted: request.format) else {
+      let names = (try? device.formats(of: type))?.map(\.fourcc.description).joined(separator: " ") ?? ""
+      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "none of its formats can be used: \(names)")
+    }
+    let format = try asFailure { () throws(KernelError) in
+      try device.setFormat(
+        VideoFormat(type: type, fourcc: choice.fourcc, width: request.width, height: request.height))
+    }
+    let given = CaptureFormats.pixelFormat(of: format.fourcc)
+    if given != request.format {
+      remarks.append("format \(request.format) asked, the device gives \(given.map(String.init) ?? "\(format.fourcc)")")
+    }
+    if format.width != request.width || format.height != request.height {
+      remarks.append("\(request.width)x\(request.height) asked, the device gives \(format.width)x\(format.height)")
+    }
+    return format
+  }
+
+  private static func negotiateRate(
+    _ device: V4L2Device, _ type: BufferType, _ request: SourceRequest, _ remarks: inout [String]
+  ) throws(Failure) -> FrameRate {
+    let wanted = FrameInterval(UInt32(request.frameRate.denominator), UInt32(request.frameRate.numerator))
+    let given = try asFailure { () throws(KernelError) in try device.setFrameInterval(wanted, of: type) }
+    guard let given, let rate = FrameRate(Int(given.denominator), Int(given.numerator)) else {
+      remarks.append("the device does not tell its frame rate")
+      return request.frameRate
+    }
+    if rate != request.frameRate { remarks.append("fps \(request.frameRate) asked, the device gives \(rate)") }
+    return rate
+  }
+
+  /// Buffers the driver keeps to write into beside those the graph holds.
+  private static let inDriver = 3
+
+  private static func allocate(
+    _ device: V4L2Device, _ format: VideoFormat, _ layout: FrameLayout, _ request: SourceRequest, _ pool: CapturePool,
+    _ wake: Wake, _ remarks: inout [String]
+  ) throws(Failure) -> CaptureRun {
+    func begin(_ memory: BufferMemory) throws(Failure) -> CaptureRun {
+      try CaptureRun(
+        device, format: format, layout: layout, memory: memory, count: min(32, request.bufferCount + inDriver),
+        allocator: request.allocator, pool: pool, wakeWorker: { wake.descriptor.signal() })
+    }
+    // The device's own buffers fit its needs; imported ones are for who asks, or for a driver that has none of its own.
+    let first: BufferMemory =
+      request.memory == "dmabuf" || request.memory == "auto" && !hasOwnMemory(device, format.type) ? .dmabuf : .mmap
+    do throws(Failure) {
+      return try begin(first)
+    } catch {
+      let isRefusal =
+        first == .dmabuf
+        ? error.errno != .deviceGone && error.errno != .resourceBusy
+        : request.memory == "auto" && error.operation == "VIDIOC_EXPBUF"
+      guard isRefusal, let run = try? begin(first == .dmabuf ? .mmap : .dmabuf) else { throw error }
+      remarks.append("memory \(first == .dmabuf ? "dmabuf" : "mmap") refused: \(error)")
+      return run
+    }
+  }
+
+  /// Kernels before 4.20 do not tell; there MMAP is tried.
+  private static func hasOwnMemory(_ device: V4L2Device, _ type: BufferType) -> Bool {
+    guard let can = try? VideoQueue.capabilities(device, type), !can.isEmpty else { return true }
+    return can.contains(.mmap)
+  }
+}
+
+extension FrameLayout {
+  /// Drivers of multi-planar devices may put bytes before the pixels, another number of them in every frame.
+  mutating func addOffsets(of buffer: QueueBuffer) {
+    for index in 0..<buffer.planeCount {
+      let offset = Int32(clamping: buffer[index].dataOffset)
+      if offset == 0 { continue }
+      if plane0.memory == index { plane0.offset += offset }
+      if plane1.lines > 0, plane1.memory == index { plane1.offset += offset }
+      if plane2.lines > 0, plane2.memory == index { plane2.offset += offset }
+    }
+  }
+}
+
+func monotonicNanoseconds() -> Int64 {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+public import LinuxMedia
+public import MediaCore
+
+/// Opens capture devices for `vi/N/input = /dev/videoN`.
+public struct V4L2SourceFactory: SourceFactory {
+  private let accepted: [PixelFormat]
+  private let kernel: any Kernel
+
+  /// - Parameter accepted: formats the runtime can work on; with ``PixelFormat/mjpeg`` when it decodes those.
+  public init(accepted: [PixelFormat] = V4L2CaptureSource.rawFormats, kernel: any Kernel = LinuxKernel()) {
+    self.accepted = accepted
+    self.kernel = kernel
+  }
+
+  public func handles(_ input: InputSpecification) -> Bool {
+    if case .device = input { true } else { false }
+  }
+
+  public func open(_ input: InputSpecification, _ request: SourceRequest) throws(Failure) -> any Source {
+    guard case .device(let path) = input else {
+      throw Failure(.invalidArgument, "open", on: "\(input)", "no device path")
+    }
+    return try V4L2CaptureSource(path, request, accepted: accepted, kernel: kernel)
+  }
+}

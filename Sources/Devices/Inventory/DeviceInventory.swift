@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+public import LinuxMedia
+public import MediaCore
+
+/// What media devices this machine has, as far as this process may open them.
+///
+/// Made by opening every node and asking it: for start-up and for the control executor, never for a report's thread.
+public struct DeviceInventory: Sendable {
+  /// One V4L2 node.
+  public struct Video: Sendable {
+    public var path: String
+    public var card: String
+    public var driver: String
+    public var bus: String
+    public var role: VideoRole
+    /// What comes out and what goes in, as `v4l2-ctl` names it.
+    public var captureFormats: [FourCC]
+    public var outputFormats: [FourCC]
+    public var isMultiplanar: Bool
+    /// The raw end of a camera pipeline that must be set up through the media controller (libcamera's field).
+    public var needsMediaController: Bool
+  }
+
+  /// One DRM card.
+  public struct Card: Sendable {
+    public var path: String
+    public var driver: String
+    public var connectors: [(name: String, connected: Bool)]
+  }
+
+  /// A node that is there and could not be asked.
+  public struct Refused: Sendable {
+    public var path: String
+    public var failure: Failure
+  }
+
+  /// By number.
+  public var videos: [Video] = []
+  public var heaps: [String] = []
+  public var hasUdmabuf = false
+  public var cards: [Card] = []
+  public var refused: [Refused] = []
+
+  /// Looks now.
+  /// - Parameter root: directory with the nodes; `/dev` but for tests.
+  public init(in root: String = "/dev", kernel: any Kernel = LinuxKernel()) {
+    for path in DeviceInventory.nodes(in: root, prefix: "video") {
+      do throws(KernelError) {
+        videos.append(try DeviceInventory.ask(path, kernel))
+      } catch {
+        // ENODEV: it was pulled out between listing and opening.
+        if error.errno != .deviceGone { refused.append(Refused(path: path, failure: Failure(error))) }
+      }
+    }
+    heaps = AllocatorPolicy.heaps(in: "\(root)/dma_heap")
+    hasUdmabuf = listDirectory(root).contains("udmabuf")
+    for path in DeviceInventory.nodes(in: "\(root)/dri", prefix: "card") {
+      do throws(KernelError) {
+        let card = try DRMCard(path, kernel: kernel)
+        if let driver = card.driver {
+          cards.append(Card(path: path, driver: driver, connectors: card.connectors))
+        }
+      } catch {
+        refused.append(Refused(path: path, failure: Failure(error)))
+      }
+    }
+  }
+
+  /// What `--input` is when nothing was said: the first camera that gives a picture the runtime can work on.
+  public func firstCamera(accepting formats: [PixelFormat] = V4L2CaptureSource.rawFormats) -> String? {
+    videos.first { video in
+      video.role == .capture && !video.needsMediaController
+        && video.captureFormats.contains { CaptureFormats.pixelFormat(of: $0).map(formats.contains) ?? false }
+    }?.path
+  }
+
+  private static func ask(_ path: String, _ kernel: any Kernel) throws(KernelError) -> Video {
+    let device = try V4L2Device(path, kernel: kernel)
+    let (capture, output) = (device.captureType, device.outputType)
+    let captureFormats = try capture.map { (type) throws(KernelError) in try device.formats(of: type) } ?? []
+    let outputFormats = try output.map { (type) throws(KernelError) in try device.formats(of: type) } ?? []
+    return Video(
+      path: path, card: device.capability.card, driver: device.capability.driver, bus: device.capability.bus,
+      role: try device.role(), captureFormats: captureFormats.map(\.fourcc),
+      outputFormats: outputFormats.map(\.fourcc),
+      isMultiplanar: capture?.isMultiplanar ?? output?.isMultiplanar ?? false,
+      needsMediaController: device.capability.flags.contains(.mediaController))
+  }
+
+  /// `PREFIXn` in the directory, in order of n.
+  static func nodes(in directory: String, prefix: String) -> [String] {
+    listDirectory(directory)
+      .compactMap { name in name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil }
+      .sorted()
+      .map { "\(directory)/\(prefix)\($0)" }
+  }
+}

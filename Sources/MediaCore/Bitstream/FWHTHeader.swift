@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The header of a picture coded with the kernel's fast Walsh-Hadamard transform codec (drivers/media/test-drivers/vicodec,
+/// `struct fwht_cframe_hdr`): eleven 32-bit words, most significant byte first.
+enum FWHTHeader {
+  static let byteCount = 44
+  private static let magic: (UInt32, UInt32) = (0x4f4f_4f4f, 0xffff_ffff)
+  /// `V4L2_FWHT_FL_I_FRAME`
+  private static let intraFlag: UInt32 = 1 << 10
+
+  static func read(_ bytes: UnsafeRawBufferPointer, _ info: inout PictureInfo, _ syntax: inout StreamSyntax?) {
+    guard bytes.count >= byteCount else { return }
+    func word(_ index: Int) -> UInt32 {
+      UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
+    }
+    guard word(0) == magic.0, word(1) == magic.1 else { return }
+    var s = StreamSyntax(codec: .fwht)
+    s.width = Int(word(3))
+    s.height = Int(word(4))
+    syntax = s
+    info.isKey = word(5) & intraFlag != 0
+    info.type = info.isKey ? .idr : .p
+    info.slices = 1
+    info.hasParameterSets = true
+  }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the bytes of one coded picture say about it.
+public struct PictureInfo: Sendable, Equatable {
+  /// `nil` when the bytes hold no picture that can be read.
+  public var type: PictureType?
+  /// A reader can start here: an IDR picture, any JPEG, an FWHT intra picture.
+  public var isKey = false
+  /// Quantiser of the picture: mean over its slices of the slice quantiser. `nil` where the format has none or it could
+  /// not be read.
+  public var qp: Int?
+  /// JPEG quality factor the quantisation table comes from, 1...100; `nil` for other formats and foreign tables.
+  public var quality: Int?
+  public var slices = 0
+  /// Size of all its bytes, start codes and headers counted.
+  public var bits = 0
+  /// Parameter sets (H.264: both kinds) came with it.
+  public var hasParameterSets = false
+  public init() {}
+}
+
+/// What the headers of a stream say about how it is coded. Values of the last picture seen.
+public struct StreamSyntax: Sendable, Equatable {
+  public var codec: Codec
+  public var width = 0
+  public var height = 0
+  /// H.264 `profile_idc`: 66 Baseline, 77 Main, 100 High.
+  public var profile = 0
+  /// H.264 `level_idc`: ten times the level.
+  public var level = 0
+  /// H.264 constraint flags, set0 in bit 7.
+  public var constraints = 0
+  /// Arithmetic coding (CABAC) rather than CAVLC.
+  public var cabac = false
+  public var transform8x8 = false
+  public var constrainedIntra = false
+  /// `pic_order_cnt_type`.
+  public var pictureOrderType = 0
+  public var log2MaxFrameNumber = 0
+  public var referenceFrames = 0
+  public var frameMacroblocksOnly = true
+  /// Scaling matrices are sent, in the sequence or the picture parameter set.
+  public var scalingMatrix = false
+  /// `pic_init_qp`: what slice quantisers are relative to.
+  public var initialQP = 0
+  public var chromaQPOffset = 0
+  public var weightedPrediction = false
+  /// Slices carry their deblocking parameters.
+  public var deblockingControl = false
+  /// `disable_deblocking_filter_idc`: 0 on, 1 off, 2 on inside slices.
+  public var deblockingDisabled = 0
+  /// Deblocking offsets as coded (half of what the filter adds).
+  public var deblockingAlpha = 0
+  public var deblockingBeta = 0
+  /// Frames a second the headers state (VUI timing), `nil` where they do not.
+  public var frameRate: FrameRate?
+  public init(codec: Codec) { self.codec = codec }
+}
+
+extension StreamSyntax {
+  /// The profile's name as the tree takes it, where it is one of those.
+  public var profileName: String? {
+    guard codec == .h264 else { return nil }
+    return switch profile {
+    case 66: "baseline"
+    case 77: "main"
+    case 100: "high"
+    default: nil
+    }
+  }
+}
+
+/// Reads pictures of one stream, one after the other.
+///
+/// Every back end's pictures go through here, since what drivers and libraries report about them cannot be relied on
+/// (some flag no key frames, some report a QP of 0). Keeps the parameter sets of the stream; allocates when it is made and
+/// never for a picture. Any bytes may come: what cannot be read is `nil`.
+public struct PictureParser: Sendable {
+  private enum Reader: Sendable {
+    case h264(H264Reader)
+    case jpeg(JPEGReader)
+    case fwht
+    case none
+  }
+
+  private var reader: Reader
+  /// What the stream's headers say; `nil` until they were seen.
+  public private(set) var syntax: StreamSyntax?
+
+  public init(_ codec: Codec) {
+    switch codec {
+    case .h264: reader = .h264(H264Reader())
+    case .mjpeg: reader = .jpeg(JPEGReader())
+    case .fwht: reader = .fwht
+    case .h265: reader = .none
+    }
+  }
+
+  /// Reads one picture: all its bytes, with the parameter sets before it if there are any.
+  public mutating func parse(_ bytes: UnsafeRawBufferPointer) -> PictureInfo {
+    var info = PictureInfo()
+    info.bits = bytes.count * 8
+    // The payload is moved out and back so that its tables are changed in place, not copied.
+    let taken = reader
+    reader = .none
+    switch consume taken {
+    case .h264(var h264):
+      h264.read(bytes, &info, &syntax)
+      reader = .h264(h264)
+    case .jpeg(var jpeg):
+      jpeg.read(bytes, &info, &syntax)
+      reader = .jpeg(jpeg)
+    case .fwht:
+      FWHTHeader.read(bytes, &info, &syntax)
+      reader = .fwht
+    case .none: break
+    }
+    return info
+  }
+}

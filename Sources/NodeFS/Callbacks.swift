@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFuse3
+import Glibc
+import SystemPackage
+
+/// What libfuse calls, each a thin step from C to the core.
+///
+/// What is left out is answered with ENOSYS by libfuse, which the kernel takes as "never ask again": `flush`, `fsync`,
+/// the extended attributes, locks, `lseek`, `poll`, `ioctl`. `access` is not asked with `default_permissions`.
+enum Callbacks {
+  /// The table. Made in a nonisolated function: closures in a program's top-level code would be bound to its main actor.
+  static func table() -> fuse_lowlevel_ops {
+    var table = fuse_lowlevel_ops()
+    table.`init` = { _, connection in
+      if let connection { nodefs_negotiate(connection, UInt32(Node.Command.highestLimit)) }
+    }
+    // Nodes live in the tree, not by the kernel's references: a removed one that the kernel still knows is ESTALE.
+    table.forget = { request, _, _ in fuse_reply_none(request) }
+    table.forget_multi = { request, _, _ in fuse_reply_none(request) }
+    addNames(to: &table)
+    addFiles(to: &table)
+    addDirectories(to: &table)
+    addRefusals(to: &table)
+    return table
+  }
+
+  /// Runs `body`; an error it throws becomes the reply.
+  @inline(__always)
+  static func answer(_ request: fuse_req_t?, _ body: (Answer, NodeTree) throws(NodeError) -> Void) {
+    guard let request, let server = Server.of(request) else { return }
+    let answer = Answer(request: request, server: server)
+    do {
+      try body(answer, server.tree)
+    } catch {
+      answer.fail(error)
+    }
+  }
+
+  static func caller(_ request: fuse_req_t) -> Caller {
+    guard let context = fuse_req_ctx(request)?.pointee else { return Caller(pid: 0, uid: 0, gid: 0) }
+    return Caller(pid: context.pid, uid: context.uid, gid: context.gid)
+  }
+
+  /// The handle the kernel gives back as a number. Owned by the kernel until RELEASE.
+  static func handle(_ info: UnsafeMutablePointer<fuse_file_info>?) throws(NodeError) -> Handle {
+    guard let number = info?.pointee.fh, let pointer = UnsafeRawPointer(bitPattern: UInt(number)) else {
+      throw NodeError(.badFileDescriptor)
+    }
+    return Unmanaged<Handle>.fromOpaque(pointer).takeUnretainedValue()
+  }
+
+  static func release(_ info: UnsafeMutablePointer<fuse_file_info>?) {
+    guard let number = info?.pointee.fh, let pointer = UnsafeRawPointer(bitPattern: UInt(number)) else { return }
+    Unmanaged<Handle>.fromOpaque(pointer).takeRetainedValue().release()
+  }
+
+  static func text(_ name: UnsafePointer<CChar>?) -> String { name.map { String(cString: $0) } ?? "" }
+
+  // MARK: names and attributes
+
+  private static func addNames(to table: inout fuse_lowlevel_ops) {
+    table.lookup = { request, parent, name in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        answer.entry(try tree.lookup(Callbacks.text(name), in: parent))
+      }
+    }
+    table.getattr = { request, inode, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        answer.attributes(of: try tree.node(inode))
+      }
+    }
+    table.setattr = { request, inode, _, change, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        let node = try tree.node(inode)
+        try tree.checkAttributes(
+          node, change: AttributeChange(rawValue: UInt32(bitPattern: change)), caller: Callbacks.caller(answer.request))
+        answer.attributes(of: node)
+      }
+    }
+    table.readlink = { request, inode in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        guard case .symlink(let target) = try tree.node(inode).kind else { throw NodeError(.invalidArgument) }
+        fuse_reply_readlink(answer.request, target)
+      }
+    }
+    table.statfs = { request, _ in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        var info = statvfs()
+        info.f_bsize = 4096
+        info.f_frsize = 4096
+        info.f_files = UInt(tree.nodeCount)
+        info.f_namemax = UInt(Structure.longestName)
+        fuse_reply_statfs(answer.request, &info)
+      }
+    }
+  }
+
+  // MARK: files
+
+  private static func addFiles(to table: inout fuse_lowlevel_ops) {
+    table.open = { request, inode, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        let node = try tree.node(inode)
+        let caller = Callbacks.caller(answer.request)
+        switch try tree.open(node, flags: info?.pointee.flags ?? 0, caller: caller) {
+        case .handle(let handle): answer.opened(handle)
+        case .picture(let desk):
+          let parked = tree.parked(node, .open, caller, deadline: desk.deadline) {
+            (picture: Result<Snapshot, NodeError>) in
+            switch picture {
+            case .success(let snapshot): answer.opened(PictureHandle(node, snapshot))
+            case .failure(let error): answer.fail(error)
+            }
+          }
+          desk.join(parked, caller: caller, arm: answer.arm)
+        }
+      }
+    }
+    table.read = { request, _, size, offset, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        let handle = try Callbacks.handle(info)
+        let isNonblocking = (info?.pointee.flags ?? 0) & O_NONBLOCK != 0
+        switch try handle.read(offset: Int64(offset), size: size, isNonblocking: isNonblocking) {
+        case .slice(let slice): answer.bytes(slice)
+        case .wait:
+          guard let stream = handle as? StreamHandle else { throw NodeError(.badFileDescriptor) }
+          let parked = tree.parked(stream.node, .read, Callbacks.caller(answer.request)) { answer.bytes($0) }
+          stream.park(parked, size: size, arm: answer.arm)
+        }
+      }
+    }
+    table.write = { request, _, data, size, offset, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        let handle = try Callbacks.handle(info)
+        let caller = Callbacks.caller(answer.request)
+        let bytes = UnsafeRawBufferPointer(start: data, count: size)
+        switch try tree.write(bytes, at: Int64(offset), to: handle, caller: caller) {
+        case .taken: answer.written(size)
+        case .command(let command):
+          let parked = tree.parked(handle.node, .write, caller, deadline: command.deadline) {
+            (outcome: Result<Void, NodeError>) in
+            switch outcome {
+            case .success: answer.written(size)
+            case .failure(let error): answer.fail(error)
+            }
+          }
+          tree.run(
+            command, on: handle.node, [UInt8](bytes), at: Int64(offset), caller: caller, parked: parked,
+            arm: answer.arm)
+        }
+      }
+    }
+    table.release = { request, _, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        Callbacks.release(info)
+        answer.done()
+      }
+    }
+  }
+
+  // MARK: directories
+
+  private static func addDirectories(to table: inout fuse_lowlevel_ops) {
+    table.opendir = { request, inode, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        answer.opened(DirectoryHandle(try tree.directory(inode)))
+      }
+    }
+    table.readdir = { request, inode, size, offset, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        guard let handle = try Callbacks.handle(info) as? DirectoryHandle else { throw NodeError(.notDirectory) }
+        try answer.listing(handle, from: Int64(offset), room: size)
+      }
+    }
+    table.releasedir = { request, _, info in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        Callbacks.release(info)
+        answer.done()
+      }
+    }
+    table.mkdir = { request, parent, name, _ in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        let directory = try tree.directory(parent)
+        let caller = Callbacks.caller(answer.request)
+        let name = Callbacks.text(name)
+        let hook = try tree.makeHook(of: directory, name, caller: caller)
+        let parked = tree.parked(directory, .makeDirectory, caller, deadline: directory.deadline) { answer.entry($0) }
+        tree.make(name, in: directory, with: hook, caller: caller, parked: parked, arm: answer.arm)
+      }
+    }
+    table.rmdir = { request, parent, name in
+      Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+        let directory = try tree.directory(parent)
+        let caller = Callbacks.caller(answer.request)
+        let name = Callbacks.text(name)
+        let (hook, node) = try tree.removeHook(of: directory, name, caller: caller)
+        let parked = tree.parked(directory, .removeDirectory, caller, deadline: directory.deadline) { answer.done($0) }
+        tree.remove(name, node, from: directory, with: hook, caller: caller, parked: parked, arm: answer.arm)
+      }
+    }
+  }
+
+  // MARK: what nobody can do here
+
+  private static func addRefusals(to table: inout fuse_lowlevel_ops) {
+    table.mknod = { request, parent, name, _, _ in Callbacks.refuse(request, .create, parent, name) }
+    table.create = { request, parent, name, _, _ in Callbacks.refuse(request, .create, parent, name) }
+    table.unlink = { request, parent, name in Callbacks.refuse(request, .unlink, parent, name) }
+    table.symlink = { request, _, parent, name in Callbacks.refuse(request, .symlink, parent, name) }
+    table.rename = { request, parent, name, _, _, _ in Callbacks.refuse(request, .rename, parent, name) }
+    table.link = { request, _, parent, name in Callbacks.refuse(request, .link, parent, name) }
+  }
+
+  fileprivate static func refuse(
+    _ request: fuse_req_t?, _ operation: Refusal.Operation, _ parent: fuse_ino_t, _ name: UnsafePointer<CChar>?
+  ) {
+    Callbacks.answer(request) { (answer, tree) throws(NodeError) in
+      throw tree.refuse(
+        operation, Callbacks.text(name), in: try tree.directory(parent), caller: Callbacks.caller(answer.request))
+    }
+  }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import LinuxMedia
+import MediaCore
+import Testing
+
+@testable import Devices
+
+@Suite struct SequenceTrackerTests {
+  @Test func aGapIsWhatIsMissingBetweenTwoFrames() {
+    var tracker = SequenceTracker()
+    #expect([0, 1, 2, 5, 6].map { tracker.advance(to: $0) } == [0, 0, 0, 2, 0])
+    #expect(tracker.extended == 6)
+  }
+
+  @Test func countingGoesOnOverTheWrap() {
+    var tracker = SequenceTracker()
+    #expect([.max - 1, .max, 1, 2].map { tracker.advance(to: $0) } == [0, 0, 1, 0])
+    #expect(tracker.extended == 4)
+  }
+
+  @Test func aDriverThatStartsAnewOrStandsStillLosesNothing() {
+    var tracker = SequenceTracker()
+    #expect([100, 101, 0, 1, 1, 1].map { tracker.advance(to: $0) } == [0, 0, 0, 0, 0, 0])
+    #expect(tracker.extended == 5)
+  }
+
+  @Test func aRestartIsNoGapButKeepsNumbersRising() {
+    var tracker = SequenceTracker()
+    #expect([7, 8].map { tracker.advance(to: $0) } == [0, 0])
+    tracker.restart()
+    #expect([900, 902].map { tracker.advance(to: $0) } == [0, 1])
+    #expect(tracker.extended == 4)
+  }
+}
+
+@Suite struct StampKeeperTests {
+  private let now: Int64 = 50_000_000_000
+
+  @Test func aDriversMonotonicStampIsKept() {
+    var keeper = StampKeeper()
+    let stamp = keeper.stamp(seconds: 49, microseconds: 990_000, monotonic: true, now: now)
+    #expect(stamp == (49_990_000, 49_990_000_000))
+    #expect(keeper.replaced == 0)
+  }
+
+  @Test func stampsOfAnotherClockAreReplacedByTheArrival() {
+    var keeper = StampKeeper()
+    #expect(keeper.stamp(seconds: 1_700_000_000, microseconds: 0, monotonic: false, now: now).pts == 50_000_000)
+    #expect(keeper.replaced == 0)
+  }
+
+  @Test(
+    arguments: [(60, 0), (1, 0), (-1, 0), (.max, 999_999), (.min, 0), (0, 0)] as [(Int64, Int64)])
+  func stampsThatCannotBeAreReplacedAndCounted(seconds: Int64, microseconds: Int64) {
+    var keeper = StampKeeper()
+    let stamp = keeper.stamp(seconds: seconds, microseconds: microseconds, monotonic: true, now: now)
+    #expect(stamp == (50_000_000, now))
+    #expect(keeper.replaced == 1)
+  }
+
+  @Test func presentationTimesRiseEvenWhenStampsDoNot() {
+    var keeper = StampKeeper()
+    let first = keeper.stamp(seconds: 49, microseconds: 5, monotonic: true, now: now)
+    let second = keeper.stamp(seconds: 49, microseconds: 5, monotonic: true, now: now)
+    let third = keeper.stamp(seconds: 48, microseconds: 0, monotonic: true, now: now)
+    #expect([first.pts, second.pts, third.pts] == [49_000_005, 49_000_006, 49_000_007])
+  }
+}
+
+@Suite struct CaptureFormatsTests {
+  private func offer(_ fourcc: FourCC, size: Bool = true, rate: Bool = true) throws -> OfferedFormat {
+    let format = try #require(CaptureFormats.pixelFormat(of: fourcc))
+    return OfferedFormat(fourcc: fourcc, pixelFormat: format, hasSize: size, hasRate: rate)
+  }
+
+  @Test func theWantedFormatIsTakenWhenItCanDoTheJob() throws {
+    let offered = try [offer(.nv12), offer(.yuyv), offer(.nv16)]
+    #expect(CaptureFormats.choose(offered, wanted: .nv16)?.fourcc == .nv16)
+  }
+
+  @Test func withoutItTheOneThatNeedsLeastWork() throws {
+    let offered = try [offer(.mjpeg), offer(.rgb24), offer(.yuyv), offer(.yuv420)]
+    #expect(CaptureFormats.choose(offered, wanted: .nv12)?.fourcc == .yuv420)
+  }
+
+  // The ordinary USB camera: raw up to some size and rate, MJPEG above.
+  @Test func aSlowRawFormatLosesToACompressedOneThatReachesTheRate() throws {
+    let offered = try [offer(.yuyv, rate: false), offer(.mjpeg)]
+    #expect(CaptureFormats.choose(offered, wanted: .yuyv)?.fourcc == .mjpeg)
+    #expect(CaptureFormats.choose([try offer(.yuyv, rate: false)], wanted: .yuyv)?.fourcc == .yuyv)
+  }
+
+  @Test func nothingThatCanBeUsedIsNothing() {
+    #expect(CaptureFormats.choose([], wanted: .nv12) == nil)
+  }
+
+  private func format(_ fourcc: FourCC, _ width: Int, _ height: Int, _ planes: [(Int, Int)]) -> VideoFormat {
+    VideoFormat(
+      type: .captureMultiplanar, fourcc: fourcc, width: width, height: height,
+      planes: planes.map { .init(bytesPerLine: $0.0, size: $0.1) })
+  }
+
+  @Test func planesOfOneMemoryFollowEachOther() throws {
+    let nv12 = try #require(CaptureFormats.layout(of: format(.nv12, 640, 360, [(704, 704 * 540)])))
+    #expect(nv12.plane0 == Plane(offset: 0, stride: 704, lines: 360))
+    #expect(nv12.plane1 == Plane(offset: 704 * 360, stride: 704, lines: 180))
+    #expect(nv12.planeCount == 2)
+    let i420 = try #require(CaptureFormats.layout(of: format(.yuv420, 640, 360, [(640, 345600)])))
+    #expect(i420.plane1 == Plane(offset: 230400, stride: 320, lines: 180))
+    #expect(i420.plane2 == Plane(offset: 288000, stride: 320, lines: 180))
+    #expect(CaptureFormats.fits(i420, [345600]))
+    #expect(!CaptureFormats.fits(i420, [345599]))
+  }
+
+  @Test func planesOfTheirOwnMemoriesStartAtZero() throws {
+    let layout = try #require(CaptureFormats.layout(of: format(.nv12M, 640, 360, [(640, 230400), (640, 115200)])))
+    #expect(layout.plane0 == Plane(memory: 0, offset: 0, stride: 640, lines: 360))
+    #expect(layout.plane1 == Plane(memory: 1, offset: 0, stride: 640, lines: 180))
+    #expect(CaptureFormats.fits(layout, [230400, 115200]))
+    #expect(!CaptureFormats.fits(layout, [345600]))
+  }
+
+  @Test(arguments: [
+    (FourCC.nv12, 640, 360, 600), (.yuyv, 640, 360, 640), (.nv12, 0, 360, 640), (.h264, 640, 360, 640),
+    (.nv12, 640, 360, Int(UInt32.max)), (.nv12, 70000, 360, 70000),
+  ])
+  func driversThatLieAboutTheirFormatAreNotBelieved(fourcc: FourCC, width: Int, height: Int, stride: Int) {
+    #expect(CaptureFormats.layout(of: format(fourcc, width, height, [(stride, 1 << 24)])) == nil)
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+
+/// An engine that is only listed, never opened.
+struct ListedEncoder: EncoderFactory {
+  var name: String
+  var codecs: [Codec]
+  var isHardware = false
+  var priority = 0
+  var listedProfiles: [String] = []
+  func capabilities(for codec: Codec) -> EncoderCapabilities { [.liveBitrate] }
+  func profiles(for codec: Codec) -> [String] { listedProfiles }
+  func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
+  func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
+    throw Failure(.notSupported, "open", on: name)
+  }
+}
+
+struct ListedScaler: ScalerFactory {
+  var name: String
+  var isHardware = false
+  func supports(from: PixelFormat, to: PixelFormat, transform: PictureTransform) -> Bool { true }
+  func open() throws(Failure) -> any Scaler { throw Failure(.notSupported, "open", on: name) }
+}
+
+extension EngineCatalogue {
+  static let listed = EngineCatalogue(
+    encoders: [
+      ListedEncoder(name: "x264", codecs: [.h264], priority: 1, listedProfiles: ["high", "main", "baseline"]),
+      ListedEncoder(name: "openh264", codecs: [.h264], priority: 2, listedProfiles: ["baseline", "main"]),
+      ListedEncoder(name: "turbojpeg", codecs: [.mjpeg]),
+    ],
+    scalers: [ListedScaler(name: "libyuv")])
+}

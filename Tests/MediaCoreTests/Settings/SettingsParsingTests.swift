@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import SystemPackage
+import Testing
+
+private let table = SettingsTable(.listed)
+
+private func path(_ text: String) -> ObjectPath { ObjectPath(text)! }
+
+private func parse(_ object: String, _ key: String, _ bytes: [UInt8]) -> Result<SettingValue, Refusal> {
+  Result { () throws(Refusal) in try table.parse(path(object), key, bytes) }
+}
+
+/// What is no value of any setting of a type, with the errno each must get.
+private func bad(_ type: SettingType) -> [(String, Errno)] {
+  var values: [(String, Errno)] = [
+    ("a\nb", .invalidArgument), ("1\n\n", .invalidArgument), ("1\r\n", .invalidArgument), ("\u{7f}", .invalidArgument),
+    ("1\0", .invalidArgument), ("\0", .invalidArgument), (String(repeating: "9", count: 65536), .argListTooLong),
+    ("\u{1b}[31m", .invalidArgument),
+  ]
+  let words: [(String, Errno)] = [
+    (" ", .invalidArgument), ("x", .invalidArgument), ("0x10", .invalidArgument), ("1e3", .invalidArgument),
+    ("nan", .invalidArgument), ("--", .invalidArgument), ("../../etc", .invalidArgument), ("%s%n", .invalidArgument),
+    ("$(reboot)", .invalidArgument), ("٣", .invalidArgument),
+  ]
+  switch type {
+  case .nothing: return []
+  case .trigger: values += words + [("2", .invalidArgument), ("0", .invalidArgument), ("true", .invalidArgument)]
+  case .boolean:
+    values +=
+      words + [
+        ("", .invalidArgument), ("2", .invalidArgument), ("-1", .invalidArgument),
+        ("true", .invalidArgument), ("on", .invalidArgument), ("01", .invalidArgument), ("1 ", .invalidArgument),
+      ]
+  case .integer(let range, let step, let off):
+    values +=
+      words + [
+        ("", .invalidArgument), ("\(range.upperBound + step)", .outOfRange),
+        ("2M", .invalidArgument), ("4000kbps", .invalidArgument), ("4000 kbps", .invalidArgument),
+        ("1.5", .invalidArgument), ("1,5", .invalidArgument), ("+16", .invalidArgument), ("016", .invalidArgument),
+        ("99999999999999999999999", .outOfRange), ("-99999999999999999999999", .outOfRange), ("-2", .outOfRange),
+      ]
+    if range.lowerBound > 0 { values.append(("\(range.lowerBound - 1)", .outOfRange)) }
+    if off == nil { values.append(("-1", .outOfRange)) }
+    if step > 1 { values.append(("\(range.lowerBound + 1)", .invalidArgument)) }
+  case .rate:
+    values +=
+      words + [
+        ("", .invalidArgument), ("0", .outOfRange), ("241", .outOfRange), ("30/0", .invalidArgument),
+        ("0/1", .outOfRange), ("30/", .invalidArgument), ("/1", .invalidArgument), ("30/1/1", .invalidArgument),
+        ("30.", .invalidArgument), (".5", .invalidArgument), ("0.5", .outOfRange), ("30fps", .invalidArgument),
+        ("30 fps", .invalidArgument), ("-30", .outOfRange), ("-30/-1", .outOfRange), ("240.001", .outOfRange),
+        ("99999999999/99999999", .outOfRange), ("99999999999999999999/1", .outOfRange), ("30,0", .invalidArgument),
+      ]
+  case .choice(let choices, let elsewhere, let devices):
+    values +=
+      words + [
+        ("", .invalidArgument), (choices[0].uppercased(), .invalidArgument),
+        (choices[0] + " ", .invalidArgument),
+      ]
+    values += elsewhere.map { ($0, .notSupported) }
+    if devices { values.append(("/dev/video99", .operationNotSupportedByDevice)) }
+  case .input:
+    values +=
+      words + [
+        ("", .invalidArgument), ("file:", .invalidArgument), ("file:relative", .invalidArgument),
+        ("clip.mp4", .invalidArgument), ("Pattern", .invalidArgument),
+      ]
+  case .rectangle:
+    values +=
+      words + [
+        ("0,0,64", .invalidArgument), ("0,0,64,64,64", .invalidArgument), ("1,0,64,64", .invalidArgument),
+        ("0,0,0,0", .outOfRange), ("-2,0,64,64", .outOfRange), ("0,0,99999,64", .outOfRange),
+        ("16000,0,640,64", .outOfRange), ("0, 0, 64, 64", .invalidArgument), ("64x64", .invalidArgument),
+        ("0,0,64,64.0", .invalidArgument),
+      ]
+  case .source:
+    values +=
+      words + [
+        ("vi", .invalidArgument), ("vi/64", .invalidArgument), ("vi/00", .invalidArgument),
+        ("vpss/0", .invalidArgument), ("venc/0", .invalidArgument), ("vpss/0/4", .invalidArgument),
+        ("vi/0 ", .invalidArgument), ("/vi/0", .invalidArgument), ("vi/-1", .invalidArgument),
+      ]
+  }
+  return values
+}
+
+@Suite struct SettingsParsingTests {
+  @Test func everyWritableAttributeRefusesItsTableOfBadValues() {
+    var checked = 0
+    for type in table.types {
+      let object = ["vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0"][type.pattern]!
+      for attribute in table.attributes(type) where attribute.kind == .setting || attribute.kind == .command {
+        for (text, errno) in bad(attribute.type) {
+          guard case .failure(let refusal) = parse(object, attribute.key, Array(text.utf8)) else {
+            Issue.record("\(object)/\(attribute.key) took \(text.prefix(40).debugDescription)")
+            continue
+          }
+          checked += 1
+          #expect(refusal.errno == errno, "\(object)/\(attribute.key) \(text.prefix(40).debugDescription): \(refusal)")
+          #expect(refusal.path == "\(object)/\(attribute.key)")
+          #expect(refusal.value == Array(text.utf8))
+          #expect(!refusal.reason.isEmpty)
+          #expect(!refusal.hint.isEmpty, "\(refusal)")
+        }
+        for bytes: [UInt8] in [[0xff, 0xfe], [0xc0, 0x80], [0xe2, 0x82], [0x31, 0x80]] {
+          guard case .failure(let refusal) = parse(object, attribute.key, bytes) else {
+            Issue.record("\(object)/\(attribute.key) took bytes that are not UTF-8")
+            continue
+          }
+          #expect(refusal.errno == .invalidArgument)
+        }
+      }
+    }
+    #expect(checked > 500)
+  }
+
+  @Test(arguments: [
+    ("2M", "has a unit; the unit is always kbps and is not written"),
+    ("4000kbps", "has a unit; the unit is always kbps and is not written"), ("0x10", "is hexadecimal"),
+    ("1e3", "has an exponent"), ("2.5", "is not a whole number"), ("", "is empty"), ("1", "is out of range"),
+    ("200001", "is out of range"), ("007", "has a leading zero"), ("4 000", "has a blank in it"),
+  ])
+  func aRefusedBitrateSaysWhatIsWrongAndNamesUnitAndRange(text: String, reason: String) {
+    guard case .failure(let refusal) = parse("venc/0", "bitrate", Array(text.utf8)) else {
+      Issue.record("taken")
+      return
+    }
+    #expect(refusal.reason == reason)
+    #expect(refusal.hint == "a whole decimal number of kbps, 2..200000")
+  }
+
+  @Test(arguments: [
+    ("30", "30"), ("30/1", "30"), ("60/2", "30"), ("30000/1001", "30000/1001"), ("29.97", "30000/1001"),
+    ("29.970", "30000/1001"), ("29.97003", "30000/1001"), ("23.976", "24000/1001"), ("23.98", "24000/1001"),
+    ("59.94", "60000/1001"), ("119.88", "120000/1001"), ("12.5", "25/2"), ("25.0", "25"), ("29.9", "299/10"),
+    ("1", "1"), ("240", "240"), ("15.015", "3003/200"), ("30\n", "30"), ("29.98", "1499/50"),
+  ])
+  func aRateReadsBackAsTheReducedFraction(text: String, canonical: String) throws {
+    let value = try parse("vi/0", "fps", Array(text.utf8)).get()
+    #expect(value.text(table.attribute(.input, "fps")!.type) == canonical)
+  }
+
+  @Test func everyDefaultReadsBackAsItself() throws {
+    for type in table.types {
+      let defaults = table.defaults(type)
+      for attribute in table.settings(type) {
+        let text = try #require(table.text(type, attribute.key, defaults))
+        let value = try SettingsParsingTests.value(attribute, type, text)
+        #expect(value == defaults[attribute.key], "\(type.pattern)/\(attribute.key) = \(text)")
+      }
+    }
+  }
+
+  private static func value(_ attribute: Attribute, _ type: ObjectType, _ text: String) throws -> SettingValue {
+    let object = ["vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0"][type.pattern]!
+    return try parse(object, attribute.key, Array(text.utf8)).get()
+  }
+
+  @Test func oneTrailingNewlineIsTakenEverywhere() throws {
+    #expect(try parse("venc/0", "bitrate", Array("4000\n".utf8)).get() == .integer(4000))
+    #expect(try parse("venc/0", "source", Array("\n".utf8)).get() == .none)
+    #expect(try parse("venc/0", "idr", Array("1\n".utf8)).get() == .none)
+    #expect(try parse("venc/0", "idr", Array("\n".utf8)).get() == .none)
+    #expect(try parse("vpss/0", "crop", Array("\n".utf8)).get() == .none)
+  }
+
+  @Test func pathsOfInputsMayHoldAnyText() throws {
+    let text = "/media/Ünïcode name \\ with = and # .mp4"
+    let value = try parse("vi/0", "input", Array(text.utf8)).get()
+    #expect(value == .text("file:" + text))
+  }
+
+  @Test func whatIsOnlyReadCannotBeWrittenAndWhatIsUnknownIsNamed() {
+    for key in ["state", "active", "stats", "effect", "stream", "snapshot.jpg"] {
+      guard case .failure(let refusal) = parse("venc/0", key, [0x31]) else {
+        Issue.record("\(key) taken")
+        continue
+      }
+      #expect(refusal.errno == .permissionDenied)
+    }
+    guard case .failure(let refusal) = parse("vi/0", "bitrate", [0x31]) else {
+      Issue.record("taken")
+      return
+    }
+    #expect(refusal.errno == .noSuchFileOrDirectory)
+    #expect(refusal.hint.contains("fps"))
+    guard case .failure(let unbuilt) = parse("rgn/0", "color", [0x31]) else {
+      Issue.record("taken")
+      return
+    }
+    #expect(unbuilt.errno == .noSuchFileOrDirectory)
+  }
+
+  @Test func attributesStandInTheOrderInWhichAConfigurationIsRead() {
+    for type in table.types {
+      let keys = table.settings(type).map(\.key)
+      #expect(keys.last == "enable")
+      if keys.contains("source") { #expect(keys[keys.count - 2] == "source") }
+      #expect(Set(keys).count == keys.count)
+    }
+  }
+}

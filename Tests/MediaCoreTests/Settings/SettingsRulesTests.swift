@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import SystemPackage
+import Testing
+
+private let table = SettingsTable(.listed)
+private let venc = ObjectPath(.venc, 0)!
+
+private func change(
+  _ old: ObjectSettings, _ written: [String: SettingValue], _ table: SettingsTable = table
+) -> Result<ObjectSettings, Refusal> {
+  Result { () throws(Refusal) in try table.settings(venc, from: old, writing: written) }
+}
+
+@Suite struct SettingsRulesTests {
+  let defaults = table.defaults(.encoder)
+
+  @Test func aChangeOfCodingMovesWhatDependsOnIt() throws {
+    var start = defaults
+    start["gop"] = .integer(15)
+    start["profile"] = .text("main")
+    let new = try change(start, ["codec": .text("mjpeg")]).get()
+    #expect(new.text("rc_mode") == "fixqp")
+    #expect(new.integer("gop") == 60)
+    #expect(new.text("profile") == "auto")
+    let back = try change(new, ["codec": .text("h264")]).get()
+    #expect(back == defaults)
+  }
+
+  @Test(arguments: [
+    ("gop", SettingValue.integer(15)), ("bitrate", .integer(4000)), ("profile", .text("main")),
+    ("rc_mode", .text("cbr")),
+  ])
+  func whatMeansNothingForJPEGIsRefusedInsteadOfSwallowed(key: String, value: SettingValue) throws {
+    let jpeg = try change(defaults, ["codec": .text("mjpeg")]).get()
+    guard case .failure(let refusal) = change(jpeg, [key: value]) else {
+      Issue.record("taken")
+      return
+    }
+    #expect(refusal.errno == .notSupported)
+    #expect(refusal.path == "venc/0/\(key)")
+    // What it holds already is no change.
+    #expect(try change(jpeg, [key: jpeg[key]]).get() == jpeg)
+  }
+
+  @Test func qualityBelongsToJPEG() throws {
+    guard case .failure(let refusal) = change(defaults, ["quality": .integer(50)]) else {
+      Issue.record("taken")
+      return
+    }
+    #expect(refusal.errno == .notSupported)
+    #expect(try change(defaults, ["codec": .text("mjpeg"), "quality": .integer(50)]).get().integer("quality") == 50)
+  }
+
+  @Test func anEngineThatCannotIsRefusedAndOneThatCanIsNamed() {
+    guard case .failure(let backend) = change(defaults, ["backend": .text("turbojpeg")]),
+      case .failure(let profile) = change(defaults, ["profile": .text("high")]),
+      case .failure(let codec) = change(defaults, ["backend": .text("x264")]).flatMap({
+        change($0, ["codec": .text("mjpeg")])
+      })
+    else {
+      Issue.record("taken")
+      return
+    }
+    #expect(backend.errno == .notSupported && backend.path == "venc/0/backend")
+    #expect(backend.hint.contains("openh264"))
+    #expect(profile.errno == .notSupported && profile.hint.contains("x264"))
+    #expect(codec.errno == .notSupported && codec.path == "venc/0/codec" && codec.hint.contains("turbojpeg"))
+  }
+
+  @Test func autoTakesHardwareFirstThenPriority() {
+    var catalogue = EngineCatalogue.listed
+    #expect(catalogue.encoder(backend: "auto", for: .h264)?.name == "openh264")
+    catalogue.encoders.append(ListedEncoder(name: "/dev/video11", codecs: [.h264], isHardware: true))
+    #expect(catalogue.encoder(backend: "auto", for: .h264)?.name == "/dev/video11")
+    #expect(catalogue.encoder(backend: "software", for: .h264)?.name == "openh264")
+    #expect(catalogue.encoder(backend: "x264", for: .mjpeg) == nil)
+    let hardware = SettingsTable(catalogue)
+    #expect(throws: Never.self) { try hardware.parse(venc, "backend", Array("/dev/video11".utf8)) }
+  }
+
+  @Test func frameControlCannotMakeFrames() throws {
+    #expect(try change(defaults, ["fps_dst": .integer(10)]).get().integer("fps_dst") == 10)
+    #expect(try change(defaults, ["fps_src": .integer(30), "fps_dst": .integer(30)]).get().integer("fps_src") == 30)
+    guard case .failure(let refusal) = change(defaults, ["fps_src": .integer(30), "fps_dst": .integer(31)]) else {
+      Issue.record("taken")
+      return
+    }
+    #expect(refusal.errno == .outOfRange && refusal.hint == "at most 30")
+    let limited = try change(defaults, ["fps_src": .integer(30), "fps_dst": .integer(20)]).get()
+    guard case .failure(let source) = change(limited, ["fps_src": .integer(10)]) else {
+      Issue.record("taken")
+      return
+    }
+    #expect(source.path == "venc/0/fps_src")
+  }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MediaCore
+import MediaRuntime
+import Synchronization
+import SystemPackage
+import Testing
+
+/// A door a test keeps shut: whoever passes waits until it is opened.
+final class Gate: Sendable {
+  private let opened = DispatchSemaphore(value: 0)
+  private let reached = DispatchSemaphore(value: 0)
+  func pass() {
+    reached.signal()
+    opened.wait()
+  }
+  func open() { opened.signal() }
+  /// Waits until somebody stands at the door.
+  func waitForVisitor() -> Bool { reached.wait(timeout: .now() + 20) == .success }
+}
+
+/// An answer that comes once, maybe later.
+final class Answer: Sendable {
+  private let value = Mutex<[Refusal?]>([])
+  private let arrived = DispatchSemaphore(value: 0)
+  var reply: @Sendable (Refusal?) -> Void {
+    { refusal in
+      self.value.withLock { $0.append(refusal) }
+      self.arrived.signal()
+    }
+  }
+  /// How often it was answered so far.
+  var count: Int { value.withLock { $0.count } }
+  /// The refusal, or `nil` for success. Fails the test when no answer comes.
+  func wait(_ location: SourceLocation = #_sourceLocation) -> Refusal? {
+    guard arrived.wait(timeout: .now() + 20) == .success else {
+      Issue.record("no answer", sourceLocation: location)
+      return nil
+    }
+    return value.withLock { $0.last ?? nil }
+  }
+}
+
+/// What the fakes did, in order.
+final class Journal: Sendable {
+  private let lines = Mutex<[String]>([])
+  func add(_ line: String) { lines.withLock { $0.append(line) } }
+  func take() -> [String] {
+    lines.withLock { taken in
+      defer { taken = [] }
+      return taken
+    }
+  }
+}
+
+final class FakeObject: ModuleObject {
+  struct State {
+    var settings: ObjectSettings
+    var isRunning = false
+    var isRetired = false
+    var commits = 0
+  }
+  let path: ObjectPath
+  let generation: UInt64
+  let factory: FakeFactory
+  let state: Mutex<State>
+
+  init(_ path: ObjectPath, _ generation: UInt64, _ settings: ObjectSettings, _ factory: FakeFactory) {
+    self.path = path
+    self.generation = generation
+    self.factory = factory
+    self.state = Mutex(State(settings: settings))
+  }
+
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    if let refusal = factory.checks.withLock({ $0[path] }) { throw refusal }
+  }
+
+  func commit(_ new: ObjectSettings, changed: Set<String>) {
+    state.withLock {
+      $0.settings = new
+      $0.commits += 1
+    }
+    factory.journal.add("commit \(path) \(changed.sorted().joined(separator: ","))")
+  }
+
+  func start() throws(Failure) {
+    if let gate = factory.gates.withLock({ $0[path] }) { gate.pass() }
+    if let failure = factory.failures.withLock({ $0[path] }) {
+      factory.journal.add("refuse \(path)")
+      throw failure
+    }
+    state.withLock { $0.isRunning = true }
+    factory.journal.add("start \(path)")
+  }
+
+  func stop() {
+    state.withLock { $0.isRunning = false }
+    factory.journal.add("stop \(path)")
+  }
+
+  func perform(_ command: String, argument: String) throws(Refusal) {
+    if let refusal = factory.checks.withLock({ $0[path] }) { throw refusal }
+    factory.journal.add("\(command) \(path)")
+  }
+
+  func retire() {
+    state.withLock { $0.isRetired = true }
+    factory.live.withLock { $0 = $0.filter { $0 !== self } }
+    factory.journal.add("retire \(path)")
+  }
+}
+
+final class FakeFactory: ModuleFactory {
+  let journal = Journal()
+  /// Objects that were made and not retired.
+  let live = Mutex<[FakeObject]>([])
+  let bindings = Mutex<[ObjectPath: ObjectPath]>([:])
+  let gates = Mutex<[ObjectPath: Gate]>([:])
+  let failures = Mutex<[ObjectPath: Failure]>([:])
+  let checks = Mutex<[ObjectPath: Refusal]>([:])
+  private let nextGeneration = Mutex<UInt64>(1)
+
+  func make(_ path: ObjectPath, settings: ObjectSettings) throws(Refusal) -> any ModuleObject {
+    guard path.number < 60 else { throw Refusal(.noSpace, path: path.description, reason: "no more channels") }
+    let generation = nextGeneration.withLock { next in
+      defer { next += 1 }
+      return next
+    }
+    let object = FakeObject(path, generation, settings, self)
+    live.withLock { $0.append(object) }
+    return object
+  }
+
+  func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
+    // As the graph does: against the bindings there are.
+    let now = bindings.withLock { $0 }
+    var here = source
+    while let object = here {
+      if object.group == receiver.group {
+        throw Refusal(.invalidArgument, path: "\(receiver)/source", reason: "the graph sees a loop")
+      }
+      here = now[object.group]
+    }
+  }
+
+  func bind(receiver: ObjectPath, source: ObjectPath?) {
+    bindings.withLock { $0[receiver] = source }
+    journal.add("bind \(receiver) \(source?.description ?? "-")")
+  }
+
+  func object(_ path: ObjectPath) -> FakeObject? { live.withLock { $0.last { $0.path == path } } }
+}
+
+struct FakeEncoder: EncoderFactory {
+  var name: String
+  var codecs: [Codec]
+  var isHardware: Bool { false }
+  var priority: Int { 0 }
+  func capabilities(for codec: Codec) -> EncoderCapabilities { [] }
+  func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["baseline", "main"] : [] }
+  func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
+  func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
+    throw Failure(.notSupported, "open", on: name)
+  }
+}
+
+struct FakeSource: SourceFactory {
+  func handles(_ input: InputSpecification) -> Bool {
+    if case .device = input { return false }
+    return true
+  }
+  func open(_ input: InputSpecification, _ request: SourceRequest) throws(Failure) -> any Source {
+    throw Failure(.notSupported, "open", on: input.description)
+  }
+}
+
+/// A runtime over fakes.
+struct FakeRuntime {
+  let factory = FakeFactory()
+  let runtime: Runtime
+
+  init(mountPoint: String? = nil) throws {
+    let table = SettingsTable(
+      EngineCatalogue(
+        encoders: [FakeEncoder(name: "openh264", codecs: [.h264]), FakeEncoder(name: "turbojpeg", codecs: [.mjpeg])],
+        sources: [FakeSource()]))
+    runtime = try Runtime(
+      settingsTable: table, factory: factory, errorLog: ErrorLog(), moduleLog: ModuleLog(),
+      options: .init(mountPoint: mountPoint))
+  }
+
+  func apply(_ changes: Change..., location: SourceLocation = #_sourceLocation) -> Refusal? {
+    let answer = Answer()
+    runtime.apply(changes, reply: answer.reply)
+    return answer.wait(location)
+  }
+
+  func load(_ text: String, location: SourceLocation = #_sourceLocation) -> Refusal? {
+    let answer = Answer()
+    runtime.loadConfig(Array(text.utf8), reply: answer.reply)
+    return answer.wait(location)
+  }
+
+  var config: String { String(decoding: runtime.configText(), as: UTF8.self) }
+
+  /// Everything a refused change must leave as it was.
+  var picture: String {
+    let objects = factory.live.withLock { $0 }.map { object in
+      object.state.withLock {
+        "\(object.path) \(object.generation) \($0.isRunning) \($0.settings.values.sorted { $0.key < $1.key })"
+      }
+    }
+    let bindings = factory.bindings.withLock { $0.map { "\($0.key)<-\($0.value)" }.sorted() }
+    return config + objects.sorted().joined(separator: "\n") + bindings.joined(separator: "\n")
+  }
+}
+
+/// An object by its name.
+func p(_ text: String) -> ObjectPath { ObjectPath(text)! }

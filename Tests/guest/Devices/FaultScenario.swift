@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+import Devices
+import Glibc
+import LinuxMedia
+import MediaCore
+import Synchronization
+import SystemPackage
+
+/// The camera's own switches, which `vivid` has for tests.
+struct Switches {
+  let device: V4L2Device
+  let controls: [ControlDescription]
+
+  init(_ path: String) throws {
+    device = try V4L2Device(path)
+    controls = try device.controls()
+  }
+
+  func set(_ key: String, _ value: Int64 = 1) throws {
+    guard let control = controls.first(where: { $0.key == key }) else {
+      throw KernelError(.invalidArgument, "no control \(key)", on: device.path)
+    }
+    // A button takes any value and gives none.
+    try device.setValue(value, of: control)
+  }
+}
+
+/// Each fault the driver can inject, while streaming; after each the source goes on and has counted it.
+func faultScenario(_ checks: Checks, camera: String) {
+  checks.section("faults")
+  _ = checks.run("controls") {
+    let switches = try Switches(camera)
+    let menu = switches.controls.first { $0.kind == .menu }
+    checks.expect(switches.controls.count > 20, "controls are listed", "\(switches.controls.count)")
+    checks.expect(
+      menu.map { !$0.menu.isEmpty } ?? false, "menus have names",
+      menu.map { "\($0.name): \($0.menu.map(\.name))" } ?? "-")
+    let brightness = switches.controls.first { $0.key == "brightness" }
+    if let brightness {
+      checks.expect("a value is what was set", try switches.device.setValue(77, of: brightness), is: 77)
+      checks.expect("and read back", try switches.device.value(of: brightness), is: 77)
+      _ = try switches.device.setValue(brightness.defaultValue, of: brightness)
+    } else {
+      checks.expect(false, "brightness")
+    }
+  }
+  _ = checks.run("drops") {
+    let source = try V4L2CaptureSource(camera, request())
+    let switches = try Switches(camera)
+    try take(2, from: source)
+    let before = source.counters.droppedByDevice
+    try switches.set("percentage_of_dropped_buffers", 30)
+    let got = try take(60, from: source)
+    try switches.set("percentage_of_dropped_buffers", 0)
+    let dropped = source.counters.droppedByDevice - before
+    checks.expect(dropped >= 5 && dropped < 80, "30 % drops are the device's", "\(dropped) beside 60 frames")
+    checks.expect(UInt64(got.count) + dropped >= got.last - got.first + 1, "frames and drops make up the numbers")
+    checks.expect("none for lack of buffers", source.counters.droppedNoBuffer, is: 0)
+  }
+  _ = checks.run("lack of buffers") {
+    let source = try V4L2CaptureSource(camera, request(buffers: 2))
+    let total = source.pool?.buffers.count ?? 0
+    let before = source.counters.droppedByDevice
+    try hold(source, left: total)
+    let got = try take(total + 3, from: source)
+    checks.expect(
+      source.counters.droppedNoBuffer > 0, "a graph that holds all is told", "\(source.counters.droppedNoBuffer)")
+    checks.expect("the device is not blamed", source.counters.droppedByDevice, is: before)
+    checks.expect("low-water mark", source.pool?.lowWater, is: -1)
+    checks.expect("and it goes on", got.count, is: total + 3)
+  }
+  _ = checks.run("damaged buffer") {
+    let source = try V4L2CaptureSource(camera, request())
+    let switches = try Switches(camera)
+    try take(3, from: source)
+    try switches.set("inject_v4l2_buf_flag_error")
+    try take(10, from: source)
+    checks.expect("one damaged picture is counted, not shown", source.counters.damaged, is: 1)
+    checks.expect("it is not lost as well", source.counters.droppedByDevice, is: 0)
+  }
+  _ = checks.run("QBUF refused") {
+    let source = try V4L2CaptureSource(camera, request())
+    let switches = try Switches(camera)
+    try take(3, from: source)
+    try switches.set("inject_vidioc_qbuf_error")
+    try take(10, from: source)
+    checks.expect("a buffer the driver refused once is tried again", source.pool?.free, is: source.pool?.buffers.count)
+    checks.expect("without starting anew", source.counters.restarts, is: 0)
+  }
+  _ = checks.run("fatal error") {
+    let source = try V4L2CaptureSource(camera, request())
+    let switches = try Switches(camera)
+    let held = try source.next()
+    guard let held else { return checks.expect(false, "a picture to hold") }
+    let first = held.sequence
+    for round in 1...3 {
+      try switches.set("inject_fatal_streaming_error")
+      let got = try take(5, from: source)
+      checks.expect("frames after fatal error \(round)", got.count, is: 5)
+      checks.expect(got.first > first, "numbers go on rising")
+    }
+    checks.expect("restarts", source.counters.restarts, is: 3)
+    let size = try DMABuf.size(held.buffer.memory.fileDescriptor, subject: "held")
+    checks.expect("a picture taken before is still there", size, is: held.buffer.memory.size)
+    checks.expect(
+      "nothing but its buffer is left of earlier runs", (source.pool?.buffers.count ?? 0) - (source.pool?.free ?? 0),
+      is: 1)
+  }
+  _ = checks.run("refused restarts") {
+    let source = try V4L2CaptureSource(camera, request())
+    let switches = try Switches(camera)
+    try take(2, from: source)
+    try switches.set("inject_vidioc_reqbufs_error")
+    try switches.set("inject_vidioc_streamon_error")
+    try switches.set("inject_fatal_streaming_error")
+    checks.expect("frames after a restart that was refused twice", try take(5, from: source).count, is: 5)
+    checks.expect("restarts", source.counters.restarts, is: 1)
+  }
+  _ = checks.run("refused start") {
+    let switches = try Switches(camera)
+    for key in ["inject_vidioc_reqbufs_error", "inject_vidioc_streamon_error"] {
+      try switches.set(key)
+      var said = "opened"
+      do { _ = try V4L2CaptureSource(camera, request()) } catch { said = "\(error)" }
+      checks.expect(said.hasPrefix("VIDIOC_"), "a refused start says which call", said)
+      checks.expect(
+        "\(key): the next attempt works", try take(2, from: V4L2CaptureSource(camera, request())).count, is: 2)
+    }
+  }
+  _ = checks.run("wraps") {
+    let switches = try Switches(camera)
+    try switches.set("wrap_sequence_number")
+    try switches.set("wrap_timestamp", 1)
+    let source = try V4L2CaptureSource(camera, request())
+    var (last, rising, near): (Int64, Bool, Bool) = (0, true, true)
+    // The number wraps 128 frames after the start.
+    let got = try take(200, from: source) { frame in
+      if frame.pts <= last { rising = false }
+      last = frame.pts
+      if abs(now() / 1000 - frame.pts) > 10_000_000 { near = false }
+    }
+    checks.expect(
+      "200 numbered frames over the wrap", got.last - got.first + 1, is: 200 + source.counters.droppedByDevice)
+    checks.expect(
+      source.counters.droppedByDevice < 50, "a wrap is no gap", "\(source.counters.droppedByDevice) dropped")
+    checks.expect(rising && near, "time stamps rise and are near the clock")
+    try switches.set("wrap_sequence_number", 0)
+    try switches.set("wrap_timestamp", 0)
+  }
+}
+
+/// Holds pictures until the driver has no buffer left, and a little longer.
+private func hold(_ source: any Source, left: Int) throws {
+  if left == 0 {
+    var pause = timespec(tv_sec: 0, tv_nsec: 200_000_000)
+    nanosleep(&pause, nil)
+    return
+  }
+  guard let frame = try source.next() else { return }
+  try hold(source, left: left - 1)
+  _ = frame.sequence
+}
+
+/// The camera leaves and comes back.
+func disconnectScenario(_ checks: Checks, camera: String) {
+  checks.section("disconnect")
+  _ = checks.run("disconnect") {
+    let source = try V4L2CaptureSource(camera, request())
+    for round in 1...2 {
+      try take(3, from: source)
+      try disconnect(camera)
+      var said = ""
+      do {
+        try take(10, from: source)
+      } catch let failure as Failure {
+        said = "\(failure)"
+        checks.expect("departure \(round)", failure.errno, is: Errno(rawValue: ENODEV))
+      }
+      print("      \(said)")
+      checks.expect("it is taken back", try take(5, from: source).count, is: 5)
+      checks.expect("outages", source.counters.outages, is: UInt64(round))
+    }
+    checks.expect("an outage is no restart", source.counters.restarts, is: 0)
+  }
+  _ = checks.run("interrupt") {
+    let source = try V4L2CaptureSource(camera, request())
+    try take(1, from: source)
+    let stopper = Stopper(source)
+    stopper.startAfter(milliseconds: 100)
+    let got = try take(100_000, from: source)
+    checks.expect(
+      got.count > 0 && got.count < 100_000, "an interrupt ends a wait for pictures", "\(got.count) before it")
+    let after = try source.next()
+    checks.expect(after == nil, "for good")
+    stopper.join()
+  }
+}
+
+/// The descriptor that presses the switch is closed before the source closes its own: the kernel gives the device back
+/// only when all are.
+private func disconnect(_ camera: String) throws { try Switches(camera).set("disconnect") }
+
+/// Interrupts a source from another thread.
+final class Stopper: @unchecked Sendable {
+  private let source: any Source
+  private var thread = pthread_t()
+  private var delay = timespec()
+  init(_ source: any Source) { self.source = source }
+
+  func startAfter(milliseconds: Int) {
+    delay = timespec(tv_sec: 0, tv_nsec: milliseconds * 1_000_000)
+    let me = Unmanaged.passRetained(self)
+    pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let me = Unmanaged<Stopper>.fromOpaque(argument).takeRetainedValue()
+        nanosleep(&me.delay, nil)
+        me.source.interrupt()
+        return nil
+      }, me.toOpaque())
+  }
+
+  func join() { pthread_join(thread, nil) }
+}
+
+/// Two hundred times: nothing of it stays.
+func leakScenario(_ checks: Checks, camera: String) {
+  checks.section("leaks")
+  _ = checks.run("leaks") {
+    func cycle() throws {
+      let source = try V4L2CaptureSource(camera, request(width: 320, height: 180, fps: 120, buffers: 2))
+      try take(1, from: source)
+    }
+    try cycle()
+    let before = (
+      entries("/proc/self/fd").count, contents("/proc/self/maps").split(separator: "\n").count, kernelDMABufTotal()
+    )
+    for _ in 0..<200 { try cycle() }
+    let after = (
+      entries("/proc/self/fd").count, contents("/proc/self/maps").split(separator: "\n").count, kernelDMABufTotal()
+    )
+    checks.expect("descriptors after 200 cycles", after.0, is: before.0)
+    checks.expect(after.1 <= before.1 + 4, "mappings after 200 cycles", "\(after.1), before \(before.1)")
+    checks.expect("the kernel's buffers after 200 cycles", after.2, is: before.2)
+  }
+}
