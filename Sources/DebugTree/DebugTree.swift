@@ -42,7 +42,7 @@ public final class DebugTree: Sendable {
     try addVendorNodes()
     try addOwnNodes()
     try addClassDirectories()
-    runtime.objectsChanged { [weak self] change in self?.follow(change) }
-    follow(ObjectsChange(created: runtime.objects, removed: []))
+    runtime.objectsChanged { [weak self] change in self?.follow(created: change.created, removed: change.removed) }
+    follow(created: runtime.objects, removed: [])
   }
 }

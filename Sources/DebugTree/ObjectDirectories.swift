@@ -43,12 +43,12 @@ extension DebugTree {
   }
 
   /// Called by the runtime for every change, in order, before the writer is answered.
-  func follow(_ change: ObjectsChange) {
-    for object in change.removed {
+  func follow(created: [ObjectIdentity], removed: [ObjectIdentity]) {
+    for object in removed {
       guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
       parent.remove(name)
     }
-    for object in change.created {
+    for object in created {
       guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
       do throws(NodeError) {
         try parent.add(name, directory(of: object))
