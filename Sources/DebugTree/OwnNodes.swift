@@ -42,7 +42,7 @@ extension DebugTree {
   /// Everything of one moment. A closure of its own parts, so that nodes do not keep the tree they are in alive.
   private var systemReport: @Sendable () -> SystemReport {
     let (runtime, reports, identity, started) = (runtime, reports, identity, started)
-    let filesystem = { [weak tree] in tree.map { filesystemMetrics($0.activity) } ?? [] }
+    let filesystem: @Sendable () -> [MetricFamily] = { [weak tree] in tree.map { filesystemMetrics($0.activity) } ?? [] }
     return {
       let objects = reports.objects()
       return SystemReport(
