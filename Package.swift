@@ -92,7 +92,8 @@ let package = Package(
 
     .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
     .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
-    .testTarget(name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
+    .testTarget(
+      name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(name: "CodecsTests", dependencies: ["Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+import LinuxMedia
+import Synchronization
+
+/// A capture driver behind the kernel's door: one NV12 and YUYV camera, in whichever buffer layout is asked for, that
+/// fills a queued buffer whenever somebody waits for one. Time does not pass in it.
+final class FakeCamera: Kernel {
+  struct State {
+    var isPresent = true
+    /// Blocks in `poll` although buffers are queued.
+    var isSilent = false
+    var openFiles: Set<CInt> = []
+    var format = mpifs_format()
+    var count = 0
+    var queued: [UInt32] = []
+    var done: [mpifs_buffer] = []
+    var isStreaming = false
+    var isBroken = false
+    var sequence: UInt32 = 0
+    var skip: UInt32 = 0
+    var nextFlags: UInt32 = 0
+    /// Bytes left out of `sizeimage`: a driver that promises less than its format needs.
+    var missingBytes: UInt32 = 0
+    var canExport = true
+    var imports: [Int32] = []
+    var offersSize = true
+  }
+
+  private let state = Mutex(State())
+  private let real = LinuxKernel()
+  private let type: UInt32
+
+  init(multiplanar: Bool = false) { type = multiplanar ? 9 : 1 }
+
+  func with<Result>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
+
+  func open(_ path: String, _ flags: CInt) -> CInt {
+    guard path == "/dev/video0" else { return real.open(path, flags) }
+    return with { state in
+      // As vivid: a device that left is back when nobody holds it open any more.
+      if !state.isPresent {
+        guard state.openFiles.isEmpty else { return -ENODEV }
+        state.isPresent = true
+      }
+      let fd = real.eventfd()
+      state.openFiles.insert(fd)
+      return fd
+    }
+  }
+
+  func close(_ fd: CInt) -> CInt {
+    with { state in
+      if state.openFiles.remove(fd) != nil {
+        (state.isStreaming, state.isBroken, state.count, state.queued, state.done) = (false, false, 0, [], [])
+      }
+    }
+    return real.close(fd)
+  }
+
+  func ioctl(_ fd: CInt, _ request: UInt, _ argument: UnsafeMutableRawPointer?) -> CInt {
+    with { state in
+      guard state.openFiles.contains(fd) else { return real.ioctl(fd, request, argument) }
+      guard state.isPresent else { return -ENODEV }
+      guard let argument else { return -EFAULT }
+      return answer(request, argument, &state)
+    }
+  }
+
+  func poll(_ descriptors: UnsafeMutableBufferPointer<pollfd>, _ timeout: CInt) -> CInt {
+    // The device first, as the source has it; only the wake-up is a real descriptor to wait on.
+    guard descriptors.count == 2 else { return real.poll(descriptors, timeout) }
+    let events = with { state in self.events(&state) }
+    descriptors[0].revents = events
+    let wake = UnsafeMutableBufferPointer(rebasing: descriptors[1...])
+    let woken = real.poll(wake, events == 0 ? timeout : 0)
+    return (events == 0 ? 0 : 1) + max(0, woken)
+  }
+
+  private func events(_ state: inout State) -> Int16 {
+    guard state.isPresent else { return Int16(POLLPRI | POLLERR | POLLHUP) }
+    if state.isBroken || !state.isStreaming { return Int16(POLLERR) }
+    if state.done.isEmpty, !state.isSilent, !state.queued.isEmpty {
+      var buffer = mpifs_buffer()
+      buffer.index = state.queued.removeFirst()
+      buffer.type = type
+      buffer.memory = 1
+      buffer.flags = 0x2000 | state.nextFlags
+      state.nextFlags = 0
+      state.sequence &+= state.skip
+      state.skip = 0
+      buffer.sequence = state.sequence
+      state.sequence &+= 1
+      var now = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &now)
+      (buffer.tv_sec, buffer.tv_usec) = (Int64(now.tv_sec), Int64(now.tv_nsec) / 1000)
+      buffer.num_planes = state.format.num_planes
+      for plane in 0..<buffer.num_planes {
+        let size = mpifs_format_plane(&state.format, plane).sizeimage
+        mpifs_buffer_set_plane(
+          &buffer, plane, mpifs_plane(bytesused: size, length: size, data_offset: 0, mem_offset: 0, fd: -1))
+      }
+      state.done.append(buffer)
+    }
+    return state.done.isEmpty ? 0 : Int16(POLLIN)
+  }
+
+  private func answer(_ request: UInt, _ argument: UnsafeMutableRawPointer, _ state: inout State) -> CInt {
+    switch request {
+    case mpifs_VIDIOC_QUERYCAP:
+      let out = argument.bindMemory(to: v4l2_capability.self, capacity: 1)
+      out.pointee.capabilities = 0x8000_0000
+      out.pointee.device_caps = (type == 9 ? 0x1000 : 0x1) | 0x0400_0000
+      out.pointee.version = 0x06_0c_75
+      withUnsafeMutableBytes(of: &out.pointee.card) { $0.copyBytes(from: "Fake".utf8) }
+      return 0
+    case mpifs_VIDIOC_ENUM_FMT:
+      let out = argument.bindMemory(to: v4l2_fmtdesc.self, capacity: 1)
+      let formats = [mpifs_V4L2_PIX_FMT_YUYV, mpifs_V4L2_PIX_FMT_NV12, mpifs_V4L2_PIX_FMT_H264]
+      guard out.pointee.type == type, out.pointee.index < 3 else { return -EINVAL }
+      out.pointee.pixelformat = formats[Int(out.pointee.index)]
+      return 0
+    case mpifs_VIDIOC_ENUM_FRAMESIZES:
+      let out = argument.bindMemory(to: v4l2_frmsizeenum.self, capacity: 1)
+      guard out.pointee.index == 0 else { return -EINVAL }
+      out.pointee.type = UInt32(V4L2_FRMSIZE_TYPE_DISCRETE.rawValue)
+      out.pointee.discrete = v4l2_frmsize_discrete(width: 640, height: 360)
+      return 0
+    case mpifs_VIDIOC_S_FMT:
+      let out = argument.bindMemory(to: v4l2_format.self, capacity: 1)
+      guard state.count == 0 else { return -EBUSY }
+      mpifs_format_from_kernel(out, &state.format)
+      (state.format.width, state.format.height, state.format.num_planes) = (640, 360, 1)
+      let packed = state.format.pixelformat == mpifs_V4L2_PIX_FMT_YUYV
+      mpifs_format_set_plane(
+        &state.format, 0,
+        mpifs_plane_format(
+          bytesperline: packed ? 1280 : 640, sizeimage: (packed ? 460_800 : 345_600) - state.missingBytes))
+      mpifs_format_to_kernel(&state.format, out)
+      return 0
+    case mpifs_VIDIOC_S_PARM:
+      let out = argument.bindMemory(to: v4l2_streamparm.self, capacity: 1)
+      out.pointee.parm.capture.capability = 0x1000
+      out.pointee.parm.capture.timeperframe = v4l2_fract(numerator: 1, denominator: 25)
+      return 0
+    case mpifs_VIDIOC_REQBUFS:
+      let out = argument.bindMemory(to: v4l2_requestbuffers.self, capacity: 1)
+      guard !state.isStreaming else { return -EBUSY }
+      out.pointee.count = min(out.pointee.count, 6)
+      out.pointee.capabilities = 0b10101
+      state.count = Int(out.pointee.count)
+      (state.queued, state.done) = ([], [])
+      return 0
+    case mpifs_VIDIOC_EXPBUF:
+      let out = argument.bindMemory(to: v4l2_exportbuffer.self, capacity: 1)
+      guard state.canExport else { return -ENOTTY }
+      let fd = real.memfd("plane")
+      _ = real.truncate(fd, Int64(mpifs_format_plane(&state.format, out.pointee.plane).sizeimage))
+      out.pointee.fd = fd
+      return 0
+    case mpifs_VIDIOC_QBUF:
+      var buffer = mpifs_buffer()
+      mpifs_buffer_from_kernel(argument.bindMemory(to: v4l2_buffer.self, capacity: 1), &buffer)
+      guard Int(buffer.index) < state.count, !state.queued.contains(buffer.index) else { return -EINVAL }
+      if buffer.memory == 4 { state.imports.append(mpifs_buffer_plane(&buffer, 0).fd) }
+      state.queued.append(buffer.index)
+      return 0
+    case mpifs_VIDIOC_DQBUF:
+      if state.isBroken { return -EIO }
+      guard !state.done.isEmpty else { return -EAGAIN }
+      var done = state.done.removeFirst()
+      let out = argument.bindMemory(to: v4l2_buffer.self, capacity: 1)
+      let planes = type == 9 ? out.pointee.m.planes : nil
+      mpifs_buffer_to_kernel(&done, out, planes)
+      return 0
+    case mpifs_VIDIOC_STREAMON:
+      state.isStreaming = true
+      return 0
+    case mpifs_VIDIOC_STREAMOFF:
+      (state.isStreaming, state.isBroken, state.queued, state.done) = (false, false, [], [])
+      return 0
+    case mpifs_VIDIOC_DQEVENT: return -ENOENT
+    default: return -ENOTTY
+    }
+  }
+
+  func mmap(_ length: Int, _ protection: CInt, _ fd: CInt, _ offset: Int64) -> Int64 {
+    real.mmap(length, protection, fd, offset)
+  }
+  func munmap(_ address: UnsafeMutableRawPointer, _ length: Int) -> CInt { real.munmap(address, length) }
+  func memfd(_ name: String) -> CInt { real.memfd(name) }
+  func truncate(_ fd: CInt, _ length: Int64) -> CInt { real.truncate(fd, length) }
+  func addSeals(_ fd: CInt, _ seals: CInt) -> CInt { real.addSeals(fd, seals) }
+  func duplicate(_ fd: CInt) -> CInt { real.duplicate(fd) }
+  func eventfd() -> CInt { real.eventfd() }
+  func seekEnd(_ fd: CInt) -> Int64 { real.seekEnd(fd) }
+  func status(_ fd: CInt, _ out: UnsafeMutablePointer<stat>) -> CInt { real.status(fd, out) }
+  func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 { real.read(fd, bytes) }
+  func write(_ fd: CInt, _ bytes: UnsafeRawBufferPointer) -> Int64 { real.write(fd, bytes) }
+}
