@@ -87,19 +87,27 @@ extension Administrator {
     state.withLock { _ in takeBack(plan) }
     for object in plan.created { object.retire() }
     for (path, object) in stopped.reversed() {
+      if plan.failedBefore.contains(path) {
+        disable(path, object)
+        continue
+      }
       do throws(Failure) {
         try object.start()
       } catch {
-        // What ran before does not run any more; that has to be seen, and `enable` must not say otherwise.
         errorLog.record(error, path: "\(path)/enable", hint: "it was stopped for a change that failed; enable it again")
         moduleLog.record(Self.module(path), .error, "\(path) did not start again: \(error)")
-        state.withLock { state in
-          guard var settings = state.table.entries[path]?.settings else { return }
-          settings["enable"] = .boolean(false)
-          object.commit(settings, changed: ["enable"])
-          state.table.entries[path]?.settings = settings
-        }
+        disable(path, object)
       }
+    }
+  }
+
+  /// What ran before does not run any more, and `enable` must not say otherwise.
+  private func disable(_ path: ObjectPath, _ object: any ModuleObject) {
+    state.withLock { state in
+      guard var settings = state.table.entries[path]?.settings else { return }
+      settings["enable"] = .boolean(false)
+      object.commit(settings, changed: ["enable"])
+      state.table.entries[path]?.settings = settings
     }
   }
 

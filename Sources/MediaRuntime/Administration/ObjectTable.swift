@@ -45,6 +45,8 @@ struct Plan {
   /// Objects to stop and to start, each in the order in which it has to be done.
   var stops: [ObjectPath] = []
   var starts: [ObjectPath] = []
+  /// Objects that had failed before; when the transaction fails there is nothing to go back to for them.
+  var failedBefore: Set<ObjectPath> = []
 
   /// Whether devices or files are touched, so that the control executor has to do it.
   var needsControl: Bool { !stops.isEmpty || !starts.isEmpty }

@@ -187,7 +187,8 @@ struct Planner {
     let needsRestart = settingsTable.settings(path.type).filter { $0.change == .restart && changed.contains($0.key) }
     // Who writes `enable` too has said that the object may be started anew: a whole configuration can be loaded over
     // a running one.
-    let restarts = wasEnabled && isEnabled && !needsRestart.isEmpty
+    let isRetried = wasEnabled && wanted["enable"] == .boolean(true) && object.hasFailed
+    let restarts = wasEnabled && isEnabled && (!needsRestart.isEmpty || isRetried)
     if restarts, wanted["enable"] == nil, let first = needsRestart.first {
       let key = needsRestart.first { wanted[$0.key] != nil }?.key ?? first.key
       throw withBytes(
@@ -203,7 +204,10 @@ struct Planner {
       }
       plan.updates.append(Plan.Update(path: path, object: object, old: old, new: new, changed: changed))
     }
-    if wasEnabled, !isEnabled || restarts { plan.stops.append(path) }
+    if wasEnabled, !isEnabled || restarts {
+      plan.stops.append(path)
+      if object.hasFailed { plan.failedBefore.insert(path) }
+    }
     if isEnabled, !wasEnabled || restarts { plan.starts.append(path) }
     if old.object("source") != new.object("source") {
       plan.rebindings.append(

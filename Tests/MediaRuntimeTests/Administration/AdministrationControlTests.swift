@@ -69,6 +69,24 @@ private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cabl
     #expect(fake.runtime.errorLog.records.contains { $0.errno == 0 && $0.path == "vi/0/enable" })
   }
 
+  @Test func enablingWhatHasFailedStartsItAnew() throws {
+    let fake = try FakeRuntime()
+    #expect(fake.load(pipeline) == nil)
+    _ = fake.factory.journal.take()
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1")) == nil)
+    #expect(fake.factory.journal.take() == [])
+    let input = try #require(fake.factory.object(p("vi/0")))
+    input.state.withLock { $0.hasFailed = true }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1")) == nil)
+    #expect(fake.factory.journal.take() == ["stop vi/0", "start vi/0"])
+    // If it still cannot, enable says so.
+    input.state.withLock { $0.hasFailed = true }
+    fake.factory.failures.withLock { $0[p("vi/0")] = gone }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1"))?.errno == .ioError)
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
+    #expect(fake.runtime.errorLog.total == 1)
+  }
+
   @Test func aDeviceThatHangsHoldsUpNobodyElse() throws {
     let fake = try FakeRuntime()
     #expect(fake.load("vi/0/width = 1280\nvi/1/width = 1280\nvenc/0/source = vi/1\n") == nil)
