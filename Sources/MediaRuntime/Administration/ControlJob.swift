@@ -7,9 +7,12 @@ extension Administrator {
   /// Plans the job again (the objects may have changed while it waited), makes it, and answers.
   func run(_ job: Job) {
     let planned: Result<Plan, Refusal> = state.withLock { state in
-      if state.isClosed { return .failure(Self.closing(job.transaction)) }
+      if state.isClosed {
+        for object in job.made { object.retire() }
+        return .failure(Self.closing(job.transaction))
+      }
       do throws(Refusal) {
-        return .success(try plan(job.transaction, state.table))
+        return .success(try plan(job.transaction, state.table, made: job.made))
       } catch {
         return .failure(error)
       }
@@ -49,10 +52,7 @@ extension Administrator {
     }
 
     let stopped = plan.stops.compactMap { path in object(path).map { (path, $0) } }
-    for (path, object) in stopped {
-      object.stop()
-      moduleLog.record(Self.module(path), .information, "\(path) stopped")
-    }
+    for (_, object) in stopped { object.stop() }
     // Under the lock, as the modules are promised; nothing else has changed: the job has claimed its objects.
     state.withLock { _ in hand(plan) }
 
@@ -62,7 +62,6 @@ extension Administrator {
       do throws(Failure) {
         try object.start()
         started.append((path, object))
-        moduleLog.record(Self.module(path), .information, "\(path) started")
       } catch {
         moduleLog.record(Self.module(path), .error, "\(path) did not start: \(error)")
         rollBack(plan, stopped: stopped, started: started)

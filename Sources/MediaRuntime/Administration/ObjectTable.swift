@@ -53,8 +53,9 @@ struct Plan {
 }
 
 extension ObjectPath {
-  /// Place in the chain from inputs to encoders: what is stopped first, so that what follows can run empty. Starting
-  /// goes the other way round, so that no picture finds a receiver that is not ready.
+  /// Place in the chain from inputs to encoders. Stopping goes along it so that what follows can run empty. Starting
+  /// too: an encoder that is started after its input knows what frames will come, opens its engine at once, and so
+  /// fails while the transaction can still be taken back.
   var stage: Int {
     switch type {
     case .input: 0
