@@ -60,7 +60,11 @@ let package = Package(
     .target(
       name: "CMediaFile",
       dependencies: [.target(name: "CFFmpeg", condition: .when(traits: ["FFmpeg"]))],
-      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
+      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))],
+      // The door's pkg-config names libavformat only.
+      linkerSettings: ["avformat", "avcodec", "avutil", "swscale"].map {
+        .linkedLibrary($0, .when(traits: ["FFmpeg"]))
+      }),
 
     // MARK: the house; imports run downward only
 

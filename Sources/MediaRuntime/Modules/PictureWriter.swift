@@ -10,7 +10,7 @@ final class PictureWriter {
 
   private let node: Node
   private let ring: PacketRing
-  private let onPicture: (CodedPicture, Int, Int64) -> Void
+  private let onPicture: (CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) -> Void
   private var parser: PictureParser
   private let head = UnsafeMutableRawPointer.allocate(byteCount: PictureWriter.headSize, alignment: 16)
   private var headCount = 0
@@ -24,7 +24,7 @@ final class PictureWriter {
 
   init(
     node: Node, ring: PacketRing, codec: Codec, shown: ManagedAtomic<SyntaxBox?>,
-    onPicture: @escaping (CodedPicture, Int, Int64) -> Void
+    onPicture: @escaping (CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) -> Void
   ) {
     self.node = node
     self.ring = ring
@@ -96,7 +96,7 @@ final class PictureWriter {
     _ = node.output.counters.count(at: now)
     node.output.counters.block.end()
     node.work.produced(size)
-    onPicture(picture, size, now)
+    onPicture(picture, size, pts, now)
   }
 
   /// The frame of this picture is answered for; older ones that were not are what the engine left out.

@@ -117,7 +117,8 @@ final class VpssGroup: GraphObject, SessionWork {
     guard state.load(ordering: .acquiring).isRunning, let format = node.input.upstream?.format else { return [] }
     let crop = current.settings.rectangle("crop")
     return [
-      KeyValue(key: "width", value: "\(format.layout.width)"), KeyValue(key: "height", value: "\(format.layout.height)"),
+      KeyValue(key: "width", value: "\(format.layout.width)"),
+      KeyValue(key: "height", value: "\(format.layout.height)"),
       KeyValue(key: "format", value: "\(format.layout.format)"), KeyValue(key: "fps", value: "\(format.rate)"),
       KeyValue(key: "crop", value: crop.map { "\($0.x),\($0.y),\($0.width),\($0.height)" } ?? "none"),
     ]

@@ -220,7 +220,8 @@ final class VpssOutput: GraphObject, FrameHandler {
     let groupBox = group.current
     let transform = VpssPlan.transform(box.settings)
     var crop = groupBox.settings.rectangle("crop")
-    if let part = crop, part.x == 0, part.y == 0, part.width == Int(incoming.width), part.height == Int(incoming.height) {
+    if let part = crop, part.x == 0, part.y == 0, part.width == Int(incoming.width), part.height == Int(incoming.height)
+    {
       crop = nil
     }
     if let part = crop, part.x + part.width > Int(incoming.width) || part.y + part.height > Int(incoming.height) {
