@@ -30,7 +30,7 @@ struct Program {
     let started = ClockReading.now().monotonicMicroseconds
     let path = try options.mountPoint()
     let configuration = try startConfiguration()
-    let log = RuntimeLog()
+    let log = RuntimeLogs()
     let (runtime, graph) = try makeRuntime(mountPoint: path, log: log)
     try load(configuration, into: runtime)
     let debug: DebugTree
@@ -73,7 +73,7 @@ struct Program {
 
   // MARK: parts
 
-  private func makeRuntime(mountPoint: String, log: RuntimeLog) throws(StartFailure) -> (Runtime, MediaGraph) {
+  private func makeRuntime(mountPoint: String, log: RuntimeLogs) throws(StartFailure) -> (Runtime, MediaGraph) {
     let memory = AllocatorPolicy()
     let catalogue = EngineCatalogue(
       encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),

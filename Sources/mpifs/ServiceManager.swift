@@ -28,7 +28,7 @@ enum ServiceManager {
     defer { close(descriptor) }
     withUnsafePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
-        _ = message.withCString { sendto(descriptor, $0, strlen($0), Int32(MSG_NOSIGNAL.rawValue), target, length) }
+        _ = message.withCString { sendto(descriptor, $0, strlen($0), Int32(MSG_NOSIGNAL), target, length) }
       }
     }
   }
