@@ -60,7 +60,11 @@ let package = Package(
     .target(
       name: "CMediaFile",
       dependencies: [.target(name: "CFFmpeg", condition: .when(traits: ["FFmpeg"]))],
-      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
+      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))],
+      // The door's pkg-config names libavformat only.
+      linkerSettings: ["avformat", "avcodec", "avutil", "swscale"].map {
+        .linkedLibrary($0, .when(traits: ["FFmpeg"]))
+      }),
 
     // MARK: the house; imports run downward only
 
@@ -87,7 +91,9 @@ let package = Package(
       dependencies: [
         "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ],
+      // A link to mount/mpifs.conf: the default configuration travels in the program.
+      resources: [.embedInCode("mpifs.conf")], swiftSettings: strict),
 
     // MARK: tests
 
