@@ -90,7 +90,9 @@ let package = Package(
       dependencies: [
         "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ],
+      // A link to mount/mpifs.conf: the default configuration travels in the program.
+      resources: [.embedInCode("mpifs.conf")], swiftSettings: strict),
 
     // MARK: tests
 
