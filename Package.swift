@@ -71,7 +71,8 @@ let package = Package(
     .target(name: "Reports", swiftSettings: strict),
     .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
-    .target(name: "Devices", dependencies: ["MediaCore", "LinuxMedia", atomics, system], swiftSettings: strict),
+    .target(
+      name: "Devices", dependencies: ["MediaCore", "LinuxMedia", "CLinux", atomics, system], swiftSettings: strict),
     .target(
       name: "Codecs",
       dependencies: [
