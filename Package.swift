@@ -71,7 +71,8 @@ let package = Package(
     .target(name: "Reports", swiftSettings: strict),
     .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
-    .target(name: "Devices", dependencies: ["MediaCore", "LinuxMedia", atomics, system], swiftSettings: strict),
+    .target(
+      name: "Devices", dependencies: ["MediaCore", "LinuxMedia", "CLinux", atomics, system], swiftSettings: strict),
     .target(
       name: "Codecs",
       dependencies: [
@@ -90,7 +91,9 @@ let package = Package(
       dependencies: [
         "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ],
+      // A link to mount/mpifs.conf: the default configuration travels in the program.
+      resources: [.embedInCode("mpifs.conf")], swiftSettings: strict),
 
     // MARK: tests
 
