@@ -71,7 +71,8 @@ let package = Package(
     .target(name: "Reports", swiftSettings: strict),
     .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
-    .target(name: "Devices", dependencies: ["MediaCore", "LinuxMedia", atomics, system], swiftSettings: strict),
+    .target(
+      name: "Devices", dependencies: ["MediaCore", "LinuxMedia", "CLinux", atomics, system], swiftSettings: strict),
     .target(
       name: "Codecs",
       dependencies: [
@@ -90,7 +91,9 @@ let package = Package(
       dependencies: [
         "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ],
+      // A link to mount/mpifs.conf: the default configuration travels in the program.
+      resources: [.embedInCode("mpifs.conf")], swiftSettings: strict),
 
     // MARK: tests
 
@@ -98,7 +101,10 @@ let package = Package(
     .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(
       name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
-    .testTarget(name: "CodecsTests", dependencies: ["Codecs", "Devices"], swiftSettings: strict),
+    // Counts heap calls of a thread, for tests that say a steady state makes none.
+    .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+    .testTarget(
+      name: "CodecsTests", dependencies: ["Codecs", "Devices", "CTurboJPEG", "CAllocationCount"], swiftSettings: strict),
     .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
     .testTarget(name: "NodeFSTests", dependencies: ["NodeFS"], swiftSettings: strict),

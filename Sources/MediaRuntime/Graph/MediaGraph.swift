@@ -211,6 +211,7 @@ final class RetiringObject: ModuleObject {
   func commit(_ new: ObjectSettings, changed: Set<String>) { object.commit(new, changed: changed) }
   func start() throws(Failure) { try object.start() }
   func stop() { object.stop() }
+  var hasFailed: Bool { object.hasFailed }
   func perform(_ command: String, argument: String) throws(Refusal) {
     try object.perform(command, argument: argument)
   }

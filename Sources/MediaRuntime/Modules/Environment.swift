@@ -109,4 +109,8 @@ extension GraphObject {
   var path: ObjectPath { node.path }
   var generation: UInt64 { node.generation }
   var waitingFor: String? { nil }
+  var hasFailed: Bool {
+    if case .failed = state.load(ordering: .acquiring).kind { return true }
+    return false
+  }
 }
