@@ -133,6 +133,9 @@ final class ViChannel: GraphObject {
       KeyValue(key: "format", value: "\(layout.format)"), KeyValue(key: "fps", value: "\(source.frameRate)"),
       KeyValue(key: "paced", value: source.isLive ? "by the device" : run.isPaced ? "by time stamps" : "no"),
     ]
+    // A source that says itself where it differs knows why; for the others the difference is found here.
+    facts += source.remarks.map { KeyValue(key: "differs", value: $0) }
+    guard source.remarks.isEmpty else { return facts }
     let asked = settings.load(ordering: .acquiring).settings
     for (key, given) in [("width", layout.width), ("height", layout.height)] {
       guard let wanted = asked.integer(key), wanted != Int(given) else { continue }
@@ -152,8 +155,10 @@ final class ViChannel: GraphObject {
     let counters = run.source.counters
     return [
       KeyValue(key: "source_dropped", value: "\(counters.droppedByDevice)"),
+      KeyValue(key: "source_no_buffer", value: "\(counters.droppedNoBuffer)"),
       KeyValue(key: "source_damaged", value: "\(counters.damaged)"),
       KeyValue(key: "source_outages", value: "\(counters.outages)"),
+      KeyValue(key: "source_restarts", value: "\(counters.restarts)"),
       KeyValue(key: "clock_slips", value: "\(run.slips)"),
     ]
   }
