@@ -280,7 +280,7 @@ final class VencChannel: GraphObject, SessionWork {
 
   func perform() -> Bool {
     guard var frame = node.input.queue.pop() else { return false }
-    environment.room.made()
+    environment.room.made(in: node.input)
     let start = Clock.now()
     let wait = start - frame.stamps.queued
     work.began(at: start)
