@@ -101,7 +101,10 @@ let package = Package(
     .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(
       name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
-    .testTarget(name: "CodecsTests", dependencies: ["Codecs", "Devices"], swiftSettings: strict),
+    // Counts heap calls of a thread, for tests that say a steady state makes none.
+    .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+    .testTarget(
+      name: "CodecsTests", dependencies: ["Codecs", "Devices", "CTurboJPEG", "CAllocationCount"], swiftSettings: strict),
     .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
     .testTarget(name: "NodeFSTests", dependencies: ["NodeFS"], swiftSettings: strict),

@@ -76,7 +76,7 @@ struct Program {
   private func makeRuntime(mountPoint: String, log: RuntimeLogs) throws(StartFailure) -> (Runtime, MediaGraph) {
     let memory = AllocatorPolicy()
     let catalogue = EngineCatalogue(
-      encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
+      encoders: V4L2EncoderFactory.all(in: DeviceInventory()) + SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()],
       inputFormats: [.i420, .nv12], outputFormats: [.i420, .nv12])
     do throws(Failure) {
