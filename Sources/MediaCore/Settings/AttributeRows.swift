@@ -101,15 +101,15 @@ enum AttributeRows {
           dependentDefault: { .text(usualRateMode($0)) }),
         Attribute(
           "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
-          effect: EffectRule(.seconds(2), tolerancePercent: 15), "rate of the stream (1000 bits a second)",
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 15), "rate of the stream (1000 bits a second)",
           useless: onlyPictures("a bitrate; its size follows quality")),
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
-          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
           "frame-rate control: rate that arrives; -1 takes the source's own"),
         Attribute(
           "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
-          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
           "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
         Attribute(
           "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,

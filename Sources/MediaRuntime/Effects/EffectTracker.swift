@@ -16,7 +16,7 @@ struct EffectChange: Sendable {
     case frameRate(Double)
     /// JPEG quality factor.
     case quality(Int)
-    /// The next picture is a key frame.
+    /// The next picture is a key frame, or the one after it when one was being coded already.
     case keyFrame
   }
 
@@ -190,6 +190,8 @@ final class EffectTracker: Sendable {
       return Verdict(effective: false, measured: "no key frame", unit: nil)
     case .quality(let wanted):
       let effective = picture.quality == wanted
+      watch.groups += 1
+      guard effective || watch.groups > 1 else { return nil }
       return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
     case .gop(let wanted): return judgeGroup(&watch, wanted, picture, number)
     case .bitrate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
