@@ -16,7 +16,7 @@ struct EffectChange: Sendable {
     case frameRate(Double)
     /// JPEG quality factor.
     case quality(Int)
-    /// The next picture is a key frame.
+    /// The next picture is a key frame, or the one after it when one was being coded already.
     case keyFrame
   }
 
@@ -53,6 +53,8 @@ final class EffectTracker: Sendable {
     var lastKey: UInt64?
     var groups = 0
     var baseline: Double?
+    /// The frame with which the engine was asked for a key frame.
+    var requestedPTS: Int64?
   }
 
   private struct State {
@@ -119,6 +121,17 @@ final class EffectTracker: Sendable {
     }
   }
 
+  /// The engine is asked for a key frame with the frame of this pts.
+  func keyRequested(pts: Int64) {
+    guard watching.load(ordering: .acquiring) else { return }
+    state.withLock { state in
+      for index in state.watches.indices
+      where state.watches[index].change.measure == .keyFrame && state.watches[index].requestedPTS == nil {
+        state.watches[index].requestedPTS = pts
+      }
+    }
+  }
+
   /// One coded picture, in order.
   /// - Parameter pts: microseconds.
   func picture(_ picture: CodedPicture, bytes: Int, pts: Int64) {
@@ -171,11 +184,14 @@ final class EffectTracker: Sendable {
   ) -> Verdict? {
     switch watch.change.measure {
     case .keyFrame:
-      let verdict = Verdict(
-        effective: picture.isKey, measured: picture.isKey ? "key frame at \(number)" : "no key frame", unit: nil)
-      return verdict
+      if picture.isKey { return Verdict(effective: true, measured: "key frame at \(number)", unit: nil) }
+      // Pictures of frames from before the request was handed on say nothing.
+      guard let asked = watch.requestedPTS, pts >= asked else { return nil }
+      return Verdict(effective: false, measured: "no key frame", unit: nil)
     case .quality(let wanted):
       let effective = picture.quality == wanted
+      watch.groups += 1
+      guard effective || watch.groups > 1 else { return nil }
       return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
     case .gop(let wanted): return judgeGroup(&watch, wanted, picture, number)
     case .bitrate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
