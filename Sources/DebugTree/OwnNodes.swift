@@ -29,20 +29,28 @@ extension DebugTree {
         }))
     try root.add("help", page(capacity: 16384) { HelpPage.write(runtime.help(), to: &$0) })
     try root.add("health", page(capacity: 512) { HealthPage.write(reports.health(), to: &$0) })
+    let devices = devices
+    try root.add(
+      "devices", page(capacity: 8192) { DevicesPage.write(devices(), objects: reports.objects(), to: &$0) })
     let system = systemReport
     try root.add("metrics", page(capacity: 32768) { MetricsPage.write(system(), to: &$0) })
     try root.add(
       "report",
       page(capacity: 65536) {
         let config = TextSection(path: "config", text: runtime.configText())
-        ReportPage.write(system(), more: [config], dialect: dialect, to: &$0)
+        let report = system()
+        var page = TextWriter(capacity: 8192)
+        DevicesPage.write(devices(), objects: report.objects, to: &page)
+        let found = TextSection(path: "devices", text: page.withBytes { Array($0) })
+        ReportPage.write(report, more: [config, found], dialect: dialect, to: &$0)
       })
   }
 
   /// Everything of one moment. A closure of its own parts, so that nodes do not keep the tree they are in alive.
   private var systemReport: @Sendable () -> SystemReport {
     let (runtime, reports, identity, started) = (runtime, reports, identity, started)
-    let filesystem: @Sendable () -> [MetricFamily] = { [weak tree] in tree.map { filesystemMetrics($0.activity) } ?? [] }
+    let filesystem: @Sendable () -> [MetricFamily] = { [weak tree] in tree.map { filesystemMetrics($0.activity) } ?? []
+    }
     return {
       let objects = reports.objects()
       return SystemReport(
@@ -63,7 +71,8 @@ extension DebugTree {
 
 /// What NodeFS counts, for `metrics`.
 private func filesystemMetrics(_ activity: Activity) -> [MetricFamily] {
-  func single(_ name: String, _ kind: MetricKind, unit: String? = nil, _ help: String, _ value: Double) -> MetricFamily {
+  func single(_ name: String, _ kind: MetricKind, unit: String? = nil, _ help: String, _ value: Double) -> MetricFamily
+  {
     MetricFamily(name: name, kind: kind, unit: unit, help: help, samples: [MetricSample(value: value)])
   }
   return [

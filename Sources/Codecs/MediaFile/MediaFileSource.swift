@@ -24,7 +24,7 @@ public struct MediaFileSourceFactory: SourceFactory {
 }
 
 #if FFmpeg
-  import CMediaFileABI
+  import CMediaFile
   import Glibc
   import Synchronization
   import SystemPackage

@@ -195,7 +195,8 @@ final class ScalerRun {
     for plane in 0..<buffer.planeCount {
       let memory = holder.memory(plane)
       buffer[plane] = .init(
-        bytesUsed: full ? port.format.planes[plane].size : 0, length: memory.size, fileDescriptor: memory.fileDescriptor)
+        bytesUsed: full ? port.format.planes[plane].size : 0, length: memory.size, fileDescriptor: memory.fileDescriptor
+      )
     }
     buffer.field = 1
     try port.enqueue(buffer)

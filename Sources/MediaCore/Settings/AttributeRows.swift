@@ -79,7 +79,8 @@ enum AttributeRows {
     let hasStreams = codecs.contains { $0 != .mjpeg }
     // Some engine leaves the size of its pictures to the quantiser.
     let hasQuantiser =
-      hasPictures || codecs.contains { codec in
+      hasPictures
+      || codecs.contains { codec in
         catalogue.encoders(for: codec).contains { $0.capabilities(for: codec).contains(.noBitrate) }
       }
     let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
@@ -106,7 +107,7 @@ enum AttributeRows {
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
-          effect: EffectRule(.seconds(2), tolerancePercent: 15), "rate of the stream (1000 bits a second)",
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 15), "rate of the stream (1000 bits a second)",
           useless: {
             isPictures($0)
               ? "mjpeg has no bitrate; its size follows quality"
@@ -114,11 +115,11 @@ enum AttributeRows {
           }),
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
-          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
           "frame-rate control: rate that arrives; -1 takes the source's own"),
         Attribute(
           "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
-          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
           "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
         Attribute(
           "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
