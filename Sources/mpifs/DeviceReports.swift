@@ -11,7 +11,8 @@ extension DevicesReport {
       videos: inventory.videos.map { video in
         VideoDeviceReport(
           path: video.path, role: video.role.description, driver: video.driver, card: video.card, bus: video.bus,
-          formatsIn: video.outputFormats.map(\.description), formatsOut: video.captureFormats.map(\.description),
+          formatsIn: video.outputFormats.map { Self.name($0.description) },
+          formatsOut: video.captureFormats.map { Self.name($0.description) },
           memoryIn: video.outputMemory?.description, memoryOut: video.captureMemory?.description,
           isMultiplanar: video.isMultiplanar, needsMediaController: video.needsMediaController,
           engine: engines.contains(video.path)
@@ -25,4 +26,7 @@ extension DevicesReport {
       heaps: inventory.heaps, hasUdmabuf: inventory.hasUdmabuf, memoryChoice: memoryChoice,
       refused: inventory.refused.map { KeyValue(key: $0.path, value: "\($0.failure)") })
   }
+
+  /// Codes shorter than four characters are padded with blanks, which would read as two codes in a list.
+  private static func name(_ code: String) -> String { String(code.filter { $0 != " " }) }
 }
