@@ -68,7 +68,8 @@ final class ViChannel: GraphObject {
       width: settings.integer("width") ?? 0, height: settings.integer("height") ?? 0,
       format: PixelFormat(named: settings.text("format")) ?? .i420, frameRate: settings.rate("fps") ?? .thirty,
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
-      bufferCount: environment.options.queueDepth + 4, memory: settings.text("memory") ?? "auto")
+      // A full queue, one being worked on, one being made. Full HD is 3 MB a buffer: no more than can be in use.
+      bufferCount: environment.options.queueDepth + 2, memory: settings.text("memory") ?? "auto")
     let source = try factory.open(input, request)
     let new = ViRun(self, node: node, source: source, environment: environment)
     if let pool = source.pool {
