@@ -128,8 +128,10 @@ final class ViChannel: GraphObject {
     guard let run = current.load(ordering: .acquiring) else { return [] }
     let source = run.source
     let layout = source.layout
+    let backend = settings.load(ordering: .acquiring).settings.text("input") ?? ""
     var facts = [
-      KeyValue(key: "input", value: source.summary), KeyValue(key: "memory", value: source.memoryKind),
+      KeyValue(key: "backend", value: backend), KeyValue(key: "input", value: source.summary),
+      KeyValue(key: "memory", value: source.memoryKind),
       KeyValue(key: "width", value: "\(layout.width)"), KeyValue(key: "height", value: "\(layout.height)"),
       KeyValue(key: "format", value: "\(layout.format)"), KeyValue(key: "fps", value: "\(source.frameRate)"),
       KeyValue(key: "paced", value: source.isLive ? "by the device" : run.isPaced ? "by time stamps" : "no"),
