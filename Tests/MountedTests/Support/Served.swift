@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// A running `mpifs` with its mount. Goes away with the value, with the test process, and when that is killed: a guardian
+/// process holds the other end of a pipe and cleans up when it closes.
+final class Served: @unchecked Sendable {
+  /// Where the tree is.
+  let at: String
+  let program: Child
+  /// A directory for the test's own files, removed with the mount.
+  let scratch: String
+  private let guardianPipe: Int32
+  private let guardian: Child
+
+  var pid: pid_t { program.pid }
+
+  struct StartError: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  static func freshDirectory() throws -> String {
+    let url = FileManager.default.temporaryDirectory.appending(path: "mpifs-test-\(UUID().uuidString.prefix(8))")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    return url.path
+  }
+
+  /// Starts the program and waits until it says that it serves.
+  /// - Parameters:
+  ///   - configuration: text of the configuration to load; `nil` for the program's default.
+  ///   - at: where to mount; a fresh directory by default.
+  init(
+    _ options: [String] = [], configuration: String? = nil, at: String? = nil, environment: [String: String] = [:]
+  ) throws {
+    try Machine.check()
+    scratch = try Self.freshDirectory()
+    self.at = at ?? scratch + "/mpi"
+    var arguments = [Machine.binary, "--at", self.at] + options
+    if let configuration {
+      let file = scratch + "/configuration"
+      try configuration.write(toFile: file, atomically: true, encoding: .utf8)
+      arguments += ["--load", file]
+    }
+    program = try Child(arguments, environment: environment)
+    (guardianPipe, guardian) = try Self.guardian(of: program.pid, at: self.at)
+    let line = "mpifs: serving \(self.at)\n"
+    let program = program
+    let serving = eventually(within: 60) { program.outputText.contains(line) || !program.isRunning }
+    guard serving, program.outputText.contains(line) else {
+      let said = program.errors
+      end()
+      throw StartError(
+        description: serving ? "mpifs ended before serving: \(said)" : "mpifs did not serve within 60 s: \(said)")
+    }
+  }
+
+  deinit { end() }
+
+  private static func guardian(of pid: pid_t, at: String) throws -> (Int32, Child) {
+    var ends: [Int32] = [0, 0]
+    let made = Child.spawning.withLock {
+      pipe(&ends) == 0 && ends.allSatisfy { fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }
+    }
+    guard made else { throw StartError(description: "no pipe") }
+    let script = """
+      trap '' INT TERM HUP
+      cat >/dev/null
+      kill -KILL "$1" 2>/dev/null
+      fusermount3 -u -z -q "$2" 2>/dev/null
+      """
+    let child = try Child(["sh", "-c", script, "sh", String(pid), at], inputDescriptor: ends[0])
+    close(ends[0])
+    return (ends[1], child)
+  }
+
+  /// Kills the program if it still runs, unmounts, removes the test's files.
+  func end() {
+    program.signal(SIGTERM)
+    if program.ended(within: 5) == nil { program.signal(SIGKILL) }
+    program.ended(within: 5)
+    close(guardianPipe)
+    guardian.ended(within: 10)
+    // Never descends into a mount that is still there.
+    _ = try? run("rm", "-rf", "--one-file-system", scratch)
+  }
+
+  // MARK: reading and writing by children
+
+  func path(_ node: String) -> String { at + "/" + node }
+
+  /// `cat` of a text node.
+  func cat(_ node: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    let outcome = try run("cat", path(node))
+    #expect(outcome.status == 0, "cat \(node): \(outcome.errors)", sourceLocation: sourceLocation)
+    return outcome.text
+  }
+
+  /// One value without its newline.
+  func value(_ node: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    var text = try cat(node, sourceLocation: sourceLocation)
+    if text.hasSuffix("\n") { text.removeLast() }
+    return text
+  }
+
+  /// `echo VALUE > NODE` that must succeed.
+  func echo(_ value: String, to node: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let outcome = try shell(#"echo "$1" > "$2""#, value, path(node))
+    #expect(outcome.status == 0, "echo \(value) > \(node): \(outcome.errors)", sourceLocation: sourceLocation)
+  }
+
+  /// `echo VALUE > NODE` that must fail; what the shell said.
+  @discardableResult
+  func refusal(of value: String, to node: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    let outcome = try shell(#"echo "$1" > "$2""#, value, path(node))
+    #expect(outcome.status != 0, "echo \(value) > \(node) was taken", sourceLocation: sourceLocation)
+    #expect(!outcome.timedOut, "echo \(value) > \(node) hung", sourceLocation: sourceLocation)
+    return outcome.errors
+  }
+
+  func exists(_ node: String) throws -> Bool { try run("test", "-e", path(node)).status == 0 }
+
+  /// The `key: value` lines of a node.
+  func facts(_ node: String) throws -> [String: String] {
+    Dictionary(
+      try cat(node).split(separator: "\n").compactMap { line in
+        guard let colon = line.range(of: ": ") else { return nil }
+        return (String(line[..<colon.lowerBound]), String(line[colon.upperBound...]))
+      }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The counts of an object's `stats`.
+  func stats(_ object: String) throws -> [String: Int] { try facts("\(object)/stats").compactMapValues { Int($0) } }
+
+  /// Lines of `error_log`.
+  func errorLog() throws -> [String] { try cat("error_log").split(separator: "\n").map(String.init) }
+
+  /// Waits until an object's count has grown by so many.
+  func advances(_ object: String, _ key: String, by count: Int, within seconds: Double = 30) throws -> Bool {
+    let first = try stats(object)[key] ?? 0
+    return try eventually(within: seconds) { (try stats(object)[key] ?? 0) >= first + count }
+  }
+}
+
+/// The mount with the default pipeline on `pattern`, shared by all tests that change nothing for others. It is ended when
+/// the process ends.
+enum Shared {
+  private static let served = Result { try Served(["--input", "pattern"]) }
+
+  static var pipeline: Served {
+    get throws {
+      let served = try served.get()
+      atExit
+      return served
+    }
+  }
+
+  private static let atExit: Void = {
+    atexit { if case .success(let served) = Shared.served { served.end() } }
+  }()
+}
