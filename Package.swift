@@ -60,14 +60,19 @@ let package = Package(
     .target(
       name: "CMediaFile",
       dependencies: [.target(name: "CFFmpeg", condition: .when(traits: ["FFmpeg"]))],
-      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
+      cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))],
+      // The door's pkg-config names libavformat only.
+      linkerSettings: ["avformat", "avcodec", "avutil", "swscale"].map {
+        .linkedLibrary($0, .when(traits: ["FFmpeg"]))
+      }),
 
     // MARK: the house; imports run downward only
 
     .target(name: "Reports", swiftSettings: strict),
     .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
-    .target(name: "Devices", dependencies: ["MediaCore", "LinuxMedia", atomics, system], swiftSettings: strict),
+    .target(
+      name: "Devices", dependencies: ["MediaCore", "LinuxMedia", "CLinux", atomics, system], swiftSettings: strict),
     .target(
       name: "Codecs",
       dependencies: [
@@ -86,7 +91,9 @@ let package = Package(
       dependencies: [
         "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ],
+      // A link to mount/mpifs.conf: the default configuration travels in the program.
+      resources: [.embedInCode("mpifs.conf")], swiftSettings: strict),
 
     // MARK: tests
 

@@ -81,7 +81,7 @@ source_commit() {
   # safe.directory: the checkout may belong to the user who called sudo.
   local git=(git -c "safe.directory=$repository" -C "$repository")
   if commit=$("${git[@]}" rev-parse --verify -q HEAD 2>/dev/null); then
-    [[ -z $("${git[@]}" status --porcelain -- Sources Package.swift 2>/dev/null) ]] || commit+=-dirty
+    [[ -z $("${git[@]}" status --porcelain -- Sources Package.swift mount/mpifs.conf 2>/dev/null) ]] || commit+=-dirty
     printf '%s\n' "$commit"
   else
     printf 'unknown\n'

@@ -1,1 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "CMediaFile.h"
+
+#ifndef MPIFS_FFMPEG
+
+const mpifs_media_functions *mpifs_media_library(int32_t abi) {
+  (void)abi;
+  return NULL;
+}
+
+#else
+
+#include <errno.h>
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/avstring.h>
+#include <libavutil/pixdesc.h>
+#include <libswscale/swscale.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Owns everything below; freed by close.
+struct mpifs_media_file {
+  char *url;
+  int threads;
+  AVFormatContext *format;
+  AVCodecContext *decoder;
+  AVPacket *packet;
+  AVFrame *frame;
+  // The picture converted to 4:2:0, for formats that are not.
+  AVFrame *converted;
+  struct SwsContext *scaler;
+  int stream;
+  // The decoder was told that no more packets come.
+  int draining;
+  // `frame` holds a picture that rewind has decoded ahead.
+  int pending;
+  int64_t first_pts, next_pts;
+  int has_first;
+  uint64_t refused;
+  atomic_int interrupted;
+};
+
+// FFmpeg's last complaint on this thread: what makes "Invalid data" understandable.
+static _Thread_local char complaint[160];
+
+static void keep_complaint(void *context, int level, const char *text, va_list arguments) {
+  (void)context;
+  if (level > AV_LOG_ERROR) return;
+  vsnprintf(complaint, sizeof complaint, text, arguments);
+  size_t length = strlen(complaint);
+  while (length && (complaint[length - 1] == '\n' || complaint[length - 1] == ' ')) complaint[--length] = 0;
+}
+
+static int32_t fail(int error, const char *what, char *message, size_t size) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = "";
+  av_strerror(error, text, sizeof text);
+  if (size) snprintf(message, size, "%s: %s%s%s", what, text, complaint[0] ? ": " : "", complaint);
+  switch (error) {
+    case AVERROR_INVALIDDATA:
+    case AVERROR_STREAM_NOT_FOUND:
+    case AVERROR_DEMUXER_NOT_FOUND: return -EINVAL;
+    case AVERROR_DECODER_NOT_FOUND:
+    case AVERROR_PROTOCOL_NOT_FOUND:
+    case AVERROR_PATCHWELCOME: return -ENOTSUP;
+    case AVERROR_EXIT: return -EINTR;
+    case AVERROR_EOF: return -EINVAL;
+  }
+  // FFmpeg's other own codes are far below any errno.
+  return error < 0 && error > -4096 ? error : -EIO;
+}
+
+static int is_interrupted(void *opaque) {
+  mpifs_media_file *file = opaque;
+  return atomic_load_explicit(&file->interrupted, memory_order_acquire);
+}
+
+static void close_input(mpifs_media_file *file) {
+  avcodec_free_context(&file->decoder);
+  avformat_close_input(&file->format);
+  file->draining = 0;
+  file->pending = 0;
+}
+
+static void media_close(mpifs_media_file *file) {
+  if (!file) return;
+  close_input(file);
+  av_packet_free(&file->packet);
+  av_frame_free(&file->frame);
+  av_frame_free(&file->converted);
+  sws_freeContext(file->scaler);
+  av_free(file->url);
+  av_free(file);
+}
+
+static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
+  complaint[0] = 0;
+  file->format = avformat_alloc_context();
+  if (!file->format) return fail(AVERROR(ENOMEM), "open", message, size);
+  file->format->interrupt_callback.callback = is_interrupted;
+  file->format->interrupt_callback.opaque = file;
+  // A list of other files inside the file must not reach out to the network.
+  AVDictionary *options = NULL;
+  av_dict_set(&options, "protocol_whitelist", "file", 0);
+  int result = avformat_open_input(&file->format, file->url, NULL, &options);
+  av_dict_free(&options);
+  if (result < 0) return fail(result, "not a media file", message, size);
+  result = avformat_find_stream_info(file->format, NULL);
+  if (result < 0) return fail(result, "no stream can be read", message, size);
+  const AVCodec *codec = NULL;
+  file->stream = av_find_best_stream(file->format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
+  if (file->stream == AVERROR_DECODER_NOT_FOUND)
+    return fail(file->stream, "no decoder for the video stream", message, size);
+  if (file->stream < 0) return fail(file->stream, "no video stream", message, size);
+  AVStream *stream = file->format->streams[file->stream];
+  if (stream->disposition & AV_DISPOSITION_ATTACHED_PIC)
+    return fail(AVERROR_STREAM_NOT_FOUND, "no video stream, only a cover picture", message, size);
+  for (unsigned index = 0; index < file->format->nb_streams; index++) {
+    if ((int)index != file->stream) file->format->streams[index]->discard = AVDISCARD_ALL;
+  }
+  file->decoder = avcodec_alloc_context3(codec);
+  if (!file->decoder) return fail(AVERROR(ENOMEM), "open decoder", message, size);
+  result = avcodec_parameters_to_context(file->decoder, stream->codecpar);
+  if (result < 0) return fail(result, "stream parameters", message, size);
+  // Threads cost memory and delay; small pictures do not need them.
+  int is_large = (int64_t)stream->codecpar->width * stream->codecpar->height > 1280 * 720;
+  file->decoder->thread_count = is_large ? file->threads : 1;
+  file->decoder->pkt_timebase = stream->time_base;
+  result = avcodec_open2(file->decoder, codec, NULL);
+  if (result < 0) return fail(result, "open decoder", message, size);
+  return 1;
+}
+
+static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **out, mpifs_media_info *info,
+                          char *message, size_t size) {
+  *out = NULL;
+  complaint[0] = 0;
+  // Opening a pipe or a device could block for ever.
+  struct stat status;
+  if (stat(path, &status) != 0) return fail(AVERROR(errno), "stat", message, size);
+  if (S_ISDIR(status.st_mode)) return fail(AVERROR(EISDIR), "open", message, size);
+  if (!S_ISREG(status.st_mode)) {
+    if (size) snprintf(message, size, "not a regular file");
+    return -EINVAL;
+  }
+  if (access(path, R_OK) != 0) return fail(AVERROR(errno), "open", message, size);
+
+  mpifs_media_file *file = av_mallocz(sizeof *file);
+  if (!file) return fail(AVERROR(ENOMEM), "open", message, size);
+  file->threads = threads;
+  // With the protocol's name in front no path can be taken for another protocol.
+  file->url = av_asprintf("file:%s", path);
+  file->packet = av_packet_alloc();
+  file->frame = av_frame_alloc();
+  file->converted = av_frame_alloc();
+  int32_t result = file->url && file->packet && file->frame && file->converted
+                       ? open_input(file, message, size)
+                       : fail(AVERROR(ENOMEM), "open", message, size);
+  if (result < 0) {
+    media_close(file);
+    return result;
+  }
+  AVStream *stream = file->format->streams[file->stream];
+  memset(info, 0, sizeof *info);
+  info->width = stream->codecpar->width;
+  info->height = stream->codecpar->height;
+  AVRational rate = av_guess_frame_rate(file->format, stream, NULL);
+  // Some containers state their clock as the rate.
+  int is_plausible = rate.num > 0 && rate.den > 0 && av_q2d(rate) <= 240 && av_q2d(rate) >= 0.1;
+  info->rate_num = is_plausible ? rate.num : 0;
+  info->rate_den = is_plausible ? rate.den : 1;
+  snprintf(info->codec, sizeof info->codec, "%s", avcodec_get_name(stream->codecpar->codec_id));
+  // "mov,mp4,m4a,3gp,3g2,mj2" and the like: the first name will do.
+  snprintf(info->container, sizeof info->container, "%.*s", (int)strcspn(file->format->iformat->name, ","),
+           file->format->iformat->name);
+  const char *pixels = av_get_pix_fmt_name(stream->codecpar->format);
+  snprintf(info->pixels, sizeof info->pixels, "%s", pixels ? pixels : "unknown");
+  *out = file;
+  return 1;
+}
+
+// Decodes one picture into file->frame.
+static int32_t decode(mpifs_media_file *file, char *message, size_t size) {
+  int errors = 0;
+  for (;;) {
+    if (is_interrupted(file)) return fail(AVERROR_EXIT, "read", message, size);
+    int result = avcodec_receive_frame(file->decoder, file->frame);
+    if (result >= 0) return 1;
+    if (result == AVERROR_EOF) return 0;
+    if (result != AVERROR(EAGAIN)) {
+      // The decoder gives up on a picture, not on the file; but no decoder may hold us here for ever.
+      file->refused++;
+      if (++errors > 1000) return fail(result, "decode", message, size);
+      continue;
+    }
+    if (file->draining) return 0;
+    result = av_read_frame(file->format, file->packet);
+    if (result == AVERROR_EOF || (result < 0 && file->format->pb && file->format->pb->eof_reached)) {
+      file->draining = 1;
+      avcodec_send_packet(file->decoder, NULL);
+      continue;
+    }
+    if (result == AVERROR(EAGAIN)) continue;
+    if (result < 0) return fail(result, "read", message, size);
+    if (file->packet->stream_index == file->stream) {
+      // The decoder has just asked for more, so it cannot be full: any refusal is about the packet.
+      if (avcodec_send_packet(file->decoder, file->packet) < 0) file->refused++;
+    }
+    av_packet_unref(file->packet);
+  }
+}
+
+static int64_t microseconds(mpifs_media_file *file, int64_t ticks) {
+  return av_rescale_q(ticks, file->format->streams[file->stream]->time_base, AV_TIME_BASE_Q);
+}
+
+// Makes an 8-bit, limited-range 4:2:0 picture of whatever was decoded.
+static int32_t convert(mpifs_media_file *file, char *message, size_t size) {
+  AVFrame *from = file->frame, *to = file->converted;
+  if (to->width != from->width || to->height != from->height) {
+    av_frame_unref(to);
+    to->format = AV_PIX_FMT_YUV420P;
+    to->width = from->width;
+    to->height = from->height;
+    int result = av_frame_get_buffer(to, 0);
+    if (result < 0) return fail(result, "memory for a picture", message, size);
+  }
+  struct SwsContext *old = file->scaler;
+  file->scaler = sws_getCachedContext(old, from->width, from->height, from->format, to->width, to->height, to->format,
+                                      SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
+  if (!file->scaler) {
+    if (size) snprintf(message, size, "pixel format %s cannot be converted", av_get_pix_fmt_name(from->format));
+    return -ENOTSUP;
+  }
+  if (file->scaler != old || from->color_range != to->color_range) {
+    const AVPixFmtDescriptor *pixels = av_pix_fmt_desc_get(from->format);
+    int is_rgb = pixels && pixels->flags & AV_PIX_FMT_FLAG_RGB;
+    const char *name = av_get_pix_fmt_name(from->format);
+    int is_full = is_rgb || from->color_range == AVCOL_RANGE_JPEG || (name && !strncmp(name, "yuvj", 4));
+    const int *matrix = sws_getCoefficients(SWS_CS_DEFAULT);
+    sws_setColorspaceDetails(file->scaler, matrix, is_full, matrix, 0, 0, 1 << 16, 1 << 16);
+    // Kept here only to see a change.
+    to->color_range = from->color_range;
+  }
+  int result = sws_scale(file->scaler, (const uint8_t *const *)from->data, from->linesize, 0, from->height, to->data,
+                         to->linesize);
+  return result < 0 ? fail(result, "convert", message, size) : 1;
+}
+
+static int32_t media_next(mpifs_media_file *file, mpifs_media_picture *picture, char *message, size_t size) {
+  complaint[0] = 0;
+  int32_t result = 1;
+  if (file->pending) {
+    file->pending = 0;
+  } else {
+    if (!file->decoder) return fail(AVERROR(EIO), "read", message, size);
+    result = decode(file, message, size);
+  }
+  if (result <= 0) return result;
+  AVFrame *frame = file->frame;
+  int is_full = frame->color_range == AVCOL_RANGE_JPEG;
+  const AVFrame *shown = frame;
+  picture->format = MPIFS_MEDIA_I420;
+  if (frame->format == AV_PIX_FMT_NV12 && !is_full) {
+    picture->format = MPIFS_MEDIA_NV12;
+  } else if (frame->format != AV_PIX_FMT_YUV420P || is_full) {
+    result = convert(file, message, size);
+    if (result < 0) return result;
+    shown = file->converted;
+  }
+  for (int plane = 0; plane < 3; plane++) {
+    picture->plane[plane] = shown->data[plane];
+    picture->stride[plane] = shown->linesize[plane];
+  }
+  picture->width = shown->width;
+  picture->height = shown->height;
+  picture->damaged = frame->decode_error_flags != 0 || frame->flags & AV_FRAME_FLAG_CORRUPT;
+#if LIBAVUTIL_VERSION_MAJOR >= 58
+  int64_t duration = frame->duration;
+#else
+  int64_t duration = frame->pkt_duration;
+#endif
+  picture->duration = duration > 0 ? microseconds(file, duration) : 0;
+  int64_t pts = frame->best_effort_timestamp;
+  if (!file->has_first) {
+    file->has_first = 1;
+    file->first_pts = pts == AV_NOPTS_VALUE ? 0 : pts;
+    if (pts == AV_NOPTS_VALUE) pts = 0;
+  }
+  // A picture without a time follows the one before it.
+  if (pts == AV_NOPTS_VALUE) pts = file->next_pts;
+  file->next_pts = pts + (duration > 0 ? duration : 1);
+  picture->pts = microseconds(file, pts - file->first_pts);
+  return 1;
+}
+
+static int32_t media_rewind(mpifs_media_file *file, char *message, size_t size) {
+  file->pending = 0;
+  file->next_pts = file->first_pts;
+  if (file->format && file->decoder && file->has_first) {
+    int result = av_seek_frame(file->format, file->stream, file->first_pts, AVSEEK_FLAG_BACKWARD);
+    if (result >= 0) {
+      avcodec_flush_buffers(file->decoder);
+      file->draining = 0;
+      // Not every container finds its way back exactly; only what really is the first picture counts.
+      result = decode(file, message, size);
+      if (result == -EINTR) return result;
+      if (result == 1 && file->frame->best_effort_timestamp <= file->first_pts &&
+          file->frame->best_effort_timestamp != AV_NOPTS_VALUE) {
+        file->pending = 1;
+        return 1;
+      }
+    }
+  }
+  close_input(file);
+  return open_input(file, message, size);
+}
+
+static uint64_t media_refused(const mpifs_media_file *file) { return file->refused; }
+
+static void media_interrupt(mpifs_media_file *file) {
+  atomic_store_explicit(&file->interrupted, 1, memory_order_release);
+}
+
+const mpifs_media_functions *mpifs_media_library(int32_t abi) {
+  static const mpifs_media_functions functions = {
+      .open = media_open,
+      .next = media_next,
+      .rewind = media_rewind,
+      .refused = media_refused,
+      .interrupt = media_interrupt,
+      .close = media_close,
+      .version = "FFmpeg " AV_STRINGIFY(LIBAVFORMAT_VERSION),
+  };
+  if (abi != MPIFS_MEDIA_ABI) return NULL;
+  av_log_set_callback(keep_complaint);
+  return &functions;
+}
+
+#endif

@@ -14,7 +14,8 @@ public enum SoftwareCodecs {
 
   public static func scalerFactories() -> [any ScalerFactory] { [LibYUVScalerFactory()] }
 
-  public static func sourceFactories() -> [any SourceFactory] { [PatternSourceFactory()] }
+  /// The test pattern, and media files. Files are handled in every build: one without FFmpeg refuses them with ENOTSUP.
+  public static func sourceFactories() -> [any SourceFactory] { [PatternSourceFactory(), MediaFileSourceFactory()] }
 
   /// What makes `snapshot.jpg`.
   public static func pictureEncoder() throws(Failure) -> any PictureEncoder { try TurboJPEGPictureEncoder() }

@@ -31,11 +31,19 @@ public protocol ModuleObject: AnyObject, Sendable {
   /// Stops it and gives back what `start` took. On the control executor. Streams end after their last packet.
   func stop()
 
+  /// Whether it was started and has failed since: writing `enable` again then starts it anew instead of changing
+  /// nothing.
+  var hasFailed: Bool { get }
+
   /// A command attribute, such as `idr`. No I/O.
   func perform(_ command: String, argument: String) throws(Refusal)
 
   /// The object is being removed for good: open streams end with ENODEV. After `stop`.
   func retire()
+}
+
+extension ModuleObject {
+  public var hasFailed: Bool { false }
 }
 
 /// Makes the objects; implemented by the modules, used by the administration. Objects are made stopped, with the

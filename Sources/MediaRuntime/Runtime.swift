@@ -34,6 +34,15 @@ public final class Runtime: Sendable {
       errorLog: errorLog, moduleLog: moduleLog)
   }
 
+  /// With the software and devices of `catalogue` and the objects of a graph that reports to `logs`.
+  public convenience init(
+    catalogue: EngineCatalogue, graph: MediaGraph, logs: RuntimeLogs, options: Options = Options()
+  ) throws(Failure) {
+    try self.init(
+      settingsTable: SettingsTable(catalogue), factory: graph, errorLog: logs.errors, moduleLog: logs.modules,
+      options: options)
+  }
+
   // MARK: changing
 
   /// The only way to change anything: all changes or none.

@@ -77,8 +77,9 @@ final class TextHandle: Handle, @unchecked Sendable {
 
   /// A reply may still be reading the old text; then the last of them frees it.
   private func recycle(_ old: consuming Snapshot?) {
-    guard var old, isKnownUniquelyReferenced(&old) else { return }
-    pool.give(old)
+    var last = consume old
+    guard isKnownUniquelyReferenced(&last), let unique = last.take() else { return }
+    pool.give(unique)
   }
 }
 

@@ -111,7 +111,7 @@ enum RequestCounts {
       }
       var kinds: [String: Int] = [:]
       for line in String(decoding: buffer[..<size], as: UTF8.self).split(separator: "\n") where line.contains(marker) {
-        guard let open = line.firstIndex(of: "("), let shut = line[open...].firstIndex(of: ")") else { continue }
+        guard let open = line.lastIndex(of: "("), let shut = line[open...].firstIndex(of: ")") else { continue }
         let kind = line[line.index(after: open)..<shut]
         kinds[String(kind.hasPrefix("FUSE_") ? kind.dropFirst(5) : kind), default: 0] += 1
       }

@@ -115,6 +115,20 @@ public final class V4L2Device: Sendable {
   }
 }
 
+extension V4L2Device {
+  /// Waits until the device has something; for the worker of a codec, which nobody needs to interrupt since it never
+  /// waits longer than a task may take.
+  public func wait(for interest: PollInterest, timeoutMilliseconds: Int32) throws(KernelError) -> PollResult {
+    var entry = pollfd(fd: raw, events: interest.rawValue, revents: 0)
+    _ = try checked("poll", on: path) {
+      withUnsafeMutableBytes(of: &entry) { bytes in
+        kernel.poll(bytes.bindMemory(to: pollfd.self), timeoutMilliseconds)
+      }
+    }
+    return PollResult(events: Int32(UInt16(bitPattern: entry.revents)), woken: false)
+  }
+}
+
 /// A C string in an array the importer made a tuple of.
 func text<Tuple>(_ tuple: Tuple) -> String {
   withUnsafeBytes(of: tuple) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }

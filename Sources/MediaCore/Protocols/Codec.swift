@@ -99,6 +99,10 @@ public protocol Encoder: AnyObject, Sendable {
   var capabilities: EncoderCapabilities { get }
   /// Formats `encode` takes without converting, best first.
   var inputFormats: [PixelFormat] { get }
+  /// Bytes of pixels the CPU wrote on the way into the engine, since it was opened; 0 where frames are imported.
+  var bytesCopied: UInt64 { get }
+  /// Where it does something else than was asked and why, one sentence each, for `active`.
+  var remarks: [String] { get }
 
   /// Encodes one frame. May append zero pictures (the engine skipped the frame or delays) or several.
   /// Picture type and QP are parsed from the bytes by the caller.
@@ -114,6 +118,11 @@ public protocol Encoder: AnyObject, Sendable {
 
   /// Pushes out what is delayed inside, before the encoder is dropped.
   func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure)
+}
+
+extension Encoder {
+  public var bytesCopied: UInt64 { 0 }
+  public var remarks: [String] { [] }
 }
 
 /// Makes encoders of one engine; registered by the program.

@@ -23,7 +23,7 @@ enum AttributeRows {
   // MARK: kinds of object
 
   private static func input(_ catalogue: EngineCatalogue) -> [Attribute] {
-    [
+    var rows = [
       Attribute(
         "input", .input, default: .text("pattern"), .restart,
         "where pictures come from: the test pattern, a media file (looped, in real time) or a capture device"),
@@ -33,8 +33,16 @@ enum AttributeRows {
       Attribute(
         "fps", .rate(1...240), default: .rate(.thirty), unit: "frames/s", .restart,
         "frame rate asked of the input; a file keeps its own"),
-      enable("takes pictures from the input"),
-    ] + common + [snapshot]
+    ]
+    if let device = InputSpecification("/dev/video0"), catalogue.sources.contains(where: { $0.handles(device) }) {
+      rows.append(
+        Attribute(
+          "memory", .choice(["auto", "mmap", "dmabuf"]), default: .text("auto"), .restart,
+          "whose memory a capture device fills: its own (mmap) or the allocator's (dmabuf)",
+          useless: { isDevice($0) ? nil : "only a capture device has a choice of memory" }))
+    }
+    rows.append(enable("takes pictures from the input"))
+    return rows + common + [snapshot]
   }
 
   private static func scaler(_ catalogue: EngineCatalogue) -> [Attribute] {
@@ -67,53 +75,63 @@ enum AttributeRows {
 
   private static func encoder(_ catalogue: EngineCatalogue) -> [Attribute] {
     let codecs = catalogue.codecs
+    let hasPictures = codecs.contains(.mjpeg)
+    let hasStreams = codecs.contains { $0 != .mjpeg }
     let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
-    return [
-      Attribute(
-        "codec",
-        .choice(codecs.map(\.rawValue), elsewhere: names(Codec.allCases.map(\.rawValue), but: codecs.map(\.rawValue))),
-        default: .text(codecs.first?.rawValue ?? ""), .restart, "coding of the stream"),
-      Attribute(
-        "profile", .choice(["auto"] + unique(profiles), elsewhere: names(["baseline", "main", "high"], but: profiles)),
-        default: .text("auto"), .restart, "profile of the coding; auto takes the engine's usual one",
-        useless: onlyPictures("profiles")),
-      Attribute(
-        "gop", .integer(1...65536), default: .integer(60), unit: "frames", .live, capability: .liveGOP,
-        effect: EffectRule(.groups(2)), "distance from one key frame to the next", useless: onlyPictures("groups")),
-      Attribute(
-        "rc_mode", .choice(["cbr", "fixqp"], elsewhere: ["vbr", "avbr"]), default: .text("cbr"), .restart,
-        "rate control: cbr holds bitrate, fixqp holds quality (mjpeg)",
-        dependentDefault: { .text(isPictures($0) ? "fixqp" : "cbr") }),
-      Attribute(
-        "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
-        effect: EffectRule(.seconds(2), tolerancePercent: 15), "rate of the stream (1000 bits a second)",
-        useless: onlyPictures("a bitrate; its size follows quality")),
-      Attribute(
-        "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
-        effect: EffectRule(.seconds(2), tolerancePercent: 5),
-        "frame-rate control: rate that arrives; -1 takes the source's own"),
-      Attribute(
-        "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
-        effect: EffectRule(.seconds(2), tolerancePercent: 5),
-        "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
-      Attribute(
-        "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
-        effect: EffectRule(.frames(1)), "JPEG quality factor (mjpeg)",
-        useless: {
-          isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor; bitrate sets its size"
-        }),
-      backend(
-        catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
-        elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
-      source([.input, .scalerOutput], effect: EffectRule(.frames(1))),
-      enable("codes the frames that come", effect: EffectRule(.frames(1))),
-      Attribute(
-        "idr", .command, effect: EffectRule(.frames(1)), "write 1: the next frame becomes a key frame"),
-    ] + common + [
-      Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
-      snapshot,
-      Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
-    ]
+    let rows =
+      [
+        Attribute(
+          "codec",
+          .choice(
+            codecs.map(\.rawValue), elsewhere: names(Codec.allCases.map(\.rawValue), but: codecs.map(\.rawValue))),
+          default: .text(codecs.first?.rawValue ?? ""), .restart, "coding of the stream"),
+        Attribute(
+          "profile",
+          .choice(["auto"] + unique(profiles), elsewhere: names(["baseline", "main", "high"], but: profiles)),
+          default: .text("auto"), .restart, "profile of the coding; auto takes the engine's usual one",
+          useless: onlyPictures("profiles")),
+        Attribute(
+          "gop", .integer(1...65536), default: .integer(60), unit: "frames", .live, capability: .liveGOP,
+          effect: EffectRule(.groups(2)), "distance from one key frame to the next", useless: onlyPictures("groups")),
+        Attribute(
+          "rc_mode",
+          .choice((hasStreams ? ["cbr"] : []) + (hasPictures ? ["fixqp"] : []), elsewhere: ["vbr", "avbr"]),
+          default: .text("cbr"), .restart,
+          "rate control: cbr holds bitrate, fixqp holds quality (mjpeg)",
+          dependentDefault: { .text(usualRateMode($0)) }),
+        Attribute(
+          "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
+          effect: EffectRule(.seconds(2), tolerancePercent: 15), "rate of the stream (1000 bits a second)",
+          useless: onlyPictures("a bitrate; its size follows quality")),
+        Attribute(
+          "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
+          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          "frame-rate control: rate that arrives; -1 takes the source's own"),
+        Attribute(
+          "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
+          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
+        Attribute(
+          "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
+          effect: EffectRule(.frames(1)), "JPEG quality factor (mjpeg)",
+          useless: {
+            isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor; bitrate sets its size"
+          }),
+        backend(
+          catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
+          elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
+        source([.input, .scalerOutput], effect: EffectRule(.frames(1))),
+        enable("codes the frames that come", effect: EffectRule(.frames(1))),
+        Attribute(
+          "idr", .command, effect: EffectRule(.frames(1)), "write 1: the next frame becomes a key frame"),
+      ] + common + [
+        Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
+        snapshot,
+        Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
+      ]
+    // What no coding of this build uses is no attribute at all.
+    let absent = (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (hasPictures ? [] : ["quality"])
+    return rows.filter { !absent.contains($0.key) }
   }
 
   // MARK: rows several kinds share
@@ -164,6 +182,15 @@ enum AttributeRows {
   /// Codings whose every picture stands alone.
   static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
 
+  /// The rate control a coding has.
+  static func usualRateMode(_ settings: ObjectSettings) -> String { isPictures(settings) ? "fixqp" : "cbr" }
+
+  private static func isDevice(_ settings: ObjectSettings) -> Bool {
+    guard case .device? = settings.text("input").flatMap({ InputSpecification($0) }) else { return false }
+    return true
+  }
+
+  /// For settings that mean nothing where every picture stands alone.
   private static func onlyPictures(_ what: String) -> @Sendable (ObjectSettings) -> String? {
     { settings in isPictures(settings) ? "mjpeg has no \(what)" : nil }
   }

@@ -54,7 +54,7 @@ extension SettingsTable {
         hint: names.isEmpty ? "" : "write the backend too: auto \(names)")
     }
 
-    let mode = AttributeRows.isPictures(new) ? "fixqp" : "cbr"
+    let mode = AttributeRows.usualRateMode(new)
     if new.text("rc_mode") != mode {
       guard written["rc_mode"] == nil else {
         throw refusal(

@@ -29,6 +29,8 @@ final class Administrator: Sendable {
     let transaction: Transaction
     let claims: Set<ObjectPath>
     let mayBind: Bool
+    /// Objects made for it when it was checked the first time.
+    var made: [any ModuleObject] = []
     let reply: Reply
   }
 
@@ -68,7 +70,7 @@ final class Administrator: Sendable {
       if state.isClosed { return .refused(Self.closing(transaction)) }
       let claims = self.claims(transaction, state.table)
       let mayBind = Self.mayBind(transaction)
-      let job = Job(transaction: transaction, claims: claims, mayBind: mayBind, reply: reply)
+      var job = Job(transaction: transaction, claims: claims, mayBind: mayBind, reply: reply)
       let mustWait =
         !claims.isDisjoint(with: state.claimed.keys) || (mayBind && state.bindingJobs > 0)
         || (transaction.removesOthers ? !state.claimed.isEmpty : state.configurations > 0)
@@ -76,7 +78,7 @@ final class Administrator: Sendable {
         do throws(Refusal) {
           let plan = try self.plan(transaction, state.table)
           if !plan.needsControl { return .done(try self.commitNow(plan, &state)) }
-          for object in plan.created { object.retire() }
+          job.made = plan.created
         } catch {
           return .refused(error)
         }
@@ -95,8 +97,11 @@ final class Administrator: Sendable {
     }
   }
 
-  func plan(_ transaction: Transaction, _ table: ObjectTable) throws(Refusal) -> Plan {
-    var planner = Planner(settingsTable: settingsTable, factory: factory, ownTree: ownTree, table: table)
+  func plan(
+    _ transaction: Transaction, _ table: ObjectTable, made: [any ModuleObject] = []
+  ) throws(Refusal) -> Plan {
+    var planner = Planner(
+      settingsTable: settingsTable, factory: factory, ownTree: ownTree, table: table, made: made)
     return try planner.plan(transaction)
   }
 
@@ -197,8 +202,6 @@ final class Administrator: Sendable {
       if let entry = state.table.entries.removeValue(forKey: path) { gone.append(entry.object) }
     }
     guard !plan.created.isEmpty || !gone.isEmpty else { return nil }
-    for object in plan.created { moduleLog.record(.system, .information, "\(object.path) made") }
-    for object in gone { moduleLog.record(.system, .information, "\(object.path) removed") }
     return announcements.enqueue(
       ObjectsChange(
         created: plan.created.map { ObjectIdentity($0) }, removed: gone.map { ObjectIdentity($0) }), retiring: gone)

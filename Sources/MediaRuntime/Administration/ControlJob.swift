@@ -7,9 +7,12 @@ extension Administrator {
   /// Plans the job again (the objects may have changed while it waited), makes it, and answers.
   func run(_ job: Job) {
     let planned: Result<Plan, Refusal> = state.withLock { state in
-      if state.isClosed { return .failure(Self.closing(job.transaction)) }
+      if state.isClosed {
+        for object in job.made { object.retire() }
+        return .failure(Self.closing(job.transaction))
+      }
       do throws(Refusal) {
-        return .success(try plan(job.transaction, state.table))
+        return .success(try plan(job.transaction, state.table, made: job.made))
       } catch {
         return .failure(error)
       }
@@ -49,10 +52,7 @@ extension Administrator {
     }
 
     let stopped = plan.stops.compactMap { path in object(path).map { (path, $0) } }
-    for (path, object) in stopped {
-      object.stop()
-      moduleLog.record(Self.module(path), .information, "\(path) stopped")
-    }
+    for (_, object) in stopped { object.stop() }
     // Under the lock, as the modules are promised; nothing else has changed: the job has claimed its objects.
     state.withLock { _ in hand(plan) }
 
@@ -62,7 +62,6 @@ extension Administrator {
       do throws(Failure) {
         try object.start()
         started.append((path, object))
-        moduleLog.record(Self.module(path), .information, "\(path) started")
       } catch {
         moduleLog.record(Self.module(path), .error, "\(path) did not start: \(error)")
         rollBack(plan, stopped: stopped, started: started)
@@ -87,19 +86,27 @@ extension Administrator {
     state.withLock { _ in takeBack(plan) }
     for object in plan.created { object.retire() }
     for (path, object) in stopped.reversed() {
+      if plan.failedBefore.contains(path) {
+        disable(path, object)
+        continue
+      }
       do throws(Failure) {
         try object.start()
       } catch {
-        // What ran before does not run any more; that has to be seen, and `enable` must not say otherwise.
         errorLog.record(error, path: "\(path)/enable", hint: "it was stopped for a change that failed; enable it again")
         moduleLog.record(Self.module(path), .error, "\(path) did not start again: \(error)")
-        state.withLock { state in
-          guard var settings = state.table.entries[path]?.settings else { return }
-          settings["enable"] = .boolean(false)
-          object.commit(settings, changed: ["enable"])
-          state.table.entries[path]?.settings = settings
-        }
+        disable(path, object)
       }
+    }
+  }
+
+  /// What ran before does not run any more, and `enable` must not say otherwise.
+  private func disable(_ path: ObjectPath, _ object: any ModuleObject) {
+    state.withLock { state in
+      guard var settings = state.table.entries[path]?.settings else { return }
+      settings["enable"] = .boolean(false)
+      object.commit(settings, changed: ["enable"])
+      state.table.entries[path]?.settings = settings
     }
   }
 

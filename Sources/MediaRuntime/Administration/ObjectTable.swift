@@ -45,14 +45,17 @@ struct Plan {
   /// Objects to stop and to start, each in the order in which it has to be done.
   var stops: [ObjectPath] = []
   var starts: [ObjectPath] = []
+  /// Objects that had failed before; when the transaction fails there is nothing to go back to for them.
+  var failedBefore: Set<ObjectPath> = []
 
   /// Whether devices or files are touched, so that the control executor has to do it.
   var needsControl: Bool { !stops.isEmpty || !starts.isEmpty }
 }
 
 extension ObjectPath {
-  /// Place in the chain from inputs to encoders: what is stopped first, so that what follows can run empty. Starting
-  /// goes the other way round, so that no picture finds a receiver that is not ready.
+  /// Place in the chain from inputs to encoders. Stopping goes along it so that what follows can run empty. Starting
+  /// too: an encoder that is started after its input knows what frames will come, opens its engine at once, and so
+  /// fails while the transaction can still be taken back.
   var stage: Int {
     switch type {
     case .input: 0

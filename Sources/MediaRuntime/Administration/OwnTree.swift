@@ -9,8 +9,17 @@ struct OwnTree: Sendable {
   /// Absolute path of the mount point; `nil` when nothing is mounted.
   let mountPoint: String?
 
+  /// Looks at the mount point's parent directory, never at the mount point itself.
   init(mountPoint: String?) {
-    self.mountPoint = mountPoint.map { Self.normalized($0) }
+    self.mountPoint = mountPoint.map { Self.canonical($0) }
+  }
+
+  /// The path with the links of its parent directory resolved, as mountinfo names it.
+  private static func canonical(_ path: String) -> String {
+    let path = normalized(path)
+    guard let slash = path.lastIndex(of: "/"), let resolved = realpath(parent(path) + "/", nil) else { return path }
+    defer { free(resolved) }
+    return normalized(String(cString: resolved) + path[slash...])
   }
 
   private static func refusal(_ path: String, _ value: [UInt8]) -> Refusal {
@@ -31,7 +40,7 @@ struct OwnTree: Sendable {
   /// before it is looked at, so that no request ever goes into our own tree.
   func check(_ input: InputSpecification, path: String, value: [UInt8]) throws(Refusal) {
     guard let file = Self.file(input), let mountPoint else { return }
-    let mounts = Self.mounts(of: mountPoint)
+    let mounts = Self.mounts(of: mountPoint, table: Self.mountTable())
     var pending = Array(Self.components(file).reversed())
     var here = ""
     var links = 0
@@ -95,8 +104,8 @@ struct OwnTree: Sendable {
 
   /// Every place where the filesystem mounted at `mountPoint` can be reached, bind mounts included (mountinfo, see
   /// proc(5): field 3 is the device, field 5 the mount point).
-  private static func mounts(of mountPoint: String) -> [String] {
-    let lines = mountTable().split(separator: "\n").map { $0.split(separator: " ") }.filter { $0.count > 5 }
+  static func mounts(of mountPoint: String, table: String) -> [String] {
+    let lines = table.split(separator: "\n").map { $0.split(separator: " ") }.filter { $0.count > 5 }
     // The last one at a place hides those before it.
     guard let device = lines.last(where: { unescaped($0[4]) == mountPoint })?[2] else { return [mountPoint] }
     return [mountPoint] + lines.filter { $0[2] == device }.map { unescaped($0[4]) }

@@ -9,6 +9,8 @@ struct Planner {
   let factory: any ModuleFactory
   let ownTree: OwnTree
   let table: ObjectTable
+  /// Objects an earlier plan of the same transaction has made; they are claimed by it, so nobody else has.
+  let made: [ObjectPath: any ModuleObject]
 
   private var written: [ObjectPath: [String: SettingValue]] = [:]
   private var bytes: [String: [UInt8]] = [:]
@@ -16,14 +18,19 @@ struct Planner {
   private var created: [ObjectPath] = []
   private var removed: [ObjectPath] = []
 
-  init(settingsTable: SettingsTable, factory: any ModuleFactory, ownTree: OwnTree, table: ObjectTable) {
+  init(
+    settingsTable: SettingsTable, factory: any ModuleFactory, ownTree: OwnTree, table: ObjectTable,
+    made: [any ModuleObject] = []
+  ) {
     self.settingsTable = settingsTable
     self.factory = factory
     self.ownTree = ownTree
     self.table = table
+    self.made = Dictionary(made.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
     self.present = Set(table.entries.keys)
   }
 
+  /// - Throws: the first thing that is wrong; objects made for the plan are retired then.
   mutating func plan(_ transaction: Transaction) throws(Refusal) -> Plan {
     if case .command(let path, let key, let value)? = transaction.changes.first {
       return try planCommand(path, key, value, isAlone: transaction.changes.count == 1)
@@ -32,6 +39,7 @@ struct Planner {
       do throws(Refusal) {
         try take(change, createsNamed: transaction.createsNamed)
       } catch {
+        for object in made.values { object.retire() }
         throw located(error, transaction, position)
       }
     }
@@ -41,6 +49,7 @@ struct Planner {
       try complete(&plan)
     } catch {
       for object in plan.created { object.retire() }
+      for object in made.values where !plan.created.contains(where: { $0 === object }) { object.retire() }
       throw located(error, transaction, nil)
     }
     return plan
@@ -160,14 +169,18 @@ struct Planner {
       written[path, default: [:]]["source"] = SettingValue.none
     }
     for path in created {
-      plan.created.append(try factory.make(path, settings: settingsTable.defaults(path.type)))
+      if let object = made[path] {
+        plan.created.append(object)
+      } else {
+        plan.created.append(try factory.make(path, settings: settingsTable.defaults(path.type)))
+      }
     }
     for path in Set(written.keys).union(created).sorted() {
       try update(path, &plan)
     }
     try bind(&plan)
     plan.stops.sort { ($0.stage, $0) < ($1.stage, $1) }
-    plan.starts.sort { ($1.stage, $0) < ($0.stage, $1) }
+    plan.starts.sort { ($0.stage, $0) < ($1.stage, $1) }
   }
 
   private mutating func update(_ path: ObjectPath, _ plan: inout Plan) throws(Refusal) {
@@ -187,7 +200,8 @@ struct Planner {
     let needsRestart = settingsTable.settings(path.type).filter { $0.change == .restart && changed.contains($0.key) }
     // Who writes `enable` too has said that the object may be started anew: a whole configuration can be loaded over
     // a running one.
-    let restarts = wasEnabled && isEnabled && !needsRestart.isEmpty
+    let isRetried = wasEnabled && wanted["enable"] == .boolean(true) && object.hasFailed
+    let restarts = wasEnabled && isEnabled && (!needsRestart.isEmpty || isRetried)
     if restarts, wanted["enable"] == nil, let first = needsRestart.first {
       let key = needsRestart.first { wanted[$0.key] != nil }?.key ?? first.key
       throw withBytes(
@@ -203,7 +217,10 @@ struct Planner {
       }
       plan.updates.append(Plan.Update(path: path, object: object, old: old, new: new, changed: changed))
     }
-    if wasEnabled, !isEnabled || restarts { plan.stops.append(path) }
+    if wasEnabled, !isEnabled || restarts {
+      plan.stops.append(path)
+      if object.hasFailed { plan.failedBefore.insert(path) }
+    }
     if isEnabled, !wasEnabled || restarts { plan.starts.append(path) }
     if old.object("source") != new.object("source") {
       plan.rebindings.append(

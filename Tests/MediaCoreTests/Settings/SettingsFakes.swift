@@ -30,5 +30,17 @@ extension EngineCatalogue {
       ListedEncoder(name: "openh264", codecs: [.h264], priority: 2, listedProfiles: ["baseline", "main"]),
       ListedEncoder(name: "turbojpeg", codecs: [.mjpeg]),
     ],
-    scalers: [ListedScaler(name: "libyuv")])
+    scalers: [ListedScaler(name: "libyuv")], sources: [ListedSource()])
+}
+
+/// Takes whatever is in its list.
+struct ListedSource: SourceFactory {
+  var takesDevices = true
+  func handles(_ input: InputSpecification) -> Bool {
+    if case .device = input { return takesDevices }
+    return true
+  }
+  func open(_ input: InputSpecification, _ request: SourceRequest) throws(Failure) -> any Source {
+    throw Failure(.notSupported, "open", on: input.description)
+  }
 }

@@ -94,4 +94,29 @@ private func change(
     }
     #expect(source.path == "venc/0/fps_src")
   }
+
+  @Test func onlyACaptureDeviceHasAChoiceOfMemory() throws {
+    let path = ObjectPath(.vi, 0)!
+    let input = table.defaults(.input)
+    #expect(throws: Refusal.self) { try table.settings(path, from: input, writing: ["memory": .text("mmap")]) }
+    let device = try table.settings(
+      path, from: input, writing: ["input": .text("/dev/video0"), "memory": .text("dmabuf")])
+    #expect(device.text("memory") == "dmabuf")
+    let pattern = try table.settings(path, from: device, writing: ["input": .text("pattern")])
+    #expect(pattern.text("memory") == "auto")
+  }
+
+  @Test func anAttributeNothingHereCanUseDoesNotExist() {
+    var catalogue = EngineCatalogue.listed
+    catalogue.encoders.removeAll { $0.codecs.contains(.mjpeg) }
+    catalogue.sources = [ListedSource(takesDevices: false)]
+    let streams = SettingsTable(catalogue)
+    #expect(streams.attribute(.encoder, "quality") == nil && streams.attribute(.encoder, "gop") != nil)
+    #expect(streams.attribute(.encoder, "rc_mode")?.type.range == "cbr")
+    #expect(streams.attribute(.input, "memory") == nil && table.attribute(.input, "memory") != nil)
+    let pictures = SettingsTable(EngineCatalogue(encoders: [ListedEncoder(name: "turbojpeg", codecs: [.mjpeg])]))
+    #expect(pictures.settings(.encoder).map(\.key).allSatisfy { !["gop", "bitrate", "profile"].contains($0) })
+    #expect(pictures.attribute(.encoder, "idr") == nil)
+    #expect(pictures.defaults(.encoder).text("rc_mode") == "fixqp")
+  }
 }

@@ -20,11 +20,11 @@ private let pipeline = """
 private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cable out")
 
 @Suite struct AdministrationControlTests {
-  @Test func startingGoesFromTheEndOfTheChainAndStoppingFromItsBeginning() throws {
+  @Test func startingAndStoppingGoAlongTheChain() throws {
     let fake = try FakeRuntime()
     #expect(fake.load(pipeline) == nil)
     let starts = fake.factory.journal.take().filter { $0.hasPrefix("start") }
-    #expect(starts == ["start venc/0", "start vpss/0/0", "start vpss/0", "start vi/0"])
+    #expect(starts == ["start vi/0", "start vpss/0", "start vpss/0/0", "start venc/0"])
     #expect(fake.load("replace\n") == nil)
     let steps = fake.factory.journal.take().filter { $0.hasPrefix("stop") }
     #expect(steps == ["stop vi/0", "stop vpss/0", "stop vpss/0/0", "stop venc/0"])
@@ -67,6 +67,35 @@ private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cabl
     #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
     #expect(fake.runtime.setting(p("vi/0"), "width") == "1920")
     #expect(fake.runtime.errorLog.records.contains { $0.errno == 0 && $0.path == "vi/0/enable" })
+  }
+
+  @Test func anObjectIsMadeOnceAlsoWhenADeviceIsInvolved() throws {
+    let fake = try FakeRuntime()
+    #expect(fake.apply(.create(p("vi/0")), .set(p("vi/0"), "enable", "1")) == nil)
+    #expect(fake.factory.journal.take() == ["commit vi/0 enable", "start vi/0"])
+    #expect(fake.runtime.objects.map(\.generation) == [1])
+    fake.factory.failures.withLock { $0[p("vi/1")] = gone }
+    #expect(fake.apply(.create(p("vi/1")), .set(p("vi/1"), "enable", "1"))?.errno == .ioError)
+    #expect(
+      fake.factory.journal.take() == ["commit vi/1 enable", "refuse vi/1", "commit vi/1 enable", "retire vi/1"])
+  }
+
+  @Test func enablingWhatHasFailedStartsItAnew() throws {
+    let fake = try FakeRuntime()
+    #expect(fake.load(pipeline) == nil)
+    _ = fake.factory.journal.take()
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1")) == nil)
+    #expect(fake.factory.journal.take() == [])
+    let input = try #require(fake.factory.object(p("vi/0")))
+    input.state.withLock { $0.hasFailed = true }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1")) == nil)
+    #expect(fake.factory.journal.take() == ["stop vi/0", "start vi/0"])
+    // If it still cannot, enable says so.
+    input.state.withLock { $0.hasFailed = true }
+    fake.factory.failures.withLock { $0[p("vi/0")] = gone }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1"))?.errno == .ioError)
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
+    #expect(fake.runtime.errorLog.total == 1)
   }
 
   @Test func aDeviceThatHangsHoldsUpNobodyElse() throws {

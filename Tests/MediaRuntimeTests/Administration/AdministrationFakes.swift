@@ -58,6 +58,7 @@ final class FakeObject: ModuleObject {
     var settings: ObjectSettings
     var isRunning = false
     var isRetired = false
+    var hasFailed = false
     var commits = 0
   }
   let path: ObjectPath
@@ -84,13 +85,18 @@ final class FakeObject: ModuleObject {
     factory.journal.add("commit \(path) \(changed.sorted().joined(separator: ","))")
   }
 
+  var hasFailed: Bool { state.withLock { $0.hasFailed } }
+
   func start() throws(Failure) {
     if let gate = factory.gates.withLock({ $0[path] }) { gate.pass() }
     if let failure = factory.failures.withLock({ $0[path] }) {
       factory.journal.add("refuse \(path)")
       throw failure
     }
-    state.withLock { $0.isRunning = true }
+    state.withLock {
+      $0.isRunning = true
+      $0.hasFailed = false
+    }
     factory.journal.add("start \(path)")
   }
 

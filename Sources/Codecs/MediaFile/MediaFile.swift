@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#if FFmpeg
+  import CMediaFileABI
+  import MediaCore
+  import SystemPackage
+
+  /// Owner of one open media file. One thread reads; `interrupt` may come from any.
+  struct MediaFile: ~Copyable {
+    private let functions: UnsafePointer<mpifs_media_functions>
+    private let handle: OpaquePointer
+    let path: String
+    let info: mpifs_media_info
+
+    /// - Throws: ENOENT, EACCES, EISDIR, EINVAL (not a media file, no video in it), ENOTSUP (no such decoder).
+    init(_ library: MediaLibrary, path: String, threads: Int32) throws(Failure) {
+      functions = library.functions
+      self.path = path
+      var info = mpifs_media_info()
+      var handle: OpaquePointer?
+      let functions = functions
+      try MediaFile.call("open", path) { functions.pointee.open(path, threads, &handle, &info, $0, $1) }
+      guard let handle else { throw Failure(.ioError, "open", on: path) }
+      self.handle = handle
+      self.info = info
+    }
+
+    deinit { functions.pointee.close(handle) }
+
+    /// The next picture; its planes stay valid until the next call. `nil` at the end of the file.
+    func next() throws(Failure) -> mpifs_media_picture? {
+      var picture = mpifs_media_picture()
+      let isPicture = try MediaFile.call("read", path) { functions.pointee.next(handle, &picture, $0, $1) }
+      return isPicture ? picture : nil
+    }
+
+    func rewind() throws(Failure) {
+      try MediaFile.call("rewind", path) { functions.pointee.rewind(handle, $0, $1) }
+    }
+
+    /// Packets the decoder refused so far.
+    var refused: UInt64 { functions.pointee.refused(handle) }
+
+    func interrupt() { functions.pointee.interrupt(handle) }
+
+    /// Runs one call of the library and turns its result into `true`, `false` for the end, or a failure.
+    @discardableResult
+    private static func call(
+      _ operation: String, _ path: String, _ body: (UnsafeMutablePointer<CChar>?, Int) -> Int32
+    ) throws(Failure) -> Bool {
+      var text = ""
+      let result = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 400) { buffer -> Int32 in
+        buffer[0] = 0
+        let result = body(buffer.baseAddress, buffer.count)
+        if result < 0, let base = buffer.baseAddress { text = String(cString: base) }
+        return result
+      }
+      guard result >= 0 else { throw Failure(Errno(rawValue: -result), operation, on: path, text) }
+      return result > 0
+    }
+  }
+#endif

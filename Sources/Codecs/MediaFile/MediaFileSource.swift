@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MediaCore
+
+/// Media files of any container and codec FFmpeg reads, played over and over.
+///
+/// Registered in every build; one without the trait FFmpeg refuses files by saying so.
+public struct MediaFileSourceFactory: SourceFactory {
+  public init() {}
+
+  public func handles(_ input: InputSpecification) -> Bool {
+    if case .file = input { true } else { false }
+  }
+
+  public func open(_ input: InputSpecification, _ request: SourceRequest) throws(Failure) -> any Source {
+    guard case .file(let path) = input else {
+      throw Failure(.invalidArgument, "open", on: "\(input)", "not a media file")
+    }
+    #if FFmpeg
+      return try MediaFileSource(path, request)
+    #else
+      throw Failure(.notSupported, "open", on: path, "this build has no FFmpeg")
+    #endif
+  }
+}
+
+#if FFmpeg
+  import CMediaFileABI
+  import Glibc
+  import Synchronization
+  import SystemPackage
+
+  /// Plays one file from its first picture to its last, then again, time stamps going on without a step back.
+  ///
+  /// Pictures come at the size and format asked, as I420 or NV12, at the file's own rate. Owns the file and its pool.
+  final class MediaFileSource: Source, @unchecked Sendable {
+    let summary: String
+    let layout: FrameLayout
+    let frameRate: FrameRate
+    let isLive = false
+    let remarks: [String]
+    var memoryKind: String { ownPool.memoryKind }
+    var pool: (any BufferPool)? { ownPool }
+
+    private let file: MediaFile
+    private let ownPool: Pool
+    private let user: UserSlot
+    private let converter = PixelConverter()
+    private let upright = Orientation(PictureTransform())
+    private let wake = Wake()
+    private let signal: @Sendable () -> Void
+    private let interrupted = Atomic<Bool>(false)
+    private let copied = Atomic<UInt64>(0)
+    private let damaged = Atomic<UInt64>(0)
+    private let loops = Atomic<UInt64>(0)
+
+    // Only the thread in `next` touches these.
+    private var sequence: UInt64 = 0
+    private var picturesThisPass = 0
+    /// Added to the file's own times: where this pass began.
+    private var passStart: Int64 = 0
+    private var lastTime: Int64 = -1
+    private var lastDuration: Int64 = 0
+    private var countedRefused: UInt64 = 0
+
+    init(_ path: String, _ request: SourceRequest) throws(Failure) {
+      guard request.format == .i420 || request.format == .nv12 else {
+        throw Failure(.notSupported, "format", on: path, "media files come as i420 or nv12, not \(request.format)")
+      }
+      let file = try MediaFile(try MediaLibrary.load(), path: path, threads: 2)
+      let info = file.info
+      // 0 asks for the file's own size; 4:2:0 encoders need it even, so an odd last column or line is left off.
+      let width = request.width > 0 ? request.width : Int(info.width) & ~1
+      let height = request.height > 0 ? request.height : Int(info.height) & ~1
+      guard let layout = FrameLayout(request.format, width: width, height: height) else {
+        throw Failure(.outOfRange, "size", on: path, "\(width)x\(height): 2x2 to 16384x16384")
+      }
+      self.layout = layout
+      frameRate = FrameRate(Int(info.rate_num), Int(info.rate_den)) ?? request.frameRate
+      user = request.user
+      let name = path.split(separator: "/").last.map { String($0) } ?? path
+      let pixels = MediaFileSource.text(info.pixels)
+      summary = "file \(name) (\(MediaFileSource.text(info.codec)) in \(MediaFileSource.text(info.container)))"
+      var remarks: [String] = []
+      if Int(info.width) != width || Int(info.height) != height {
+        remarks.append("file is \(info.width)x\(info.height), scaled to \(width)x\(height)")
+      }
+      if pixels != "yuv420p", pixels != "nv12" { remarks.append("file is \(pixels), converted to \(request.format)") }
+      if frameRate != request.frameRate { remarks.append("file has \(frameRate) frames/s") }
+      self.remarks = remarks
+      ownPool = try Pool(
+        name: request.poolName, size: layout.byteCount, count: max(2, request.bufferCount),
+        allocator: request.allocator)
+      self.file = file
+      let wake = wake
+      signal = { wake.signal() }
+    }
+
+    deinit { ownPool.close() }
+
+    private static func text<Characters>(_ tuple: Characters) -> String {
+      withUnsafeBytes(of: tuple) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    var counters: SourceCounters {
+      var counters = SourceCounters()
+      counters.damaged = damaged.load(ordering: .relaxed)
+      counters.bytesCopied = copied.load(ordering: .relaxed)
+      return counters
+    }
+
+    func next() throws(Failure) -> Frame? {
+      guard let picture = try nextPicture() else { return nil }
+      while !interrupted.load(ordering: .acquiring) {
+        guard let ref = ownPool.take(as: user) else {
+          ownPool.whenFree(signal)
+          wake.wait()
+          continue
+        }
+        return try frame(of: picture, in: ref)
+      }
+      return nil
+    }
+
+    /// The next picture of the file, from its start again after the last one; `nil` when interrupted.
+    private func nextPicture() throws(Failure) -> mpifs_media_picture? {
+      while !interrupted.load(ordering: .acquiring) {
+        let next: mpifs_media_picture?
+        do throws(Failure) {
+          next = try file.next()
+        } catch {
+          countRefused()
+          if interrupted.load(ordering: .acquiring) { return nil }
+          throw error
+        }
+        countRefused()
+        if let next {
+          if next.damaged != 0 { damaged.add(1, ordering: .relaxed) }
+          picturesThisPass += 1
+          return next
+        }
+        guard picturesThisPass > 0 else {
+          throw Failure(
+            Errno(rawValue: EBADMSG), "read", on: file.path,
+            "no picture of it can be decoded (\(file.refused) packets refused)")
+        }
+        do throws(Failure) {
+          try file.rewind()
+        } catch {
+          if interrupted.load(ordering: .acquiring) { return nil }
+          throw error
+        }
+        picturesThisPass = 0
+        passStart = lastTime + lastDuration
+      }
+      return nil
+    }
+
+    /// Packets the decoder refused are damage a reader of the counters should see.
+    private func countRefused() {
+      let refused = file.refused
+      damaged.add(refused - countedRefused, ordering: .relaxed)
+      countedRefused = refused
+    }
+
+    private func frame(of picture: mpifs_media_picture, in ref: consuming BufferRef) throws(Failure) -> Frame {
+      var now = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &now)
+      let captured = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+      let frame = Frame(
+        ref, layout: layout, pts: time(of: picture), sequence: sequence, stamps: FrameStamps(captured: captured))
+      let target = try frame.beginPixels(write: true)
+      var result: Result<Int, Failure> = .success(0)
+      do throws(Failure) {
+        var source = try MediaFileSource.pixels(picture, file.path)
+        // At the file's own size an odd last column or line is cut off, not squeezed in.
+        if source.width == target.width + 1 { source.width = target.width }
+        if source.height == target.height + 1 { source.height = target.height }
+        result = .success(try converter.convert(source, upright, to: target))
+      } catch {
+        result = .failure(error)
+      }
+      try frame.endPixels(write: true)
+      copied.add(UInt64(try result.get()), ordering: .relaxed)
+      sequence += 1
+      return frame
+    }
+
+    /// Time of the picture since the first picture of the first pass; always later than the one before.
+    private func time(of picture: mpifs_media_picture) -> Int64 {
+      let interval = frameRate.intervalNanoseconds / 1000
+      let time = max(passStart + picture.pts, lastTime + 1)
+      lastDuration = picture.duration > 0 ? picture.duration : interval
+      lastTime = time
+      return time
+    }
+
+    private static func pixels(_ picture: mpifs_media_picture, _ path: String) throws(Failure) -> Pixels {
+      guard let y = picture.plane.0, let u = picture.plane.1, picture.width > 0, picture.height > 0 else {
+        throw Failure(.ioError, "decode", on: path, "a picture without pixels")
+      }
+      // The converter only reads its source.
+      func plane(_ base: UnsafePointer<UInt8>, _ stride: Int32) -> PlanePointer {
+        PlanePointer(base: UnsafeMutablePointer(mutating: base), stride: stride)
+      }
+      let isPlanar = picture.format == CInt(MPIFS_MEDIA_I420)
+      return Pixels(
+        format: isPlanar ? .i420 : .nv12, width: Int(picture.width), height: Int(picture.height),
+        plane0: plane(y, picture.stride.0), plane1: plane(u, picture.stride.1),
+        plane2: plane(isPlanar ? picture.plane.2 ?? u : u, picture.stride.2))
+    }
+
+    func interrupt() {
+      interrupted.store(true, ordering: .releasing)
+      file.interrupt()
+      wake.signal()
+    }
+  }
+#endif

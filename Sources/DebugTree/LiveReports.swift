@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MediaCore
+public import MediaRuntime
+public import Reports
+
+/// What the tree reads of the running graph. All of it may be called from any thread, takes no lock the frame path takes
+/// and does no I/O.
+public protocol LiveReports: Sendable {
+  func nodes() -> [NodeReport]
+  func buffers() -> [BufferReport]
+  func pools() -> [PoolReport]
+  func memory() -> MemoryTotals
+  /// Sets the peak to 0 until the next buffer is made, as `rk_dmabuf/peak` does.
+  func resetMemoryPeak()
+  func regions() -> RegionsReport
+  func encoders() -> EncodersReport
+  /// All objects in the order of the tree.
+  func objects() -> [ObjectState]
+  func object(_ path: ObjectPath) -> ObjectState?
+  func health() -> HealthReport
+  func effects(of path: ObjectPath) -> [EffectRecord]
+  func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader
+  /// Makes a JPEG of the object's last frame on a worker; `reply` comes from any thread.
+  func snapshot(of path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
+}

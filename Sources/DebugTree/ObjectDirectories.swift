@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import MediaRuntime
+import NodeFS
+import NodeText
+import Reports
+import SystemPackage
+
+/// The directories of the objects: made when the runtime says that an object came, taken out when it went.
+extension DebugTree {
+  /// `vi`, `vpss`, `venc`, ...: one directory for each class this build can make.
+  func addClassDirectories() throws(NodeError) {
+    var classes: [ObjectClass] = []
+    for kind in ObjectClass.allCases {
+      guard let path = ObjectPath(kind, 0), runtime.settingsTable.types.contains(path.type) else { continue }
+      classes.append(kind)
+    }
+    for kind in classes {
+      try tree.root.add(kind.rawValue, Self.container(kind.rawValue, runtime: runtime))
+    }
+  }
+
+  /// A directory in which `mkdir` makes objects and `rmdir` removes them.
+  private static func container(_ prefix: String, runtime: Runtime) -> Directory {
+    Directory(
+      make: { request in
+        let path = try objectPath(prefix, request.name, runtime.errorLog)
+        runtime.apply([.create(path)]) { request.reply.answer($0) }
+      },
+      remove: { request in
+        let path = try objectPath(prefix, request.name, runtime.errorLog)
+        runtime.apply([.remove(path)]) { request.reply.answer($0) }
+      })
+  }
+
+  private static func objectPath(_ prefix: String, _ name: String, _ errorLog: ErrorLog) throws -> ObjectPath {
+    if let path = ObjectPath("\(prefix)/\(name)") { return path }
+    let refusal = MediaCore.Refusal(
+      .invalidArgument, path: "\(prefix)/\(name)", reason: "not a name of an object",
+      hint: prefix.contains("/") ? "outputs are 0 to 3" : "objects are numbered 0 to 63")
+    errorLog.record(refusal)
+    throw NodeError(refusal)
+  }
+
+  /// Called by the runtime for every change, in order, before the writer is answered.
+  func follow(created: [ObjectIdentity], removed: [ObjectIdentity]) {
+    for object in removed {
+      guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
+      parent.remove(name)
+    }
+    for object in created {
+      guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
+      do throws(NodeError) {
+        try parent.add(name, directory(of: object))
+      } catch {
+        runtime.errorLog.record(
+          Failure(error.errno, "adding to the tree", on: object.path.description, error.reason),
+          path: object.path.description)
+      }
+    }
+  }
+
+  private func directory(above path: ObjectPath) -> Directory? {
+    let top = tree.root[path.kind.rawValue] as? Directory
+    return path.output == nil ? top : top?[String(path.number)] as? Directory
+  }
+
+  private func entryName(_ path: ObjectPath) -> String? { String(path.output ?? path.number) }
+
+  /// The directory of one object with a file for every attribute the settings table names.
+  private func directory(of object: ObjectIdentity) throws(NodeError) -> Directory {
+    let directory =
+      object.path.type == .scaler ? Self.container(object.path.description, runtime: runtime) : Directory()
+    for attribute in runtime.settingsTable.attributes(object.path.type) {
+      guard let node = node(object.path, attribute) else { continue }
+      try directory.add(attribute.key, node)
+    }
+    return directory
+  }
+
+  private func node(_ path: ObjectPath, _ attribute: Attribute) -> Node? {
+    let (runtime, reports, key) = (runtime, reports, attribute.key)
+    switch attribute.kind {
+    case .setting:
+      return Node.setting(
+        render: { buffer in
+          guard let text = runtime.setting(path, key) else { throw NodeError(.operationNotSupportedByDevice) }
+          buffer.append(text)
+          buffer.append(UInt8(ascii: "\n"))
+        },
+        write: { request in
+          runtime.apply([.set(path, key, request.bytes)]) { request.reply.answer($0) }
+        })
+    case .command:
+      return Node.command { request in
+        runtime.apply([.command(path, key, request.bytes)]) { request.reply.answer($0) }
+      }
+    case .info:
+      return info(path, key)
+    case .stream:
+      return Node.stream { opening in
+        do throws(MediaCore.Refusal) {
+          return PacketStream(try reports.openStream(path), signal: opening.signal)
+        } catch {
+          throw NodeError(error)
+        }
+      }
+    case .picture:
+      return Node.picture { request in
+        reports.snapshot(of: path) { result in
+          switch result {
+          case .success(let bytes): request.reply.succeed(bytes)
+          case .failure(let failure): request.reply.fail(NodeError(failure.errno, failure.description))
+          }
+        }
+      }
+    case .blob:
+      return nil
+    }
+  }
+
+  /// The pages of one object; a page this part does not know is not made, so that no dead file appears.
+  private func info(_ path: ObjectPath, _ key: String) -> Node? {
+    let reports = reports
+    @Sendable func state() throws -> ObjectState {
+      guard let state = reports.object(path) else { throw NodeError(.operationNotSupportedByDevice) }
+      return state
+    }
+    switch key {
+    case "state": return Node.text(render: rendering(128) { ObjectPages.writeState(try state().condition, to: &$0) })
+    case "active": return Node.text(render: rendering(1024) { ObjectPages.writeActive(try state().active, to: &$0) })
+    case "stats": return Node.text(render: rendering(2048) { ObjectPages.writeStatistics(try state(), to: &$0) })
+    case "effect": return Node.text(render: rendering { EffectPage.write(reports.effects(of: path), to: &$0) })
+    default: return nil
+    }
+  }
+}

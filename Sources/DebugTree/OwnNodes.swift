@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import MediaRuntime
+import NodeFS
+import NodeText
+import Reports
+
+/// The nodes about the whole that no vendor has.
+extension DebugTree {
+  /// Longest configuration that is taken, in one write.
+  static let configLimit = 128 << 10
+
+  func addOwnNodes() throws(NodeError) {
+    let (runtime, reports, dialect) = (runtime, reports, dialect)
+    let root = tree.root
+    try root.add(
+      "config",
+      Node.setting(
+        limit: Self.configLimit, wholeWrites: true,
+        render: { $0.append(contentsOf: runtime.configText()) },
+        write: { request in runtime.loadConfig(request.bytes) { request.reply.answer($0) } }))
+    try root.add(
+      "error_log",
+      Node.setting(
+        render: rendering { ErrorLogPage.write(runtime.errorLog.records, to: &$0) },
+        write: { request in
+          runtime.errorLog.clear()
+          request.reply.succeed()
+        }))
+    try root.add("help", page(capacity: 16384) { HelpPage.write(runtime.help(), to: &$0) })
+    try root.add("health", page(capacity: 512) { HealthPage.write(reports.health(), to: &$0) })
+    let system = systemReport
+    try root.add("metrics", page(capacity: 32768) { MetricsPage.write(system(), to: &$0) })
+    try root.add(
+      "report",
+      page(capacity: 65536) {
+        let config = TextSection(path: "config", text: runtime.configText())
+        ReportPage.write(system(), more: [config], dialect: dialect, to: &$0)
+      })
+  }
+
+  /// Everything of one moment. A closure of its own parts, so that nodes do not keep the tree they are in alive.
+  private var systemReport: @Sendable () -> SystemReport {
+    let (runtime, reports, identity, started) = (runtime, reports, identity, started)
+    let filesystem: @Sendable () -> [MetricFamily] = { [weak tree] in tree.map { filesystemMetrics($0.activity) } ?? [] }
+    return {
+      let objects = reports.objects()
+      return SystemReport(
+        identity: identity, clocks: ClockReading.now(), startedMonotonicMicroseconds: started,
+        nodes: reports.nodes(), buffers: reports.buffers(), pools: reports.pools(), memory: reports.memory(),
+        regions: reports.regions(), encoders: reports.encoders(), objects: objects, health: reports.health(),
+        log: runtime.moduleLog.records, refusals: runtime.errorLog.records,
+        effects: objects.compactMap { ObjectPath($0.path) }.flatMap { reports.effects(of: $0) },
+        metrics: filesystem()
+          + [
+            MetricFamily(
+              name: "refusals", kind: .counter, help: "Refused writes and failures recorded in error_log.",
+              samples: [MetricSample(value: Double(runtime.errorLog.total))])
+          ])
+    }
+  }
+}
+
+/// What NodeFS counts, for `metrics`.
+private func filesystemMetrics(_ activity: Activity) -> [MetricFamily] {
+  func single(_ name: String, _ kind: MetricKind, unit: String? = nil, _ help: String, _ value: Double) -> MetricFamily {
+    MetricFamily(name: name, kind: kind, unit: unit, help: help, samples: [MetricSample(value: value)])
+  }
+  return [
+    MetricFamily(
+      name: "filesystem_requests", kind: .counter, help: "Requests of the kernel to this filesystem, by operation.",
+      samples: activity.requests.sorted { $0.key < $1.key }.map {
+        MetricSample(cause: $0.key, value: Double($0.value))
+      }),
+    single(
+      "filesystem_failed_replies", .counter, "Replies with an error.",
+      Double(activity.failures.values.reduce(0, +))),
+    single("filesystem_parked_requests", .gauge, "Requests waiting for their answer now.", Double(activity.parked)),
+    single("filesystem_renders", .counter, "Times a node's text was made.", Double(activity.renders)),
+    single("filesystem_read_bytes", .counter, unit: "bytes", "Bytes given to readers.", Double(activity.bytesRead)),
+    single(
+      "filesystem_written_bytes", .counter, unit: "bytes", "Bytes taken from writers.", Double(activity.bytesWritten)),
+  ]
+}

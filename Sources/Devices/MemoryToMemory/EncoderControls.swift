@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLinux
+internal import LinuxMedia
+internal import MediaCore
+
+/// The controls of one encoder that the runtime sets, found by asking: drivers have very different ones.
+///
+/// Values are set on the descriptor that streams, since no other one reaches this instance.
+struct EncoderControls {
+  private let device: V4L2Device
+  private let codec: Codec
+  private let gop: ControlDescription?
+  private let bitrate: ControlDescription?
+  private let rateMode: ControlDescription?
+  private let frameRateControl: ControlDescription?
+  private let forceKey: ControlDescription?
+  private let quality: ControlDescription?
+  private let profile: ControlDescription?
+  private let qpI: ControlDescription?
+  private let qpP: ControlDescription?
+  private let headers: [(ControlDescription, Int64)]
+
+  init(_ device: V4L2Device, _ codec: Codec) throws(KernelError) {
+    func find(_ ids: UInt32...) throws(KernelError) -> ControlDescription? {
+      for id in ids {
+        if let control = try device.control(id), !control.flags.contains(.disabled), !control.flags.contains(.readOnly)
+        {
+          return control
+        }
+      }
+      return nil
+    }
+    self.device = device
+    self.codec = codec
+    // bcm2835-codec refuses GOP_SIZE and takes the H.264 period instead.
+    gop = try find(mpifs_V4L2_CID_MPEG_VIDEO_GOP_SIZE, mpifs_V4L2_CID_MPEG_VIDEO_H264_I_PERIOD)
+    bitrate = try find(mpifs_V4L2_CID_MPEG_VIDEO_BITRATE)
+    rateMode = try find(mpifs_V4L2_CID_MPEG_VIDEO_BITRATE_MODE)
+    frameRateControl = try find(mpifs_V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE)
+    forceKey = try find(mpifs_V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME)
+    quality = try codec == .mjpeg ? find(mpifs_V4L2_CID_JPEG_COMPRESSION_QUALITY) : nil
+    profile = try codec == .h264 ? find(mpifs_V4L2_CID_MPEG_VIDEO_H264_PROFILE) : nil
+    switch codec {
+    case .h264:
+      qpI = try find(mpifs_V4L2_CID_MPEG_VIDEO_H264_I_FRAME_QP)
+      qpP = try find(mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP)
+    case .h265:
+      qpI = try find(mpifs_V4L2_CID_MPEG_VIDEO_HEVC_I_FRAME_QP)
+      qpP = try find(mpifs_V4L2_CID_MPEG_VIDEO_HEVC_P_FRAME_QP)
+    case .fwht:
+      qpI = try find(mpifs_V4L2_CID_FWHT_I_FRAME_QP)
+      qpP = try find(mpifs_V4L2_CID_FWHT_P_FRAME_QP)
+    case .mjpeg: (qpI, qpP) = (nil, nil)
+    }
+    // A reader may start at any key frame, so parameter sets belong to each: HEADER_MODE 1 is "with the first frame".
+    var wanted: [(ControlDescription, Int64)] = []
+    if codec == .h264 || codec == .h265 {
+      if let control = try find(mpifs_V4L2_CID_MPEG_VIDEO_HEADER_MODE) { wanted.append((control, 1)) }
+      if let control = try find(mpifs_V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER) { wanted.append((control, 1)) }
+      if let control = try find(mpifs_V4L2_CID_MPEG_VIDEO_PREPEND_SPSPPS_TO_IDR) { wanted.append((control, 1)) }
+    }
+    headers = wanted
+  }
+
+  var capabilities: EncoderCapabilities {
+    // A picture type can always be forced: by the control, or by starting the coded queue anew.
+    var found: EncoderCapabilities = .forceType
+    if bitrate != nil { found.insert(.liveBitrate) }
+    if gop != nil { found.insert(.liveGOP) }
+    if quality != nil { found.insert(.liveQuality) }
+    if qpI != nil && qpP != nil { found.insert(.perFrameQP) }
+    return found
+  }
+
+  var canForceKey: Bool { forceKey != nil }
+
+  /// Everything, before streaming. What the driver made of a value is told in `remarks`.
+  /// - Returns: the group length in force, `nil` when the device has none.
+  func apply(_ configuration: EncoderConfiguration, _ remarks: inout [String]) throws(KernelError) -> Int? {
+    for (control, value) in headers { try device.setValue(value, of: control) }
+    if let profile, let entry = profile.menu.first(where: { matches($0.name, configuration.profile) }) {
+      try device.setValue(entry.index, of: profile)
+    }
+    if let frameRateControl { try device.setValue(configuration.rateMode == .fixqp ? 0 : 1, of: frameRateControl) }
+    // V4L2_MPEG_VIDEO_BITRATE_MODE_VBR is 0, CBR 1.
+    if let rateMode { try device.setValue(configuration.rateMode == .cbr ? 1 : 0, of: rateMode) }
+    try setBitrate(configuration.bitrate, &remarks)
+    try setQuality(configuration.quality)
+    return try setGOP(configuration.gop, &remarks)
+  }
+
+  /// - Parameter kilobits: 1000 bits per second.
+  func setBitrate(_ kilobits: Int, _ remarks: inout [String]) throws(KernelError) {
+    guard let bitrate else { return }
+    let asked = Int64(kilobits) * 1000
+    let given = try device.setValue(asked, of: bitrate)
+    if given != asked { remarks.append("bitrate \(kilobits) asked, the device gives \(given / 1000)") }
+  }
+
+  /// - Returns: the group length in force, `nil` when the device has no such control.
+  func setGOP(_ frames: Int, _ remarks: inout [String]) throws(KernelError) -> Int? {
+    guard let gop else { return nil }
+    let given = try device.setValue(Int64(min(frames, Int(Int32.max))), of: gop)
+    if given != Int64(frames) { remarks.append("gop \(frames) asked, the device gives \(given)") }
+    return Int(given)
+  }
+
+  func setQuality(_ value: Int) throws(KernelError) {
+    if let quality { try device.setValue(Int64(value), of: quality) }
+  }
+
+  func setQP(_ value: Int) throws(KernelError) {
+    for control in [qpI, qpP] {
+      if let control { try device.setValue(min(max(Int64(value), control.minimum), control.maximum), of: control) }
+    }
+  }
+
+  func pressForceKey() throws(KernelError) {
+    if let forceKey { try device.setValue(1, of: forceKey) }
+  }
+
+  /// Menu names are "Baseline", "Constrained Baseline", "Main", "High", ...
+  private func matches(_ entry: String, _ profile: String) -> Bool { entry.lowercased() == profile }
+}
+
+extension Codec {
+  var fourcc: FourCC {
+    switch self {
+    case .h264: .h264
+    case .h265: .hevc
+    case .mjpeg: .mjpeg
+    case .fwht: .fwht
+    }
+  }
+
+  init?(_ fourcc: FourCC) {
+    switch fourcc {
+    case .h264: self = .h264
+    case .hevc: self = .h265
+    case .mjpeg, .jpeg: self = .mjpeg
+    case .fwht: self = .fwht
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import LinuxMedia
+internal import MediaCore
+
+/// One queue of a memory-to-memory device with its buffers and which of them the driver has.
+///
+/// Used by the one worker of the device instance. OUTPUT takes pictures or a stream in, CAPTURE gives them out; both may
+/// be the driver's own memory, mapped (MMAP), or imported (DMABUF), where one DMA-BUF keeps to one index since drivers map
+/// anew when it changes.
+final class M2MPort {
+  let device: V4L2Device
+  let type: BufferType
+  private(set) var queue: VideoQueue
+  private(set) var format: VideoFormat
+  private(set) var isStreaming = false
+  /// Indexes the program has.
+  private(set) var free: [Int] = []
+  private(set) var count = 0
+  /// MMAP: address and size of each plane of each buffer.
+  private var mapped: [[Memory]] = []
+  /// DMABUF: identity of the buffer an index was last used for.
+  private var imported: [UInt32?] = []
+
+  private final class Memory {
+    let mapping: Mapping
+    init(_ mapping: consuming Mapping) { self.mapping = mapping }
+  }
+
+  init(_ device: V4L2Device, _ format: VideoFormat) {
+    self.device = device
+    self.type = format.type
+    self.format = format
+    self.queue = VideoQueue(device, format.type, memory: .mmap)
+  }
+
+  var memory: BufferMemory { queue.memory }
+
+  /// Allocates buffers, or slots for imported ones. The queue must have none.
+  func allocate(_ wished: Int, _ memory: BufferMemory) throws(KernelError) {
+    let queue = VideoQueue(device, type, memory: memory)
+    let given = try queue.request(wished)
+    var maps: [[Memory]] = []
+    if memory == .mmap {
+      for index in 0..<given {
+        let buffer = try queue.query(index)
+        var planes: [Memory] = []
+        for plane in 0..<buffer.planeCount {
+          planes.append(
+            Memory(
+              try Mapping(
+                device.raw, size: buffer[plane].length, offset: Int64(buffer[plane].mapOffset), subject: device.path,
+                kernel: device.kernel)))
+        }
+        maps.append(planes)
+      }
+    }
+    (self.queue, count, mapped) = (queue, given, maps)
+    imported = Array(repeating: nil, count: given)
+    free = Array((0..<given).reversed())
+  }
+
+  /// Frees all; the queue is stopped.
+  func release() throws(KernelError) {
+    mapped = []
+    try queue.releaseAll()
+    (count, free, imported) = (0, [], [])
+  }
+
+  /// - Precondition: MMAP.
+  func bytes(_ index: Int, plane: Int) -> UnsafeMutableRawBufferPointer {
+    let mapping = mapped[index][plane]
+    return UnsafeMutableRawBufferPointer(start: mapping.mapping.address, count: mapping.mapping.size)
+  }
+
+  func takeFree() -> Int? { free.popLast() }
+
+  /// A slot for a DMA-BUF: the one it had before, else one never used, else any.
+  func takeFree(for identity: UInt32) -> Int? {
+    let position =
+      free.firstIndex { imported[$0] == identity } ?? free.firstIndex { imported[$0] == nil } ?? free.indices.last
+    guard let position else { return nil }
+    let index = free.remove(at: position)
+    imported[index] = identity
+    return index
+  }
+
+  func giveBack(_ index: Int) { free.append(index) }
+
+  /// On failure the buffer is the program's again.
+  func enqueue(_ buffer: QueueBuffer) throws(KernelError) {
+    do {
+      try queue.enqueue(buffer)
+    } catch {
+      giveBack(buffer.index)
+      throw error
+    }
+  }
+
+  /// Hands the driver every empty buffer there is.
+  func enqueueAllFree() throws(KernelError) {
+    while let index = takeFree() { try enqueue(QueueBuffer(index: index, planeCount: max(1, format.planes.count))) }
+  }
+
+  func start() throws(KernelError) {
+    try queue.start()
+    isStreaming = true
+  }
+
+  /// All buffers are the program's again.
+  func stop() throws(KernelError) {
+    try queue.stop()
+    isStreaming = false
+    free = Array((0..<count).reversed())
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+
+/// What an encoder channel did, of one moment.
+struct EncoderFigures: Sendable, Equatable {
+  var pictures: UInt64 = 0
+  var keys: UInt64 = 0
+  var lastQP: Int?
+  var lastQuality: Int?
+  var lastBytes = 0
+  /// Bits a second over the last full window of a second and the one before it.
+  var bitsPerSecond: Int?
+  var previousBitsPerSecond: Int?
+  /// Pictures a second over the last full window.
+  var picturesPerSecond: Double = 0
+  /// Running means of sizes in bytes.
+  var keyBytes: Int?
+  var predictedBytes: Int?
+  /// Nanoseconds.
+  var configureTime: Int64 = 0
+  var startGap: Int64 = 0
+  var lastStart: Int64 = 0
+  var startedAtRealtime: Int64 = 0
+  var configureFailed: UInt64 = 0
+  var startFailed: UInt64 = 0
+  var refused: UInt64 = 0
+}
+
+/// The counters only an encoder channel has; written by its session's worker.
+struct EncoderCounters: ~Copyable, Sendable {
+  private let block = CounterBlock(24)
+  private static let none = UInt64.max
+
+  init() {
+    for index in [2, 3, 5, 6, 9, 10] { block.storeAlone(index, Self.none) }
+  }
+
+  deinit { block.free() }
+
+  /// Begins a new stream: windows start anew.
+  func restart(realtime: Int64) {
+    block.begin()
+    block[15] = UInt64(bitPattern: realtime)
+    block[16] = 0
+    block[17] = 0
+    block[18] = 0
+    block.end()
+  }
+
+  func coded(_ picture: CodedPicture, bytes: Int, at now: Int64) {
+    block.begin()
+    block[0] = block[0] &+ 1
+    if picture.isKey { block[1] = block[1] &+ 1 }
+    block[2] = picture.qp.map { UInt64($0) } ?? Self.none
+    block[3] = picture.quality.map { UInt64($0) } ?? Self.none
+    block[4] = UInt64(bytes)
+    // Mean sizes over about the last eight pictures of the kind.
+    let mean = picture.isKey ? 9 : 10
+    block[mean] = block[mean] == Self.none ? UInt64(bytes) : (block[mean] &* 7 &+ UInt64(bytes)) / 8
+    let opened = Int64(bitPattern: block[16])
+    let elapsed = now &- opened
+    if opened == 0 {
+      block[16] = UInt64(bitPattern: now)
+    } else if elapsed > 1_000_000_000 {
+      let scale = 1e9 / Double(elapsed)
+      block[6] = block[5]
+      block[5] = UInt64(Double(block[17]) * 8 * scale)
+      block[7] = (Double(block[18]) * scale).bitPattern
+      block[16] = UInt64(bitPattern: now)
+      block[17] = 0
+      block[18] = 0
+    }
+    block[17] = block[17] &+ UInt64(bytes)
+    block[18] = block[18] &+ 1
+    block.end()
+  }
+
+  /// The engine is given a frame.
+  func began(at now: Int64, configure: Int64) {
+    block.begin()
+    let last = Int64(bitPattern: block[13])
+    block[12] = last == 0 ? 0 : UInt64(bitPattern: now &- last)
+    block[13] = UInt64(bitPattern: now)
+    block[11] = UInt64(bitPattern: configure)
+    block.end()
+  }
+
+  func configureFailed() { count(19) }
+  func startFailed() { count(20) }
+  func refused() { count(21) }
+
+  private func count(_ index: Int) {
+    block.begin()
+    block[index] = block[index] &+ 1
+    block.end()
+  }
+
+  func figures() -> EncoderFigures {
+    block.read { block in
+      func known(_ index: Int) -> Int? { block[index] == Self.none ? nil : Int(clamping: block[index]) }
+      var figures = EncoderFigures()
+      figures.pictures = block[0]
+      figures.keys = block[1]
+      figures.lastQP = known(2)
+      figures.lastQuality = known(3)
+      figures.lastBytes = Int(clamping: block[4])
+      figures.bitsPerSecond = known(5)
+      figures.previousBitsPerSecond = known(6)
+      figures.picturesPerSecond = Double(bitPattern: block[7])
+      figures.keyBytes = known(9)
+      figures.predictedBytes = known(10)
+      figures.configureTime = Int64(bitPattern: block[11])
+      figures.startGap = Int64(bitPattern: block[12])
+      figures.lastStart = Int64(bitPattern: block[13])
+      figures.startedAtRealtime = Int64(bitPattern: block[15])
+      figures.configureFailed = block[19]
+      figures.startFailed = block[20]
+      figures.refused = block[21]
+      return figures
+    }
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import Reports
+
+/// What a node's work was, of one moment. Times in nanoseconds.
+struct WorkFigures: Sendable, Equatable {
+  var done: UInt64 = 0
+  var failed: UInt64 = 0
+  var timedOut: UInt64 = 0
+  var lastRun: Int64 = 0
+  var totalRun: Int64 = 0
+  var longestRun: Int64 = 0
+  var lastWait: Int64 = 0
+  var totalWait: Int64 = 0
+  var longestWait: Int64 = 0
+  var bytesCopied: UInt64 = 0
+  var bytesOut: UInt64 = 0
+  /// When work last ended.
+  var lastEnd: Int64 = 0
+  /// Frames dropped after they were taken in.
+  var dropped = DropCounts()
+
+  var tasks: UInt64 { done + failed + timedOut }
+  var meanRun: Int64 { tasks == 0 ? 0 : totalRun / Int64(clamping: tasks) }
+}
+
+/// The counters of the work done on frames after they were taken in; written by the worker that has the session.
+struct WorkCounters: ~Copyable, Sendable {
+  let block = CounterBlock(21)
+
+  deinit { block.free() }
+
+  private static let done = 0
+  private static let failed = 1
+  private static let timedOut = 2
+  private static let lastRun = 3
+  private static let totalRun = 4
+  private static let longestRun = 5
+  private static let lastWait = 6
+  private static let totalWait = 7
+  private static let longestWait = 8
+  private static let copied = 9
+  private static let bytesOut = 10
+  private static let lastEnd = 11
+  private static let drops = 12
+
+  /// Records one task that has ended.
+  func record(_ outcome: TaskState, wait: Int64, run: Int64, copied: Int = 0, end: Int64) {
+    block.begin()
+    let counter =
+      switch outcome {
+      case .failed: Self.failed
+      case .timedOut: Self.timedOut
+      default: Self.done
+      }
+    block[counter] = block[counter] &+ 1
+    add(run, Self.lastRun)
+    add(wait, Self.lastWait)
+    if copied > 0 { block[Self.copied] = block[Self.copied] &+ UInt64(copied) }
+    block[Self.lastEnd] = UInt64(bitPattern: end)
+    block.end()
+  }
+
+  /// Last, total and longest lie side by side.
+  @inline(__always) private func add(_ time: Int64, _ first: Int) {
+    let time = UInt64(max(0, time))
+    block[first] = time
+    block[first + 1] = block[first + 1] &+ time
+    if block[first + 2] < time { block[first + 2] = time }
+  }
+
+  func drop(_ cause: DropCause, _ frames: UInt64 = 1) {
+    guard frames > 0 else { return }
+    block.begin()
+    block[Self.drops + cause.index] = block[Self.drops + cause.index] &+ frames
+    block.end()
+  }
+
+  func copied(_ bytes: Int) {
+    block.begin()
+    block[Self.copied] = block[Self.copied] &+ UInt64(max(0, bytes))
+    block.end()
+  }
+
+  func produced(_ bytes: Int) {
+    block.begin()
+    block[Self.bytesOut] = block[Self.bytesOut] &+ UInt64(max(0, bytes))
+    block.end()
+  }
+
+  func figures() -> WorkFigures {
+    block.read { block in
+      func time(_ index: Int) -> Int64 { Int64(bitPattern: block[index]) }
+      var figures = WorkFigures()
+      figures.done = block[Self.done]
+      figures.failed = block[Self.failed]
+      figures.timedOut = block[Self.timedOut]
+      figures.lastRun = time(Self.lastRun)
+      figures.totalRun = time(Self.totalRun)
+      figures.longestRun = time(Self.longestRun)
+      figures.lastWait = time(Self.lastWait)
+      figures.totalWait = time(Self.totalWait)
+      figures.longestWait = time(Self.longestWait)
+      figures.bytesCopied = block[Self.copied]
+      figures.bytesOut = block[Self.bytesOut]
+      figures.lastEnd = time(Self.lastEnd)
+      figures.dropped = DropCounts(block, at: Self.drops)
+      return figures
+    }
+  }
+}

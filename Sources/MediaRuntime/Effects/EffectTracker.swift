@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+import Reports
+import Synchronization
+
+/// A change of a running channel whose effect is to be looked for in the stream.
+struct EffectChange: Sendable {
+  /// What is measured.
+  enum Measure: Sendable, Equatable {
+    /// kbps of the stream.
+    case bitrate(Double)
+    /// Frames from one key frame to the next.
+    case gop(Int)
+    /// Pictures a second.
+    case frameRate(Double)
+    /// JPEG quality factor.
+    case quality(Int)
+    /// The next picture is a key frame.
+    case keyFrame
+  }
+
+  var key: String
+  var old: String
+  var new: String
+  var measure: Measure
+}
+
+/// Watches the coded pictures of a channel and judges each accepted change by them.
+///
+/// The worker calls `picture` for every coded picture; it takes the lock only while something is pending or handed in.
+/// Reports read an immutable list.
+final class EffectTracker: Sendable {
+  static let kept = 32
+  /// Windows a rate is given to settle before it is called without effect.
+  static let attempts = 3
+  static let windowMicroseconds: Int64 = 2_000_000
+
+  private final class List: AtomicReference, Sendable {
+    let records: [EffectRecord]
+    init(_ records: [EffectRecord]) { self.records = records }
+  }
+
+  private struct Watch {
+    var id: UInt64
+    var change: EffectChange
+    var frame: UInt64?
+    var attempt = 0
+    var startPTS: Int64 = 0
+    var lastPTS: Int64 = 0
+    var pictures = 0
+    var bits = 0
+    var lastKey: UInt64?
+    var groups = 0
+    var baseline: Double?
+  }
+
+  private struct State {
+    var watches: [Watch] = []
+    var records: [(id: UInt64, record: EffectRecord)] = []
+    var nextID: UInt64 = 0
+    /// Number of the next coded picture.
+    var next: UInt64 = 0
+  }
+
+  private let path: String
+  private let list = ManagedAtomic(List([]))
+  private let state = Mutex(State())
+  private let watching = Atomic<Bool>(false)
+  private let coded = Atomic<UInt64>(0)
+
+  init(path: String) { self.path = path }
+
+  var records: [EffectRecord] { list.load(ordering: .acquiring).records }
+
+  /// An accepted change. The first picture coded after this is the first that may show it.
+  /// - Parameter baseline: what the measure was before, where it is known.
+  func add(_ change: EffectChange, baseline: Double? = nil) {
+    state.withLock { state in
+      // A newer change of the same setting makes the older one unanswerable: its verdict stays as far as it got.
+      state.watches.removeAll { $0.change.key == change.key }
+      let id = state.nextID
+      state.nextID += 1
+      state.watches.append(Watch(id: id, change: change, baseline: baseline))
+      state.records.append(
+        (
+          id,
+          EffectRecord(
+            path: path, key: change.key, old: change.old, new: change.new,
+            frame: coded.load(ordering: .acquiring))
+        ))
+      if state.records.count > Self.kept { state.records.removeFirst(state.records.count - Self.kept) }
+      publish(state)
+    }
+    watching.store(true, ordering: .releasing)
+  }
+
+  /// A change whose effect is plain without the stream (a channel that was stopped).
+  func addSettled(key: String, old: String, new: String, measured: String?) {
+    state.withLock { state in
+      let id = state.nextID
+      state.nextID += 1
+      var record = EffectRecord(
+        path: path, key: key, old: old, new: new, frame: coded.load(ordering: .acquiring), verdict: .effective)
+      record.measured = measured
+      state.records.append((id, record))
+      if state.records.count > Self.kept { state.records.removeFirst(state.records.count - Self.kept) }
+      publish(state)
+    }
+  }
+
+  /// The stream begins anew: what was being measured starts over.
+  func restart() {
+    state.withLock { state in
+      for index in state.watches.indices {
+        let old = state.watches[index]
+        state.watches[index] = Watch(id: old.id, change: old.change, frame: old.frame, baseline: old.baseline)
+      }
+    }
+  }
+
+  /// One coded picture, in order.
+  /// - Parameter pts: microseconds.
+  func picture(_ picture: CodedPicture, bytes: Int, pts: Int64) {
+    let number = coded.load(ordering: .relaxed)
+    coded.store(number &+ 1, ordering: .releasing)
+    guard watching.load(ordering: .acquiring) else { return }
+    state.withLock { state in
+      var index = 0
+      var changed = false
+      while index < state.watches.count {
+        if state.watches[index].frame == nil {
+          state.watches[index].frame = number
+          note(state.watches[index].id, &state) { $0.frame = number }
+          changed = true
+        }
+        if let verdict = judge(&state.watches[index], picture, bytes, pts, number) {
+          note(state.watches[index].id, &state) { record in
+            record.verdict = verdict.effective ? .effective : .noEffect
+            record.measured = verdict.measured
+            record.unit = verdict.unit
+          }
+          state.watches.remove(at: index)
+          changed = true
+        } else {
+          index += 1
+        }
+      }
+      if state.watches.isEmpty { watching.store(false, ordering: .relaxed) }
+      if changed { publish(state) }
+    }
+  }
+
+  private struct Verdict {
+    var effective: Bool
+    var measured: String
+    var unit: String?
+  }
+
+  private func note(_ id: UInt64, _ state: inout State, _ body: (inout EffectRecord) -> Void) {
+    guard let index = state.records.firstIndex(where: { $0.id == id }) else { return }
+    body(&state.records[index].record)
+  }
+
+  private func publish(_ state: borrowing State) {
+    list.store(List(state.records.map(\.record)), ordering: .releasing)
+  }
+
+  private func judge(
+    _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ number: UInt64
+  ) -> Verdict? {
+    switch watch.change.measure {
+    case .keyFrame:
+      let verdict = Verdict(
+        effective: picture.isKey, measured: picture.isKey ? "key frame at \(number)" : "no key frame", unit: nil)
+      return verdict
+    case .quality(let wanted):
+      let effective = picture.quality == wanted
+      return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
+    case .gop(let wanted): return judgeGroup(&watch, wanted, picture, number)
+    case .bitrate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
+    case .frameRate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: false)
+    }
+  }
+
+  /// The first group after the change is one that began before it or with it; the next two count.
+  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture, _ number: UInt64) -> Verdict? {
+    guard picture.isKey else {
+      guard let key = watch.lastKey, number - key > UInt64(wanted) else { return nil }
+      return Verdict(effective: false, measured: "more than \(number - key)", unit: "frames")
+    }
+    defer { watch.lastKey = number }
+    guard let key = watch.lastKey else { return nil }
+    watch.groups += 1
+    let distance = number - key
+    if distance == UInt64(wanted) { return Verdict(effective: true, measured: "\(distance)", unit: "frames") }
+    return watch.groups < 2 ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
+  }
+
+  /// Rates are measured over whole windows of two seconds of stream. A rate that has moved at least half way to what
+  /// was asked is an effect, even where the picture needs fewer bits than it may have.
+  private func judgeRate(
+    _ watch: inout Watch, _ wanted: Double, _ pts: Int64, _ bytes: Int, isBitrate: Bool
+  ) -> Verdict? {
+    if watch.pictures == 0 { watch.startPTS = pts }
+    let elapsed = pts - watch.startPTS
+    if elapsed < Self.windowMicroseconds || watch.pictures < 2 {
+      watch.pictures += 1
+      watch.bits += bytes * 8
+      watch.lastPTS = pts
+      return nil
+    }
+    let seconds = Double(elapsed) / 1e6
+    let measured = isBitrate ? Double(watch.bits) / 1000 / seconds : Double(watch.pictures) / seconds
+    let tolerance = isBitrate ? 0.15 : 0.05
+    var effective = abs(measured - wanted) <= wanted * tolerance
+    if isBitrate, !effective, let baseline = watch.baseline, abs(wanted - baseline) > wanted * tolerance {
+      effective = (measured - baseline) / (wanted - baseline) >= 0.5
+    }
+    watch.attempt += 1
+    if !effective && watch.attempt < Self.attempts {
+      watch.pictures = 1
+      watch.bits = bytes * 8
+      watch.startPTS = pts
+      return nil
+    }
+    let tenths = (measured * 10).rounded() / 10
+    return Verdict(
+      effective: effective, measured: isBitrate ? "\(Int(measured.rounded()))" : "\(tenths)",
+      unit: isBitrate ? "kbps" : "fps")
+  }
+}

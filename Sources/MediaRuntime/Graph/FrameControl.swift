@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The vendor's frame-rate control: frame number n of a node is judged by entry `n % table.count`; 0 keeps it.
+///
+/// The table and the way drops are dealt out are those of Rockit's node rate setting, with its upper bound of 30
+/// frames a second raised to 240.
+enum FrameControl {
+  static let rates = 1...240
+
+  /// - Parameters:
+  ///   - source: frames a second that come.
+  ///   - destination: frames a second to keep; 0 keeps none.
+  /// - Returns: `nil` unless 0 <= destination <= source and the source rate is within ``rates``.
+  static func table(source: Int, destination: Int) -> [UInt8]? {
+    guard rates.contains(source), (0...source).contains(destination) else { return nil }
+    guard destination > 0 else { return Array(repeating: 1, count: source) }
+    if source % destination == 0 {
+      let step = source / destination
+      return (0..<source).map { UInt8($0 % step) }
+    }
+    let drops = source - destination
+    if destination > drops {
+      // More kept than dropped: the drops stand at the front, each after one that is kept.
+      return (0..<source).map { $0 % 2 == 1 && $0 < 2 * drops ? 1 : 0 }
+    }
+    var table: [UInt8] = []
+    for kept in 0..<destination {
+      table.append(0)
+      let share = drops / destination + (kept < drops % destination ? 1 : 0)
+      table.append(contentsOf: repeatElement(1, count: share))
+    }
+    return table
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MediaCore
+public import Reports
+
+/// The engines a graph works with; filled by the program.
+public struct Engines: Sendable {
+  public var encoders: [any EncoderFactory]
+  public var scalers: [any ScalerFactory]
+  public var sources: [any SourceFactory]
+  /// Makes the encoder of `snapshot.jpg`; `nil` where there is none.
+  public var picture: (@Sendable () throws(Failure) -> any PictureEncoder)?
+
+  public init(
+    encoders: [any EncoderFactory] = [], scalers: [any ScalerFactory] = [], sources: [any SourceFactory] = [],
+    picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
+  ) {
+    self.encoders = encoders
+    self.scalers = scalers
+    self.sources = sources
+    self.picture = picture
+  }
+}
+
+/// Hears what happens in the graph. Called from any thread, seldom; must return soon and must not call the graph.
+public protocol GraphListener: AnyObject, Sendable {
+  /// A line for the module log.
+  func log(_ module: ModuleKind, _ level: LogLevel, _ text: String, function: StaticString, line: Int)
+  /// Something failed that nobody was waiting for; for the error log.
+  func failed(_ path: ObjectPath, _ failure: Failure)
+}
+
+/// How a graph works.
+public struct GraphOptions: Sendable {
+  /// CPU workers that encode, scale and convert.
+  public var workers: Int
+  /// Sources run as fast as the slowest receiver takes frames, and nothing is dropped. For measuring.
+  public var isUnthrottled: Bool
+  /// Frames that may wait in front of a channel.
+  public var queueDepth: Int
+  /// Bytes a channel's ring of coded pictures may grow to.
+  public var ringLimit: Int
+  /// Name the reports give as the creator of buffers.
+  public var programName: String
+  /// How long an object may stand still before it is called so, nanoseconds.
+  public var starvedAfter: Int64
+
+  public init(
+    workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, ringLimit: Int = 16 << 20,
+    programName: String = "mpifs", starvedAfter: Int64 = 1_500_000_000
+  ) {
+    self.workers = workers
+    self.isUnthrottled = isUnthrottled
+    self.queueDepth = queueDepth
+    self.ringLimit = ringLimit
+    self.programName = programName
+    self.starvedAfter = starvedAfter
+  }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import Glibc
+public import MediaCore
+import Reports
+import Synchronization
+import SystemPackage
+
+/// The media graph: makes the objects, binds them, and says what is the case.
+///
+/// The administration drives it through ``ModuleFactory`` and ``ModuleObject``; everything else here only looks. Reports
+/// take no lock the frame path takes.
+public final class MediaGraph: ModuleFactory {
+  /// Most channels of a class, as the numbers of ``ObjectPath`` allow.
+  static let channels = 64
+
+  let environment: Environment
+  private let objects = Mutex<[ObjectPath: any GraphObject]>([:])
+  private let shown = ManagedAtomic(ObjectList([]))
+  /// Bindings are changed one at a time.
+  private let binding = Mutex<[ObjectPath: ObjectPath]>([:])
+  private let generations = Atomic<UInt64>(0)
+  let createdAt = Clock.now()
+
+  /// The objects in the order of the configuration, swapped whole.
+  final class ObjectList: AtomicReference, Sendable {
+    let objects: [any GraphObject]
+    init(_ objects: [any GraphObject]) { self.objects = objects }
+  }
+
+  /// - Parameters:
+  ///   - engines: encoders, scalers, sources and the picture encoder there are.
+  ///   - allocator: gives the memory of all pools the graph makes.
+  ///   - listener: hears log lines and failures; held strongly.
+  /// - Throws: EAGAIN when no worker thread could be made.
+  public init(
+    engines: Engines, allocator: any Allocator, options: GraphOptions = GraphOptions(),
+    listener: (any GraphListener)? = nil
+  ) throws(Failure) {
+    let cores = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    environment = try Environment(
+      engines: engines, allocator: allocator, options: options, cores: cores, listener: listener)
+  }
+
+  /// Ends the workers. After every object was stopped and retired; nothing of the graph may be used afterwards.
+  public func close() {
+    environment.snapshots.close()
+    environment.service.close()
+  }
+
+  // MARK: ModuleFactory
+
+  public func make(_ path: ObjectPath, settings: ObjectSettings) throws(Refusal) -> any ModuleObject {
+    if let old = object(path), !(old.state.load(ordering: .acquiring).kind == .stopped) {
+      throw Refusal(.fileExists, path: "\(path)", reason: "exists and runs")
+    }
+    let object = try build(path, settings)
+    objects.withLock { objects in
+      objects[path] = object
+      publish(objects)
+    }
+    environment.log(.system, .information, "\(path) created")
+    return RetiringObject(object, graph: self)
+  }
+
+  private func build(_ path: ObjectPath, _ settings: ObjectSettings) throws(Refusal) -> any GraphObject {
+    switch path.kind {
+    case .vi: return ViChannel(node(path, .videoInput, depth: 0), settings, environment)
+    case .vpss where path.output == nil:
+      return VpssGroup(node(path, .videoProcessing, depth: environment.options.queueDepth), settings, environment)
+    case .vpss:
+      guard let group = object(path.group) as? VpssGroup else {
+        throw Refusal(
+          .noSuchFileOrDirectory, path: "\(path)", reason: "\(path.group) does not exist",
+          hint: "make \(path.group) first")
+      }
+      return VpssOutput(node(path, .videoProcessing, depth: 0), settings, group: group)
+    case .venc: return VencChannel(node(path, .encoder, depth: environment.options.queueDepth), settings, environment)
+    case .vdec, .vo, .rgn, .vb:
+      throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind.rawValue) is not built")
+    }
+  }
+
+  private func node(_ path: ObjectPath, _ module: ModuleKind, depth: Int) -> Node {
+    let slot = environment.slots.take()
+    let node = Node(
+      path, module: module, channel: path.output ?? path.number, user: slot, depth: depth,
+      generation: generations.add(1, ordering: .relaxed).newValue)
+    environment.slots.name(slot, node.name, node: node.id)
+    return node
+  }
+
+  func retired(_ object: any GraphObject) {
+    objects.withLock { objects in
+      guard objects[object.path] === object else { return }
+      objects[object.path] = nil
+      publish(objects)
+    }
+    binding.withLock { sources in
+      sources[object.path] = nil
+      for (receiver, source) in sources where source == object.path { sources[receiver] = nil }
+    }
+    environment.pools.prune()
+    environment.log(.system, .information, "\(object.path) removed")
+  }
+
+  private func publish(_ objects: [ObjectPath: any GraphObject]) {
+    shown.store(ObjectList(objects.keys.sorted().compactMap { objects[$0] }), ordering: .releasing)
+  }
+
+  func object(_ path: ObjectPath) -> (any GraphObject)? { objects.withLock { $0[path] } }
+
+  /// All objects in the order of the configuration.
+  var all: [any GraphObject] { shown.load(ordering: .acquiring).objects }
+
+  // MARK: binding
+
+  public func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
+    let file = "\(receiver)/source"
+    guard receiver.kind == .venc || (receiver.kind == .vpss && receiver.output == nil) else {
+      let hint = receiver.kind == .vpss ? "write it to \(receiver.group)/source" : ""
+      throw Refusal(.invalidArgument, path: file, reason: "\(receiver) receives from no source", hint: hint)
+    }
+    guard let source else { return }
+    let value = Array("\(source)".utf8)
+    guard source.kind == .vi || source.kind == .vpss else {
+      throw Refusal(
+        .invalidArgument, path: file, value: value, reason: "\(source) gives no frames",
+        hint: "an input such as vi/0 or a scaler's output such as vpss/0/0")
+    }
+    guard source.kind != .vpss || source.output != nil else {
+      throw Refusal(
+        .invalidArgument, path: file, value: value, reason: "\(source) gives its frames through its outputs",
+        hint: "an output such as \(source)/0")
+    }
+    // A loop: the source's group receives, over however many groups, from this receiver.
+    let sources = binding.withLock { $0 }
+    var seen: Set<ObjectPath> = [receiver]
+    var next: ObjectPath? = source.group
+    while let path = next {
+      guard seen.insert(path).inserted else {
+        throw Refusal(
+          .tooManySymbolicLinkLevels, path: file, value: value, reason: "\(receiver) would receive its own frames",
+          hint: "a source that does not depend on \(receiver)")
+      }
+      next = sources[path]?.group
+    }
+  }
+
+  public func bind(receiver: ObjectPath, source: ObjectPath?) {
+    guard let object = object(receiver) else { return }
+    binding.withLock { sources in
+      let old = sources[receiver]
+      // Same source again: nothing to do, as long as it is the same object.
+      let port = source.flatMap { self.object($0)?.node.output }
+      if old == source && port === object.node.input.upstream { return }
+      sources[receiver] = source
+      object.node.input.bind(to: port)
+      (object as? VencChannel)?.sourceChanged(from: old, to: source)
+      environment.log(
+        .system, .debug, "bind source(\(source.map { "\($0)" } ?? "none")) sink(\(receiver))")
+    }
+    environment.room.wake()
+  }
+
+  // MARK: streams and pictures
+
+  /// Opens the coded stream of an encoder channel.
+  /// - Throws: ENOENT no such channel, ENOTSUP it has no stream, ENODEV it is being removed.
+  public func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader {
+    guard let object = object(path) else {
+      throw Refusal(.noSuchFileOrDirectory, path: "\(path)/stream", reason: "\(path) does not exist")
+    }
+    guard let channel = object as? VencChannel else {
+      throw Refusal(.notSupported, path: "\(path)/stream", reason: "\(path) has no stream")
+    }
+    do throws(Failure) {
+      return try channel.ring.attach()
+    } catch {
+      throw Refusal(error, path: "\(path)/stream")
+    }
+  }
+
+  /// Makes a JPEG file of the next frame that passes the object. `reply` is called once, on another thread or, when
+  /// refused at once, on this one.
+  ///
+  /// Failures: ENOENT, ENOTSUP, EBUSY one is being made, EAGAIN no frame came within two seconds.
+  public func snapshot(_ path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
+    guard let object = object(path) else {
+      reply(.failure(Failure(.noSuchFileOrDirectory, "snapshot", on: "\(path)")))
+      return
+    }
+    environment.snapshots.request(path, tap: object.tap, reply: reply)
+  }
+}
+
+/// What the administration holds: takes the object out of the graph when it is retired.
+final class RetiringObject: ModuleObject {
+  private let object: any GraphObject
+  private let graph: MediaGraph
+  init(_ object: any GraphObject, graph: MediaGraph) {
+    self.object = object
+    self.graph = graph
+  }
+
+  var path: ObjectPath { object.path }
+  var generation: UInt64 { object.generation }
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    try object.check(new, changed: changed, running: running)
+  }
+  func commit(_ new: ObjectSettings, changed: Set<String>) { object.commit(new, changed: changed) }
+  func start() throws(Failure) { try object.start() }
+  func stop() { object.stop() }
+  var hasFailed: Bool { object.hasFailed }
+  func perform(_ command: String, argument: String) throws(Refusal) {
+    try object.perform(command, argument: argument)
+  }
+  func retire() {
+    graph.retired(object)
+    object.retire()
+  }
+}

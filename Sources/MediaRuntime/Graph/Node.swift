@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+import Reports
+
+/// One module channel in the graph. For every node: frames in = frames out + dropped + in flight.
+final class Node: Sendable {
+  /// Unique in the process, never reused.
+  let id: Int
+  let module: ModuleKind
+  /// What the vendor's pages print: `vi`, `vpss`, `venc`.
+  let name: String
+  let path: ObjectPath
+  let channel: Int
+  let user: UserSlot
+  let generation: UInt64
+  let createdAt = Clock.now()
+  let input: InPort
+  let output = OutPort()
+  let work = WorkCounters()
+
+  private static let nextID = ManagedAtomic<Int>(1)
+
+  init(_ path: ObjectPath, module: ModuleKind, channel: Int, user: UserSlot, depth: Int, generation: UInt64) {
+    self.id = Node.nextID.loadThenWrappingIncrement(ordering: .relaxed)
+    self.module = module
+    self.name = path.kind.rawValue
+    self.path = path
+    self.channel = channel
+    self.user = user
+    self.generation = generation
+    self.input = InPort(user: user, depth: depth)
+  }
+
+  /// The figures of one moment: what left is read before what came, so that nothing seems to leave that never came.
+  func figures() -> NodeFigures {
+    var best = NodeFigures()
+    for _ in 0..<4 {
+      let before = input.counters.frames
+      best.work = work.figures()
+      best.output = output.counters.figures()
+      best.input = input.counters.figures()
+      if best.input.frames == before { break }
+    }
+    return best
+  }
+}
+
+/// All counters of a node, as far as possible of one moment.
+struct NodeFigures: Sendable {
+  var input = PortFigures()
+  var output = PortFigures()
+  var work = WorkFigures()
+
+  var dropped: DropCounts { input.dropped + work.dropped }
+  /// Frames whose fate is not decided: in - out - dropped.
+  var inFlight: Int {
+    Int(clamping: Int64(bitPattern: input.frames &- output.frames &- dropped.total))
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// Lets sources and sessions wait for room downstream, in the mode in which nothing is dropped.
+///
+/// One for the whole graph: whoever takes a frame out of a queue or gives a buffer back says so, whoever waits looks
+/// again.
+final class Room: Sendable {
+  /// False in normal operation: nobody waits, a full queue drops.
+  let isLossless: Bool
+  private let parker = Parker()
+  private let waiters = Atomic<Int>(0)
+  private let blocked = Mutex<[Session]>([])
+
+  init(isLossless: Bool) { self.isLossless = isLossless }
+
+  /// A place became free somewhere.
+  @inline(__always) func made() {
+    guard isLossless else { return }
+    if waiters.add(0, ordering: .sequentiallyConsistent).newValue > 0 { wake() }
+  }
+
+  func wake() {
+    let sessions = blocked.withLock { sessions in
+      let all = sessions
+      sessions = []
+      waiters.subtract(all.count, ordering: .sequentiallyConsistent)
+      return all
+    }
+    for session in sessions { session.schedule() }
+    parker.lock()
+    parker.broadcast()
+    parker.unlock()
+  }
+
+  /// For a source's own thread: waits until `condition` holds or `cancelled` does.
+  func wait(until condition: () -> Bool, cancelled: () -> Bool) {
+    while !condition() && !cancelled() {
+      waiters.add(1, ordering: .sequentiallyConsistent)
+      parker.lock()
+      // Bounded, so that a receiver that is taken away without a word holds nobody for long.
+      if !condition() && !cancelled() { parker.wait(until: Clock.now() + 50_000_000) }
+      parker.unlock()
+      waiters.subtract(1, ordering: .sequentiallyConsistent)
+    }
+  }
+
+  /// For a session: schedules it again when there is room somewhere. The caller looks once more afterwards.
+  func block(_ session: Session) {
+    blocked.withLock { sessions in
+      guard !sessions.contains(where: { $0 === session }) else { return }
+      sessions.append(session)
+      waiters.add(1, ordering: .sequentiallyConsistent)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+import Synchronization
+
+/// Who has which place in every buffer's table of uses.
+///
+/// A node keeps its place for life. The place of a removed node is given away again only when no other is left, so that
+/// what it left behind stays attributable.
+final class UserSlots: Sendable {
+  struct User: Sendable {
+    var name: String
+    var node: Int
+    var isGone: Bool
+  }
+
+  private final class Table: AtomicReference, Sendable {
+    let users: [User?]
+    init(_ users: [User?]) { self.users = users }
+  }
+
+  private let table = ManagedAtomic(Table(Array(repeating: nil, count: UserSlot.count)))
+  private let change = Mutex<Void>(())
+
+  var users: [User?] { table.load(ordering: .acquiring).users }
+
+  /// A place, or the shared anonymous one when all are taken.
+  func take() -> UserSlot {
+    change.withLock { _ in
+      var users = table.load(ordering: .acquiring).users
+      let free = (1..<users.count).first { users[$0] == nil } ?? (1..<users.count).first { users[$0]?.isGone == true }
+      guard let free else { return .anonymous }
+      users[free] = User(name: "", node: 0, isGone: false)
+      table.store(Table(users), ordering: .releasing)
+      return UserSlot(rawValue: UInt8(free))
+    }
+  }
+
+  func name(_ slot: UserSlot, _ name: String, node: Int) {
+    guard slot != .anonymous else { return }
+    set(slot, User(name: name, node: node, isGone: false))
+  }
+
+  func leave(_ slot: UserSlot) {
+    guard slot != .anonymous, var user = users[Int(slot.rawValue)] else { return }
+    user.isGone = true
+    set(slot, user)
+  }
+
+  private func set(_ slot: UserSlot, _ user: User) {
+    change.withLock { _ in
+      var users = table.load(ordering: .acquiring).users
+      users[Int(slot.rawValue)] = user
+      table.store(Table(users), ordering: .releasing)
+    }
+  }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+import Reports
+import SystemPackage
+
+/// What the modules of one graph share.
+final class Environment: Sendable {
+  let options: GraphOptions
+  let engines: Engines
+  let allocator: any Allocator
+  let ledger = MemoryLedger()
+  let pools: PoolRegistry
+  let slots = UserSlots()
+  let room: Room
+  /// The CPU workers.
+  let service: Service
+  let snapshots: SnapshotService
+  let listener: (any GraphListener)?
+
+  init(
+    engines: Engines, allocator: any Allocator, options: GraphOptions, cores: Int, listener: (any GraphListener)?
+  ) throws(Failure) {
+    self.options = options
+    self.engines = engines
+    self.allocator = CountingAllocator(base: allocator, ledger: ledger)
+    self.pools = PoolRegistry(ledger)
+    self.room = Room(isLossless: options.isUnthrottled)
+    self.service = try Service(name: "worker", workers: options.workers > 0 ? options.workers : cores)
+    self.snapshots = SnapshotService(engines.picture)
+    self.listener = listener
+  }
+
+  func log(
+    _ module: ModuleKind, _ level: LogLevel, _ text: @autoclosure () -> String, function: StaticString = #function,
+    line: Int = #line
+  ) {
+    listener?.log(module, level, text(), function: function, line: line)
+  }
+
+  func scalers(_ backend: String) -> [any ScalerFactory] {
+    engines.scalers.filter { $0.isChosen(by: backend) }.sorted { $0.isHardware && !$1.isHardware }
+  }
+
+  /// The engine a `backend` means for a coding, or `nil`.
+  func encoder(_ backend: String, for codec: Codec) -> (any EncoderFactory)? {
+    engines.encoders.filter { $0.codecs.contains(codec) && $0.isChosen(by: backend) }.max {
+      ($0.isHardware ? 1 : 0, $0.priority) < ($1.isHardware ? 1 : 0, $1.priority)
+    }
+  }
+}
+
+extension EncoderFactory {
+  func isChosen(by backend: String) -> Bool {
+    backend == "auto" || backend.isEmpty || backend == name || (backend == "software" && !isHardware)
+  }
+}
+
+extension ScalerFactory {
+  func isChosen(by backend: String) -> Bool {
+    backend == "auto" || backend.isEmpty || backend == name || (backend == "software" && !isHardware)
+  }
+}
+
+/// What an object is doing, swapped whole.
+final class RunState: AtomicReference, Sendable {
+  enum Kind: Sendable, Equatable {
+    case stopped
+    case running
+    case failed(String)
+  }
+  let kind: Kind
+  /// CLOCK_MONOTONIC nanoseconds.
+  let since: Int64
+  init(_ kind: Kind) {
+    self.kind = kind
+    self.since = Clock.now()
+  }
+
+  var isRunning: Bool { kind != .stopped }
+}
+
+/// Settings of an object, swapped whole.
+final class SettingsBox: AtomicReference, Sendable {
+  let settings: ObjectSettings
+  let version: UInt64
+  init(_ settings: ObjectSettings, version: UInt64) {
+    self.settings = settings
+    self.version = version
+  }
+}
+
+/// What every module object has.
+protocol GraphObject: ModuleObject {
+  var node: Node { get }
+  var session: Session? { get }
+  var state: ManagedAtomic<RunState> { get }
+  /// Facts for `active`.
+  func activeFacts() -> [KeyValue]
+  /// Counts beyond the common ones.
+  func moreStatistics() -> [KeyValue]
+  /// The next frame that passes goes to the request.
+  var tap: FrameTap { get }
+  /// What it waits for besides frames, for `health`.
+  var waitingFor: String? { get }
+}
+
+extension GraphObject {
+  var path: ObjectPath { node.path }
+  var generation: UInt64 { node.generation }
+  var waitingFor: String? { nil }
+  var hasFailed: Bool {
+    if case .failed = state.load(ordering: .acquiring).kind { return true }
+    return false
+  }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+
+/// Takes the pictures of one engine: puts their bytes into the channel's ring, reads type and quantiser from them, and
+/// counts. Used by the session's worker, or by the control executor while the session is halted.
+final class PictureWriter {
+  /// Bytes of a picture's beginning that are looked into: parameter sets, slice headers, JPEG tables.
+  private static let headSize = 16 << 10
+
+  private let node: Node
+  private let ring: PacketRing
+  private let onPicture: (CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) -> Void
+  private var parser: PictureParser
+  private let head = UnsafeMutableRawPointer.allocate(byteCount: PictureWriter.headSize, alignment: 16)
+  private var headCount = 0
+  private var bytes = 0
+
+  /// Pts of frames the engine was given and has not answered for, oldest first.
+  private var pending: [Int64] = []
+  /// What the stream's headers say, for reports.
+  private let shown: ManagedAtomic<SyntaxBox?>
+  private var shownSyntax: StreamSyntax?
+
+  init(
+    node: Node, ring: PacketRing, codec: Codec, shown: ManagedAtomic<SyntaxBox?>,
+    onPicture: @escaping (CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) -> Void
+  ) {
+    self.node = node
+    self.ring = ring
+    self.parser = PictureParser(codec)
+    self.shown = shown
+    self.onPicture = onPicture
+    pending.reserveCapacity(64)
+  }
+
+  deinit {
+    head.deallocate()
+  }
+
+  /// The engine is given this frame.
+  func expect(_ pts: Int64) {
+    if pending.count == 64 {
+      pending.removeFirst()
+      node.work.drop(.rateControl)
+    }
+    pending.append(pts)
+  }
+
+  /// The engine failed on the frame it was just given.
+  func failedLast() {
+    if !pending.isEmpty { pending.removeLast() }
+    headCount = 0
+    bytes = 0
+    ring.abandon()
+    node.work.drop(.deviceError)
+  }
+
+  /// No more pictures will come: frames without one were left out by the engine.
+  func finishStream() {
+    node.work.drop(.rateControl, UInt64(pending.count))
+    pending.removeAll(keepingCapacity: true)
+  }
+
+  func append(_ data: UnsafeRawBufferPointer) {
+    if let base = data.baseAddress, headCount < PictureWriter.headSize {
+      let count = min(data.count, PictureWriter.headSize - headCount)
+      (head + headCount).copyMemory(from: base, byteCount: count)
+      headCount += count
+    }
+    bytes += data.count
+    ring.append(data)
+  }
+
+  func finishPicture(pts: Int64) {
+    let info = parser.parse(UnsafeRawBufferPointer(start: head, count: headCount))
+    var picture = CodedPicture()
+    picture.type = info.type ?? .p
+    picture.qp = info.qp
+    picture.quality = info.quality
+    picture.isKey = info.isKey
+    picture.hasParameterSets = info.hasParameterSets
+    headCount = 0
+    bytes = 0
+    settle(pts)
+    if shownSyntax != parser.syntax {
+      shownSyntax = parser.syntax
+      shown.store(parser.syntax.map(SyntaxBox.init), ordering: .releasing)
+    }
+    guard let size = ring.finish(pts: pts, picture: picture, parameterSets: nil) else {
+      node.work.drop(.noBuffer)
+      return
+    }
+    let now = Clock.now()
+    node.output.counters.block.begin()
+    _ = node.output.counters.count(at: now)
+    node.output.counters.block.end()
+    node.work.produced(size)
+    onPicture(picture, size, pts, now)
+  }
+
+  /// The frame of this picture is answered for; older ones that were not are what the engine left out.
+  private func settle(_ pts: Int64) {
+    guard let index = pending.firstIndex(of: pts) else { return }
+    node.work.drop(.rateControl, UInt64(index))
+    pending.removeFirst(index + 1)
+  }
+}
+
+/// What the headers of a stream say, swapped whole.
+final class SyntaxBox: AtomicReference, Sendable {
+  let syntax: StreamSyntax
+  init(_ syntax: StreamSyntax) { self.syntax = syntax }
+}
+
+/// The door through which an engine hands over its pictures.
+struct RingSink: PacketSink, ~Copyable {
+  let writer: PictureWriter
+  mutating func append(_ bytes: UnsafeRawBufferPointer) { writer.append(bytes) }
+  mutating func finishPicture(pts: Int64) { writer.finishPicture(pts: pts) }
+}

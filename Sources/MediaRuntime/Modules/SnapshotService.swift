@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import MediaCore
+import Synchronization
+import SystemPackage
+
+/// Makes `snapshot.jpg` of nodes on one thread of low priority; at most one picture in flight for a node.
+///
+/// A request takes the next frame that passes the node. The thread is made at the first request.
+final class SnapshotService: Sendable {
+  typealias Reply = @Sendable (Result<[UInt8], Failure>) -> Void
+  /// How long a frame is waited for, nanoseconds.
+  static let patience: Int64 = 2_000_000_000
+
+  private struct Job: ~Copyable {
+    let frame: Frame
+    let path: ObjectPath
+    let reply: Reply
+  }
+
+  private struct Waiting {
+    let path: ObjectPath
+    let tap: FrameTap
+    let deadline: Int64
+    let reply: Reply
+  }
+
+  private struct State: ~Copyable {
+    var isStarted = false
+    var isClosing = false
+    var busy: Set<ObjectPath> = []
+    var waiting: [Waiting] = []
+    var jobs: [JobBox] = []
+  }
+
+  /// A frame on its way to the thread; taken out exactly once.
+  private final class JobBox: Sendable {
+    private let job: Mutex<Job?>
+    init(_ job: consuming Job) { self.job = Mutex(job) }
+    func take() -> Job? {
+      job.withLock { job in job.take() }
+    }
+  }
+
+  private let make: (@Sendable () throws(Failure) -> any PictureEncoder)?
+  private let state = Mutex(State())
+  private let parker = Parker()
+
+  init(_ make: (@Sendable () throws(Failure) -> any PictureEncoder)?) { self.make = make }
+
+  /// `reply` is called once, from another thread or, on an immediate refusal, from this one.
+  func request(_ path: ObjectPath, tap: FrameTap, reply: @escaping Reply) {
+    guard make != nil else {
+      reply(.failure(Failure(.notSupported, "snapshot", on: "\(path)", "this build has no JPEG encoder")))
+      return
+    }
+    let entered = state.withLock { state in state.isClosing ? false : state.busy.insert(path).inserted }
+    guard entered else {
+      reply(.failure(Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")))
+      return
+    }
+    do {
+      try start()
+    } catch {
+      release(path)
+      reply(.failure(error))
+      return
+    }
+    let request = Waiting(path: path, tap: tap, deadline: Clock.now() + Self.patience, reply: reply)
+    state.withLock { $0.waiting.append(request) }
+    let placed = tap.request { [self] frame in
+      let job = JobBox(Job(frame: frame, path: path, reply: reply))
+      state.withLock { state in
+        state.waiting.removeAll { $0.path == path }
+        state.jobs.append(job)
+      }
+      wake()
+    }
+    guard placed else {
+      state.withLock { state in state.waiting.removeAll { $0.path == path } }
+      release(path)
+      reply(.failure(Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")))
+      return
+    }
+    wake()
+  }
+
+  func close() {
+    let waiting = state.withLock { state in
+      state.isClosing = true
+      return state.waiting
+    }
+    for request in waiting where request.tap.withdraw() {
+      request.reply(.failure(Failure(.canceled, "snapshot", on: "\(request.path)", "the program ends")))
+    }
+    wake()
+  }
+
+  private func release(_ path: ObjectPath) {
+    _ = state.withLock { $0.busy.remove(path) }
+  }
+
+  private func wake() {
+    parker.lock()
+    parker.broadcast()
+    parker.unlock()
+  }
+
+  private func start() throws(Failure) {
+    let needed = state.withLock { state in
+      defer { state.isStarted = true }
+      return !state.isStarted
+    }
+    guard needed else { return }
+    do throws(Failure) {
+      let thread = try Thread(name: "snapshot") { [self] in
+        // Nice 10 for this thread alone, as Linux takes it: pictures never compete with the pipeline.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        run()
+      }
+      thread.detach()
+    } catch {
+      state.withLock { $0.isStarted = false }
+      throw error
+    }
+  }
+
+  private enum Next {
+    case job(JobBox)
+    case expired([Waiting])
+    case wait(Int64)
+    case end
+  }
+
+  private func next() -> Next {
+    let now = Clock.now()
+    return state.withLock { state in
+      if !state.jobs.isEmpty { return .job(state.jobs.removeFirst()) }
+      let expired = state.waiting.filter { $0.deadline <= now }
+      if !expired.isEmpty {
+        state.waiting.removeAll { $0.deadline <= now }
+        return .expired(expired)
+      }
+      if state.isClosing { return .end }
+      return .wait(state.waiting.map(\.deadline).min() ?? now + 60_000_000_000)
+    }
+  }
+
+  private func run() {
+    var encoder: (any PictureEncoder)?
+    while true {
+      switch next() {
+      case .job(let box):
+        guard let job = box.take() else { continue }
+        let result = picture(job.frame, &encoder, job.path)
+        release(job.path)
+        job.reply(result)
+      case .expired(let requests):
+        for request in requests where request.tap.withdraw() {
+          release(request.path)
+          request.reply(
+            .failure(
+              Failure(
+                .resourceTemporarilyUnavailable, "snapshot", on: "\(request.path)",
+                "no frame came within \(Self.patience / 1_000_000_000) s")))
+        }
+      case .wait(let deadline):
+        parker.lock()
+        if case .wait = next() { parker.wait(until: deadline) }
+        parker.unlock()
+      case .end:
+        return
+      }
+    }
+  }
+
+  private func picture(
+    _ frame: borrowing Frame, _ encoder: inout (any PictureEncoder)?, _ path: ObjectPath
+  ) -> Result<[UInt8], Failure> {
+    do throws(Failure) {
+      guard let make else { throw Failure(.notSupported, "snapshot", on: "\(path)") }
+      let engine: any PictureEncoder
+      if let encoder { engine = encoder } else { engine = try make() }
+      encoder = engine
+      return .success(try engine.jpeg(frame, quality: 85))
+    } catch {
+      return .failure(error)
+    }
+  }
+}

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+import Reports
+import Synchronization
+import SystemPackage
+
+/// An encoder channel: takes frames from its queue, has an engine encode them, and puts the pictures into its ring.
+///
+/// The engine is opened when the channel starts, if it is known by then what frames will come, else at the first one;
+/// and anew, at a key frame, when their size or format changes or a setting needs it.
+///
+/// Ownership: `engine` and what hangs on it belong to the session's worker; the control executor touches them only while
+/// the session is halted.
+final class VencChannel: GraphObject, SessionWork {
+  /// Failures in a row after which the engine is opened anew.
+  static let patience = 5
+
+  let node: Node
+  let state = ManagedAtomic(RunState(.stopped))
+  let tap = FrameTap()
+  var session: Session? { work }
+  let ring: PacketRing
+  let effects: EffectTracker
+  let encoderCounters = EncoderCounters()
+  let syntax = ManagedAtomic<SyntaxBox?>(nil)
+
+  let environment: Environment
+  private let work: Session
+  private let settings: ManagedAtomic<SettingsBox>
+  private let inUse = ManagedAtomic<VencInUse?>(nil)
+  private let wantsKey = Atomic<Bool>(false)
+  private let wantsOpen = Atomic<Bool>(false)
+  private let configurationChanges = Atomic<UInt64>(0)
+
+  // Of the worker.
+  private nonisolated(unsafe) var engine: VencEngine?
+  private nonisolated(unsafe) var seenChanges: UInt64 = 0
+  private nonisolated(unsafe) var failures = 0
+  private nonisolated(unsafe) var retryAt: Int64 = 0
+
+  init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
+    self.node = node
+    self.environment = environment
+    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.work = Session(node.path, service: environment.service)
+    self.ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
+    self.effects = EffectTracker(path: "\(node.path)")
+    node.input.connect(work)
+    work.attach(self)
+    node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
+  }
+
+  var current: ObjectSettings { settings.load(ordering: .acquiring).settings }
+  var used: VencInUse? { inUse.load(ordering: .acquiring) }
+
+  // MARK: administration
+
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    if running, let key = changed.intersection(["codec", "profile", "rc_mode", "backend"]).sorted().first {
+      throw Refusal(
+        .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
+        hint: "write 0 to \(path)/enable first")
+    }
+    let (factory, codec) = try chosen(new)
+    if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
+      throw Refusal(
+        .outOfRange, path: "\(path)/fps_dst", value: Array("\(target)".utf8),
+        reason: "more than fps_src, which is \(source)", hint: "at most \(source), or -1")
+    }
+    do throws(Failure) {
+      try factory.validate(configuration(new, codec: codec, layout: node.input.upstream?.format?.layout))
+    } catch {
+      let key = new[error.operation] == .none ? changed.sorted().first ?? "codec" : error.operation
+      throw Refusal(error, path: "\(path)/\(key)", hint: error.detail)
+    }
+  }
+
+  private func chosen(_ settings: ObjectSettings) throws(Refusal) -> (any EncoderFactory, Codec) {
+    let name = settings.text("codec") ?? "h264"
+    let backend = settings.text("backend") ?? "auto"
+    guard let codec = Codec(rawValue: name) else {
+      throw Refusal(.invalidArgument, path: "\(path)/codec", value: Array(name.utf8), reason: "no such codec")
+    }
+    guard let factory = environment.encoder(backend, for: codec) else {
+      let able = environment.engines.encoders.filter { $0.codecs.contains(codec) }.map(\.name)
+      throw Refusal(
+        .notSupported, path: "\(path)/backend", value: Array(backend.utf8),
+        reason: "no engine of this name encodes \(name) here",
+        hint: able.isEmpty ? "another codec" : "one of: auto \(able.joined(separator: " "))")
+    }
+    return (factory, codec)
+  }
+
+  func commit(_ new: ObjectSettings, changed: Set<String>) {
+    let old = settings.load(ordering: .acquiring)
+    if state.load(ordering: .acquiring).isRunning { record(changed, old.settings, new) }
+    settings.store(SettingsBox(new, version: old.version + 1), ordering: .releasing)
+    upstreamChanged()
+  }
+
+  /// Notes the changes the stream must show.
+  private func record(_ changed: Set<String>, _ old: ObjectSettings, _ new: ObjectSettings) {
+    let figures = encoderCounters.figures()
+    for key in changed.sorted() {
+      let measure: EffectChange.Measure
+      var baseline: Double?
+      switch key {
+      case "bitrate":
+        measure = .bitrate(Double(new.integer(key) ?? 0))
+        baseline = figures.bitsPerSecond.map { Double($0) / 1000 }
+      case "gop": measure = .gop(new.integer(key) ?? 1)
+      case "quality": measure = .quality(new.integer(key) ?? 0)
+      case "fps_src", "fps_dst":
+        // One change of the rate, seen once, even where both were written.
+        if key == "fps_src" && changed.contains("fps_dst") { continue }
+        guard let rate = codedRate(new)?.framesPerSecond else { continue }
+        measure = .frameRate(rate)
+      default: continue
+      }
+      effects.add(
+        EffectChange(key: key, old: old.shown(key), new: new.shown(key), measure: measure), baseline: baseline)
+    }
+  }
+
+  /// The graph bound the channel to another source.
+  func sourceChanged(from old: ObjectPath?, to new: ObjectPath?) {
+    wantsKey.store(true, ordering: .releasing)
+    guard state.load(ordering: .acquiring).isRunning, new != nil else { return }
+    effects.add(
+      EffectChange(
+        key: "source", old: old.map { "\($0)" } ?? "", new: new.map { "\($0)" } ?? "", measure: .keyFrame))
+  }
+
+  func start() throws(Failure) {
+    guard !state.load(ordering: .acquiring).isRunning else { return }
+    guard work.isIdle else {
+      throw Failure(.resourceBusy, "enable", on: "\(path)", "its engine has not come back from the last frame")
+    }
+    clear()
+    let settings = current
+    let choice: (any EncoderFactory, Codec)
+    do throws(Refusal) {
+      choice = try chosen(settings)
+    } catch {
+      throw Failure(error.errno, "enable", on: "\(path)", error.reason)
+    }
+    ring.open()
+    encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
+    effects.restart()
+    if let layout = node.input.upstream?.format?.layout {
+      do throws(Failure) {
+        try open(choice.0, choice.1, settings, layout)
+      } catch {
+        ring.close()
+        throw error
+      }
+    }
+    wantsKey.store(true, ordering: .releasing)
+    state.store(RunState(.running), ordering: .releasing)
+    effects.add(EffectChange(key: "enable", old: "0", new: "1", measure: .keyFrame))
+    updateFrameControl()
+    work.resume()
+    node.input.accept(true)
+    environment.log(.encoder, .information, "\(path) started: \(used?.engine ?? choice.0.name)")
+  }
+
+  func stop() {
+    guard state.load(ordering: .acquiring).isRunning else { return }
+    node.input.accept(false)
+    let came = work.halt()
+    if came {
+      clear()
+    } else {
+      environment.log(.encoder, .error, "\(path): the engine does not come back from its frame")
+      environment.listener?.failed(
+        path, Failure(.timedOut, "disable", on: "\(path)", "the engine does not come back from its frame"))
+    }
+    ring.close()
+    inUse.store(nil, ordering: .releasing)
+    state.store(RunState(.stopped), ordering: .releasing)
+    effects.addSettled(key: "enable", old: "1", new: "0", measured: came ? "stopped" : "engine still busy")
+    environment.room.wake()
+    environment.log(.encoder, .information, "\(path) stopped")
+  }
+
+  /// Gives up the engine and what waits. Only while the session is halted and idle.
+  private func clear() {
+    node.input.flush(into: node.work)
+    if let engine {
+      do throws(Failure) { try engine.drain() } catch { environment.log(.encoder, .warning, "\(path): \(error)") }
+      close(engine)
+    }
+    failures = 0
+    retryAt = 0
+  }
+
+  private func close(_ old: VencEngine) {
+    old.writer.finishStream()
+    if let pool = old.pool {
+      pool.close()
+      environment.pools.giveUp(pool)
+    }
+    engine = nil
+  }
+
+  func perform(_ command: String, argument: String) throws(Refusal) {
+    guard command == "idr" else {
+      throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command", hint: "idr")
+    }
+    guard state.load(ordering: .acquiring).isRunning else {
+      throw Refusal(
+        .resourceBusy, path: "\(path)/idr", reason: "\(path) is not running", hint: "write 1 to \(path)/enable first")
+    }
+    let (factory, codec) = try chosen(current)
+    guard codec == .mjpeg || factory.capabilities(for: codec).contains(.forceType) else {
+      throw Refusal(.notSupported, path: "\(path)/idr", reason: "\(factory.name) takes no request for a key frame")
+    }
+    effects.add(EffectChange(key: "idr", old: "", new: "1", measure: .keyFrame))
+    wantsKey.store(true, ordering: .releasing)
+  }
+
+  func retire() {
+    node.input.watchUpstream(nil)
+    node.input.bind(to: nil)
+    ring.retire()
+    if work.isIdle {
+      clear()
+      work.attach(nil)
+    }
+    environment.slots.leave(node.user)
+  }
+
+  // MARK: configuration
+
+  private func upstreamChanged() {
+    updateFrameControl()
+    configurationChanges.add(1, ordering: .acquiringAndReleasing)
+  }
+
+  private func updateFrameControl() {
+    let settings = current
+    guard let target = settings.integer("fps_dst"),
+      let source = settings.integer("fps_src") ?? node.input.upstream?.format?.rate.rounded, target < source,
+      let table = FrameControl.table(source: source, destination: target)
+    else {
+      node.input.setControl([])
+      return
+    }
+    node.input.setControl(table)
+  }
+
+  /// Rate of the frames that come, as far as it is known.
+  private func sourceRate(_ settings: ObjectSettings) -> FrameRate? {
+    node.input.upstream?.format?.rate ?? settings.integer("fps_src").flatMap { FrameRate($0) }
+  }
+
+  /// Rate that is left after frame-rate control.
+  func codedRate(_ settings: ObjectSettings) -> FrameRate? {
+    guard let rate = sourceRate(settings) else { return settings.integer("fps_dst").flatMap { FrameRate($0) } }
+    guard let target = settings.integer("fps_dst") else { return rate }
+    let source = settings.integer("fps_src") ?? rate.rounded
+    guard target < source else { return rate }
+    return FrameRate(Int(rate.numerator) * target, Int(rate.denominator) * source)
+  }
+
+  private func configuration(
+    _ settings: ObjectSettings, codec: Codec, layout: FrameLayout?
+  ) -> EncoderConfiguration {
+    let profile = settings.text("profile") ?? ""
+    return EncoderConfiguration(
+      codec: codec, profile: profile == "auto" ? "" : profile, width: Int(layout?.width ?? 640),
+      height: Int(layout?.height ?? 480), format: layout?.format ?? .i420, frameRate: codedRate(settings) ?? .thirty,
+      gop: max(1, settings.integer("gop") ?? 60),
+      rateMode: settings.text("rc_mode").flatMap(EncoderConfiguration.RateMode.init) ?? .cbr,
+      bitrate: settings.integer("bitrate") ?? 2000, quality: settings.integer("quality") ?? 70)
+  }
+
+  // MARK: the worker
+
+  func perform() -> Bool {
+    guard var frame = node.input.queue.pop() else { return false }
+    environment.room.made()
+    let start = Clock.now()
+    let wait = start - frame.stamps.queued
+    work.began(at: start)
+    frame.stamps.started = start
+    tap.pass(frame)
+    let outcome = encode(frame, start)
+    let end = Clock.now()
+    work.ended()
+    switch outcome {
+    case .done(let copied): node.work.record(.done, wait: wait, run: end - start, copied: copied, end: end)
+    case .failed: node.work.record(.failed, wait: wait, run: end - start, end: end)
+    }
+    return true
+  }
+
+  private enum Outcome {
+    case done(copied: Int)
+    case failed
+  }
+
+  private func encode(_ frame: consuming Frame, _ now: Int64) -> Outcome {
+    guard now >= retryAt else {
+      node.work.drop(.deviceError)
+      return .failed
+    }
+    let changes = configurationChanges.load(ordering: .acquiring)
+    let ready: VencEngine?
+    do throws(Failure) {
+      ready = try prepare(frame.layout, changes)
+    } catch {
+      encoderCounters.configureFailed()
+      fail(error, now)
+      node.work.drop(.deviceError)
+      return .failed
+    }
+    guard let ready else {
+      node.work.drop(.formatMismatch)
+      return .failed
+    }
+    let key = wantsKey.exchange(false, ordering: .acquiringAndReleasing)
+    let start = Clock.now()
+    encoderCounters.began(at: start, configure: start - now)
+    do throws(Failure) {
+      switch try ready.encode(frame, wantsKey: key, user: node.user) {
+      case .encoded(let copied):
+        if failures > 0 { recovered() }
+        return .done(copied: copied)
+      case .noBuffer:
+        node.work.drop(.noBuffer)
+        return .failed
+      }
+    } catch {
+      encoderCounters.startFailed()
+      if key { wantsKey.store(true, ordering: .relaxed) }
+      fail(error, now)
+      return .failed
+    }
+  }
+
+  /// The engine for frames of this layout, with the settings of now.
+  private func prepare(_ layout: FrameLayout, _ changes: UInt64) throws(Failure) -> VencEngine? {
+    if let engine, engine.layout == layout {
+      guard changes != seenChanges else { return engine }
+      let settings = current
+      let new = configuration(settings, codec: engine.configuration.codec, layout: layout)
+      seenChanges = changes
+      if try engine.reconfigure(new) {
+        if let factory = used?.factory { show(engine, factory) }
+        return engine
+      }
+    }
+    let settings = current
+    let choice: (any EncoderFactory, Codec)
+    do throws(Refusal) {
+      choice = try chosen(settings)
+    } catch {
+      throw Failure(error.errno, "open", on: "\(path)", error.reason)
+    }
+    if let old = engine {
+      do throws(Failure) { try old.drain() } catch { environment.log(.encoder, .warning, "\(path): \(error)") }
+      close(old)
+    }
+    seenChanges = changes
+    try open(choice.0, choice.1, settings, layout)
+    wantsKey.store(true, ordering: .relaxed)
+    return engine
+  }
+
+  private func open(
+    _ factory: any EncoderFactory, _ codec: Codec, _ settings: ObjectSettings, _ layout: FrameLayout
+  ) throws(Failure) {
+    let writer = PictureWriter(node: node, ring: ring, codec: codec, shown: syntax) {
+      [unowned self] picture, bytes, pts, now in
+      coded(picture, bytes, pts, now)
+    }
+    let new = try VencEngine(
+      factory: factory, configuration: configuration(settings, codec: codec, layout: layout), layout: layout,
+      writer: writer, node: node, environment: environment)
+    engine = new
+    show(new, factory)
+    environment.log(
+      .encoder, .information, "\(path): \(new.encoder.engine) opened for \(layout.width)x\(layout.height)")
+  }
+
+  private func show(_ engine: VencEngine, _ factory: any EncoderFactory) {
+    inUse.store(
+      VencInUse(
+        factory: factory, engine: engine.encoder.engine, configuration: engine.configuration, layout: engine.layout,
+        conversion: engine.conversionText, pool: engine.pool), ordering: .releasing)
+  }
+
+  private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
+    encoderCounters.coded(picture, bytes: bytes, at: now)
+    effects.picture(picture, bytes: bytes, pts: pts)
+    engine?.control.coded(picture, bytes: bytes)
+  }
+
+  private func fail(_ failure: Failure, _ now: Int64) {
+    failures += 1
+    if failures == 1 || state.load(ordering: .acquiring).kind == .running {
+      environment.listener?.failed(path, failure)
+      environment.log(.encoder, .error, "\(path): \(failure)")
+      state.store(RunState(.failed("\(failure)")), ordering: .releasing)
+    }
+    guard engine == nil || failures >= VencChannel.patience else { return }
+    // It will not get better by itself: open it anew, ever more seldom.
+    if let engine { close(engine) }
+    retryAt = now + min(2_000_000_000, 50_000_000 << Int64(min(failures, 6)))
+  }
+
+  private func recovered() {
+    failures = 0
+    state.store(RunState(.running), ordering: .releasing)
+    environment.log(.encoder, .information, "\(path) works again")
+  }
+
+  // MARK: reports
+
+  func activeFacts() -> [KeyValue] {
+    guard let used else { return [] }
+    let asked = current.text("backend") ?? "auto"
+    var facts = [
+      KeyValue(key: "backend", value: used.factory.name), KeyValue(key: "engine", value: used.engine),
+      KeyValue(key: "codec", value: used.configuration.codec.rawValue),
+      KeyValue(
+        key: "profile", value: syntax.load(ordering: .acquiring)?.syntax.profileName ?? used.configuration.profile),
+      KeyValue(key: "width", value: "\(used.layout.width)"), KeyValue(key: "height", value: "\(used.layout.height)"),
+      KeyValue(key: "format", value: "\(used.layout.format)"), KeyValue(key: "conversion", value: used.conversion),
+      KeyValue(key: "memory", value: used.pool?.memoryKind ?? "the source's"),
+      KeyValue(key: "fps", value: "\(used.configuration.frameRate)"),
+      KeyValue(key: "ring", value: "\(ring.figures.capacity) of at most \(environment.options.ringLimit) bytes"),
+      KeyValue(key: "stream", value: "\(path)/stream"),
+    ]
+    if asked == "auto" {
+      facts.append(
+        KeyValue(
+          key: "backend_why",
+          value: used.factory.isHardware ? "auto: a device is there" : "auto: no device here encodes this"))
+    }
+    return facts.filter { !$0.value.isEmpty }
+  }
+
+  func moreStatistics() -> [KeyValue] {
+    let ring = ring.figures
+    let coded = encoderCounters.figures()
+    return [
+      KeyValue(key: "key_frames", value: "\(coded.keys)"),
+      KeyValue(key: "readers", value: "\(ring.readers)"),
+      KeyValue(key: "reader_lost_pictures", value: "\(ring.lostPackets)"),
+      KeyValue(key: "reader_lost_groups", value: "\(ring.lostGroups)"),
+      KeyValue(key: "ring_refused", value: "\(ring.refused)"),
+    ]
+  }
+}
+
+/// What an encoder channel has in use, swapped whole.
+final class VencInUse: AtomicReference, Sendable {
+  let factory: any EncoderFactory
+  let engine: String
+  let configuration: EncoderConfiguration
+  let layout: FrameLayout
+  let conversion: String
+  let pool: Pool?
+  init(
+    factory: any EncoderFactory, engine: String, configuration: EncoderConfiguration, layout: FrameLayout,
+    conversion: String, pool: Pool?
+  ) {
+    self.factory = factory
+    self.engine = engine
+    self.configuration = configuration
+    self.layout = layout
+    self.conversion = conversion
+    self.pool = pool
+  }
+}
+
+extension ObjectSettings {
+  /// A value as its attribute reads back, for a line of `effect`.
+  func shown(_ key: String) -> String {
+    switch self[key] {
+    case .integer(let value): "\(value)"
+    case .boolean(let value): value ? "1" : "0"
+    case .rate(let value): "\(value)"
+    case .text(let value): value
+    case .object(let value): "\(value)"
+    case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
+    case .none: key.hasPrefix("fps") ? "-1" : ""
+    }
+  }
+}

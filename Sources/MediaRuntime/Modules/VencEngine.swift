@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+
+/// An open encoder and what it needs beside it. Used by the session's worker, or by the control executor while the
+/// session is halted.
+///
+/// Ownership: owns the encoder, the converter and the pool of converted pictures.
+final class VencEngine {
+  let encoder: any Encoder
+  let factory: any EncoderFactory
+  let writer: PictureWriter
+  /// What the encoder was last told.
+  private(set) var configuration: EncoderConfiguration
+  /// Size and format of the frames it was opened for.
+  let layout: FrameLayout
+  let control: any RateController
+  private let conversion: Conversion?
+
+  /// Makes pictures the engine takes out of those that come.
+  struct Conversion {
+    let scaler: any Scaler
+    let pool: Pool
+    let layout: FrameLayout
+  }
+
+  init(
+    factory: any EncoderFactory, configuration: EncoderConfiguration, layout: FrameLayout, writer: PictureWriter,
+    node: Node, environment: Environment
+  ) throws(Failure) {
+    self.factory = factory
+    self.configuration = configuration
+    self.layout = layout
+    self.writer = writer
+    let encoder = try factory.open(configuration)
+    self.encoder = encoder
+    self.control = EngineOwn()
+    control.configure(configuration)
+    if encoder.inputFormats.contains(layout.format) {
+      conversion = nil
+    } else {
+      conversion = try Self.conversion(
+        from: layout, to: encoder.inputFormats, node: node, engine: encoder.engine, environment: environment)
+    }
+  }
+
+  private static func conversion(
+    from layout: FrameLayout, to formats: [PixelFormat], node: Node, engine: String, environment: Environment
+  ) throws(Failure) -> Conversion {
+    for format in formats {
+      guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)),
+        let factory = environment.scalers("auto").first(where: {
+          $0.supports(from: layout.format, to: format, transform: PictureTransform())
+        })
+      else { continue }
+      let scaler = try factory.open()
+      // One being made and one the engine may still look at.
+      let pool = try Pool(
+        name: "venc\(node.path.number)", size: target.byteCount, count: 2, allocator: environment.allocator)
+      environment.pools.add(pool, user: node.user, isLent: false)
+      return Conversion(scaler: scaler, pool: pool, layout: target)
+    }
+    throw Failure(
+      .notSupported, "convert", on: "\(node.path)",
+      "\(engine) takes \(formats.map(\.description).joined(separator: ", ")), and no scaler here makes that of "
+        + "\(layout.format)")
+  }
+
+  /// `none`, or what converts to which format.
+  var conversionText: String {
+    conversion.map { "\(layout.format) to \($0.layout.format) by \($0.scaler.engine)" } ?? "none"
+  }
+
+  var pool: Pool? { conversion?.pool }
+
+  /// - Returns: false when it must be opened anew.
+  func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
+    guard new != configuration else { return true }
+    guard try encoder.reconfigure(new) else { return false }
+    configuration = new
+    control.configure(new)
+    return true
+  }
+
+  enum Result {
+    case encoded(copied: Int)
+    case noBuffer
+  }
+
+  func encode(_ frame: borrowing Frame, wantsKey: Bool, user: UserSlot) throws(Failure) -> Result {
+    let directive = control.directive(wantsKey: wantsKey)
+    var sink = RingSink(writer: writer)
+    guard let conversion else {
+      writer.expect(frame.pts)
+      try give(frame, directive, &sink)
+      return .encoded(copied: 0)
+    }
+    guard let buffer = conversion.pool.take(as: user) else { return .noBuffer }
+    var target = Frame(
+      buffer, layout: conversion.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
+    writer.expect(frame.pts)
+    let copied: Int
+    do throws(Failure) {
+      copied = try conversion.scaler.scale(frame, crop: nil, transform: PictureTransform(), to: &target)
+    } catch {
+      writer.failedLast()
+      throw error
+    }
+    try give(target, directive, &sink)
+    return .encoded(copied: copied)
+  }
+
+  private func give(
+    _ frame: borrowing Frame, _ directive: EncodeDirective, _ sink: inout RingSink
+  ) throws(Failure) {
+    do throws(Failure) {
+      try encoder.encode(frame, directive, into: &sink)
+    } catch {
+      writer.failedLast()
+      throw error
+    }
+  }
+
+  /// Gets what is left inside out of the engine.
+  func drain() throws(Failure) {
+    var sink = RingSink(writer: writer)
+    try encoder.drain(into: &sink)
+  }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import Glibc
+import MediaCore
+import Reports
+import Synchronization
+import SystemPackage
+
+/// An input channel: its own thread takes frames from a source, paces them and gives them to the receivers.
+///
+/// Ownership: a running channel owns its source and the thread; both end in `stop`. What the source's pool lent out is
+/// kept alive by the frames themselves.
+final class ViChannel: GraphObject {
+  let node: Node
+  let state = ManagedAtomic(RunState(.stopped))
+  let tap = FrameTap()
+  var session: Session? { nil }
+
+  private let environment: Environment
+  private let settings: ManagedAtomic<SettingsBox>
+  private let run = Mutex<ViRun?>(nil)
+  /// What is in use, for reports.
+  private let current = ManagedAtomic<ViRun?>(nil)
+
+  init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
+    self.node = node
+    self.environment = environment
+    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+  }
+
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    if let text = new.text("input") {
+      guard let input = InputSpecification(text) else {
+        throw Refusal(
+          .invalidArgument, path: "\(path)/input", value: Array(text.utf8), reason: "names no input",
+          hint: "pattern, file:/path or /dev/videoN")
+      }
+      guard environment.engines.sources.contains(where: { $0.handles(input) }) else {
+        throw Refusal(
+          .notSupported, path: "\(path)/input", value: Array(text.utf8), reason: "this build reads no such input",
+          hint: "pattern")
+      }
+    }
+    let fixed = changed.intersection(["input", "width", "height", "format", "fps", "memory", "backend"])
+    if running, let key = fixed.sorted().first {
+      throw Refusal(
+        .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
+        hint: "write 0 to \(path)/enable first")
+    }
+  }
+
+  func commit(_ new: ObjectSettings, changed: Set<String>) {
+    settings.store(
+      SettingsBox(new, version: settings.load(ordering: .acquiring).version + 1), ordering: .releasing)
+  }
+
+  func start() throws(Failure) {
+    guard run.withLock({ $0 == nil }) else { return }
+    let settings = settings.load(ordering: .acquiring).settings
+    let text = settings.text("input") ?? "pattern"
+    guard let input = InputSpecification(text) else {
+      throw Failure(.invalidArgument, "input", on: text, "names no input")
+    }
+    guard let factory = environment.engines.sources.first(where: { $0.handles(input) }) else {
+      throw Failure(.notSupported, "input", on: text, "this build reads no such input")
+    }
+    let request = SourceRequest(
+      width: settings.integer("width") ?? 1920, height: settings.integer("height") ?? 1080,
+      format: PixelFormat(named: settings.text("format")) ?? .i420, frameRate: settings.rate("fps") ?? .thirty,
+      allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
+      bufferCount: environment.options.queueDepth + 4, memory: settings.text("memory") ?? "auto")
+    let source = try factory.open(input, request)
+    let new = ViRun(self, node: node, source: source, environment: environment)
+    if let pool = source.pool {
+      environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
+    }
+    node.output.announce(StreamFormat(layout: source.layout, rate: source.frameRate))
+    state.store(RunState(.running), ordering: .releasing)
+    do throws(Failure) {
+      try new.begin()
+    } catch {
+      finish(new)
+      throw error
+    }
+    run.withLock { $0 = new }
+    current.store(new, ordering: .releasing)
+    environment.log(.videoInput, .information, "\(path) started: \(source.summary)")
+  }
+
+  func stop() {
+    let old = run.withLock { run in
+      defer { run = nil }
+      return run
+    }
+    guard let old else { return }
+    old.end()
+    finish(old)
+    environment.log(.videoInput, .information, "\(path) stopped")
+  }
+
+  private func finish(_ old: ViRun) {
+    current.store(nil, ordering: .releasing)
+    if let pool = old.source.pool { environment.pools.giveUp(pool) }
+    node.output.announce(nil)
+    state.store(RunState(.stopped), ordering: .releasing)
+  }
+
+  func perform(_ command: String, argument: String) throws(Refusal) {
+    throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
+  }
+
+  func retire() {
+    for binding in node.output.removeAll() { binding.port.bind(to: nil) }
+    environment.slots.leave(node.user)
+  }
+
+  /// The run's thread says so when the source failed, ended or came back.
+  func changed(_ kind: RunState.Kind) {
+    state.store(RunState(kind), ordering: .releasing)
+  }
+
+  var waitingFor: String? {
+    current.load(ordering: .acquiring).map { "input \($0.source.summary)" }
+  }
+
+  func activeFacts() -> [KeyValue] {
+    guard let run = current.load(ordering: .acquiring) else { return [] }
+    let source = run.source
+    let layout = source.layout
+    var facts = [
+      KeyValue(key: "input", value: source.summary), KeyValue(key: "memory", value: source.memoryKind),
+      KeyValue(key: "width", value: "\(layout.width)"), KeyValue(key: "height", value: "\(layout.height)"),
+      KeyValue(key: "format", value: "\(layout.format)"), KeyValue(key: "fps", value: "\(source.frameRate)"),
+      KeyValue(key: "paced", value: source.isLive ? "by the device" : run.isPaced ? "by time stamps" : "no"),
+    ]
+    let asked = settings.load(ordering: .acquiring).settings
+    if let width = asked.integer("width"), let height = asked.integer("height"),
+      width != Int(layout.width) || height != Int(layout.height)
+    {
+      facts.append(KeyValue(key: "size_differs", value: "asked for \(width)x\(height), the input gives its own"))
+    }
+    if let fps = asked.rate("fps"), fps != source.frameRate {
+      facts.append(KeyValue(key: "fps_differs", value: "asked for \(fps), the input gives its own"))
+    }
+    return facts
+  }
+
+  func moreStatistics() -> [KeyValue] {
+    guard let run = current.load(ordering: .acquiring) else { return [] }
+    let counters = run.source.counters
+    return [
+      KeyValue(key: "source_dropped", value: "\(counters.droppedByDevice)"),
+      KeyValue(key: "source_damaged", value: "\(counters.damaged)"),
+      KeyValue(key: "source_outages", value: "\(counters.outages)"),
+      KeyValue(key: "clock_slips", value: "\(run.slips)"),
+    ]
+  }
+
+  /// Bytes of pixels the source's CPU work wrote.
+  var sourceBytesCopied: UInt64 { current.load(ordering: .acquiring)?.source.counters.bytesCopied ?? 0 }
+}
+
+extension PixelFormat {
+  /// From the tree's name for it.
+  init?(named name: String?) {
+    guard let name, let known = PixelFormat.named.first(where: { $0.name == name }) else { return nil }
+    self = known.format
+  }
+}

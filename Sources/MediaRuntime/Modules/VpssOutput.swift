@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import Glibc
+import MediaCore
+import Reports
+import Synchronization
+import SystemPackage
+
+/// One output of a scaler group. Works on the group's worker: passes the buffer on where size and format are right
+/// already, else scales into a buffer of its own pool.
+final class VpssOutput: GraphObject, FrameHandler {
+  /// Buffers of the pool beyond the depth of a receiver's queue: one being made, one being encoded, one in a picture
+  /// on its way to a file, and one to spare.
+  static let spareBuffers = 4
+
+  let node: Node
+  let state = ManagedAtomic(RunState(.stopped))
+  let tap = FrameTap()
+  var session: Session? { group.session }
+
+  private let group: VpssGroup
+  private var environment: Environment { group.environment }
+  private let settings: ManagedAtomic<SettingsBox>
+  /// The group's worker holds it while it works; `stop` waits for that.
+  private let plan = Mutex<PlanBox>(PlanBox())
+  /// What reports and the wait for room look at.
+  private let inUse = ManagedAtomic<InUse?>(nil)
+  private let wakeRoom: @Sendable () -> Void
+
+  private struct PlanBox: ~Copyable, @unchecked Sendable {
+    var plan: VpssPlan?
+    /// A plan that could not be made is not tried at every frame.
+    var retryAt: Int64 = 0
+  }
+
+  private final class InUse: AtomicReference, Sendable {
+    let layout: FrameLayout
+    let rate: FrameRate
+    let pool: Pool?
+    let engine: String
+    init(layout: FrameLayout, rate: FrameRate, pool: Pool?, engine: String) {
+      self.layout = layout
+      self.rate = rate
+      self.pool = pool
+      self.engine = engine
+    }
+  }
+
+  init(_ node: Node, _ settings: ObjectSettings, group: VpssGroup) {
+    self.node = node
+    self.group = group
+    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    let room = group.environment.room
+    self.wakeRoom = { room.wake() }
+    node.input.connect(self)
+    node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
+    node.input.bind(to: group.node.output)
+  }
+
+  private var current: SettingsBox { settings.load(ordering: .acquiring) }
+
+  // MARK: administration
+
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    let fixed = changed.intersection(["width", "height", "format", "rotation", "backend"])
+    if running, let key = fixed.sorted().first {
+      throw Refusal(
+        .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
+        hint: "write 0 to \(path)/enable first")
+    }
+  }
+
+  func commit(_ new: ObjectSettings, changed: Set<String>) {
+    settings.store(SettingsBox(new, version: current.version + 1), ordering: .releasing)
+    upstreamChanged()
+  }
+
+  func start() throws(Failure) {
+    guard !state.load(ordering: .acquiring).isRunning else { return }
+    if let format = group.node.input.upstream?.format {
+      var made: VpssPlan?
+      made = try makePlan(format.layout)
+      let new = made
+      plan.withLock { $0.plan = new }
+      if let new { use(new, rate: format.rate) }
+    }
+    state.store(RunState(.running), ordering: .releasing)
+    upstreamChanged()
+    node.input.accept(true)
+    environment.log(.videoProcessing, .information, "\(path) started")
+  }
+
+  func stop() {
+    guard state.load(ordering: .acquiring).isRunning else { return }
+    node.input.accept(false)
+    // The scaler may hang in a device: give it two seconds, then leave the plan to it.
+    let deadline = Clock.now() + 2_000_000_000
+    while plan.withLockIfAvailable({ drop(&$0) }) == nil, Clock.now() < deadline { usleep(500) }
+    inUse.store(nil, ordering: .releasing)
+    state.store(RunState(.stopped), ordering: .releasing)
+    node.output.announce(nil)
+    environment.room.wake()
+    environment.log(.videoProcessing, .information, "\(path) stopped")
+  }
+
+  func perform(_ command: String, argument: String) throws(Refusal) {
+    throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
+  }
+
+  func retire() {
+    node.input.watchUpstream(nil)
+    node.input.bind(to: nil)
+    for binding in node.output.removeAll() { binding.port.bind(to: nil) }
+    environment.slots.leave(node.user)
+  }
+
+  /// The group's source, its rate or our settings have changed.
+  private func upstreamChanged() {
+    let box = current
+    let source = group.node.input.upstream?.format
+    var rate = source?.rate
+    if let wanted = box.settings.integer("fps"), let from = source?.rate.rounded, wanted < from,
+      let table = FrameControl.table(source: from, destination: wanted)
+    {
+      node.input.setControl(table)
+      rate = FrameRate(wanted)
+    } else {
+      node.input.setControl([])
+    }
+    guard let source, let rate, state.load(ordering: .acquiring).isRunning else { return }
+    let transform = VpssPlan.transform(box.settings)
+    guard let layout = VpssPlan.layout(box.settings, incoming: source.layout, transform: transform) else { return }
+    let announced = node.output.format
+    // Strides differ between a passed-on and a made picture; what receivers prepare for is size, format and rate.
+    if announced?.rate != rate || announced?.layout.width != layout.width || announced?.layout.height != layout.height
+      || announced?.layout.format != layout.format
+    {
+      node.output.announce(StreamFormat(layout: layout, rate: rate))
+    }
+  }
+
+  // MARK: frame path
+
+  var hasRoom: Bool {
+    guard node.output.hasRoom else { return false }
+    guard let pool = inUse.load(ordering: .acquiring)?.pool, pool.free == 0 else { return true }
+    pool.whenFree(wakeRoom)
+    return pool.free > 0
+  }
+
+  func handle(_ frame: consuming Frame, at now: Int64) -> Int64 {
+    // Given on after the lock is let go.
+    var made: Frame?
+    let copied = plan.withLock { box -> Int? in
+      guard let plan = valid(&box, frame.layout, now) else { return nil }
+      guard let work = plan.work else { return 0 }
+      guard let buffer = work.pool.take(as: node.user) else {
+        node.work.drop(.noBuffer)
+        return nil
+      }
+      var target = Frame(
+        buffer, layout: work.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
+      do throws(Failure) {
+        let bytes = try work.scaler.scale(frame, crop: plan.crop, transform: plan.transform, to: &target)
+        made = consume target
+        return bytes
+      } catch {
+        failed(error)
+        node.work.drop(.deviceError)
+        return nil
+      }
+    }
+    guard let copied else {
+      _ = consume frame
+      return Clock.now()
+    }
+    if let made = made.take() {
+      _ = consume frame
+      let time = Clock.now()
+      node.work.record(.done, wait: 0, run: time - now, copied: copied, end: time)
+      works()
+      tap.pass(made)
+      return node.output.deliver(made, at: time)
+    }
+    tap.pass(frame)
+    return node.output.deliver(frame, at: now)
+  }
+
+  /// The plan for this frame, made anew where needed; `nil` when there is none, and the frame is counted as dropped.
+  private func valid(_ box: inout PlanBox, _ layout: FrameLayout, _ now: Int64) -> VpssPlan? {
+    let settings = current
+    let groupVersion = group.current.version
+    if let plan = box.plan, plan.incoming == layout, plan.version == settings.version,
+      plan.groupVersion == groupVersion
+    {
+      return plan
+    }
+    guard now >= box.retryAt else {
+      node.work.drop(.formatMismatch)
+      return nil
+    }
+    do throws(Failure) {
+      let plan = try makePlan(layout, replacing: box.plan)
+      if let old = box.plan?.work?.pool, old !== plan.work?.pool { release(old) }
+      box.plan = plan
+      use(plan, rate: node.output.format?.rate ?? .thirty)
+      works()
+      return plan
+    } catch {
+      drop(&box)
+      box.retryAt = now + 1_000_000_000
+      failed(error)
+      node.work.drop(.formatMismatch)
+      return nil
+    }
+  }
+
+  private func makePlan(_ incoming: FrameLayout, replacing old: VpssPlan? = nil) throws(Failure) -> VpssPlan {
+    let box = current
+    let groupBox = group.current
+    let transform = VpssPlan.transform(box.settings)
+    var crop = groupBox.settings.rectangle("crop")
+    if let part = crop, part.x == 0, part.y == 0, part.width == Int(incoming.width), part.height == Int(incoming.height)
+    {
+      crop = nil
+    }
+    if let part = crop, part.x + part.width > Int(incoming.width) || part.y + part.height > Int(incoming.height) {
+      throw Failure(
+        .outOfRange, "crop", on: "\(path)", "outside the picture of \(incoming.width)x\(incoming.height)")
+    }
+    guard let layout = VpssPlan.layout(box.settings, incoming: incoming, transform: transform) else {
+      throw Failure(.invalidArgument, "format", on: "\(path)", "no picture of this size and format")
+    }
+    func plan(_ work: VpssPlan.Work?) -> VpssPlan {
+      VpssPlan(
+        incoming: incoming, groupVersion: groupBox.version, version: box.version, crop: crop, transform: transform,
+        work: work)
+    }
+    if crop == nil && transform.isIdentity && layout.width == incoming.width && layout.height == incoming.height
+      && layout.format == incoming.format
+    {
+      return plan(nil)
+    }
+    let backend = groupBox.settings.text("backend") ?? "auto"
+    guard
+      let factory = environment.scalers(backend).first(where: {
+        $0.supports(from: incoming.format, to: layout.format, transform: transform)
+      })
+    else {
+      throw Failure(
+        .notSupported, "scale", on: "\(path)", "no scaler here makes \(layout.format) of \(incoming.format)")
+    }
+    if let work = old?.work, work.layout == layout, old?.incoming.format == incoming.format {
+      return plan(VpssPlan.Work(layout: layout, pool: work.pool, scaler: work.scaler))
+    }
+    let scaler = try factory.open()
+    let pool = try Pool(
+      name: "vpss\(path.number).\(path.output ?? 0)", size: layout.byteCount,
+      count: environment.options.queueDepth + VpssOutput.spareBuffers, allocator: environment.allocator)
+    environment.pools.add(pool, user: node.user, isLent: false)
+    return plan(VpssPlan.Work(layout: layout, pool: pool, scaler: scaler))
+  }
+
+  private func use(_ plan: VpssPlan, rate: FrameRate) {
+    inUse.store(
+      InUse(
+        layout: plan.work?.layout ?? plan.incoming, rate: rate, pool: plan.work?.pool,
+        engine: plan.work?.scaler.engine ?? "none, buffers are passed on"), ordering: .releasing)
+  }
+
+  private func drop(_ box: inout PlanBox) {
+    if let pool = box.plan?.work?.pool { release(pool) }
+    box.plan = nil
+    box.retryAt = 0
+  }
+
+  private func release(_ pool: Pool) {
+    pool.close()
+    environment.pools.giveUp(pool)
+  }
+
+  private func failed(_ failure: Failure) {
+    if case .failed = state.load(ordering: .acquiring).kind { return }
+    guard state.load(ordering: .acquiring).isRunning else { return }
+    state.store(RunState(.failed("\(failure)")), ordering: .releasing)
+    environment.listener?.failed(path, failure)
+    environment.log(.videoProcessing, .error, "\(path): \(failure)")
+  }
+
+  private func works() {
+    if case .failed = state.load(ordering: .acquiring).kind { state.store(RunState(.running), ordering: .releasing) }
+  }
+
+  // MARK: reports
+
+  func activeFacts() -> [KeyValue] {
+    guard let use = inUse.load(ordering: .acquiring) else { return [] }
+    return [
+      KeyValue(key: "backend", value: use.engine),
+      KeyValue(key: "width", value: "\(use.layout.width)"), KeyValue(key: "height", value: "\(use.layout.height)"),
+      KeyValue(key: "format", value: "\(use.layout.format)"),
+      KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),
+      KeyValue(key: "memory", value: use.pool?.memoryKind ?? "the source's"),
+    ]
+  }
+
+  func moreStatistics() -> [KeyValue] { [] }
+
+  var waitingFor: String? {
+    guard let pool = inUse.load(ordering: .acquiring)?.pool, pool.free == 0 else { return nil }
+    return "a free buffer of pool \(pool.name)"
+  }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+public import Reports
+
+extension MediaGraph {
+  /// The objects of the graph: what they do, what they use, what they counted. In the order of the configuration.
+  public func objectStates() -> [ObjectState] { all.map { state(of: $0) } }
+
+  /// One object, or `nil` when there is none of this path.
+  public func objectState(_ path: String) -> ObjectState? {
+    all.first { "\($0.path)" == path }.map { state(of: $0) }
+  }
+
+  func state(of object: any GraphObject) -> ObjectState {
+    let figures = object.node.figures()
+    return ObjectState(
+      path: "\(object.path)", kind: object.path.kind.rawValue, condition: condition(of: object, figures),
+      active: object.activeFacts(), statistics: statistics(of: object, figures),
+      moreStatistics: object.moreStatistics())
+  }
+
+  func condition(of object: any GraphObject, _ figures: NodeFigures) -> ObjectCondition {
+    let state = object.state.load(ordering: .acquiring)
+    switch state.kind {
+    case .stopped: return .stopped
+    case .failed(let why): return .failed(why: why)
+    case .running:
+      let last = max(figures.input.lastAt, state.since)
+      return Clock.now() - last > patience(for: object, figures) ? .starved : .running
+    }
+  }
+
+  /// How long an object may stand still: three of its frame intervals, at least what the options say.
+  func patience(for object: any GraphObject, _ figures: NodeFigures) -> Int64 {
+    let rate = object.node.input.upstream?.format?.rate ?? object.node.output.format?.rate
+    return max(environment.options.starvedAfter, 3 * (rate?.intervalNanoseconds ?? 0))
+  }
+
+  private func statistics(of object: any GraphObject, _ figures: NodeFigures) -> ObjectStatistics {
+    let work = figures.work
+    let copied = work.bytesCopied + ((object as? ViChannel)?.sourceBytesCopied ?? 0)
+    return ObjectStatistics(
+      framesIn: figures.input.frames, framesOut: figures.output.frames, dropped: figures.dropped,
+      inFlight: figures.inFlight, queueDepth: object.node.input.waiting, queueCapacity: object.node.input.depth,
+      lastMicroseconds: Int(work.lastRun / 1000), meanMicroseconds: Int(work.meanRun / 1000),
+      maximumMicroseconds: Int(work.longestRun / 1000), workMicroseconds: UInt64(max(0, work.totalRun)) / 1000,
+      bytesOut: object is VencChannel ? work.bytesOut : nil, bytesCopied: copied,
+      createdMicroseconds: object.node.createdAt / 1000, generation: object.generation)
+  }
+
+  /// The nodes of the graph by number.
+  public func nodeReports() -> [NodeReport] {
+    let objects = all
+    var ids: [ObjectIdentifier: Int] = [:]
+    for object in objects { ids[ObjectIdentifier(object.node.input)] = object.node.id }
+    return objects.map { report(on: $0, ids) }.sorted { $0.id < $1.id }
+  }
+
+  private func report(on object: any GraphObject, _ ids: [ObjectIdentifier: Int]) -> NodeReport {
+    let node = object.node
+    let figures = node.figures()
+    let state = object.state.load(ordering: .acquiring)
+    var flags: NodeFlags = [.valid]
+    if state.isRunning { flags.insert(.streaming) }
+    if node.input.upstream != nil { flags.insert(.boundAsSink) }
+    let sinks = node.output.bindings.compactMap { ids[ObjectIdentifier($0.port)] }
+    var input = port(figures.input, more: figures.work.dropped)
+    input.frameControl = node.input.control
+    input.waiting = node.input.waiting
+    input.depth = node.input.depth
+    let output = port(figures.output)
+    return NodeReport(
+      id: node.id, module: node.module, name: node.name, path: "\(node.path)", channel: node.channel, userID: 0,
+      // One use by the tree, one by its source, one by each receiver.
+      references: 1 + (node.input.upstream == nil ? 0 : 1) + sinks.count, handle: nil, input: input, output: output,
+      inFlight: figures.inFlight, flags: flags, sinks: sinks)
+  }
+
+  private func port(_ figures: PortFigures, more: DropCounts = DropCounts()) -> PortReport {
+    PortReport(
+      frames: figures.frames, dropped: figures.dropped + more, rate: Int(figures.framesPerSecond.rounded()),
+      lastMicroseconds: Int(figures.lastNanoseconds / 1000),
+      lastFrameAtMicroseconds: figures.lastAt == 0 ? nil : figures.lastAt / 1000)
+  }
+
+  /// Accepted changes of all channels and what became of them; each channel's oldest first.
+  public func effectRecords() -> [EffectRecord] {
+    all.flatMap { ($0 as? VencChannel)?.effects.records ?? [] }
+  }
+
+  /// Accepted changes of one channel.
+  public func effectRecords(of path: String) -> [EffectRecord] {
+    all.first { "\($0.path)" == path }.flatMap { ($0 as? VencChannel)?.effects.records } ?? []
+  }
+
+  /// What the CPU workers did.
+  public func serviceFigures() -> ServiceFigures { environment.service.figures() }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+public import Reports
+
+extension MediaGraph {
+  /// What is enabled and does not move: since when, waiting for whom, and which queue is full or empty. The culprit of
+  /// the others first.
+  public func health() -> HealthReport {
+    let now = Clock.now()
+    var found: [(rank: Int, finding: HealthFinding)] = []
+    var verdict = HealthVerdict.ok
+    var owners: [ObjectIdentifier: any GraphObject] = [:]
+    for object in all { owners[ObjectIdentifier(object.node.output)] = object }
+    for object in all {
+      guard let (rank, finding) = examine(object, owners, now) else { continue }
+      if case .failed = finding.condition {
+        verdict = .failed
+      } else if verdict == .ok {
+        verdict = .degraded
+      }
+      found.append((rank, finding))
+    }
+    // Stable: of one rank in the order of the configuration.
+    let ordered = found.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
+    return HealthReport(
+      verdict: verdict,
+      clocks: ClockReading(monotonicMicroseconds: now / 1000, realtimeMicroseconds: Clock.realtimeMicroseconds()),
+      findings: ordered.map(\.element.finding))
+  }
+
+  /// - Returns: rank 0 for one that is to blame itself, 1 for one that suffers from another's fault.
+  private func examine(
+    _ object: any GraphObject, _ owners: [ObjectIdentifier: any GraphObject], _ now: Int64
+  ) -> (Int, HealthFinding)? {
+    let state = object.state.load(ordering: .acquiring)
+    guard state.isRunning else { return nil }
+    let figures = object.node.figures()
+    let condition = condition(of: object, figures)
+    let input = object.node.input
+    func finding(_ since: Int64, _ whom: String?, _ fill: QueueFill? = nil) -> HealthFinding {
+      HealthFinding(
+        path: "\(object.path)", condition: condition, sinceMonotonicMicroseconds: since / 1000, waitingFor: whom,
+        queue: fill.map {
+          QueueFinding(name: "\(object.path) input", fill: $0, waiting: input.waiting, capacity: input.depth)
+        })
+    }
+    if case .failed = state.kind { return (0, finding(state.since, object.waitingFor)) }
+    let patience = patience(for: object, figures)
+
+    // Work that does not come back: the engine or scaler of this object.
+    if let session = object.session, object.path.output == nil, session.runningSince != 0,
+      now - session.runningSince > min(patience, session.timeout * 2)
+    {
+      let culprit = stuckOutput(of: object, since: session.runningSince)
+      return (
+        0,
+        finding(
+          session.runningSince, culprit ?? "its own engine\(engineName(object))",
+          input.waiting >= input.depth ? .full : nil)
+      )
+    }
+    let moved = max(figures.output.lastAt, state.since)
+    guard now - moved > patience else { return nil }
+    if object is ViChannel { return (0, finding(moved, object.waitingFor)) }
+
+    // Frames wait here, and nothing is being done about them: no worker, or no room further down.
+    if input.waiting > 0 {
+      if let (receiver, port) = fullReceiver(of: object) {
+        var blocked = finding(moved, "\(receiver.path)")
+        blocked.queue = QueueFinding(
+          name: "\(receiver.path) input", fill: .full, waiting: port.waiting, capacity: port.depth)
+        return (1, blocked)
+      }
+      return (0, finding(moved, object.waitingFor ?? "a worker", input.waiting >= input.depth ? .full : nil))
+    }
+    // Nothing comes. Frames dropped here on purpose or for want of a buffer are this object's own affair.
+    let arrived = figures.input.lastAt
+    if now - arrived <= patience {
+      return (0, finding(moved, object.waitingFor ?? lastCause(figures)))
+    }
+    guard let upstream = input.upstream, let source = owners[ObjectIdentifier(upstream)] else {
+      return (0, finding(moved, "a source: none is bound", input.depth > 0 ? .empty : nil))
+    }
+    return (1, finding(moved, blame(source, owners, now), input.depth > 0 ? .empty : nil))
+  }
+
+  /// Who up the way is to blame that nothing comes from `source`.
+  private func blame(
+    _ source: any GraphObject, _ owners: [ObjectIdentifier: any GraphObject], _ now: Int64
+  ) -> String {
+    var object = source
+    // The graph has no loops; the bound is for the moment in which it is being changed.
+    for _ in 0..<64 {
+      guard object.state.load(ordering: .acquiring).isRunning else { return "\(object.path), which is stopped" }
+      if case .failed = object.state.load(ordering: .acquiring).kind { return "\(object.path), which has failed" }
+      if let session = object.session, session.isStuck { break }
+      let figures = object.node.figures()
+      if now - figures.input.lastAt <= patience(for: object, figures) { break }
+      guard let upstream = object.node.input.upstream, let next = owners[ObjectIdentifier(upstream)] else { break }
+      object = next
+    }
+    return "\(object.path)"
+  }
+
+  private func fullReceiver(of object: any GraphObject) -> (any GraphObject, InPort)? {
+    for receiver in all {
+      let port = receiver.node.input
+      guard port.depth > 0, port.accepts, port.waiting >= port.depth, let upstream = port.upstream else { continue }
+      if upstream === object.node.output { return (receiver, port) }
+      // Through one of a group's outputs.
+      if let output = all.first(where: { $0.node.output === upstream }), output.path.group == object.path {
+        return (receiver, port)
+      }
+    }
+    return nil
+  }
+
+  /// The output a group's worker does not come back from.
+  private func stuckOutput(of group: any GraphObject, since: Int64) -> String? {
+    guard group is VpssGroup else { return nil }
+    for output in all where output.path.output != nil && output.path.group == group.path {
+      let figures = output.node.figures()
+      if figures.input.lastAt >= since, figures.output.lastAt < figures.input.lastAt, figures.inFlight > 0 {
+        return "\(output.path), whose scaler does not come back"
+      }
+    }
+    return nil
+  }
+
+  private func engineName(_ object: any GraphObject) -> String {
+    (object as? VencChannel)?.used.map { " \($0.engine)" } ?? ""
+  }
+
+  private func lastCause(_ figures: NodeFigures) -> String? {
+    let dropped = figures.dropped
+    let worst = DropCause.allCases.max { dropped[$0] < dropped[$1] }
+    guard let worst, dropped[worst] > 0 else { return nil }
+    return "nothing: its frames are dropped (\(worst.rawValue))"
+  }
+}

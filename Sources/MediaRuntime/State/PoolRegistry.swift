@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+import Synchronization
+
+/// All pools whose buffers frames of the graph lie in. A pool that was given up stays listed until its last buffer
+/// came home: that is what makes a leak visible.
+final class PoolRegistry: Sendable {
+  struct Entry: Sendable {
+    let pool: any BufferPool
+    /// Who takes buffers from it.
+    let user: UserSlot
+    /// Bytes to take off the ledger at the end; memory of devices.
+    let lentBytes: Int
+    var isGivenUp = false
+  }
+
+  private final class List: AtomicReference, Sendable {
+    let entries: [Entry]
+    init(_ entries: [Entry]) { self.entries = entries }
+  }
+
+  private let list = ManagedAtomic(List([]))
+  private let change = Mutex<Void>(())
+  private let ledger: MemoryLedger
+
+  init(_ ledger: MemoryLedger) { self.ledger = ledger }
+
+  var entries: [Entry] { list.load(ordering: .acquiring).entries }
+
+  /// - Parameter isLent: its memory came from a device, not from the graph's allocator.
+  func add(_ pool: any BufferPool, user: UserSlot, isLent: Bool) {
+    let bytes = isLent ? pool.buffers.reduce(0) { $0 + $1.memory.size } : 0
+    if bytes > 0 { ledger.add(bytes) }
+    update { $0.append(Entry(pool: pool, user: user, lentBytes: bytes)) }
+  }
+
+  func giveUp(_ pool: any BufferPool) {
+    update { entries in
+      for index in entries.indices where entries[index].pool === pool { entries[index].isGivenUp = true }
+    }
+  }
+
+  /// Forgets pools that were given up and are whole again.
+  func prune() {
+    guard entries.contains(where: { $0.isGivenUp }) else { return }
+    update { _ in }
+  }
+
+  private func update(_ body: (inout [Entry]) -> Void) {
+    change.withLock { _ in
+      var entries = list.load(ordering: .acquiring).entries
+      body(&entries)
+      entries.removeAll { entry in
+        guard entry.isGivenUp, entry.pool.buffers.allSatisfy({ $0.references == 0 }) else { return false }
+        if entry.lentBytes > 0 { ledger.remove(entry.lentBytes) }
+        return true
+      }
+      list.store(List(entries), ordering: .releasing)
+    }
+  }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Glibc
+import MediaCore
+import Synchronization
+
+/// What the workers of a service did, of one moment.
+public struct ServiceFigures: Sendable, Equatable {
+  public var name: String
+  public var workers: Int
+  /// Sessions that wait for a worker.
+  public var waiting: Int
+  /// Turns given to sessions, and times a session asked for one.
+  public var runs: UInt64
+  public var triggers: UInt64
+  /// Time all workers spent at work, nanoseconds.
+  public var busyNanoseconds: UInt64
+  /// Time since the service was made, nanoseconds.
+  public var sinceNanoseconds: Int64
+  /// When a worker last began or ended a turn, CLOCK_MONOTONIC_RAW nanoseconds; 0 before the first.
+  public var lastRunRawNanoseconds: Int64
+
+  /// Share of the workers' time spent at work, 0...1, since the service was made.
+  public var utilisation: Double {
+    let whole = Double(sinceNanoseconds) * Double(max(1, workers))
+    return whole <= 0 ? 0 : min(1, Double(busyNanoseconds) / whole)
+  }
+}
+
+/// The cores that execute tasks: CPU workers, or the one serial worker of a device.
+///
+/// Sessions are taken by priority, then in turn. A worker that runs out of work looks on for a few microseconds before
+/// it parks, so that a steady stream of frames costs no wake-up call.
+public final class Service: Sendable {
+  static let priorities = 8
+  public let name: String
+  private let parker = Parker()
+  private let createdAt = Clock.now()
+
+  // Guarded by the parker's lock.
+  private struct Ready {
+    var queues: [Deque<Session>] = (0..<Service.priorities).map { _ in
+      var queue = Deque<Session>()
+      queue.reserveCapacity(64)
+      return queue
+    }
+    var parked = 0
+    /// Wake-ups sent whose threads have not come back yet.
+    var waking = 0
+    var spinning = 0
+    var closing = false
+  }
+  private nonisolated(unsafe) var ready = Ready()
+  private let readyCount = Atomic<Int>(0)
+  private let runs = Atomic<UInt64>(0)
+  private let triggers = Atomic<UInt64>(0)
+  private let busy = Atomic<UInt64>(0)
+  private let lastRun = Atomic<Int64>(0)
+  private let workerCount = Atomic<Int>(0)
+
+  /// - Throws: EAGAIN when not even one worker could be made.
+  public init(name: String, workers: Int) throws(Failure) {
+    self.name = name
+    for index in 0..<max(1, workers) {
+      do {
+        try addWorker(index)
+      } catch {
+        if index == 0 { throw error }
+        break
+      }
+    }
+  }
+
+  /// The workers hold the service, so it ends by this call.
+  public func close() {
+    parker.lock()
+    ready.closing = true
+    parker.broadcast()
+    parker.unlock()
+  }
+
+  /// One more worker, in place of one that is stuck in a library.
+  func addWorker(_ index: Int) throws(Failure) {
+    let thread = try Thread(name: "\(name)-\(index)") { [self] in work() }
+    thread.detach()
+    workerCount.add(1, ordering: .relaxed)
+  }
+
+  var workers: Int { workerCount.load(ordering: .relaxed) }
+
+  @inline(__always) func hasOthersWaiting() -> Bool {
+    readyCount.load(ordering: .relaxed) > 0
+  }
+
+  func enqueue(_ session: Session) {
+    triggers.add(1, ordering: .relaxed)
+    parker.lock()
+    ready.queues[session.priority].append(session)
+    let waiting = readyCount.load(ordering: .relaxed) + 1
+    readyCount.store(waiting, ordering: .relaxed)
+    let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking
+    if wake { ready.waking += 1 }
+    parker.unlock()
+    if wake { parker.signal() }
+  }
+
+  private func take() -> Session? {
+    for priority in stride(from: Service.priorities - 1, through: 0, by: -1) {
+      if let session = ready.queues[priority].popFirst() {
+        readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
+        return session
+      }
+    }
+    return nil
+  }
+
+  private func next() -> Session? {
+    parker.lock()
+    defer { parker.unlock() }
+    if let session = take() { return session }
+    // One worker looks on a little; the others park at once.
+    if ready.spinning == 0 && !ready.closing {
+      ready.spinning = 1
+      parker.unlock()
+      var rounds = 0
+      while rounds < 64 && readyCount.load(ordering: .relaxed) == 0 {
+        rounds += 1
+        if rounds & 7 == 0 { sched_yield() }
+      }
+      parker.lock()
+      ready.spinning = 0
+    }
+    while true {
+      if let session = take() { return session }
+      if ready.closing { return nil }
+      ready.parked += 1
+      parker.wait()
+      ready.parked -= 1
+      if ready.waking > 0 { ready.waking -= 1 }
+    }
+  }
+
+  private func work() {
+    while let session = next() {
+      let start = Clock.now()
+      lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
+      runs.add(1, ordering: .relaxed)
+      let again = session.run()
+      busy.add(UInt64(max(0, Clock.now() - start)), ordering: .relaxed)
+      lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
+      if again { enqueue(session) }
+    }
+    workerCount.subtract(1, ordering: .relaxed)
+  }
+
+  /// For reports; takes no lock.
+  public func figures() -> ServiceFigures {
+    ServiceFigures(
+      name: name, workers: workers, waiting: readyCount.load(ordering: .relaxed),
+      runs: runs.load(ordering: .relaxed), triggers: triggers.load(ordering: .relaxed),
+      busyNanoseconds: busy.load(ordering: .relaxed), sinceNanoseconds: Clock.now() - createdAt,
+      lastRunRawNanoseconds: lastRun.load(ordering: .relaxed))
+  }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import MediaCore
+import Reports
+import Synchronization
+
+/// Where one frame's work stands.
+public enum TaskState: UInt8, Sendable, CaseIterable {
+  case pending, running, done, failed
+  case timedOut
+}
+
+/// What a session's worker does: one task at a time, taken from the channel's queue.
+protocol SessionWork: AnyObject, Sendable {
+  /// Does one task if there is one.
+  /// - Returns: false when there was nothing to do.
+  func perform() -> Bool
+}
+
+/// The serial work queue of one channel: its tasks run one after the other, on whatever worker of the service is free.
+///
+/// `schedule` may be called from any thread; it costs one atomic operation while the session is at work already.
+final class Session: Sendable {
+  /// The object it works for.
+  let path: ObjectPath
+  /// Higher goes first.
+  let priority: Int
+  let service: Service
+  /// A task that runs longer is reported as stuck. Nanoseconds.
+  let timeout: Int64
+
+  private static let pending: UInt32 = 1
+  private static let active: UInt32 = 2
+  private static let halted: UInt32 = 4
+  private let flags = Atomic<UInt32>(Session.halted)
+  private let startedAt = Atomic<Int64>(0)
+  private let startedTasks = Atomic<UInt64>(0)
+  private let triggered = Atomic<UInt64>(0)
+  // Set before the first `resume` and cleared after the last `halt`.
+  private nonisolated(unsafe) var work: (any SessionWork)?
+
+  init(_ path: ObjectPath, service: Service, priority: Int = 4, timeout: Int64 = 500_000_000) {
+    self.path = path
+    self.service = service
+    self.priority = min(max(priority, 0), Service.priorities - 1)
+    self.timeout = timeout
+  }
+
+  func attach(_ work: (any SessionWork)?) { self.work = work }
+
+  /// When the running task was begun, CLOCK_MONOTONIC nanoseconds; 0 when none runs.
+  var runningSince: Int64 { startedAt.load(ordering: .relaxed) }
+  /// Tasks begun so far.
+  var begun: UInt64 { startedTasks.load(ordering: .relaxed) }
+  /// Times it was told that there is work.
+  var triggers: UInt64 { triggered.load(ordering: .relaxed) }
+  /// Whether the running task is over its time.
+  var isStuck: Bool {
+    let since = runningSince
+    return since != 0 && Clock.now() - since > timeout
+  }
+
+  /// There is, or may be, something to do.
+  @inline(__always) func schedule() {
+    triggered.add(1, ordering: .relaxed)
+    let old = flags.bitwiseOr(Session.pending, ordering: .sequentiallyConsistent).oldValue
+    if old & (Session.active | Session.halted) == 0 { activate() }
+  }
+
+  private func activate() {
+    let old = flags.bitwiseOr(Session.active, ordering: .sequentiallyConsistent).oldValue
+    if old & Session.active == 0 { service.enqueue(self) }
+  }
+
+  /// Marks the start and the end of a task, for whoever asks what is running.
+  @inline(__always) func began(at now: Int64) {
+    startedAt.store(now, ordering: .relaxed)
+    startedTasks.store(startedTasks.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+  }
+  @inline(__always) func ended() { startedAt.store(0, ordering: .relaxed) }
+
+  /// Runs tasks until there are none, or others should have their turn. By the service's worker that took it.
+  /// - Returns: true when it must be queued again.
+  func run() -> Bool {
+    var turns = 0
+    while true {
+      let old = flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent).oldValue
+      if old & Session.halted == 0, let work {
+        while work.perform() {
+          turns += 1
+          if flags.load(ordering: .relaxed) & Session.halted != 0 { break }
+          if service.hasOthersWaiting() || turns >= 64 {
+            flags.bitwiseOr(Session.pending, ordering: .relaxed)
+            return true
+          }
+        }
+      }
+      // Idle, unless something came meanwhile.
+      let seen = flags.load(ordering: .relaxed)
+      if seen & Session.pending != 0 && seen & Session.halted == 0 { continue }
+      if flags.compareExchange(
+        expected: seen, desired: seen & ~Session.active, ordering: .sequentiallyConsistent
+      ).exchanged {
+        return false
+      }
+    }
+  }
+
+  /// Lets tasks run.
+  func resume() {
+    flags.bitwiseAnd(~Session.halted, ordering: .sequentiallyConsistent)
+    schedule()
+  }
+
+  /// No task runs and none is about to.
+  var isIdle: Bool { flags.load(ordering: .acquiring) & Session.active == 0 }
+
+  /// Lets no further task begin and waits for the running one.
+  /// - Parameter patience: nanoseconds to wait.
+  /// - Returns: false when the running task did not come back in time; it will not be followed by another.
+  func halt(patience: Int64 = 2_000_000_000) -> Bool {
+    flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
+    let deadline = Clock.now() + patience
+    while flags.load(ordering: .acquiring) & Session.active != 0 {
+      if Clock.now() > deadline { return false }
+      usleep(200)
+    }
+    return true
+  }
+}

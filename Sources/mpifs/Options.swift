@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Glibc
+import MediaCore
+import NodeText
+
+extension Dialect: ExpressibleByArgument {}
+
+/// The command line.
+@main
+struct Options: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "mpifs",
+    abstract: "Runs a media pipeline and serves everything inside it as live text files.",
+    discussion: """
+      The tree is served until Ctrl-C or SIGTERM. Read its files with cat, change settings with echo; 'cat DIR/help' \
+      lists every attribute.
+      """,
+    version: Version.text)
+
+  @Option(help: "Where to mount. Default: /mpi as root, $XDG_RUNTIME_DIR/mpi otherwise. Created if missing.")
+  var at: String?
+
+  @Option(
+    help: "Input of vi/0: pattern, file:/path or a path to a media file, or /dev/videoN. Default: the first camera.")
+  var input: String?
+
+  @Option(help: "Configuration in place of the default one: a file of 'path = value' lines; none starts empty.")
+  var load: String?
+
+  @Option(help: "Text of the vendor's nodes: \(Dialect.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var dialect: Dialect = .rockit1432
+
+  @Flag(help: "Let other users read the text nodes (needs root, or user_allow_other in /etc/fuse.conf).")
+  var allowOther = false
+
+  @Flag(help: "Link /dev/mpi to the tree, so that the vendor's scripts find their nodes (root).")
+  var vendorPaths = false
+
+  @Flag(help: "Sources run as fast as the slowest receiver takes frames, and nothing is dropped: for benchmarks.")
+  var unthrottled = false
+
+  func validate() throws {
+    if let input, InputSpecification(input) == nil {
+      throw ValidationError("--input \(input): give pattern, file:/path, an absolute path or /dev/videoN")
+    }
+    if let at, at.isEmpty { throw ValidationError("--at: give a directory") }
+    if load == "" { throw ValidationError("--load: give a file, or none") }
+  }
+
+  func run() throws {
+    let signals = EndSignals()
+    let status = Program(options: self, signals: signals).run()
+    if status != 0 { throw ExitCode(status) }
+  }
+
+  /// The directory to mount at, absolute.
+  func mountPoint() throws(StartFailure) -> String {
+    if let at {
+      if at.hasPrefix("/") { return at }
+      guard let here = getcwd(nil, 0) else { throw StartFailure("--at \(at): the current directory is gone") }
+      defer { free(here) }
+      return String(cString: here) + "/" + at
+    }
+    if geteuid() == 0 { return "/mpi" }
+    guard let runtime = getenv("XDG_RUNTIME_DIR").map({ String(cString: $0) }), runtime.hasPrefix("/") else {
+      throw StartFailure("XDG_RUNTIME_DIR is not set: say where to mount with --at DIR")
+    }
+    return runtime + "/mpi"
+  }
+}
+
+/// Why the program could not start; one line for stderr.
+struct StartFailure: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+import Codecs
+import DebugTree
+import Devices
+import Glibc
+import MediaCore
+import NodeText
+import MediaRuntime
+import NodeFS
+import Reports
+import SystemPackage
+
+/// Wires the parts together and holds them while the tree is served.
+struct Program {
+  let options: Options
+  let signals: EndSignals
+
+  /// - Returns: the exit status; what went wrong stands on stderr.
+  func run() -> Int32 {
+    do throws(StartFailure) {
+      try serve()
+      return 0
+    } catch {
+      complain("\(error)")
+      return 1
+    }
+  }
+
+  private func serve() throws(StartFailure) {
+    let started = ClockReading.now().monotonicMicroseconds
+    let path = try options.mountPoint()
+    let configuration = try startConfiguration()
+    let log = RuntimeLogs()
+    let (runtime, graph) = try makeRuntime(mountPoint: path, log: log)
+    try load(configuration, into: runtime)
+    let debug: DebugTree
+    let mount: Mount
+    do {
+      debug = try DebugTree(
+        runtime: runtime, reports: graph, identity: .ofThisProgram(), dialect: options.dialect,
+        startedMonotonicMicroseconds: started)
+      try MountPoint.create(path)
+      let mountOptions = MountOptions(
+        name: "mpifs", allowOther: options.allowOther, onUnmounted: { kill(getpid(), SIGUSR1) })
+      mount = try Mount.start(debug.tree, at: path, options: mountOptions)
+    } catch {
+      _ = runtime.shutDown(milliseconds: 1000)
+      throw StartFailure("\(error)")
+    }
+    if options.vendorPaths {
+      do throws(StartFailure) {
+        try MountPoint.linkVendorPath(to: path)
+      } catch {
+        mount.stop()
+        throw error
+      }
+    }
+    greet(path)
+    ServiceManager.ready(serving: path)
+    let signal = signals.wait()
+    ServiceManager.stopping()
+    if signal == SIGUSR1 { complain("\(path) was unmounted from outside") }
+    if options.vendorPaths { MountPoint.unlinkVendorPath(to: path) }
+    let ending = mount.stop()
+    let isQuiet = runtime.shutDown(milliseconds: 1000)
+    if ending != .clean || !isQuiet {
+      // Threads hang in handlers or devices: there is nobody left to wait for, and exit handlers might wait for them.
+      complain("ended by force: \(ending == .clean ? "an object did not stop" : "a handler did not return")")
+      fflush(nil)
+      _exit(0)
+    }
+  }
+
+  // MARK: parts
+
+  private func makeRuntime(mountPoint: String, log: RuntimeLogs) throws(StartFailure) -> (Runtime, MediaGraph) {
+    let memory = AllocatorPolicy()
+    let catalogue = EngineCatalogue(
+      encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
+      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()],
+      inputFormats: [.i420, .nv12], outputFormats: [.i420, .nv12])
+    do throws(Failure) {
+      let graph = try MediaGraph(
+        engines: Engines(
+          encoders: catalogue.encoders, scalers: catalogue.scalers, sources: catalogue.sources,
+          picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() }),
+        allocator: memory.allocator, options: GraphOptions(isUnthrottled: options.unthrottled), listener: log)
+      let runtime = try Runtime(
+        settingsTable: SettingsTable(catalogue), factory: graph, errorLog: log.errors, moduleLog: log.modules,
+        options: Runtime.Options(mountPoint: mountPoint))
+      log.modules.record(.memory, .information, "buffers come from \(memory.reason)")
+      return (runtime, graph)
+    } catch {
+      throw StartFailure("\(error)")
+    }
+  }
+
+  // MARK: the configuration at the start
+
+  private struct StartText {
+    var name: String
+    var text: [UInt8]
+    /// Input of `vi/0` in place of the text's, and whether the user asked for it.
+    var input: String?
+    var isInputAsked = false
+  }
+
+  private func startConfiguration() throws(StartFailure) -> StartText? {
+    if options.load == "none" {
+      if options.input != nil { throw StartFailure("--input goes with a configuration, not with --load none") }
+      return nil
+    }
+    if let file = options.load {
+      return StartText(name: file, text: try contents(file), input: options.input, isInputAsked: options.input != nil)
+    }
+    let camera = options.input == nil ? DeviceInventory().firstCamera() : nil
+    return StartText(
+      name: "the default configuration", text: PackageResources.mpifs_conf, input: options.input ?? camera,
+      isInputAsked: options.input != nil)
+  }
+
+  private func load(_ start: StartText?, into runtime: Runtime) throws(StartFailure) {
+    guard var start else { return }
+    while true {
+      let answer = Answer<MediaCore.Refusal?>()
+      var overriding: [Change] = []
+      if let input = start.input, let path = ObjectPath(.vi, 0) { overriding = [.set(path, "input", input)] }
+      runtime.loadConfig(start.text, name: start.name, overriding: overriding) { answer.give($0) }
+      guard let refusal = answer.wait() else { return }
+      if start.input != nil, !start.isInputAsked {
+        // Nobody asked for this camera: it being busy or broken must not keep the tree from being served.
+        complain("\(refusal); using the test pattern instead")
+        start.input = nil
+        continue
+      }
+      _ = runtime.shutDown(milliseconds: 1000)
+      throw StartFailure("\(refusal)")
+    }
+  }
+
+  private func contents(_ file: String) throws(StartFailure) -> [UInt8] {
+    do {
+      let descriptor = try FileDescriptor.open(file, .readOnly, options: .closeOnExec)
+      defer { try? descriptor.close() }
+      var bytes: [UInt8] = []
+      var chunk = [UInt8](repeating: 0, count: 65536)
+      while true {
+        let count = try chunk.withUnsafeMutableBytes { try descriptor.read(into: $0) }
+        if count == 0 { return bytes }
+        bytes += chunk[..<count]
+        if bytes.count > 1 << 20 { throw Errno.fileTooLarge }
+      }
+    } catch {
+      throw StartFailure("--load \(file): \(error)")
+    }
+  }
+
+  // MARK: words to the user
+
+  private func greet(_ path: String) {
+    print(
+      """
+      mpifs: serving \(path)
+      Try, from another shell:
+        cat \(path)/health                            is everything moving?
+        cat \(path)/vsys                              the graph: frames in and out of every node
+        echo 4000 > \(path)/venc/0/bitrate            retune a running encoder; then cat \(path)/venc/0/effect
+        timeout 5 cat \(path)/venc/0/stream > a.h264  the coded stream (or: ffplay \(path)/venc/0/stream)
+        cat \(path)/help                              every file and what it takes
+      """)
+    // A script that waits for the first line reads a pipe, which is not flushed by line.
+    fflush(nil)
+  }
+
+  private func complain(_ text: String) {
+    let line = Array("mpifs: \(text)\n".utf8)
+    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Synchronization
+import SystemPackage
+
+@testable import NodeFS
+
+let someone = Caller(pid: 4711, uid: 1000, gid: 1000)
+
+extension NodeTree {
+  /// Opens the node at `path` as the adapter does.
+  func openHandle(_ path: String, flags: CInt = O_RDONLY) throws -> Handle {
+    switch try open(try find(path), flags: flags, caller: someone) {
+    case .handle(let handle): return handle
+    case .picture: throw NodeError(.invalidArgument, "a picture")
+    }
+  }
+
+  func find(_ path: String) throws -> Node {
+    var node: Node = root
+    for name in path.split(separator: "/") { node = try lookup(String(name), in: inode(of: node)) }
+    return node
+  }
+
+  /// One `write(2)`; the answers that came, which must be one in the end.
+  func write(_ bytes: [UInt8], to handle: Handle, at offset: Int64 = 0, arm: (UInt64) -> Void = { _ in }) throws
+    -> Answers<Void>
+  {
+    let answers = Answers<Void>()
+    switch try bytes.withUnsafeBytes({ try write($0, at: offset, to: handle, caller: someone) }) {
+    case .taken: answers.add(.success(()))
+    case .command(let command):
+      let parked = parked(handle.node, .write, someone, deadline: command.deadline) { answers.add($0) }
+      run(command, on: handle.node, bytes, at: offset, caller: someone, parked: parked, arm: arm)
+    }
+    return answers
+  }
+}
+
+extension Handle {
+  func bytes(at offset: Int64 = 0, size: Int = 1 << 20) throws -> [UInt8] {
+    guard case .slice(let slice) = try read(offset: offset, size: size, isNonblocking: true) else {
+      throw NodeError(.resourceTemporarilyUnavailable)
+    }
+    return slice.bytes
+  }
+
+  func text(at offset: Int64 = 0, size: Int = 1 << 20) throws -> String {
+    String(decoding: try bytes(at: offset, size: size), as: UTF8.self)
+  }
+}
+
+/// What a parked request was answered with.
+final class Answers<Value: Sendable>: Sendable {
+  private let all = Monitor<[Result<Value, NodeError>]>([])
+
+  func add(_ answer: Result<Value, NodeError>) { all.change { $0.append(answer) } }
+
+  var count: Int { all.read { $0.count } }
+
+  var errors: [Errno] {
+    all.read {
+      $0.compactMap {
+        if case .failure(let error) = $0 { return error.errno }
+        return nil
+      }
+    }
+  }
+
+  /// The first answer; nil when there was none in 20 s.
+  func first() -> Result<Value, NodeError>? {
+    all.wait(until: Clock.monotonic() + 20_000_000_000) { $0.first }
+  }
+}
+
+/// Runs `body` on `count` threads at once and waits for all.
+func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  let running = Monitor(count)
+  for index in 0..<count {
+    let isStarted = HelperThread.start("test") {
+      body(index)
+      running.change { $0 -= 1 }
+    }
+    if !isStarted { running.change { $0 -= 1 } }
+  }
+  _ = running.wait { $0 == 0 ? true : nil }
+}
+
+/// A counter for tests.
+final class Count: Sendable {
+  private let value = Mutex(0)
+  @discardableResult
+  func next() -> Int {
+    value.withLock {
+      $0 += 1
+      return $0
+    }
+  }
+  var now: Int { value.withLock { $0 } }
+}
+
+func errno(_ body: () throws -> Void) -> Errno? {
+  do {
+    try body()
+    return nil
+  } catch let error as NodeError {
+    return error.errno
+  } catch {
+    return Errno(rawValue: 0)
+  }
+}
