@@ -103,7 +103,7 @@ import Testing
         venc/0/gop = 20
 
         """
-      let outcome = try shell(#"printf %s "$1" > "$2""#, text, served.path("config"))
+      let outcome = try served.configure(text)
       #expect(outcome.status != 0, "\(bad)")
       #expect(try served.cat("config") == before, "\(bad)")
       let line = try #require(try served.errorLog().last)
@@ -117,7 +117,7 @@ import Testing
     let served = try Served(configuration: Pipelines.small())
     let before = try served.cat("config")
     let text = "venc/0/fps_src = 10\nvenc/0/bitrate = 900\nvenc/0/fps_dst = 20\n"
-    #expect(try shell(#"printf %s "$1" > "$2""#, text, served.path("config")).status != 0)
+    #expect(try served.configure(text).status != 0)
     #expect(try served.cat("config") == before)
     #expect(try served.errorLog().last?.contains("line 3") == true)
   }
@@ -126,7 +126,7 @@ import Testing
     let served = try Served(configuration: Pipelines.small("venc/3/codec = mjpeg\nvenc/3/source = vpss/0/1\nvenc/3/enable = 1"))
     #expect(try served.advances("venc/3", "frames_out", by: 2))
     let text = "replace\n" + Pipelines.small()
-    let outcome = try shell(#"printf %s "$1" > "$2""#, text, served.path("config"))
+    let outcome = try served.configure(text)
     #expect(outcome.status == 0, "\(outcome.errors)")
     #expect(try !served.exists("venc/3"))
     #expect(try served.advances("venc/0", "frames_out", by: 10))

@@ -88,16 +88,29 @@ final class Served: @unchecked Sendable {
 
   func path(_ node: String) -> String { at + "/" + node }
 
-  /// `cat` of a text node.
-  func cat(_ node: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+  struct ReadError: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  /// `cat` of a text node that must be there.
+  func cat(_ node: String) throws -> String {
     let outcome = try run("cat", path(node))
-    #expect(outcome.status == 0, "cat \(node): \(outcome.errors)", sourceLocation: sourceLocation)
+    guard outcome.status == 0 else {
+      let log = try? run("tail", "-n", "3", path("error_log")).text
+      throw ReadError(
+        description: "cat \(node): \(outcome.timedOut ? "hangs" : outcome.errors)\(log ?? "") \(program.errors)")
+    }
     return outcome.text
   }
 
+  /// `cat > config` of a text.
+  func configure(_ text: String) throws -> Child.Outcome {
+    try Child.run(["sh", "-c", #"cat > "$1""#, "sh", path("config")], input: Data(text.utf8))
+  }
+
   /// One value without its newline.
-  func value(_ node: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
-    var text = try cat(node, sourceLocation: sourceLocation)
+  func value(_ node: String) throws -> String {
+    var text = try cat(node)
     if text.hasSuffix("\n") { text.removeLast() }
     return text
   }
