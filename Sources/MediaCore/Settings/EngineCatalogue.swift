@@ -6,14 +6,15 @@ public struct EngineCatalogue: Sendable {
   public var encoders: [any EncoderFactory]
   public var scalers: [any ScalerFactory]
   public var sources: [any SourceFactory]
-  /// Formats an input can be asked to deliver, default first.
+  /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
+  /// is, so that nothing is converted unasked.
   public var inputFormats: [PixelFormat]
   /// Formats a scaler's output can be asked to deliver, default first.
   public var outputFormats: [PixelFormat]
 
   public init(
     encoders: [any EncoderFactory] = [], scalers: [any ScalerFactory] = [], sources: [any SourceFactory] = [],
-    inputFormats: [PixelFormat] = [.nv12, .i420], outputFormats: [PixelFormat] = [.nv12, .i420]
+    inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12]
   ) {
     self.encoders = encoders
     self.scalers = scalers

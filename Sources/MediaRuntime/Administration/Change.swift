@@ -29,6 +29,8 @@ struct Transaction: Sendable {
   var changes: [Change]
   /// Where each change stands in a configuration text; empty when it did not come from one.
   var lines: [Int] = []
+  /// What refusals call the text: `config`, or the file it came from.
+  var name = "config"
   /// A configuration: objects that are named are made.
   var createsNamed = false
   /// A configuration that starts with `replace`: objects that are not named are removed.

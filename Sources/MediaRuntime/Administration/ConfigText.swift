@@ -47,7 +47,7 @@ enum ConfigText {
         .invalidArgument, path: name, value: Array(text.suffix(80)), reason: "the text does not end in a newline",
         hint: "the whole text has to come in one write: use cat, cp or a here-document")
     }
-    var transaction = Transaction(changes: [], createsNamed: true)
+    var transaction = Transaction(changes: [], name: name, createsNamed: true)
     var seen: [String: Int] = [:]
     var isFirst = true
     for (index, line) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {

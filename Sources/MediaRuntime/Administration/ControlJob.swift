@@ -65,7 +65,8 @@ extension Administrator {
       } catch {
         moduleLog.record(Self.module(path), .error, "\(path) did not start: \(error)")
         rollBack(plan, stopped: stopped, started: started)
-        let refusal = Refusal(error, path: "\(path)/enable", value: [UInt8(ascii: "1")], hint: Self.hint(error))
+        var refusal = Refusal(error, path: "\(path)/enable", value: [UInt8(ascii: "1")], hint: Self.hint(error))
+        refusal.errno = Self.answer(error.errno)
         throw located(refusal, job)
       }
     }
@@ -122,6 +123,16 @@ extension Administrator {
   private func located(_ refusal: Refusal, _ job: Job) -> Refusal {
     Planner(settingsTable: settingsTable, factory: factory, ownTree: ownTree, table: ObjectTable())
       .located(refusal, job.transaction, nil)
+  }
+
+  /// What a writer can be told. Some numbers would mislead whoever reads them from `echo`: a device that does not know
+  /// a request says ENOTTY, which is not about terminals, and ENOSYS is for system calls only.
+  private static func answer(_ errno: Errno) -> Errno {
+    switch errno {
+    case .inappropriateIOCTLForDevice: .operationNotSupportedByDevice
+    case .noFunction: .notSupported
+    default: errno
+    }
   }
 
   private static func hint(_ failure: Failure) -> String {

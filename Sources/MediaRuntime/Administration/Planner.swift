@@ -67,6 +67,7 @@ struct Planner {
       ?? transaction.changes.lastIndex { refusal.path == $0.path.description || refusal.path.hasPrefix("\($0.path)/") }
     guard let found, found < transaction.lines.count, transaction.lines[found] > 0 else { return refusal }
     var named = refusal
+    named.path = transaction.name
     named.reason = "line \(transaction.lines[found]): \(refusal.path): \(refusal.reason)"
     return named
   }

@@ -71,7 +71,9 @@ extension MediaGraph {
           name: "\(receiver.path) input", fill: .full, waiting: port.waiting, capacity: port.depth)
         return (1, blocked)
       }
-      return (0, finding(moved, object.waitingFor ?? "a worker", input.waiting >= input.depth ? .full : nil))
+      let isAtWork = object.session.map { $0.runningSince != 0 } ?? false
+      let whom = object.waitingFor ?? (isAtWork ? "its own engine\(engineName(object))" : "a worker")
+      return (0, finding(moved, whom, input.waiting >= input.depth ? .full : nil))
     }
     // Nothing comes. Frames dropped here on purpose or for want of a buffer are this object's own affair.
     let arrived = figures.input.lastAt

@@ -154,7 +154,12 @@ final class PacketRing: Sendable {
       if picture.isKey { state.groups += 1 }
       state.packets[Int(state.next % UInt64(Self.descriptors))] = PacketDescriptor(
         number: state.next, pts: pts, start: state.committed, size: size, group: state.groups, picture: picture)
-      if picture.isKey { state.newestKey = state.next }
+      if picture.isKey {
+        state.newestKey = state.next
+        for reader in state.readers where reader.cursor == nil && reader.epoch == state.epoch {
+          reader.start(at: state.next)
+        }
+      }
       state.next += 1
       state.committed = state.writing
       publish(&state)
@@ -276,6 +281,7 @@ final class PacketRing: Sendable {
     let retired = state.withLock { state in
       guard !state.isRetired else { return true }
       reader.epoch = state.isOpen ? state.epoch : state.epoch + 1
+      if state.isOpen, let newest = state.newestKey { reader.start(at: newest) }
       state.readers.append(reader)
       publish(&state)
       return false
@@ -333,19 +339,14 @@ final class PacketRing: Sendable {
 
   /// The packet the reader gets next, moving it over groups it has lost.
   private func nextPacket(for reader: StreamReader, _ state: inout State) -> UInt64? {
-    if let cursor = reader.cursor {
-      guard let end = end(for: reader, state) else { return nil }
-      if cursor >= state.first { return cursor < end ? cursor : nil }
-      // Written over before it was read: go on at the next key frame, so that only whole groups are missing.
-      guard let key = keyFrame(from: state.first, to: end, state) else { return nil }
-      let groups = reader.lose(upTo: state.packet(key))
-      counters.lost(packets: key - cursor, groups: groups)
-      return key
-    }
-    // A new reader: the newest key frame of this run, else the next one to come.
-    guard reader.epoch == state.epoch, let newest = state.newestKey else { return nil }
-    reader.start(at: newest)
-    return newest
+    // Without a place yet: it gets one with the next key frame.
+    guard let cursor = reader.cursor, let end = end(for: reader, state) else { return nil }
+    if cursor >= state.first { return cursor < end ? cursor : nil }
+    // Written over before it was read: go on at the next key frame, so that only whole groups are missing.
+    guard let key = keyFrame(from: state.first, to: end, state) else { return nil }
+    let groups = reader.lose(upTo: state.packet(key))
+    counters.lost(packets: key - cursor, groups: groups)
+    return key
   }
 
   /// Where a reader's stream ends for now: it may still read what is left of the run before.
@@ -368,11 +369,9 @@ final class PacketRing: Sendable {
     state.withLock { state in
       if reader.hasRest || state.isRetired { return true }
       if reader.epoch < state.epoch || (reader.epoch == state.epoch && !state.isOpen) { return true }
-      guard reader.epoch == state.epoch else { return false }
-      if let cursor = reader.cursor {
-        return cursor >= state.first ? cursor < state.next : keyFrame(from: state.first, to: state.next, state) != nil
-      }
-      return state.newestKey != nil
+      guard reader.epoch == state.epoch, let cursor = reader.cursor else { return false }
+      return cursor >= state.first
+        ? cursor < state.next : keyFrame(from: state.first, to: state.next, state) != nil
     }
   }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Codecs
+import Devices
+import Foundation
+import MediaCore
+import MediaRuntime
+import Reports
+import SystemPackage
+import Testing
+
+/// A runtime over the real graph, the software codecs and the device factories the program registers.
+private final class RealRuntime {
+  let logs = RuntimeLogs()
+  let graph: MediaGraph
+  let runtime: Runtime
+
+  init() throws {
+    let sources = SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()]
+    let engines = Engines(
+      encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(), sources: sources)
+    graph = try MediaGraph(engines: engines, allocator: MemfdAllocator(), listener: logs)
+    runtime = try Runtime(
+      catalogue: EngineCatalogue(
+        encoders: engines.encoders, scalers: engines.scalers, sources: engines.sources), graph: graph, logs: logs)
+  }
+
+  deinit {
+    _ = runtime.shutDown(milliseconds: 20_000)
+    graph.close()
+  }
+
+  func apply(_ changes: Change...) -> Refusal? {
+    let answer = Answer()
+    runtime.apply(changes, reply: answer.reply)
+    return answer.wait()
+  }
+
+  func load(_ text: [UInt8]) -> Refusal? {
+    let answer = Answer()
+    runtime.loadConfig(text, reply: answer.reply)
+    return answer.wait()
+  }
+
+  /// Waits until so many pictures were coded.
+  func waitForPictures(_ path: String, _ count: UInt64) -> Bool {
+    let deadline = Date() + 20
+    while Date() < deadline {
+      if let state = graph.objectState(path), state.statistics.framesOut >= count { return true }
+      usleep(2000)
+    }
+    return false
+  }
+}
+
+/// The configuration the program starts with.
+private func defaultConfiguration() throws -> [UInt8] {
+  let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent()
+  return Array(try Data(contentsOf: root.appendingPathComponent("mount/mpifs.conf")))
+}
+
+@Suite(.serialized) struct AdministrationGraphTests {
+  @Test func theDefaultConfigurationRunsAndPrintsAsItStandsInItsFile() throws {
+    let text = try defaultConfiguration()
+    let real = try RealRuntime()
+    #expect(real.load(text) == nil)
+    let lines = String(decoding: text, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(
+      String(decoding: real.runtime.configText(), as: UTF8.self)
+        == lines.filter { !$0.hasPrefix("#") }.joined(separator: "\n"))
+    for path in ["venc/0", "venc/1", "venc/2"] { #expect(real.waitForPictures(path, 1), "\(path)") }
+    #expect(real.graph.objectStates().allSatisfy { $0.condition == .running })
+    #expect(real.logs.errors.total == 0, "\(real.logs.errors.records)")
+    #expect(!real.logs.modules.records.isEmpty)
+    // The text loads over itself without a change, and stops as a whole.
+    #expect(real.load(text) == nil)
+    #expect(real.load(Array("replace\n".utf8)) == nil)
+    #expect(real.runtime.objects.isEmpty && real.graph.objectStates().isEmpty)
+    #expect(real.logs.errors.total == 0, "\(real.logs.errors.records)")
+  }
+
+  @Test func settingsOfARunningChannelChangeOrAreRefusedWithAReason() throws {
+    let real = try RealRuntime()
+    #expect(real.load(try defaultConfiguration()) == nil)
+    #expect(real.waitForPictures("venc/0", 3))
+    for change: Change in [
+      .set(p("venc/0"), "bitrate", "1000"), .set(p("venc/0"), "gop", "30"), .set(p("venc/0"), "fps_dst", "15"),
+      .set(p("venc/2"), "quality", "40"), .command(p("venc/0"), "idr", Array("1\n".utf8)),
+      .set(p("venc/0"), "source", "vpss/0/1"), .set(p("venc/0"), "source", ""), .set(p("venc/0"), "source", "vi/0"),
+      .set(p("vpss/0"), "crop", "0,0,640,360"), .set(p("vpss/0/0"), "mirror", "1"), .set(p("vpss/0/1"), "fps", "10"),
+      .set(p("venc/1"), "enable", "0"), .set(p("venc/1"), "backend", "openh264"), .set(p("venc/1"), "enable", "1"),
+    ] {
+      #expect(real.apply(change) == nil, "\(change)")
+    }
+    let before = real.runtime.configText()
+    for (change, errno): (Change, Errno) in [
+      (.set(p("venc/0"), "codec", "mjpeg"), .resourceBusy), (.set(p("venc/0"), "profile", "main"), .resourceBusy),
+      (.set(p("vi/0"), "input", "/nowhere.mp4"), .resourceBusy), (.set(p("vpss/0/0"), "width", "320"), .resourceBusy),
+      (.set(p("venc/2"), "bitrate", "100"), .notSupported), (.set(p("venc/0"), "rc_mode", "vbr"), .notSupported),
+      (.set(p("vpss/0"), "source", "vpss/0/0"), .invalidArgument), (.remove(p("vpss/0/0")), .resourceBusy),
+      (.set(p("vpss/0"), "crop", "0,0,4000,4000"), .outOfRange),
+    ] {
+      let refusal = real.apply(change)
+      #expect(refusal?.errno == errno, "\(change): \(refusal?.description ?? "taken")")
+      #expect(refusal?.hint.isEmpty == false, "\(refusal?.description ?? "taken")")
+    }
+    #expect(real.runtime.configText() == before)
+  }
+
+  @Test(arguments: [
+    ("/nowhere/clip.mp4", Errno.noSuchFileOrDirectory), ("/etc/passwd", .invalidArgument),
+    ("/dev/video77", .noSuchFileOrDirectory),
+    ("/dev/null", .operationNotSupportedByDevice), ("/", .isDirectory),
+  ])
+  func anInputThatCannotBeOpenedTakesTheWholeTransactionBack(input: String, errno: Errno) throws {
+    let real = try RealRuntime()
+    let text = String(decoding: try defaultConfiguration(), as: UTF8.self)
+    let refusal = real.load(
+      Array(text.replacingOccurrences(of: "vi/0/input = pattern", with: "vi/0/input = \(input)").utf8))
+    #expect(refusal != nil)
+    #expect(refusal?.path == "config")
+    #expect(refusal?.reason.hasPrefix("line ") == true)
+    #expect(real.runtime.objects.isEmpty && real.graph.objectStates().isEmpty)
+    #expect(real.logs.errors.total == 1)
+    #expect(refusal?.errno == errno)
+  }
+}

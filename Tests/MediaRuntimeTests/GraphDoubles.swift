@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+import Devices
+import Foundation
+import MediaCore
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import MediaRuntime
+
+/// Small engines whose behaviour a test decides, for the frame path alone.
+enum Doubles {
+  static let layout = FrameLayout(.i420, width: 64, height: 48)!
+}
+
+/// Waits for a condition with a generous deadline.
+/// - Returns: false when it did not come true.
+func eventually(seconds: Double = 20, _ condition: () -> Bool) -> Bool {
+  let deadline = Date().addingTimeInterval(seconds)
+  while Date() < deadline {
+    if condition() { return true }
+    usleep(1000)
+  }
+  return condition()
+}
+
+/// Gives frames when the test allows it: `limit` in all, or without end.
+final class ScriptedSource: Source, @unchecked Sendable {
+  struct Script: Sendable {
+    /// Frames to give; then the input has ended.
+    var limit: UInt64 = .max
+    /// Frames after which `next` fails once with ENODEV.
+    var failAt: UInt64?
+    var isLive = true
+    var rate = FrameRate.thirty
+    /// Microseconds between two frames of a live source.
+    var intervalMicroseconds: UInt32 = 1000
+    var layout = Doubles.layout
+  }
+
+  let summary = "fake"
+  let layout: FrameLayout
+  let frameRate: FrameRate
+  let isLive: Bool
+  let memoryKind = "memfd"
+  let counters = SourceCounters()
+  var pool: (any BufferPool)? { frames }
+  private let script: Script
+  private let frames: Pool
+  private let user: UserSlot
+  private let stopped = Atomic<Bool>(false)
+  private let paused: GateBox
+  private var number: UInt64 = 0
+  private var failed = false
+
+  init(_ script: Script, _ request: SourceRequest, _ paused: GateBox) throws(Failure) {
+    self.script = script
+    self.layout = script.layout
+    self.frameRate = script.rate
+    self.isLive = script.isLive
+    self.user = request.user
+    self.paused = paused
+    frames = try Pool(
+      name: request.poolName, size: script.layout.byteCount, count: request.bufferCount, allocator: request.allocator)
+  }
+
+  deinit { frames.close() }
+
+  func next() throws(Failure) -> Frame? {
+    while !stopped.load(ordering: .relaxed) {
+      if paused.isShut {
+        usleep(500)
+        continue
+      }
+      if number == script.limit { return nil }
+      if number == script.failAt && !failed {
+        failed = true
+        throw Failure(Errno(rawValue: ENODEV), "VIDIOC_DQBUF", on: "fake")
+      }
+      if isLive && script.intervalMicroseconds > 0 { usleep(script.intervalMicroseconds) }
+      guard let buffer = frames.take(as: user) else {
+        if isLive { throw Failure(.noBufferSpace, "next", on: "fake") }
+        usleep(50)
+        continue
+      }
+      let pts =
+        isLive
+        ? Clock.now() / 1000 : Int64(number) * 1_000_000 * Int64(frameRate.denominator) / Int64(frameRate.numerator)
+      defer { number += 1 }
+      return Frame(buffer, layout: layout, pts: pts, sequence: number, stamps: FrameStamps(captured: Clock.now()))
+    }
+    return nil
+  }
+
+  func interrupt() { stopped.store(true, ordering: .relaxed) }
+}
+
+/// A gate tests shut and open.
+final class GateBox: Sendable {
+  private let shut = Atomic<Bool>(false)
+  var isShut: Bool { shut.load(ordering: .acquiring) }
+  func close() { shut.store(true, ordering: .releasing) }
+  func open() { shut.store(false, ordering: .releasing) }
+}
+
+struct ScriptedSourceFactory: SourceFactory {
+  var script = ScriptedSource.Script()
+  var gate = GateBox()
+  func handles(_ input: InputSpecification) -> Bool { true }
+  func open(_ input: InputSpecification, _ request: SourceRequest) throws(Failure) -> any Source {
+    if input == .file("/missing") { throw Failure(.noSuchFileOrDirectory, "open", on: "/missing") }
+    return try ScriptedSource(script, request, gate)
+  }
+}
+
+/// What a fake encoder does and what was asked of it.
+final class EncoderScript: Sendable {
+  /// Shut: `encode` does not come back.
+  let gate = GateBox()
+  let fails = GateBox()
+  /// Shut: every frame is left out.
+  let skips = GateBox()
+  /// Shut: takes changes without acting on them.
+  let isDeaf = GateBox()
+  let opened = Atomic<Int>(0)
+  let encoded = Atomic<Int>(0)
+  let pictureBytes = Atomic<Int>(600)
+  init() {}
+}
+
+/// Writes pictures that a parser takes for H.264: an IDR slice or another one, filled up with a harmless byte.
+final class ScriptedEncoder: Encoder, @unchecked Sendable {
+  let engine = "fake 1"
+  var capabilities: EncoderCapabilities { [.forceType, .liveBitrate, .liveGOP, .liveFrameRate] }
+  let inputFormats: [PixelFormat]
+  private let script: EncoderScript
+  private var configuration: EncoderConfiguration
+  private var sinceKey = 0
+  private var scratch: [UInt8] = []
+
+  init(_ configuration: EncoderConfiguration, _ script: EncoderScript, formats: [PixelFormat]) {
+    self.configuration = configuration
+    self.script = script
+    self.inputFormats = formats
+    scratch.reserveCapacity(1 << 20)
+    script.opened.add(1, ordering: .relaxed)
+  }
+
+  func encode<Sink: PacketSink & ~Copyable>(
+    _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
+  ) throws(Failure) {
+    while script.gate.isShut { usleep(500) }
+    if script.fails.isShut { throw Failure(.ioError, "encode", on: "fake") }
+    if script.skips.isShut { return }
+    let isKey = directive.type == .idr || sinceKey == 0 || sinceKey >= configuration.gop
+    if isKey { sinceKey = 0 }
+    sinceKey += 1
+    let size = max(
+      8,
+      script.pictureBytes.load(ordering: .relaxed) > 0
+        ? script.pictureBytes.load(ordering: .relaxed)
+        : Int(Double(configuration.bitrate) * 125 / configuration.frameRate.framesPerSecond))
+    scratch.removeAll(keepingCapacity: true)
+    if isKey { scratch.append(contentsOf: [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xff, 0, 0, 0, 1, 0x68, 0xce, 0x80]) }
+    scratch.append(contentsOf: [0, 0, 0, 1, isKey ? 0x65 : 0x41, 0x9a])
+    while scratch.count < size { scratch.append(0x55) }
+    scratch.withUnsafeBytes { sink.append($0) }
+    script.encoded.add(1, ordering: .relaxed)
+    sink.finishPicture(pts: frame.pts)
+  }
+
+  func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
+    guard new.codec == configuration.codec, new.width == configuration.width, new.profile == configuration.profile
+    else { return false }
+    if !script.isDeaf.isShut { configuration = new }
+    return true
+  }
+
+  func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {}
+}
+
+struct ScriptedEncoderFactory: EncoderFactory {
+  var name = "fake"
+  var script = EncoderScript()
+  var formats: [PixelFormat] = [.i420]
+  var codecs: [Codec] { [.h264] }
+  var isHardware: Bool { false }
+  var priority: Int { 1 }
+  func capabilities(for codec: Codec) -> EncoderCapabilities {
+    [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]
+  }
+  func profiles(for codec: Codec) -> [String] { ["main"] }
+  func validate(_ configuration: EncoderConfiguration) throws(Failure) {
+    if configuration.bitrate > 100_000 { throw Failure(.outOfRange, "bitrate", on: "fake", "at most 100000") }
+  }
+  func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
+    if script.fails.isShut { throw Failure(.ioError, "open", on: "fake") }
+    return ScriptedEncoder(configuration, script, formats: formats)
+  }
+}
+
+/// Scales by doing nothing, or hangs or fails when told to.
+final class ScalerScript: Sendable {
+  let gate = GateBox()
+  let fails = GateBox()
+  let calls = Atomic<Int>(0)
+  init() {}
+}
+
+final class ScriptedScaler: Scaler, @unchecked Sendable {
+  let engine = "fakescale 1"
+  private let script: ScalerScript
+  init(_ script: ScalerScript) { self.script = script }
+  func scale(
+    _ source: borrowing Frame, crop: Rectangle?, transform: PictureTransform, to destination: inout Frame
+  ) throws(Failure) -> Int {
+    script.calls.add(1, ordering: .relaxed)
+    while script.gate.isShut { usleep(500) }
+    if script.fails.isShut { throw Failure(.ioError, "scale", on: "fake") }
+    return 100
+  }
+}
+
+struct ScriptedScalerFactory: ScalerFactory {
+  var script = ScalerScript()
+  var name: String { "fakescale" }
+  var isHardware: Bool { false }
+  func supports(from: PixelFormat, to: PixelFormat, transform: PictureTransform) -> Bool { true }
+  func open() throws(Failure) -> any Scaler { ScriptedScaler(script) }
+}
+
+/// Gives the bytes of a made-up picture.
+final class ScriptedPictureEncoder: PictureEncoder, @unchecked Sendable {
+  func jpeg(_ frame: borrowing Frame, quality: Int) throws(Failure) -> [UInt8] { [0xff, 0xd8, 0xff, 0xd9] }
+}
+
+/// A graph with fakes and the objects a test makes on it.
+final class Bench: @unchecked Sendable {
+  let graph: MediaGraph
+  var source: ScriptedSourceFactory
+  let encoder: ScriptedEncoderFactory
+  let scaler: ScriptedScalerFactory
+  private(set) var objects: [ObjectPath: any ModuleObject] = [:]
+  private var settings: [ObjectPath: ObjectSettings] = [:]
+
+  init(
+    source: ScriptedSourceFactory = ScriptedSourceFactory(), encoder: ScriptedEncoderFactory = ScriptedEncoderFactory(),
+    scaler: ScriptedScalerFactory = ScriptedScalerFactory(), options: GraphOptions = GraphOptions(workers: 3)
+  ) throws {
+    self.source = source
+    self.encoder = encoder
+    self.scaler = scaler
+    graph = try MediaGraph(
+      engines: Engines(
+        encoders: [encoder], scalers: [scaler], sources: [source],
+        picture: { () throws(Failure) in ScriptedPictureEncoder() }),
+      allocator: MemfdAllocator(), options: options)
+  }
+
+  static func path(_ text: String) -> ObjectPath { ObjectPath(text)! }
+
+  @discardableResult
+  func make(_ text: String, _ values: [String: SettingValue] = [:]) throws -> any ModuleObject {
+    let path = Self.path(text)
+    let settings = ObjectSettings(values)
+    let object = try graph.make(path, settings: settings)
+    objects[path] = object
+    self.settings[path] = settings
+    return object
+  }
+
+  func bind(_ receiver: String, _ source: String?) {
+    graph.bind(receiver: Self.path(receiver), source: source.map(Self.path))
+  }
+
+  func object(_ text: String) -> any ModuleObject { objects[Self.path(text)]! }
+
+  func start(_ names: String...) throws { for name in names { try object(name).start() } }
+  func stop(_ names: String...) { for name in names { object(name).stop() } }
+
+  /// As the administration changes a setting.
+  func set(_ text: String, _ values: [String: SettingValue], running: Bool = true) throws {
+    let path = Self.path(text)
+    var new = settings[path] ?? ObjectSettings()
+    for (key, value) in values { new[key] = value }
+    try object(text).check(new, changed: Set(values.keys), running: running)
+    object(text).commit(new, changed: Set(values.keys))
+    settings[path] = new
+  }
+
+  func remove(_ text: String) {
+    object(text).stop()
+    object(text).retire()
+    objects[Self.path(text)] = nil
+  }
+
+  func node(_ text: String) -> Node { graph.object(Self.path(text))!.node }
+  func figures(_ text: String) -> NodeFigures { node(text).figures() }
+
+  /// Stops everything from the sources on, and ends the workers.
+  func finish() {
+    for path in objects.keys.sorted() { objects[path]?.stop() }
+    for path in objects.keys.sorted().reversed() { objects[path]?.retire() }
+    objects = [:]
+    graph.close()
+  }
+
+  /// vi/0 -> vpss/0 -> (0: passed on, 1: scaled) -> venc/0, venc/1, all running.
+  func pipeline() throws {
+    try make("vi/0", ["input": .text("pattern")])
+    try make("vpss/0")
+    try make("vpss/0/0", ["width": .integer(64), "height": .integer(48), "format": .text("i420")])
+    try make("vpss/0/1", ["width": .integer(32), "height": .integer(32), "format": .text("i420")])
+    try make("venc/0", ["codec": .text("h264"), "gop": .integer(10)])
+    try make("venc/1", ["codec": .text("h264"), "gop": .integer(10)])
+    bind("vpss/0", "vi/0")
+    bind("venc/0", "vpss/0/0")
+    bind("venc/1", "vpss/0/1")
+    try start("venc/0", "venc/1", "vpss/0/0", "vpss/0/1", "vpss/0", "vi/0")
+  }
+}
+
+extension NodeFigures {
+  /// What every node must hold when nothing moves.
+  func balances(waiting: Int) -> Bool { inFlight == waiting }
+}

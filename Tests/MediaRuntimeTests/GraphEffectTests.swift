@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MediaCore
+import Reports
+import Testing
+
+@testable import MediaRuntime
+
+@Suite struct GraphEffectTests {
+  private func feed(
+    _ tracker: EffectTracker, _ count: Int, from first: Int = 0, bytes: Int = 1000, gop: Int = 30,
+    interval: Int64 = 33_333, quality: Int? = nil
+  ) {
+    for number in first..<first + count {
+      tracker.picture(
+        CodedPicture(type: .p, quality: quality, isKey: number % gop == 0), bytes: bytes,
+        pts: Int64(number) * interval)
+    }
+  }
+
+  @Test func aBitrateTheStreamFollowsIsEffective() {
+    let tracker = EffectTracker(path: "venc/0")
+    feed(tracker, 60)
+    tracker.add(EffectChange(key: "bitrate", old: "240", new: "480", measure: .bitrate(480)), baseline: 240)
+    #expect(tracker.records.last?.verdict == .pending)
+    feed(tracker, 70, from: 60, bytes: 2000)
+    #expect(tracker.records.last?.verdict == .effective)
+    #expect(tracker.records.last?.frame == 60)
+    #expect(tracker.records.last?.unit == "kbps")
+    let measured = Int(tracker.records.last?.measured ?? "") ?? 0
+    #expect((460...500).contains(measured), "\(measured)")
+  }
+
+  @Test func aBitrateTheStreamIgnoresHasNoEffectAfterThreeWindows() {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "bitrate", old: "240", new: "2400", measure: .bitrate(2400)), baseline: 240)
+    feed(tracker, 150)
+    #expect(tracker.records.last?.verdict == .pending)
+    feed(tracker, 60, from: 150)
+    #expect(tracker.records.last?.verdict == .noEffect)
+  }
+
+  @Test func aGroupOfTheNewLengthIsEffectiveAndTwoOthersAreNot() {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "gop", old: "60", new: "30", measure: .gop(30)))
+    feed(tracker, 31)
+    #expect(tracker.records.last?.verdict == .effective)
+    tracker.add(EffectChange(key: "gop", old: "30", new: "10", measure: .gop(10)))
+    feed(tracker, 60, from: 31)
+    #expect(tracker.records.last?.verdict == .noEffect)
+    // A new length beyond the next key frame is judged at the first whole group.
+    tracker.add(EffectChange(key: "gop", old: "10", new: "90", measure: .gop(90)))
+    feed(tracker, 181, from: 91, gop: 90)
+    #expect(tracker.records.last?.verdict == .effective)
+  }
+
+  @Test func frameRateQualityAndKeyFramesAreMeasured() {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "fps_dst", old: "-1", new: "10", measure: .frameRate(10)))
+    feed(tracker, 30, interval: 100_000)
+    #expect(tracker.records.last?.verdict == .effective)
+    #expect(tracker.records.last?.measured == "10.0")
+    tracker.add(EffectChange(key: "quality", old: "70", new: "40", measure: .quality(40)))
+    feed(tracker, 1, from: 30, quality: 70)
+    #expect(tracker.records.last?.verdict == .noEffect)
+    #expect(tracker.records.last?.measured == "70")
+    tracker.add(EffectChange(key: "idr", old: "", new: "1", measure: .keyFrame))
+    feed(tracker, 1, from: 60)
+    #expect(tracker.records.last?.verdict == .effective)
+  }
+
+  @Test func theLastThirtyTwoAreKept() {
+    let tracker = EffectTracker(path: "venc/0")
+    for value in 0..<50 {
+      tracker.add(EffectChange(key: "gop", old: "0", new: "\(value)", measure: .gop(value)))
+    }
+    #expect(tracker.records.count == 32)
+    #expect(tracker.records.first?.new == "18")
+  }
+
+  @Test func aDeafEngineIsFoundOut() throws {
+    let script = EncoderScript()
+    script.pictureBytes.store(0, ordering: .relaxed)
+    // A live source of 200 frames a second whose engine thinks of 30: a window of two seconds is still two seconds.
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script))
+    try bench.make("vi/0")
+    try bench.make(
+      "venc/0", ["codec": .text("h264"), "gop": .integer(20), "bitrate": .integer(1000)])
+    bench.bind("venc/0", "vi/0")
+    try bench.start("vi/0", "venc/0")
+    #expect(eventually { bench.figures("venc/0").output.frames > 60 })
+    try bench.set("venc/0", ["gop": .integer(40)])
+    func verdict(_ key: String) -> EffectVerdict? {
+      bench.graph.effectRecords(of: "venc/0").last { $0.key == key }?.verdict
+    }
+    #expect(eventually { verdict("gop") == .effective })
+    script.isDeaf.close()
+    try bench.set("venc/0", ["gop": .integer(25)])
+    #expect(eventually { verdict("gop") == .noEffect })
+    script.isDeaf.open()
+    try bench.object("venc/0").perform("idr", argument: "")
+    #expect(eventually { verdict("idr") == .effective })
+    #expect(eventually { verdict("enable") == .effective })
+    bench.finish()
+  }
+
+  @Test func whatCannotChangeWhileRunningIsRefused() throws {
+    let bench = try Bench()
+    try bench.make("venc/0", ["codec": .text("h264")])
+    try bench.start("venc/0")
+    #expect(throws: Refusal.self) { try bench.set("venc/0", ["profile": .text("high")]) }
+    #expect(throws: Refusal.self) { try bench.set("venc/0", ["bitrate": .integer(1_000_000)]) }
+    #expect(throws: Refusal.self) { try bench.set("venc/0", ["fps_src": .integer(10), "fps_dst": .integer(20)]) }
+    #expect(throws: Refusal.self) { try bench.object("venc/0").perform("dance", argument: "") }
+    bench.finish()
+  }
+}

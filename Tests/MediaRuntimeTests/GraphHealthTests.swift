@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MediaCore
+import Reports
+import Testing
+
+@testable import MediaRuntime
+
+/// `health` names the culprit when one stage is stalled on purpose.
+@Suite struct GraphHealthTests {
+  private static let options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
+
+  @Test func aPipelineThatMovesIsOK() throws {
+    let bench = try Bench(options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/1").output.frames > 5 })
+    #expect(bench.graph.health().verdict == .ok)
+    #expect(bench.graph.health().findings.isEmpty)
+    bench.finish()
+  }
+
+  @Test func aStuckEncoderIsNamedWithItsFullQueueAndNobodyElse() throws {
+    let script = EncoderScript()
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
+    try bench.make("vi/0")
+    try bench.make("vi/1")
+    try bench.make("venc/0", ["codec": .text("h264")])
+    bench.bind("venc/0", "vi/0")
+    try bench.start("vi/0", "vi/1", "venc/0")
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    script.gate.close()
+    #expect(eventually { bench.graph.health().findings.contains { $0.queue?.fill == .full } })
+    let health = bench.graph.health()
+    #expect(health.verdict == .degraded)
+    #expect(health.findings.map(\.path) == ["venc/0"])
+    #expect(health.findings.first?.waitingFor?.contains("engine") == true)
+    #expect(health.findings.first?.queue == QueueFinding(name: "venc/0 input", fill: .full, waiting: 4, capacity: 4))
+    script.gate.open()
+    #expect(eventually { bench.graph.health().verdict == .ok })
+    bench.finish()
+  }
+
+  @Test func aStuckScalerIsNamedFirstAndItsReceiversWaitForIt() throws {
+    let script = ScalerScript()
+    let bench = try Bench(scaler: ScriptedScalerFactory(script: script), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/1").output.frames > 3 })
+    script.gate.close()
+    #expect(eventually { bench.graph.health().findings.count >= 3 })
+    let findings = bench.graph.health().findings
+    #expect(findings.first?.path == "vpss/0")
+    #expect(findings.first?.waitingFor == "vpss/0/1, whose scaler does not come back")
+    #expect(findings.first { $0.path == "venc/1" }?.queue?.fill == .empty)
+    #expect(findings.first { $0.path == "venc/1" }?.waitingFor?.hasPrefix("vpss/0") == true)
+    script.gate.open()
+    #expect(eventually { bench.graph.health().verdict == .ok })
+    bench.finish()
+  }
+
+  @Test func aSourceThatGivesNothingIsNamedFirst() throws {
+    let gate = GateBox()
+    let bench = try Bench(source: ScriptedSourceFactory(gate: gate), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    gate.close()
+    #expect(eventually { bench.graph.health().findings.count == 6 })
+    let findings = bench.graph.health().findings
+    #expect(findings.first?.path == "vi/0")
+    #expect(findings.first?.waitingFor == "input fake")
+    #expect(findings.first { $0.path == "venc/0" }?.waitingFor == "vi/0")
+    bench.finish()
+  }
+
+  @Test func anEncoderWithoutASourceSaysSo() throws {
+    let bench = try Bench(options: Self.options)
+    try bench.make("venc/0", ["codec": .text("h264")])
+    try bench.start("venc/0")
+    #expect(eventually { bench.graph.health().findings.first?.waitingFor == "a source: none is bound" })
+    #expect(bench.graph.objectState("venc/0")?.condition == .starved)
+    bench.finish()
+  }
+
+  @Test func aSourceThatIsStoppedIsNamedByItsReceivers() throws {
+    let bench = try Bench(options: Self.options)
+    try bench.pipeline()
+    bench.stop("vi/0")
+    #expect(
+      eventually {
+        bench.graph.health().findings.first { $0.path == "venc/0" }?.waitingFor == "vi/0, which is stopped"
+      })
+    bench.finish()
+  }
+
+  @Test func stoppingAStuckEncoderComesBackAndSaysSo() throws {
+    let script = EncoderScript()
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    script.gate.close()
+    #expect(eventually { bench.figures("venc/0").dropped.queueFull > 0 })
+    bench.stop("venc/0")
+    #expect(throws: Failure.self) { try bench.start("venc/0") }
+    script.gate.open()
+    #expect(
+      eventually {
+        do {
+          try bench.start("venc/0")
+          return true
+        } catch { return false }
+      })
+    let before = bench.figures("venc/0").output.frames
+    #expect(eventually { bench.figures("venc/0").output.frames > before })
+    bench.finish()
+  }
+}
