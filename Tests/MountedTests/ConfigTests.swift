@@ -26,7 +26,8 @@ import Testing
     let help = HelpPage(try served.cat("help"))
     for object in objects {
       let type = ["vi/0": "vi/N", "vpss/0": "vpss/N"][object] ?? (object.hasPrefix("vpss") ? "vpss/N/M" : "venc/N")
-      #expect(keys[object]?.map(String.init) == help.rows.filter { $0.object == type && $0.kind == "setting" }.map(\.key))
+      #expect(
+        keys[object]?.map(String.init) == help.rows.filter { $0.object == type && $0.kind == "setting" }.map(\.key))
       #expect(keys[object]?.last == "enable")
     }
     // What the files say is what the lines say.
@@ -123,7 +124,8 @@ import Testing
   }
 
   @Test func aFirstLineReplaceRemovesWhatIsNotNamed() throws {
-    let served = try Served(configuration: Pipelines.small("venc/3/codec = mjpeg\nvenc/3/source = vpss/0/1\nvenc/3/enable = 1"))
+    let served = try Served(
+      configuration: Pipelines.small("venc/3/codec = mjpeg\nvenc/3/source = vpss/0/1\nvenc/3/enable = 1"))
     #expect(try served.advances("venc/3", "frames_out", by: 2))
     let text = "replace\n" + Pipelines.small()
     let outcome = try served.configure(text)

@@ -10,7 +10,8 @@ import Testing
   ) throws -> [String: String] {
     var line = ""
     _ = try eventually(within: 40) {
-      line = try served.cat("\(object)/effect").split(separator: "\n").last { $0.hasPrefix("\(key): ") }
+      line =
+        try served.cat("\(object)/effect").split(separator: "\n").last { $0.hasPrefix("\(key): ") }
         .map(String.init) ?? ""
       return !line.isEmpty && !line.contains(": pending")
     }

@@ -165,7 +165,8 @@ func shell(_ script: String, _ arguments: String..., timeout: Double = 30) throw
 }
 
 /// Runs a Python script.
-func python(_ script: String, _ arguments: String..., input: String? = nil, timeout: Double = 30) throws -> Child.Outcome
+func python(_ script: String, _ arguments: String..., input: String? = nil, timeout: Double = 30) throws
+  -> Child.Outcome
 {
   try Child.run(["python3", "-c", script] + arguments, input: input.map { Data($0.utf8) }, timeout: timeout)
 }
