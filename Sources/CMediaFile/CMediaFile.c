@@ -3,24 +3,26 @@
 
 #ifndef MPIFS_FFMPEG
 
-const mpifs_media_functions *mpifs_media_library(int32_t abi) {
-  (void)abi;
+#include <stdio.h>
+
+const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
+  if (size) snprintf(message, size, "this build has no FFmpeg");
   return NULL;
 }
 
 #else
 
 #include <errno.h>
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/avstring.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "FFmpegFunctions.h"
+
+// FFmpeg, once it is loaded.
+static mpifs_ffmpeg ff;
 
 // Owns everything below; freed by close.
 struct mpifs_media_file {
@@ -57,7 +59,7 @@ static void keep_complaint(void *context, int level, const char *text, va_list a
 
 static int32_t fail(int error, const char *what, char *message, size_t size) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";
-  av_strerror(error, text, sizeof text);
+  ff.av_strerror(error, text, sizeof text);
   if (size) snprintf(message, size, "%s: %s%s%s", what, text, complaint[0] ? ": " : "", complaint);
   switch (error) {
     case AVERROR_INVALIDDATA:
@@ -79,8 +81,8 @@ static int is_interrupted(void *opaque) {
 }
 
 static void close_input(mpifs_media_file *file) {
-  avcodec_free_context(&file->decoder);
-  avformat_close_input(&file->format);
+  ff.avcodec_free_context(&file->decoder);
+  ff.avformat_close_input(&file->format);
   file->draining = 0;
   file->pending = 0;
 }
@@ -88,30 +90,30 @@ static void close_input(mpifs_media_file *file) {
 static void media_close(mpifs_media_file *file) {
   if (!file) return;
   close_input(file);
-  av_packet_free(&file->packet);
-  av_frame_free(&file->frame);
-  av_frame_free(&file->converted);
-  sws_freeContext(file->scaler);
-  av_free(file->url);
-  av_free(file);
+  ff.av_packet_free(&file->packet);
+  ff.av_frame_free(&file->frame);
+  ff.av_frame_free(&file->converted);
+  ff.sws_freeContext(file->scaler);
+  ff.av_free(file->url);
+  ff.av_free(file);
 }
 
 static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
   complaint[0] = 0;
-  file->format = avformat_alloc_context();
+  file->format = ff.avformat_alloc_context();
   if (!file->format) return fail(AVERROR(ENOMEM), "open", message, size);
   file->format->interrupt_callback.callback = is_interrupted;
   file->format->interrupt_callback.opaque = file;
   // A list of other files inside the file must not reach out to the network.
   AVDictionary *options = NULL;
-  av_dict_set(&options, "protocol_whitelist", "file", 0);
-  int result = avformat_open_input(&file->format, file->url, NULL, &options);
-  av_dict_free(&options);
+  ff.av_dict_set(&options, "protocol_whitelist", "file", 0);
+  int result = ff.avformat_open_input(&file->format, file->url, NULL, &options);
+  ff.av_dict_free(&options);
   if (result < 0) return fail(result, "not a media file", message, size);
-  result = avformat_find_stream_info(file->format, NULL);
+  result = ff.avformat_find_stream_info(file->format, NULL);
   if (result < 0) return fail(result, "no stream can be read", message, size);
   const AVCodec *codec = NULL;
-  file->stream = av_find_best_stream(file->format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
+  file->stream = ff.av_find_best_stream(file->format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
   if (file->stream == AVERROR_DECODER_NOT_FOUND)
     return fail(file->stream, "no decoder for the video stream", message, size);
   if (file->stream < 0) return fail(file->stream, "no video stream", message, size);
@@ -121,15 +123,15 @@ static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
   for (unsigned index = 0; index < file->format->nb_streams; index++) {
     if ((int)index != file->stream) file->format->streams[index]->discard = AVDISCARD_ALL;
   }
-  file->decoder = avcodec_alloc_context3(codec);
+  file->decoder = ff.avcodec_alloc_context3(codec);
   if (!file->decoder) return fail(AVERROR(ENOMEM), "open decoder", message, size);
-  result = avcodec_parameters_to_context(file->decoder, stream->codecpar);
+  result = ff.avcodec_parameters_to_context(file->decoder, stream->codecpar);
   if (result < 0) return fail(result, "stream parameters", message, size);
   // Threads cost memory and delay; small pictures do not need them.
   int is_large = (int64_t)stream->codecpar->width * stream->codecpar->height > 1280 * 720;
   file->decoder->thread_count = is_large ? file->threads : 1;
   file->decoder->pkt_timebase = stream->time_base;
-  result = avcodec_open2(file->decoder, codec, NULL);
+  result = ff.avcodec_open2(file->decoder, codec, NULL);
   if (result < 0) return fail(result, "open decoder", message, size);
   return 1;
 }
@@ -148,14 +150,14 @@ static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **
   }
   if (access(path, R_OK) != 0) return fail(AVERROR(errno), "open", message, size);
 
-  mpifs_media_file *file = av_mallocz(sizeof *file);
+  mpifs_media_file *file = ff.av_mallocz(sizeof *file);
   if (!file) return fail(AVERROR(ENOMEM), "open", message, size);
   file->threads = threads;
   // With the protocol's name in front no path can be taken for another protocol.
-  file->url = av_asprintf("file:%s", path);
-  file->packet = av_packet_alloc();
-  file->frame = av_frame_alloc();
-  file->converted = av_frame_alloc();
+  file->url = ff.av_asprintf("file:%s", path);
+  file->packet = ff.av_packet_alloc();
+  file->frame = ff.av_frame_alloc();
+  file->converted = ff.av_frame_alloc();
   int32_t result = file->url && file->packet && file->frame && file->converted
                        ? open_input(file, message, size)
                        : fail(AVERROR(ENOMEM), "open", message, size);
@@ -167,16 +169,16 @@ static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **
   memset(info, 0, sizeof *info);
   info->width = stream->codecpar->width;
   info->height = stream->codecpar->height;
-  AVRational rate = av_guess_frame_rate(file->format, stream, NULL);
+  AVRational rate = ff.av_guess_frame_rate(file->format, stream, NULL);
   // Some containers state their clock as the rate.
   int is_plausible = rate.num > 0 && rate.den > 0 && av_q2d(rate) <= 240 && av_q2d(rate) >= 0.1;
   info->rate_num = is_plausible ? rate.num : 0;
   info->rate_den = is_plausible ? rate.den : 1;
-  snprintf(info->codec, sizeof info->codec, "%s", avcodec_get_name(stream->codecpar->codec_id));
+  snprintf(info->codec, sizeof info->codec, "%s", ff.avcodec_get_name(stream->codecpar->codec_id));
   // "mov,mp4,m4a,3gp,3g2,mj2" and the like: the first name will do.
   snprintf(info->container, sizeof info->container, "%.*s", (int)strcspn(file->format->iformat->name, ","),
            file->format->iformat->name);
-  const char *pixels = av_get_pix_fmt_name(stream->codecpar->format);
+  const char *pixels = ff.av_get_pix_fmt_name(stream->codecpar->format);
   snprintf(info->pixels, sizeof info->pixels, "%s", pixels ? pixels : "unknown");
   *out = file;
   return 1;
@@ -187,7 +189,7 @@ static int32_t decode(mpifs_media_file *file, char *message, size_t size) {
   int errors = 0;
   for (;;) {
     if (is_interrupted(file)) return fail(AVERROR_EXIT, "read", message, size);
-    int result = avcodec_receive_frame(file->decoder, file->frame);
+    int result = ff.avcodec_receive_frame(file->decoder, file->frame);
     if (result >= 0) return 1;
     if (result == AVERROR_EOF) return 0;
     if (result != AVERROR(EAGAIN)) {
@@ -197,55 +199,55 @@ static int32_t decode(mpifs_media_file *file, char *message, size_t size) {
       continue;
     }
     if (file->draining) return 0;
-    result = av_read_frame(file->format, file->packet);
+    result = ff.av_read_frame(file->format, file->packet);
     if (result == AVERROR_EOF || (result < 0 && file->format->pb && file->format->pb->eof_reached)) {
       file->draining = 1;
-      avcodec_send_packet(file->decoder, NULL);
+      ff.avcodec_send_packet(file->decoder, NULL);
       continue;
     }
     if (result == AVERROR(EAGAIN)) continue;
     if (result < 0) return fail(result, "read", message, size);
     if (file->packet->stream_index == file->stream) {
       // The decoder has just asked for more, so it cannot be full: any refusal is about the packet.
-      if (avcodec_send_packet(file->decoder, file->packet) < 0) file->refused++;
+      if (ff.avcodec_send_packet(file->decoder, file->packet) < 0) file->refused++;
     }
-    av_packet_unref(file->packet);
+    ff.av_packet_unref(file->packet);
   }
 }
 
 static int64_t microseconds(mpifs_media_file *file, int64_t ticks) {
-  return av_rescale_q(ticks, file->format->streams[file->stream]->time_base, AV_TIME_BASE_Q);
+  return ff.av_rescale_q(ticks, file->format->streams[file->stream]->time_base, AV_TIME_BASE_Q);
 }
 
 // Makes an 8-bit, limited-range 4:2:0 picture of whatever was decoded.
 static int32_t convert(mpifs_media_file *file, char *message, size_t size) {
   AVFrame *from = file->frame, *to = file->converted;
   if (to->width != from->width || to->height != from->height) {
-    av_frame_unref(to);
+    ff.av_frame_unref(to);
     to->format = AV_PIX_FMT_YUV420P;
     to->width = from->width;
     to->height = from->height;
-    int result = av_frame_get_buffer(to, 0);
+    int result = ff.av_frame_get_buffer(to, 0);
     if (result < 0) return fail(result, "memory for a picture", message, size);
   }
   struct SwsContext *old = file->scaler;
-  file->scaler = sws_getCachedContext(old, from->width, from->height, from->format, to->width, to->height, to->format,
+  file->scaler = ff.sws_getCachedContext(old, from->width, from->height, from->format, to->width, to->height, to->format,
                                       SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
   if (!file->scaler) {
-    if (size) snprintf(message, size, "pixel format %s cannot be converted", av_get_pix_fmt_name(from->format));
+    if (size) snprintf(message, size, "pixel format %s cannot be converted", ff.av_get_pix_fmt_name(from->format));
     return -ENOTSUP;
   }
   if (file->scaler != old || from->color_range != to->color_range) {
-    const AVPixFmtDescriptor *pixels = av_pix_fmt_desc_get(from->format);
+    const AVPixFmtDescriptor *pixels = ff.av_pix_fmt_desc_get(from->format);
     int is_rgb = pixels && pixels->flags & AV_PIX_FMT_FLAG_RGB;
-    const char *name = av_get_pix_fmt_name(from->format);
+    const char *name = ff.av_get_pix_fmt_name(from->format);
     int is_full = is_rgb || from->color_range == AVCOL_RANGE_JPEG || (name && !strncmp(name, "yuvj", 4));
-    const int *matrix = sws_getCoefficients(SWS_CS_DEFAULT);
-    sws_setColorspaceDetails(file->scaler, matrix, is_full, matrix, 0, 0, 1 << 16, 1 << 16);
+    const int *matrix = ff.sws_getCoefficients(SWS_CS_DEFAULT);
+    ff.sws_setColorspaceDetails(file->scaler, matrix, is_full, matrix, 0, 0, 1 << 16, 1 << 16);
     // Kept here only to see a change.
     to->color_range = from->color_range;
   }
-  int result = sws_scale(file->scaler, (const uint8_t *const *)from->data, from->linesize, 0, from->height, to->data,
+  int result = ff.sws_scale(file->scaler, (const uint8_t *const *)from->data, from->linesize, 0, from->height, to->data,
                          to->linesize);
   return result < 0 ? fail(result, "convert", message, size) : 1;
 }
@@ -301,9 +303,9 @@ static int32_t media_rewind(mpifs_media_file *file, char *message, size_t size) 
   file->pending = 0;
   file->next_pts = file->first_pts;
   if (file->format && file->decoder && file->has_first) {
-    int result = av_seek_frame(file->format, file->stream, file->first_pts, AVSEEK_FLAG_BACKWARD);
+    int result = ff.av_seek_frame(file->format, file->stream, file->first_pts, AVSEEK_FLAG_BACKWARD);
     if (result >= 0) {
-      avcodec_flush_buffers(file->decoder);
+      ff.avcodec_flush_buffers(file->decoder);
       file->draining = 0;
       // Not every container finds its way back exactly; only what really is the first picture counts.
       result = decode(file, message, size);
@@ -325,7 +327,7 @@ static void media_interrupt(mpifs_media_file *file) {
   atomic_store_explicit(&file->interrupted, 1, memory_order_release);
 }
 
-const mpifs_media_functions *mpifs_media_library(int32_t abi) {
+const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
   static const mpifs_media_functions functions = {
       .open = media_open,
       .next = media_next,
@@ -335,8 +337,12 @@ const mpifs_media_functions *mpifs_media_library(int32_t abi) {
       .close = media_close,
       .version = "FFmpeg " AV_STRINGIFY(LIBAVFORMAT_VERSION),
   };
-  if (abi != MPIFS_MEDIA_ABI) return NULL;
-  av_log_set_callback(keep_complaint);
+  static int is_loaded;
+  if (!is_loaded) {
+    if (!mpifs_ffmpeg_load(&ff, message, size)) return NULL;
+    ff.av_log_set_callback(keep_complaint);
+    is_loaded = 1;
+  }
   return &functions;
 }
 

@@ -1,9 +1,9 @@
+import MediaCore
 // SPDX-License-Identifier: Apache-2.0
 public import MediaRuntime
 public import NodeFS
 public import NodeText
 public import Reports
-import MediaCore
 import SystemPackage
 
 /// Which path shows or changes what: the only part that knows both the runtime and the filesystem. It checks nothing

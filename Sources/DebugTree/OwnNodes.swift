@@ -42,7 +42,8 @@ extension DebugTree {
   /// Everything of one moment. A closure of its own parts, so that nodes do not keep the tree they are in alive.
   private var systemReport: @Sendable () -> SystemReport {
     let (runtime, reports, identity, started) = (runtime, reports, identity, started)
-    let filesystem: @Sendable () -> [MetricFamily] = { [weak tree] in tree.map { filesystemMetrics($0.activity) } ?? [] }
+    let filesystem: @Sendable () -> [MetricFamily] = { [weak tree] in tree.map { filesystemMetrics($0.activity) } ?? []
+    }
     return {
       let objects = reports.objects()
       return SystemReport(
@@ -63,7 +64,8 @@ extension DebugTree {
 
 /// What NodeFS counts, for `metrics`.
 private func filesystemMetrics(_ activity: Activity) -> [MetricFamily] {
-  func single(_ name: String, _ kind: MetricKind, unit: String? = nil, _ help: String, _ value: Double) -> MetricFamily {
+  func single(_ name: String, _ kind: MetricKind, unit: String? = nil, _ help: String, _ value: Double) -> MetricFamily
+  {
     MetricFamily(name: name, kind: kind, unit: unit, help: help, samples: [MetricSample(value: value)])
   }
   return [

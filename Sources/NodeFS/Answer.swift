@@ -10,9 +10,6 @@ struct Answer: @unchecked Sendable {
   let request: fuse_req_t
   let server: Server
 
-  /// How long the kernel may remember names and attributes, in seconds. Long, because it is told about every change.
-  private static let memory: Double = 86_400
-
   func fail(_ error: NodeError) {
     server.tree.counters.failed(error.errno)
     fuse_reply_err(request, error.errno.rawValue)
@@ -33,8 +30,8 @@ struct Answer: @unchecked Sendable {
     var entry = fuse_entry_param()
     entry.ino = server.tree.inode(of: node)
     entry.attr = server.attributes(of: node)
-    entry.attr_timeout = Self.memory
-    entry.entry_timeout = Self.memory
+    entry.attr_timeout = server.tree.attributeMemory(of: node, size: Int(entry.attr.st_size))
+    entry.entry_timeout = NodeTree.longMemory
     fuse_reply_entry(request, &entry)
   }
 
@@ -47,7 +44,8 @@ struct Answer: @unchecked Sendable {
 
   func attributes(of node: Node) {
     var attributes = server.attributes(of: node)
-    fuse_reply_attr(request, &attributes, Self.memory)
+    fuse_reply_attr(
+      request, &attributes, server.tree.attributeMemory(of: node, size: Int(attributes.st_size)))
   }
 
   /// The handle belongs to the kernel from now on, until RELEASE.

@@ -66,7 +66,9 @@ enum Callbacks {
     }
     table.getattr = { request, inode, info in
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
-        answer.attributes(of: try tree.node(inode))
+        // `fstat` of an open descriptor cannot be told from `stat` of a path the kernel still knows.
+        guard let node = try? tree.node(inode) else { throw NodeError(.gone, "the node was removed") }
+        answer.attributes(of: node)
       }
     }
     table.setattr = { request, inode, _, change, info in
@@ -103,7 +105,10 @@ enum Callbacks {
         let node = try tree.node(inode)
         let caller = Callbacks.caller(answer.request)
         switch try tree.open(node, flags: info?.pointee.flags ?? 0, caller: caller) {
-        case .handle(let handle): answer.opened(handle)
+        case .handle(let handle):
+          answer.opened(handle)
+          // The kernel has set the length it knows to 0; see `NodeTree.size` for why that must not stay.
+          if (info?.pointee.flags ?? 0) & O_TRUNC != 0, case .setting = node.kind { tree.attributesChanged(of: node) }
         case .picture(let desk):
           let parked = tree.parked(node, .open, caller, deadline: desk.deadline) {
             (picture: Result<Snapshot, NodeError>) in
@@ -119,6 +124,10 @@ enum Callbacks {
     table.read = { request, _, size, offset, info in
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
         let handle = try Callbacks.handle(info)
+        // A read into the page cache, on behalf of sendfile(2), splice(2) or a mapping: it has no owner, all others do.
+        // There is nothing to cache in a text that is rendered anew for each reader. With the error those who asked
+        // fall back to read(2), which gets the whole text.
+        if info?.pointee.lock_owner == 0 { throw NodeError(.invalidArgument) }
         let isNonblocking = (info?.pointee.flags ?? 0) & O_NONBLOCK != 0
         switch try handle.read(offset: Int64(offset), size: size, isNonblocking: isNonblocking) {
         case .slice(let slice): answer.bytes(slice)

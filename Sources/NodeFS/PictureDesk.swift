@@ -6,7 +6,12 @@ final class PictureDesk: Sendable {
   private struct State {
     var isMaking = false
     var waiting: [Parked<Snapshot>] = []
+    /// Bytes of the last picture.
+    var lastSize = NodeTree.nominalSize
   }
+
+  /// For `stat(2)`: what the next picture will have is not known.
+  var lastSize: Int { state.withLock { $0.lastSize } }
 
   let deadline: Duration
   private let make: @Sendable (PictureRequest) throws -> Void
@@ -38,7 +43,9 @@ final class PictureDesk: Sendable {
   private func finish(_ result: Result<[UInt8], NodeError>) {
     let waiting = state.withLock {
       let waiting = $0.waiting
-      $0 = State()
+      $0.waiting = []
+      $0.isMaking = false
+      if case .success(let bytes) = result { $0.lastSize = max(bytes.count, 1) }
       return waiting
     }
     let picture = result.map { Snapshot($0) }

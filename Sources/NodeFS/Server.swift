@@ -78,8 +78,8 @@ final class Server: @unchecked Sendable {
     info.st_uid = owner.uid
     info.st_gid = owner.gid
     info.st_blksize = 4096
-    // As in procfs: what a text's size will be is only known by rendering it.
-    if case .symlink(let target) = node.kind { info.st_size = off_t(target.utf8.count) }
+    info.st_size = off_t(tree.size(of: node))
+    info.st_blocks = (info.st_size + 511) / 512
     let modified = node.modified.load(ordering: .relaxed)
     let time = timespec(tv_sec: Int(modified / 1_000_000_000), tv_nsec: Int(modified % 1_000_000_000))
     info.st_mtim = time

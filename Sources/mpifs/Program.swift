@@ -4,9 +4,9 @@ import DebugTree
 import Devices
 import Glibc
 import MediaCore
-import NodeText
 import MediaRuntime
 import NodeFS
+import NodeText
 import Reports
 import SystemPackage
 
@@ -76,7 +76,8 @@ struct Program {
   private func makeRuntime(mountPoint: String, log: RuntimeLogs) throws(StartFailure) -> (Runtime, MediaGraph) {
     let memory = AllocatorPolicy()
     let catalogue = EngineCatalogue(
-      encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
+      encoders: V4L2EncoderFactory.all(in: DeviceInventory()) + SoftwareCodecs.encoderFactories(),
+      scalers: SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()],
       inputFormats: [.i420, .nv12], outputFormats: [.i420, .nv12])
     do throws(Failure) {

@@ -123,4 +123,65 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     try encoder.encode(right, EncodeDirective(), into: &list)
     #expect(list.pictures.count == 1)
   }
+
+  @Test(arguments: names, [(16, 16), (34, 18), (322, 242), (1920, 1080), (1080, 1920)])
+  func everySizeDecodesAtThatSize(_ name: String, _ size: (width: Int, height: Int)) throws {
+    let factory = try #require(h264Factories.first { $0.name == name })
+    let encoder = try factory.open(try h264(size.width, size.height, gop: 1))
+    var list = PictureList()
+    // All key pictures, one after the other.
+    for _ in 0..<3 {
+      let frame = try makeFrame(.i420, size.width, size.height)
+      try encoder.encode(frame, EncodeDirective(), into: &list)
+    }
+    let decoded = try Tool.decode(list.stream, "h264")
+    #expect(decoded.errors == "")
+    #expect(decoded.output.count == 3 * size.width * size.height * 3 / 2)
+    let pictures = try Tool.pictures(list.stream, "h264")
+    #expect(pictures.map(\.key) == [true, true, true])
+  }
+
+  @Test(arguments: names, [(1, 30, 1), (50, 1, 2), (100_000, 120, 1), (240_000, 30, 1), (2000, 30000, 1001)])
+  func extremesAreTakenAtOpenAndLive(_ name: String, _ rate: (kilobits: Int, numerator: Int, denominator: Int)) throws {
+    var extreme = try h264(gop: 10, bitrate: rate.kilobits)
+    extreme.frameRate = try #require(FrameRate(rate.numerator, rate.denominator))
+    let opened = try Self.encode(name, extreme, frames: 5)
+    #expect(try Tool.decode(opened.stream, "h264").errors == "")
+    let changed = try Self.encode(name, try h264(gop: 10), frames: 15) { index, encoder, _ in
+      if index == 5 { try expectTaken(encoder, extreme) }
+      if index == 10 { try expectTaken(encoder, try h264(gop: 10)) }
+    }
+    #expect(changed.pictures.count == 15)
+    #expect(try Tool.decode(changed.stream, "h264").errors == "")
+  }
+
+  @Test(arguments: names) func threadsShareAPictureAsSlices(_ name: String) throws {
+    var configuration = try h264()
+    configuration.threads = 3
+    let list = try Self.encode(name, configuration, frames: 10)
+    #expect(try Tool.decode(list.stream, "h264").errors == "")
+    var parser = PictureParser(.h264)
+    for picture in list.pictures { #expect(picture.withUnsafeBytes { parser.parse($0) }.slices == 3) }
+  }
+
+  @Test(arguments: h264Factories.map(\.name)) func whatAnEngineCannotDoIsRefusedBeforeItIsOpened(_ name: String) throws
+  {
+    let factory = try #require(h264Factories.first { $0.name == name })
+    func refused(_ change: (inout EncoderConfiguration) -> Void) throws {
+      var configuration = try h264()
+      change(&configuration)
+      #expect(throws: Failure.self) { try factory.validate(configuration) }
+    }
+    try factory.validate(try h264())
+    try refused { $0.codec = .mjpeg }
+    try refused { $0.profile = "extended" }
+    try refused { $0.width = 641 }
+    try refused { $0.height = 0 }
+    try refused { $0.width = 100_000 }
+    try refused { $0.gop = 0 }
+    try refused { $0.bitrate = 0 }
+    try refused { $0.bitrate = Int.max }
+    try refused { $0.rateMode = .vbr }
+    try refused { $0.threads = 0 }
+  }
 }

@@ -61,12 +61,20 @@ import Testing
     #expect(tracker.records.last?.verdict == .effective)
     #expect(tracker.records.last?.measured == "10.0")
     tracker.add(EffectChange(key: "quality", old: "70", new: "40", measure: .quality(40)))
+    // The first picture may have been in the engine when the change came.
     feed(tracker, 1, from: 30, quality: 70)
+    #expect(tracker.records.last?.verdict == .pending)
+    feed(tracker, 1, from: 31, quality: 70)
     #expect(tracker.records.last?.verdict == .noEffect)
     #expect(tracker.records.last?.measured == "70")
     tracker.add(EffectChange(key: "idr", old: "", new: "1", measure: .keyFrame))
     feed(tracker, 1, from: 60)
     #expect(tracker.records.last?.verdict == .effective)
+    tracker.add(EffectChange(key: "idr", old: "", new: "1", measure: .keyFrame))
+    feed(tracker, 1, from: 61)
+    #expect(tracker.records.last?.verdict == .pending)
+    feed(tracker, 1, from: 62)
+    #expect(tracker.records.last?.verdict == .noEffect)
   }
 
   @Test func theLastThirtyTwoAreKept() {

@@ -4,6 +4,15 @@ import Testing
 @testable import MediaRuntime
 
 @Suite struct GraphFrameControlTests {
+  @Test func theLongestGapSpansTheEndOfTheTable() {
+    #expect(FrameControl.longestGap([]) == 1)
+    #expect(FrameControl.longestGap([1, 1]) == nil)
+    #expect(FrameControl.longestGap([0]) == 1)
+    #expect(FrameControl.longestGap([0, 1, 2]) == 3)
+    #expect(FrameControl.longestGap([1, 0, 1, 0, 1, 1]) == 4)
+    #expect(FrameControl.longestGap(FrameControl.table(source: 30, destination: 1) ?? []) == 30)
+  }
+
   @Test func aWholeRatioCountsThePlaceAfterTheKeptFrame() {
     #expect(FrameControl.table(source: 6, destination: 2) == [0, 1, 2, 0, 1, 2])
     #expect(FrameControl.table(source: 30, destination: 30) == Array(repeating: 0, count: 30))

@@ -162,7 +162,8 @@ final class SampleTree: Sendable {
           request.reply.succeed(Array("P6 1 1 255\n# picture \(number)\nabc".utf8))
         }
       })
-    try root.add("no_picture", .picture { [self] request in late.withLock { $0.append(request.reply) } })
+    try root.add(
+      "no_picture", .picture(deadline: .seconds(1)) { [self] request in late.withLock { $0.append(request.reply) } })
   }
 
   let late = Mutex<[PictureReply]>([])

@@ -148,7 +148,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   /// The target the library is told. Outside its range of frame rates it is scaled, so that the bits a frame are right.
   private static func bitsPerSecond(_ c: EncoderConfiguration) -> CInt {
     let scale = Double(frameRate(c)) / c.frameRate.framesPerSecond
-    return CInt(min(Double(CInt.max), Double(c.bitrate) * 1000 * scale))
+    return CInt(min(Double(OpenH264Factory.maximumBitrate) * 1000, max(1, Double(c.bitrate) * 1000 * scale)))
   }
 
   func encode<Sink: PacketSink & ~Copyable>(
@@ -216,10 +216,19 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     // JPEG's quality means nothing here.
     same.quality = configuration.quality
     guard same == configuration else { return false }
-    if new.frameRate != configuration.frameRate {
+    let old = configuration
+    if Self.frameRate(new) != Self.frameRate(old) {
       try handle.set(ENCODER_OPTION_FRAME_RATE, "FRAME_RATE", Self.frameRate(new))
     }
-    if Self.bitsPerSecond(new) != Self.bitsPerSecond(configuration) { try setBitrate(new) }
+    if Self.bitsPerSecond(new) != Self.bitsPerSecond(old) {
+      do throws(Failure) {
+        try setBitrate(new)
+      } catch {
+        // All or nothing: back to what it ran with, which the library has taken before.
+        try? handle.set(ENCODER_OPTION_FRAME_RATE, "FRAME_RATE", Self.frameRate(old))
+        throw error
+      }
+    }
     configuration = new
     return true
   }

@@ -5,6 +5,9 @@ public import MediaCore
 public struct OpenH264Factory: EncoderFactory {
   public init() {}
 
+  /// Kilobits per second of level 5.2 (ITU-T H.264, table A-1), the highest the library writes.
+  static let maximumBitrate = 240_000
+
   public var name: String { "openh264" }
   public var codecs: [Codec] { [.h264] }
   public var isHardware: Bool { false }
@@ -23,6 +26,9 @@ public struct OpenH264Factory: EncoderFactory {
     guard configuration.rateMode == .cbr else {
       throw Failure(
         .notSupported, "rc_mode", on: name, "this engine runs cbr here, not \(configuration.rateMode.rawValue)")
+    }
+    guard configuration.bitrate <= OpenH264Factory.maximumBitrate else {
+      throw Failure(.outOfRange, "bitrate", on: name, "at most \(OpenH264Factory.maximumBitrate) kbps")
     }
     // The library's macroblock tables are sized by its level 5.2.
     guard configuration.width * configuration.height <= 4096 * 2304 else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #if FFmpeg
-  import CMediaFileABI
+  import CMediaFile
   import MediaCore
   import SystemPackage
 

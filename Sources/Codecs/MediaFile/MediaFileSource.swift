@@ -24,7 +24,7 @@ public struct MediaFileSourceFactory: SourceFactory {
 }
 
 #if FFmpeg
-  import CMediaFileABI
+  import CMediaFile
   import Glibc
   import Synchronization
   import SystemPackage
@@ -69,8 +69,7 @@ public struct MediaFileSourceFactory: SourceFactory {
       let file = try MediaFile(try MediaLibrary.load(), path: path, threads: 2)
       let info = file.info
       // 0 asks for the file's own size; 4:2:0 encoders need it even, so an odd last column or line is left off.
-      let width = request.width > 0 ? request.width : Int(info.width) & ~1
-      let height = request.height > 0 ? request.height : Int(info.height) & ~1
+      let (width, height) = request.size(ofOwn: Int(info.width), Int(info.height))
       guard let layout = FrameLayout(request.format, width: width, height: height) else {
         throw Failure(.outOfRange, "size", on: path, "\(width)x\(height): 2x2 to 16384x16384")
       }

@@ -41,18 +41,19 @@ final class PatternSource: Source, @unchecked Sendable {
     guard request.format == .i420 || request.format == .nv12 else {
       throw Failure(.notSupported, "format", on: "pattern", "i420 or nv12, not \(request.format)")
     }
-    guard (32...16384).contains(request.width), (32...16384).contains(request.height), request.width % 2 == 0,
-      request.height % 2 == 0,
-      let layout = FrameLayout(request.format, width: request.width, height: request.height)
+    let (width, height) = request.size(ofOwn: 1920, 1080)
+    guard (32...16384).contains(width), (32...16384).contains(height), width % 2 == 0,
+      height % 2 == 0,
+      let layout = FrameLayout(request.format, width: width, height: height)
     else {
       throw Failure(
-        .outOfRange, "size", on: "pattern", "\(request.width)x\(request.height): 32x32 to 16384x16384, even")
+        .outOfRange, "size", on: "pattern", "\(width)x\(height): 32x32 to 16384x16384, even")
     }
     self.layout = layout
     frameRate = request.frameRate
     user = request.user
-    frameBytes = UInt64(PlaneExtent.byteCount(request.format, width: request.width, height: request.height))
-    painter = PatternPainter(width: request.width, height: request.height, format: request.format)
+    frameBytes = UInt64(PlaneExtent.byteCount(request.format, width: width, height: height))
+    painter = PatternPainter(width: width, height: height, format: request.format)
     ownPool = try Pool(
       name: request.poolName, size: layout.byteCount, count: max(2, request.bufferCount), allocator: request.allocator)
     let wake = wake

@@ -344,8 +344,13 @@ extension V4L2CaptureSource {
     _ device: V4L2Device, _ type: BufferType, _ request: SourceRequest, _ accepted: [PixelFormat],
     _ remarks: inout [String]
   ) throws(Failure) -> VideoFormat {
+    var request = request
+    // Left open: most cameras have full HD, and the driver names its nearest where it has not.
+    let isSizeOpen = request.width == 0 || request.height == 0
+    (request.width, request.height) = request.size(ofOwn: 1920, 1080)
+    let wanted = request
     let offered = try asFailure { () throws(KernelError) in
-      try CaptureFormats.offered(by: device, type, request: request, accepted: accepted)
+      try CaptureFormats.offered(by: device, type, request: wanted, accepted: accepted)
     }
     guard let choice = CaptureFormats.choose(offered, wanted: request.format) else {
       let names = (try? device.formats(of: type))?.map(\.fourcc.description).joined(separator: " ") ?? ""
@@ -353,13 +358,13 @@ extension V4L2CaptureSource {
     }
     let format = try asFailure { () throws(KernelError) in
       try device.setFormat(
-        VideoFormat(type: type, fourcc: choice.fourcc, width: request.width, height: request.height))
+        VideoFormat(type: type, fourcc: choice.fourcc, width: wanted.width, height: wanted.height))
     }
     let given = CaptureFormats.pixelFormat(of: format.fourcc)
     if given != request.format {
       remarks.append("format \(request.format) asked, the device gives \(given.map(String.init) ?? "\(format.fourcc)")")
     }
-    if format.width != request.width || format.height != request.height {
+    if !isSizeOpen, format.width != request.width || format.height != request.height {
       remarks.append("\(request.width)x\(request.height) asked, the device gives \(format.width)x\(format.height)")
     }
     return format

@@ -9,7 +9,7 @@ internal import SystemPackage
 /// its memory and counted. One frame is inside at a time: `encode` returns when the device has let go of it, so a frame
 /// is never held beyond the call. Some drivers (vicodec) do the work inside QBUF: call it on a worker of its own.
 ///
-/// Sendable by hand: the protocol promises serial calls; what reports read from other threads never changes.
+/// Sendable by hand: the protocol promises serial calls, and nothing here is for any other thread.
 public final class V4L2Encoder: Encoder, @unchecked Sendable {
   public let engine: String
   public let capabilities: EncoderCapabilities

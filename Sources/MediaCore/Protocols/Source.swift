@@ -40,7 +40,9 @@ extension InputSpecification: CustomStringConvertible {
 
 /// What a channel asks of its source; a source may deliver something else and says so in ``Source/layout``.
 public struct SourceRequest: Sendable, Equatable {
+  /// Pixels; 0 leaves it to the source.
   public var width: Int
+  /// Pixels; 0 leaves it to the source.
   public var height: Int
   public var format: PixelFormat
   public var frameRate: FrameRate
@@ -68,6 +70,17 @@ public struct SourceRequest: Sendable, Equatable {
     self.poolName = poolName
     self.bufferCount = bufferCount
     self.memory = memory
+  }
+
+  /// The size asked for, where the source's own would be `width` x `height`: what is left open is taken from it, with its
+  /// shape kept and even.
+  public func size(ofOwn width: Int, _ height: Int) -> (width: Int, height: Int) {
+    switch (self.width > 0, self.height > 0) {
+    case (true, true): (self.width, self.height)
+    case (false, false): (width & ~1, height & ~1)
+    case (true, false): (self.width, max(2, (self.width * height / max(1, width)) & ~1))
+    case (false, true): (max(2, (self.height * width / max(1, height)) & ~1), self.height)
+    }
   }
 
   public static func == (a: SourceRequest, b: SourceRequest) -> Bool {

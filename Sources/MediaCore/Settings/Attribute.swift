@@ -80,21 +80,26 @@ public struct EffectRule: Sendable, Equatable {
   }
 
   public var window: Window
+  /// Windows that are tried, one after the other, before the change is called without effect.
+  public var attempts: Int
   /// Allowed distance from what was asked, in per cent of it; 0 is exact.
   public var tolerancePercent: Int
 
-  public init(_ window: Window, tolerancePercent: Int = 0) {
+  public init(_ window: Window, attempts: Int = 1, tolerancePercent: Int = 0) {
     self.window = window
+    self.attempts = attempts
     self.tolerancePercent = tolerancePercent
   }
 
-  /// For `help`: `2 s`, `1 frame`, `2 groups`.
+  /// For `help`: `2 s`, `1 frame`, `2 groups`, `3 times 2 s`.
   public var windowText: String {
-    switch window {
-    case .frames(let count): count == 1 ? "1 frame" : "\(count) frames"
-    case .groups(let count): count == 1 ? "1 group" : "\(count) groups"
-    case .seconds(let count): "\(count) s"
-    }
+    let text =
+      switch window {
+      case .frames(let count): count == 1 ? "1 frame" : "\(count) frames"
+      case .groups(let count): count == 1 ? "1 group" : "\(count) groups"
+      case .seconds(let count): "\(count) s"
+      }
+    return attempts == 1 ? text : "\(attempts) times \(text)"
   }
 
   /// For `help`: `exact`, `15 %`.

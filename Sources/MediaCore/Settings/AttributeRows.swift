@@ -27,8 +27,8 @@ enum AttributeRows {
       Attribute(
         "input", .input, default: .text("pattern"), .restart,
         "where pictures come from: the test pattern, a media file (looped, in real time) or a capture device"),
-      side("width", 1920, .restart, "width of the pictures given"),
-      side("height", 1080, .restart, "height of the pictures given"),
+      ownSide("width", "width of the pictures given; auto takes the input's own"),
+      ownSide("height", "height of the pictures given; auto takes the input's own"),
       format(catalogue.inputFormats, "format of the pictures given"),
       Attribute(
         "fps", .rate(1...240), default: .rate(.thirty), unit: "frames/s", .restart,
@@ -101,15 +101,15 @@ enum AttributeRows {
           dependentDefault: { .text(usualRateMode($0)) }),
         Attribute(
           "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
-          effect: EffectRule(.seconds(2), tolerancePercent: 15), "rate of the stream (1000 bits a second)",
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 15), "rate of the stream (1000 bits a second)",
           useless: onlyPictures("a bitrate; its size follows quality")),
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
-          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
           "frame-rate control: rate that arrives; -1 takes the source's own"),
         Attribute(
           "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
-          effect: EffectRule(.seconds(2), tolerancePercent: 5),
+          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
           "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
         Attribute(
           "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
@@ -149,6 +149,12 @@ enum AttributeRows {
   ) -> Attribute {
     Attribute(
       key, .integer(16...largestSide, step: 2), default: .integer(value), unit: "pixels", change, summary)
+  }
+
+  /// A size the input may choose itself: a file that is scaled to what nobody asked for costs time and sharpness.
+  private static func ownSide(_ key: String, _ summary: String) -> Attribute {
+    Attribute(
+      key, .integer(16...largestSide, step: 2, off: "auto"), default: .none, unit: "pixels", .restart, summary)
   }
 
   private static func format(_ formats: [PixelFormat], _ summary: String) -> Attribute {

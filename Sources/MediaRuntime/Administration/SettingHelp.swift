@@ -12,7 +12,7 @@ extension SettingsTable {
     let isSetting = attribute.kind == .setting
     var note = attribute.summary
     if let effect = attribute.effect {
-      note += " (effect: within \(effect.windowText), \(effect.toleranceText))"
+      note += " (effect: \(effect.toleranceText) within \(effect.windowText))"
     }
     let range = attribute.type.range
     return SettingHelp(

@@ -16,7 +16,7 @@ struct EffectChange: Sendable {
     case frameRate(Double)
     /// JPEG quality factor.
     case quality(Int)
-    /// The next picture is a key frame.
+    /// The next picture is a key frame, or the one after it when one was being coded already.
     case keyFrame
   }
 
@@ -171,11 +171,14 @@ final class EffectTracker: Sendable {
   ) -> Verdict? {
     switch watch.change.measure {
     case .keyFrame:
-      let verdict = Verdict(
-        effective: picture.isKey, measured: picture.isKey ? "key frame at \(number)" : "no key frame", unit: nil)
-      return verdict
+      if picture.isKey { return Verdict(effective: true, measured: "key frame at \(number)", unit: nil) }
+      // One picture may have been in the engine when the key frame was asked for.
+      watch.groups += 1
+      return watch.groups < 2 ? nil : Verdict(effective: false, measured: "no key frame", unit: nil)
     case .quality(let wanted):
       let effective = picture.quality == wanted
+      watch.groups += 1
+      guard effective || watch.groups > 1 else { return nil }
       return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
     case .gop(let wanted): return judgeGroup(&watch, wanted, picture, number)
     case .bitrate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)

@@ -31,4 +31,13 @@ enum FrameControl {
     }
     return table
   }
+
+  /// Frames from one that is kept to the next, at the most; 1 for no table, `nil` for one that keeps none.
+  static func longestGap(_ table: [UInt8]) -> Int? {
+    guard !table.isEmpty else { return 1 }
+    let kept = table.indices.filter { table[$0] == 0 }
+    guard let first = kept.first else { return nil }
+    // The table repeats, so the last gap ends at the first kept frame of the next round.
+    return zip(kept, kept.dropFirst() + [first + table.count]).map { $1 - $0 }.max()
+  }
 }

@@ -389,7 +389,7 @@ final class VencChannel: GraphObject, SessionWork {
     inUse.store(
       VencInUse(
         factory: factory, engine: engine.encoder.engine, configuration: engine.configuration, layout: engine.layout,
-        conversion: engine.conversionText, pool: engine.pool), ordering: .releasing)
+        conversion: engine.conversionText, pool: engine.pool, remarks: engine.encoder.remarks), ordering: .releasing)
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
@@ -440,6 +440,7 @@ final class VencChannel: GraphObject, SessionWork {
           key: "backend_why",
           value: used.factory.isHardware ? "auto: a device is there" : "auto: no device here encodes this"))
     }
+    facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
   }
 
@@ -464,9 +465,11 @@ final class VencInUse: AtomicReference, Sendable {
   let layout: FrameLayout
   let conversion: String
   let pool: Pool?
+  /// Where the engine does something else than was asked.
+  let remarks: [String]
   init(
     factory: any EncoderFactory, engine: String, configuration: EncoderConfiguration, layout: FrameLayout,
-    conversion: String, pool: Pool?
+    conversion: String, pool: Pool?, remarks: [String]
   ) {
     self.factory = factory
     self.engine = engine
@@ -474,6 +477,7 @@ final class VencInUse: AtomicReference, Sendable {
     self.layout = layout
     self.conversion = conversion
     self.pool = pool
+    self.remarks = remarks
   }
 }
 

@@ -91,8 +91,7 @@ final class VencEngine {
     var sink = RingSink(writer: writer)
     guard let conversion else {
       writer.expect(frame.pts)
-      try give(frame, directive, &sink)
-      return .encoded(copied: 0)
+      return .encoded(copied: try give(frame, directive, &sink))
     }
     guard let buffer = conversion.pool.take(as: user) else { return .noBuffer }
     var target = Frame(
@@ -105,19 +104,21 @@ final class VencEngine {
       writer.failedLast()
       throw error
     }
-    try give(target, directive, &sink)
-    return .encoded(copied: copied)
+    return .encoded(copied: copied + (try give(target, directive, &sink)))
   }
 
+  /// - Returns: bytes of pixels the CPU wrote on the way into the engine.
   private func give(
     _ frame: borrowing Frame, _ directive: EncodeDirective, _ sink: inout RingSink
-  ) throws(Failure) {
+  ) throws(Failure) -> Int {
+    let before = encoder.bytesCopied
     do throws(Failure) {
       try encoder.encode(frame, directive, into: &sink)
     } catch {
       writer.failedLast()
       throw error
     }
+    return Int(encoder.bytesCopied - before)
   }
 
   /// Gets what is left inside out of the engine.

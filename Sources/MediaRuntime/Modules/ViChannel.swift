@@ -65,7 +65,7 @@ final class ViChannel: GraphObject {
       throw Failure(.notSupported, "input", on: text, "this build reads no such input")
     }
     let request = SourceRequest(
-      width: settings.integer("width") ?? 1920, height: settings.integer("height") ?? 1080,
+      width: settings.integer("width") ?? 0, height: settings.integer("height") ?? 0,
       format: PixelFormat(named: settings.text("format")) ?? .i420, frameRate: settings.rate("fps") ?? .thirty,
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
       bufferCount: environment.options.queueDepth + 4, memory: settings.text("memory") ?? "auto")
@@ -133,14 +133,19 @@ final class ViChannel: GraphObject {
       KeyValue(key: "format", value: "\(layout.format)"), KeyValue(key: "fps", value: "\(source.frameRate)"),
       KeyValue(key: "paced", value: source.isLive ? "by the device" : run.isPaced ? "by time stamps" : "no"),
     ]
+    // A source that says itself where it differs knows why; for the others the difference is found here.
+    facts += source.remarks.map { KeyValue(key: "differs", value: $0) }
+    guard source.remarks.isEmpty else { return facts }
     let asked = settings.load(ordering: .acquiring).settings
-    if let width = asked.integer("width"), let height = asked.integer("height"),
-      width != Int(layout.width) || height != Int(layout.height)
-    {
-      facts.append(KeyValue(key: "size_differs", value: "asked for \(width)x\(height), the input gives its own"))
+    for (key, given) in [("width", layout.width), ("height", layout.height)] {
+      guard let wanted = asked.integer(key), wanted != Int(given) else { continue }
+      facts.append(KeyValue(key: "\(key)_differs", value: "asked for \(wanted), the input gives its own"))
     }
     if let fps = asked.rate("fps"), fps != source.frameRate {
       facts.append(KeyValue(key: "fps_differs", value: "asked for \(fps), the input gives its own"))
+    }
+    if !source.remarks.isEmpty {
+      facts.append(KeyValue(key: "input_why", value: source.remarks.joined(separator: "; ")))
     }
     return facts
   }
@@ -150,8 +155,10 @@ final class ViChannel: GraphObject {
     let counters = run.source.counters
     return [
       KeyValue(key: "source_dropped", value: "\(counters.droppedByDevice)"),
+      KeyValue(key: "source_no_buffer", value: "\(counters.droppedNoBuffer)"),
       KeyValue(key: "source_damaged", value: "\(counters.damaged)"),
       KeyValue(key: "source_outages", value: "\(counters.outages)"),
+      KeyValue(key: "source_restarts", value: "\(counters.restarts)"),
       KeyValue(key: "clock_slips", value: "\(run.slips)"),
     ]
   }

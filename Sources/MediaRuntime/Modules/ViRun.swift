@@ -72,6 +72,7 @@ final class ViRun: AtomicReference, Sendable {
     var errors = 0
     while !isStopping {
       let frame: Frame?
+      let began = Clock.now()
       do throws(Failure) {
         frame = try source.next()
         if errors > 0 { recovered(&errors) }
@@ -82,6 +83,11 @@ final class ViRun: AtomicReference, Sendable {
       guard let frame else {
         if !isStopping { ended() }
         return
+      }
+      if !source.isLive {
+        // The time to make a picture; of a camera's it would be the time to wait for one.
+        let done = Clock.now()
+        node.work.record(.done, wait: 0, run: done - began, end: done)
       }
       if frame.layout != layout || source.frameRate != rate {
         layout = frame.layout

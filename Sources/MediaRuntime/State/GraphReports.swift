@@ -30,10 +30,17 @@ extension MediaGraph {
     }
   }
 
-  /// How long an object may stand still: three of its frame intervals, at least what the options say.
+  /// How long nothing may come to an object: three of its frame intervals, at least what the options say.
   func patience(for object: any GraphObject, _ figures: NodeFigures) -> Int64 {
     let rate = object.node.input.upstream?.format?.rate ?? object.node.output.format?.rate
     return max(environment.options.starvedAfter, 3 * (rate?.intervalNanoseconds ?? 0))
+  }
+
+  /// How long nothing may leave it: its frame-rate control may keep as little as one frame in many.
+  func patienceForOutput(of object: any GraphObject, _ figures: NodeFigures) -> Int64 {
+    let interval = object.node.input.upstream?.format?.rate.intervalNanoseconds ?? 0
+    let gap = Int64(FrameControl.longestGap(object.node.input.control) ?? 1)
+    return max(patience(for: object, figures), 3 * gap * interval)
   }
 
   private func statistics(of object: any GraphObject, _ figures: NodeFigures) -> ObjectStatistics {

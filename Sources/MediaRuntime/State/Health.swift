@@ -60,7 +60,7 @@ extension MediaGraph {
       )
     }
     let moved = max(figures.output.lastAt, state.since)
-    guard now - moved > patience else { return nil }
+    guard now - moved > patienceForOutput(of: object, figures) else { return nil }
     if object is ViChannel { return (0, finding(moved, object.waitingFor)) }
 
     // Frames wait here, and nothing is being done about them: no worker, or no room further down.

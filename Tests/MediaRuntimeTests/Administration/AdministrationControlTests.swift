@@ -65,7 +65,7 @@ private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cabl
     fake.factory.failures.withLock { $0[p("vi/0")] = gone }
     #expect(fake.apply(.set(p("vi/0"), "width", "640"), .set(p("vi/0"), "enable", "1"))?.errno == .ioError)
     #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
-    #expect(fake.runtime.setting(p("vi/0"), "width") == "1920")
+    #expect(fake.runtime.setting(p("vi/0"), "width") == "auto")
     #expect(fake.runtime.errorLog.records.contains { $0.errno == 0 && $0.path == "vi/0/enable" })
   }
 

@@ -122,7 +122,7 @@ import Testing
     let bitrate = try #require(help.first { $0.path == "venc/N/bitrate" })
     #expect(bitrate.kind == .setting && bitrate.type == "integer" && bitrate.range == "2..200000")
     #expect(bitrate.unit == "kbps" && bitrate.defaultValue == "2000" && bitrate.isLive == true)
-    #expect(bitrate.note?.contains("effect: within 2 s, 15 %") == true)
+    #expect(bitrate.note?.contains("effect: 15 % within 3 times 2 s") == true)
     #expect(help.first { $0.path == "venc/N/codec" }?.range == "h264 mjpeg")
     #expect(help.first { $0.path == "venc/N/stream" }?.kind == .stream)
     #expect(help.first { $0.path == "venc/N/idr" }?.kind == .command)

@@ -165,7 +165,7 @@ private let pipeline = """
     #expect(busy?.hint == "stop it first: echo 0 > vi/0/enable")
     #expect(busy?.value == Array("640".utf8))
     #expect(fake.picture == before)
-    #expect(fake.apply(.set(p("vi/0"), "width", "1920")) == nil)
+    #expect(fake.apply(.set(p("vi/0"), "width", "auto")) == nil)
     #expect(fake.apply(.set(p("venc/0"), "codec", "mjpeg")) == nil)
     // Whoever writes enable too asks for a new start.
     _ = fake.factory.journal.take()

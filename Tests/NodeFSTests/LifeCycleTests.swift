@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// Start-up, the end, and what happens when either goes wrong.
+@Suite(.enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct LifeCycleTests {
+  private func start(_ arguments: String) throws -> Sample.Result {
+    Sample.shell("'\(try #require(Sample.binary))' \(arguments)", in: "/tmp", limit: 10)
+  }
+
+  @Test func aSecondStartOnALiveMountRefusesAndNamesThePid() throws {
+    let sample = try Sample()
+    let second = try start(sample.directory)
+    #expect(second.status == 1)
+    #expect(second.err.contains("already served by pid \(sample.process.processIdentifier)"), "\(second)")
+    #expect(sample.run("cat hello").out == "hello, world\n")
+  }
+
+  @Test func afterKillTheSameMountPointWorksAgain() throws {
+    let sample = try Sample()
+    // Something inside is still open.
+    let kept = Process()
+    kept.executableURL = URL(fileURLWithPath: "/bin/sleep")
+    kept.arguments = ["100"]
+    kept.currentDirectoryURL = URL(fileURLWithPath: sample.directory)
+    try Sample.start(kept)
+    #expect(sample.run("cat hello").isOK)
+    kill(sample.process.processIdentifier, SIGKILL)
+    sample.process.waitUntilExit()
+    let dead = Sample.shell("LC_ALL=C cat '\(sample.directory)/hello'", in: "/")
+    #expect(dead.err.contains("not connected"), "\(dead)")
+    try sample.restart()
+    #expect(sample.run("cat hello").out == "hello, world\n")
+    #expect(Sample.shell("grep -c '\(sample.directory)' /proc/self/mountinfo", in: "/").out == "1\n")
+    kept.terminate()
+    kept.waitUntilExit()
+  }
+
+  @Test func anotherFilesystemAtTheMountPointIsNamed() throws {
+    let sample = try Sample()
+    let other = try start("\(sample.directory) --name somethingelse")
+    #expect(other.status == 1 && other.err.contains("another filesystem is mounted there (fuse.nodefs"), "\(other)")
+    let proc = try start("/proc")
+    #expect(proc.status == 1 && proc.err.contains("proc"), "\(proc)")
+  }
+
+  @Test(arguments: [
+    ("/etc/passwd", "not a directory"), ("/tmp/does/not/exist", "No such file or directory"),
+    ("/tmp/does-not-exist-either", "No such file or directory"), ("''", "No such file or directory"),
+    ("/tmp --name 'a,b'", "not a possible name"),
+  ])
+  func anImpossibleMountPointIsAClearError(arguments: String, text: String) throws {
+    let result = try start(arguments)
+    #expect(result.status == 1 && result.err.contains(text), "\(result)")
+  }
+
+  @Test func aMountPointReachedThroughASymbolicLinkIsTheSame() throws {
+    let sample = try Sample()
+    let link = "/tmp/nodefs-link-\(getpid())"
+    symlink(sample.directory, link)
+    defer { unlink(link) }
+    let second = try start("\(link)/../\((link as NSString).lastPathComponent)/")
+    #expect(second.err.contains("already served by pid \(sample.process.processIdentifier)"), "\(second)")
+  }
+
+  @Test func terminatingEndsTheMountAndWhoWaits() throws {
+    let sample = try Sample()
+    let reader = try Child("cat stream", in: sample.directory)
+    #expect(sample.wait(for: "parked", toBe: 1))
+    sample.process.terminate()
+    sample.process.waitUntilExit()
+    #expect(sample.process.terminationStatus == 0)
+    #expect(reader.hasEnded())
+    #expect(!Sample.shell("grep '\(sample.directory)' /proc/self/mountinfo", in: "/").isOK)
+  }
+
+  @Test func aHungHandlerDoesNotKeepTheMount() throws {
+    let sample = try Sample()
+    let writer = try Child("echo 1 > hang", in: sample.directory)
+    // The other thread still serves.
+    #expect(sample.wait(for: "parked", toBe: 1))
+    #expect(sample.run("cat hello").out == "hello, world\n")
+    let begin = DispatchTime.now().uptimeNanoseconds
+    sample.process.terminate()
+    sample.process.waitUntilExit()
+    let took = DispatchTime.now().uptimeNanoseconds - begin
+    #expect(sample.process.terminationStatus == 3)
+    #expect(took < 3_000_000_000, "the contract is 3 s; it took \(took / 1_000_000) ms")
+    #expect(writer.hasEnded())
+    #expect(!Sample.shell("grep '\(sample.directory)' /proc/self/mountinfo", in: "/").isOK)
+  }
+
+  @Test func whoeverWritesToAHungHandlerCanBeKilled() throws {
+    let sample = try Sample()
+    let writer = try Child("echo 1 > hang", in: sample.directory)
+    #expect(sample.wait(for: "parked", toBe: 1))
+    writer.signal(SIGKILL)
+    #expect(writer.hasEnded())
+    kill(sample.process.processIdentifier, SIGKILL)
+  }
+
+  @Test func anUnmountFromOutsideEndsTheServer() throws {
+    let sample = try Sample()
+    #expect(Sample.shell("umount '\(sample.directory)'", in: "/").isOK)
+    sample.process.waitUntilExit()
+    #expect(sample.process.terminationStatus == 0)
+  }
+
+  @Test func anAbortedConnectionEndsTheServerAndTheMount() throws {
+    let control = "/sys/fs/fuse/connections"
+    if !Sample.shell("test -n \"$(ls \(control))\" || mount -t fusectl none \(control)", in: "/").isOK {
+      print("NodeFS: fusectl is not mounted and cannot be: the abort of a connection is NOT tested here")
+      return
+    }
+    let sample = try Sample()
+    let minor = Sample.shell(
+      "awk '$5 == \"\(sample.directory)\" { split($3, d, \":\"); print d[2] }' /proc/self/mountinfo", in: "/"
+    ).out
+    let number = minor.trimmingCharacters(in: .whitespacesAndNewlines)
+    #expect(Sample.shell("echo 1 > \(control)/\(number)/abort", in: "/").isOK)
+    sample.process.waitUntilExit()
+    #expect(sample.process.terminationStatus == 0)
+    #expect(!Sample.shell("grep '\(sample.directory)' /proc/self/mountinfo", in: "/").isOK)
+  }
+
+  @Test func othersSeeTheTreeOnlyWhenAskedAndThenByTheModes() throws {
+    let asNobody = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    let closed = try Sample()
+    let shut = Sample.shell("\(asNobody) cat '\(closed.directory)/hello'", in: "/")
+    #expect(!shut.isOK && shut.out.isEmpty)
+    let open = try Sample(["--allow-other"])
+    #expect(open.run("\(asNobody) cat hello").out == "hello, world\n")
+    for forbidden in [
+      "cat stream", "cat picture.ppm", "sh -c 'echo 1 > level'", "sh -c 'echo 1 > press'", "mkdir objects/5",
+    ] {
+      let result = open.run("LC_ALL=C \(asNobody) \(forbidden)")
+      #expect(!result.isOK && result.err.contains("Permission denied"), "\(forbidden): \(result)")
+    }
+    #expect(open.run("cat level").out == "50\n")
+  }
+}
+
+/// A process inside the mount that is expected to wait there. It replaces its shell, so signals reach it.
+final class Child {
+  private let process = Process()
+
+  init(_ script: String, in directory: String) throws {
+    process.executableURL = URL(fileURLWithPath: "/bin/bash")
+    process.arguments = ["-c", "cd '\(directory)' || exit 99\n" + (script.contains(">") ? script : "exec \(script)")]
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try Sample.start(process)
+  }
+
+  deinit {
+    kill(process.processIdentifier, SIGKILL)
+  }
+
+  func signal(_ number: CInt) { kill(process.processIdentifier, number) }
+
+  /// Whether it ends; waits for that.
+  func hasEnded() -> Bool {
+    let end = Date(timeIntervalSinceNow: 20)
+    while process.isRunning, Date() < end { usleep(1000) }
+    return !process.isRunning
+  }
+}

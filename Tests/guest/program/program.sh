@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+# Runs in the guest, under busybox: the program on real drivers, looked at as a user looks at it.
+# The camera is vivid, the encoder vicodec; faults are pressed with v4l2-ctl, as an engineer would pull a cable.
+set -u
+passed=0
+failed=0
+ok() {
+  echo "ok    $1"
+  passed=$((passed + 1))
+}
+bad() {
+  echo "FAIL  $1"
+  failed=$((failed + 1))
+}
+# is WHAT GOT WANTED
+is() { if [ "$2" = "$3" ]; then ok "$1: $2"; else bad "$1: $2, want $3"; fi; }
+# value FILE KEY: of a `key: value` node
+value() { cat "/mpi/$1" | sed -n "s/^$2: //p"; }
+# until_true SECONDS CONDITION: asks ten times a second
+until_true() {
+  n=$(($1 * 10))
+  while [ $n -gt 0 ]; do
+    eval "$2" 2>/dev/null && return 0
+    sleep 0.1
+    n=$((n - 1))
+  done
+  return 1
+}
+# becomes WHAT SECONDS CONDITION
+becomes() { if until_true "$2" "$3"; then ok "$1"; else bad "$1: not within $2 s"; fi; }
+
+echo "== start"
+./mpifs --at /mpi --input "$VIVID_CAP" --load guest.conf >log 2>err &
+pid=$!
+becomes "the tree is served" 20 'grep -q "^mpifs: serving /mpi" log'
+[ -s err ] && cat err
+if [ $failed != 0 ]; then
+  echo "program: $passed checks passed, $failed failed"
+  exit 1
+fi
+becomes "frames come" 10 '[ "$(value venc/0/stats frames_out)" -gt 5 ] 2>/dev/null'
+is "cat shows what read shows" "$(cat /mpi/vi/0/state)" "$(read -r line </mpi/vi/0/state && echo "$line")"
+cat /mpi/vi/0/active /mpi/venc/0/active | sed 's/^/      /'
+is "input" "$(value vi/0/active input | cut -d' ' -f1)" vivid
+is "memory" "$(value vi/0/active memory)" mmap
+is "format" "$(value vi/0/active format)" nv12
+is "state" "$(cat /mpi/vi/0/state)" running
+is "health" "$(head -n 1 /mpi/health)" ok
+
+echo "== camera to encoder without a copy"
+is "auto takes the device" "$(value venc/0/active backend)" "$VICODEC_ENC"
+is "bytes copied by the CPU, capture" "$(value vi/0/stats bytes_copied)" 0
+is "bytes copied by the CPU, encoder" "$(value venc/0/stats bytes_copied)" 0
+timeout 4 cat /mpi/venc/0/stream >s.fwht 2>/dev/null
+is "the stream begins with a key frame's header" "$(head -c 8 s.fwht | hexdump -e '8/1 "%02x"')" 4f4f4f4fffffffff
+timeout 60 v4l2-ctl -d "$VICODEC_DEC" --set-fmt-video-out=width=1280,height=720,pixelformat=FWHT \
+  --set-fmt-video=width=1280,height=720,pixelformat=NV12 --stream-mmap --stream-out-mmap --stream-from=s.fwht \
+  --stream-to=s.nv12 >decode.log 2>&1
+pictures=$(($(stat -c %s s.nv12) / 1382400))
+if [ $pictures -ge 5 ]; then ok "the kernel decodes it: $pictures pictures"; else bad "decoded pictures: $pictures"; fi
+timeout 4 cat /mpi/venc/1/stream >s.h264 2>/dev/null
+case $(head -c 5 s.h264 | hexdump -e '5/1 "%02x"') in
+  0000000167) ok "H.264 begins with its parameter sets: $(stat -c %s s.h264) bytes" ;;
+  *) bad "H.264 begins with $(head -c 5 s.h264 | hexdump -e '5/1 "%02x"')" ;;
+esac
+rm -f s.*
+
+echo "== live"
+echo 5 >/mpi/venc/0/gop
+is "gop reads back" "$(cat /mpi/venc/0/gop)" 5
+becomes "and takes effect in the device" 10 'grep -q "^gop: effective" /mpi/venc/0/effect'
+echo 1 >/mpi/venc/0/idr
+becomes "so does a key frame" 10 'grep -q "^idr: effective" /mpi/venc/0/effect'
+sed 's/^/      /' /mpi/venc/0/effect
+
+echo "== memory"
+total=$(sed -n 's/^Total [0-9]* objects, \([0-9]*\) bytes/\1/p' /sys/kernel/debug/dma_buf/bufinfo)
+if [ "$total" -gt 0 ]; then ok "the kernel's DMA-BUFs: $total bytes"; else bad "no DMA-BUF"; fi
+names=$(grep -c 'vi0-' /sys/kernel/debug/dma_buf/bufinfo)
+is "each camera buffer carries its name" "$names" "$(grep -c ' 0x1000' /mpi/valloc | awk -v all="$names" '{ print ($1 >= all) ? all : $1 }')"
+
+echo "== faults of the camera"
+v4l2-ctl -d "$VIVID_CAP" -c percentage_of_dropped_buffers=50
+becomes "dropped by the device" 10 '[ "$(value vi/0/stats source_dropped)" -gt 3 ]'
+v4l2-ctl -d "$VIVID_CAP" -c percentage_of_dropped_buffers=0
+v4l2-ctl -d "$VIVID_CAP" -c inject_v4l2_buf_flag_error=1
+becomes "a damaged picture" 10 '[ "$(value vi/0/stats source_damaged)" = 1 ]'
+v4l2-ctl -d "$VIVID_CAP" -c inject_fatal_streaming_error=1
+becomes "a fatal error starts the stream anew" 10 '[ "$(value vi/0/stats source_restarts)" = 1 ]'
+before=$(value venc/0/stats frames_out)
+becomes "and pictures are coded again" 10 '[ "$(value venc/0/stats frames_out)" -gt "$((before + 3))" ]'
+v4l2-ctl -d "$VIVID_CAP" -c disconnect=1
+becomes "a camera that leaves is told in the log" 10 'grep -q "the device is gone" /mpi/vlog'
+becomes "it is taken back" 20 '[ "$(value vi/0/stats source_outages)" = 1 ] && [ "$(cat /mpi/vi/0/state)" = running ]'
+before=$(value venc/1/stats frames_out)
+becomes "and pictures are coded again" 10 '[ "$(value venc/1/stats frames_out)" -gt "$((before + 3))" ]'
+is "health" "$(head -n 1 /mpi/health)" ok
+
+echo "== refusals"
+mkdir /mpi/vi/1
+# A builtin's failure is told by its status; the reason is in the log.
+refused() {
+  (echo "$2" >"/mpi/$1") 2>/dev/null && bad "$2 > $1 was taken"
+  tail -n 1 /mpi/error_log | sed 's/^/      /'
+}
+echo "$VIVID_CAP" >/mpi/vi/1/input
+refused vi/1/enable 1
+case $(tail -n 1 /mpi/error_log) in *busy*) ok "a camera in use" ;; *) bad "a camera in use" ;; esac
+echo /dev/video99 >/mpi/vi/1/input
+refused vi/1/enable 1
+case $(tail -n 1 /mpi/error_log) in *"No such"*) ok "a camera that is not there" ;; *) bad "a camera that is not there" ;; esac
+echo "$VIM2M" >/mpi/vi/1/input
+refused vi/1/enable 1
+case $(tail -n 1 /mpi/error_log) in *"no capture device"*) ok "a device that is no camera" ;; *) bad "a device that is no camera" ;; esac
+rmdir /mpi/vi/1
+
+echo "== leaks"
+fds() { ls /proc/$pid/fd | wc -l; }
+cycle() {
+  echo 0 >/mpi/vi/0/enable
+  echo 1 >/mpi/vi/0/enable
+}
+cycle
+becomes "it runs after a stop" 10 '[ "$(cat /mpi/vi/0/state)" = running ]'
+sleep 1
+before=$(fds)
+i=0
+while [ $i -lt 20 ]; do
+  cycle
+  i=$((i + 1))
+done
+becomes "descriptors after 20 stops and starts: $before" 10 '[ "$(fds)" -le "$before" ]'
+
+echo "== end"
+kill $pid
+wait $pid
+is "exit status" $? 0
+grep -q ' /mpi ' /proc/mounts && bad "still mounted"
+is "the kernel's DMA-BUFs" "$(tail -n 1 /sys/kernel/debug/dma_buf/bufinfo)" "Total 0 objects, 0 bytes"
+
+echo "program: $passed checks passed, $failed failed"
+[ $failed = 0 ]
