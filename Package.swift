@@ -93,7 +93,9 @@ let package = Package(
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
     .testTarget(
       name: "CodecsTests", dependencies: ["Codecs", "Devices", "CTurboJPEG", "CAllocationCount"], swiftSettings: strict),
-    .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
+    .testTarget(
+      name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
+      swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
     .testTarget(name: "NodeFSTests", dependencies: ["NodeFS"], swiftSettings: strict),
     .testTarget(name: "DebugTreeTests", dependencies: ["DebugTree", "Devices", "Codecs"], swiftSettings: strict),

@@ -107,17 +107,18 @@ struct Program {
   }
 
   private func startConfiguration() throws(StartFailure) -> StartText? {
+    let asked = try options.inputText()
     if options.load == "none" {
-      if options.input != nil { throw StartFailure("--input goes with a configuration, not with --load none") }
+      if asked != nil { throw StartFailure("--input goes with a configuration, not with --load none") }
       return nil
     }
     if let file = options.load {
-      return StartText(name: file, text: try contents(file), input: options.input, isInputAsked: options.input != nil)
+      return StartText(name: file, text: try contents(file), input: asked, isInputAsked: asked != nil)
     }
-    let camera = options.input == nil ? DeviceInventory().firstCamera() : nil
+    let camera = asked == nil ? DeviceInventory().firstCamera() : nil
     return StartText(
-      name: "the default configuration", text: PackageResources.mpifs_conf, input: options.input ?? camera,
-      isInputAsked: options.input != nil)
+      name: "the default configuration", text: PackageResources.mpifs_conf, input: asked ?? camera,
+      isInputAsked: asked != nil)
   }
 
   private func load(_ start: StartText?, into runtime: Runtime) throws(StartFailure) {

@@ -15,6 +15,7 @@ public struct Rectangle: Sendable, Hashable {
 }
 
 /// What happens to a picture on its way through one output of a scaler, besides size and format.
+/// Mirror and flip come first, then the rotation.
 public struct PictureTransform: Sendable, Hashable {
   /// Degrees clockwise: 0, 90, 180, 270.
   public var rotation: Int = 0

@@ -17,7 +17,7 @@ final class PictureWriter {
   private var bytes = 0
 
   /// Pts of frames the engine was given and has not answered for, oldest first.
-  private var pending: [Int64] = []
+  private var pending = PendingFrames()
   /// What the stream's headers say, for reports.
   private let shown: ManagedAtomic<SyntaxBox?>
   private var shownSyntax: StreamSyntax?
@@ -31,7 +31,6 @@ final class PictureWriter {
     self.parser = PictureParser(codec)
     self.shown = shown
     self.onPicture = onPicture
-    pending.reserveCapacity(64)
   }
 
   deinit {
@@ -40,8 +39,8 @@ final class PictureWriter {
 
   /// The engine is given this frame.
   func expect(_ pts: Int64) {
-    if pending.count == 64 {
-      pending.removeFirst()
+    if pending.isFull {
+      pending.removeFirst(1)
       node.work.drop(.rateControl)
     }
     pending.append(pts)
@@ -49,7 +48,7 @@ final class PictureWriter {
 
   /// The engine failed on the frame it was just given.
   func failedLast() {
-    if !pending.isEmpty { pending.removeLast() }
+    pending.removeLast()
     headCount = 0
     bytes = 0
     ring.abandon()
@@ -59,7 +58,7 @@ final class PictureWriter {
   /// No more pictures will come: frames without one were left out by the engine.
   func finishStream() {
     node.work.drop(.rateControl, UInt64(pending.count))
-    pending.removeAll(keepingCapacity: true)
+    pending.removeAll()
   }
 
   func append(_ data: UnsafeRawBufferPointer) {
@@ -101,7 +100,7 @@ final class PictureWriter {
 
   /// The frame of this picture is answered for; older ones that were not are what the engine left out.
   private func settle(_ pts: Int64) {
-    guard let index = pending.firstIndex(of: pts) else { return }
+    guard let index = pending.older(than: pts) else { return }
     node.work.drop(.rateControl, UInt64(index))
     pending.removeFirst(index + 1)
   }

@@ -101,7 +101,7 @@ final class VpssGroup: GraphObject, SessionWork {
       guard node.output.hasRoom else { return false }
     }
     guard var frame = node.input.queue.pop() else { return false }
-    room.made()
+    room.made(in: node.input)
     let start = Clock.now()
     let wait = start - frame.stamps.queued
     work.began(at: start)
