@@ -23,11 +23,25 @@ import Testing
       !line.contains("/idr") && !line.contains("Exiting with failure status")
         && !line.contains("file changed as we read it") && !line.contains("some files/attrs were not transferred")
         && !line.contains("binary file matches")
+        // A text that got shorter between the tool's stat and its read, as with any file that is being written.
+        && !line.contains("File shrank by") && !line.contains("No data available")
+        && !line.contains("failed verification")
     }
     #expect(complaints.isEmpty, "\(script): \(complaints)")
     #expect(
       !outcome.text.isEmpty || script.hasPrefix("cp") || script.contains("tar") || script.contains("rsync")
         || script.contains("busybox cp"))
+  }
+
+  @Test func archivesHoldTheText() throws {
+    let served = try Shared.pipeline
+    for script in [
+      #"tar -cf - -C "$1" venc/0/bitrate config | tar -xOf -"#,
+      #"cd "$1" && busybox tar -cf - venc/0/bitrate config | tar -xOf -"#,
+    ] {
+      let outcome = try shell(script, served.at)
+      #expect(outcome.text == "2000\n" + (try served.cat("config")), "\(script): \(outcome.errors)")
+    }
   }
 
   @Test func copiesHoldTheText() throws {
@@ -113,15 +127,18 @@ import Testing
   @Test func modesOwnersAndTimesAreTrue() throws {
     let served = try Shared.pipeline
     let outcome = try run(
-      "stat", "-c", "%n %a %u %g %F %s", served.path("vsys"), served.path("venc/0/bitrate"), served.path("venc/0/idr"),
-      served.path("venc/0"), served.path("venc/0/snapshot.jpg"))
-    let found = outcome.lines.map { $0.replacingOccurrences(of: served.at + "/", with: "") }
+      "stat", "-c", "%n %a %u %g %h %F", served.path("vsys"), served.path("venc_info"), served.path("venc/0/bitrate"),
+      served.path("venc/0/idr"), served.path("venc/0"), served.path("venc/0/snapshot.jpg"))
+    let found = outcome.lines.map {
+      $0.replacingOccurrences(of: served.at + "/", with: "").replacingOccurrences(of: " empty", with: "")
+    }
     #expect(
       found == [
-        "vsys 444 0 0 regular empty file 0", "venc/0/bitrate 644 0 0 regular empty file 0",
-        "venc/0/idr 200 0 0 regular empty file 0", "venc/0 755 0 0 directory 0",
-        "venc/0/snapshot.jpg 400 0 0 regular empty file 0",
+        "vsys 444 0 0 1 regular file", "venc_info 444 0 0 2 regular file", "venc/0/bitrate 644 0 0 1 regular file",
+        "venc/0/idr 200 0 0 1 regular file", "venc/0 755 0 0 2 directory", "venc/0/snapshot.jpg 400 0 0 1 regular file",
       ])
+    // A value that stands still has its length, so that tools which trust it (tar, busybox) get the text.
+    #expect(try run("stat", "-c", "%s", served.path("venc/0/bitrate")).text == "5\n")
     let times = try run("stat", "-c", "%Y", served.path("vsys"), served.path("venc/0/bitrate")).lines
     let now = Int(Date().timeIntervalSince1970)
     #expect(times.allSatisfy { abs(now - (Int($0) ?? 0)) < 3600 }, "\(times)")

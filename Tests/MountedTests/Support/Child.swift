@@ -71,7 +71,7 @@ final class Child: @unchecked Sendable {
     variables.merge(environment) { _, new in new }
     var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     var envp: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { (argv + envp).forEach { free($0) } }
+    defer { for text in argv + envp { free(text) } }
     var pid: pid_t = 0
     let result = Self.spawning.withLock { posix_spawnp(&pid, arguments[0], &actions, &attributes, &argv, &envp) }
     guard result == 0 else {
@@ -85,8 +85,11 @@ final class Child: @unchecked Sendable {
     signal(SIGKILL)
     // A child in uninterruptible sleep is left to init rather than waited for.
     _ = ended(within: 5)
-    try? FileManager.default.removeItem(at: folder)
+    removeFiles()
   }
+
+  /// Removes what it was given and what it said.
+  func removeFiles() { try? FileManager.default.removeItem(at: folder) }
 
   /// What it has written to stdout so far.
   var output: Data { (try? Data(contentsOf: folder.appending(path: "out"))) ?? Data() }

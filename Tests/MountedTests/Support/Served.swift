@@ -12,6 +12,8 @@ final class Served: @unchecked Sendable {
   let scratch: String
   private let guardianPipe: Int32
   private let guardian: Child
+  private let ending = NSLock()
+  private var hasEnded = false
 
   var pid: pid_t { program.pid }
 
@@ -42,7 +44,7 @@ final class Served: @unchecked Sendable {
       arguments += ["--load", file]
     }
     program = try Child(arguments, environment: environment)
-    (guardianPipe, guardian) = try Self.guardian(of: program.pid, at: self.at)
+    (guardianPipe, guardian) = try Self.guardian(of: program.pid, at: self.at, scratch: scratch)
     let line = "mpifs: serving \(self.at)\n"
     let program = program
     let serving = eventually(within: 60) { program.outputText.contains(line) || !program.isRunning }
@@ -56,7 +58,7 @@ final class Served: @unchecked Sendable {
 
   deinit { end() }
 
-  private static func guardian(of pid: pid_t, at: String) throws -> (Int32, Child) {
+  private static func guardian(of pid: pid_t, at: String, scratch: String) throws -> (Int32, Child) {
     var ends: [Int32] = [0, 0]
     let made = Child.spawning.withLock {
       pipe(&ends) == 0 && ends.allSatisfy { fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }
@@ -65,23 +67,32 @@ final class Served: @unchecked Sendable {
     let script = """
       trap '' INT TERM HUP
       cat >/dev/null
-      kill -KILL "$1" 2>/dev/null
+      [ "$(cat "/proc/$1/comm" 2>/dev/null)" = mpifs ] && kill -KILL "$1"
       fusermount3 -u -z -q "$2" 2>/dev/null
+      rm -rf --one-file-system "$3"
       """
-    let child = try Child(["sh", "-c", script, "sh", String(pid), at], inputDescriptor: ends[0])
+    let child = try Child(["sh", "-c", script, "sh", String(pid), at, scratch], inputDescriptor: ends[0])
     close(ends[0])
     return (ends[1], child)
   }
 
-  /// Kills the program if it still runs, unmounts, removes the test's files.
+  /// Ends the program if it still runs; the guardian unmounts and removes the test's files. May be called again.
   func end() {
+    ending.lock()
+    defer { ending.unlock() }
+    if hasEnded { return }
+    hasEnded = true
     program.signal(SIGTERM)
     if program.ended(within: 5) == nil { program.signal(SIGKILL) }
     program.ended(within: 5)
     close(guardianPipe)
     guardian.ended(within: 10)
-    // Never descends into a mount that is still there.
-    _ = try? run("rm", "-rf", "--one-file-system", scratch)
+  }
+
+  /// What its children said goes too; nothing may be asked of them afterwards.
+  func removeLogs() {
+    program.removeFiles()
+    guardian.removeFiles()
   }
 
   // MARK: reading and writing by children
@@ -168,6 +179,10 @@ enum Shared {
   }
 
   private static let atExit: Void = {
-    atexit { if case .success(let served) = Shared.served { served.end() } }
+    atexit {
+      guard case .success(let served) = Shared.served else { return }
+      served.end()
+      served.removeLogs()
+    }
   }()
 }
