@@ -70,7 +70,9 @@ let package = Package(
     .target(
       name: "MediaRuntime", dependencies: ["MediaCore", "Reports", atomics, collections, system], swiftSettings: strict),
     .target(name: "NodeText", dependencies: ["Reports"], swiftSettings: strict),
-    .target(name: "NodeFS", dependencies: ["CFuse3", atomics, collections, system], swiftSettings: strict),
+    .target(
+      name: "NodeFS", dependencies: ["CFuse3", atomics, collections, system], exclude: ["SEMANTICS.md"],
+      swiftSettings: strict),
     .target(
       name: "DebugTree", dependencies: ["NodeFS", "NodeText", "MediaRuntime", "MediaCore", "Reports", system],
       swiftSettings: strict),

@@ -91,6 +91,7 @@ final class InPort: Sendable {
       counters.drop(cause)
       counters.block.end()
       _ = consume frame
+      if cause == .queueFull { session?.service.relieve(at: now) }
       return now
     }
     frame.stamps.startsAnew = startsAnew
