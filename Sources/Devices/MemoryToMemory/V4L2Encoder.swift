@@ -50,10 +50,6 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no encoder")
     }
     let coded = try V4L2Encoder.setCoded(device, captureType, configuration)
-    inputFormats = try asFailure { () throws(KernelError) in
-      let offered = try device.formats(of: outputType).compactMap { CaptureFormats.pixelFormat(of: $0.fourcc) }
-      return CaptureFormats.preference.filter { offered.contains($0) }
-    }
     let raw = try V4L2Encoder.setRaw(device, outputType, configuration)
     guard let layout = CaptureFormats.layout(of: raw) else {
       throw Failure(.invalidArgument, "VIDIOC_S_FMT", on: path, "the driver answered \(raw.width)x\(raw.height)")
@@ -77,6 +73,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
     self.device = device
     self.configuration = configuration
+    self.inputFormats = [layout.format]
     self.raw = M2MPort(device, raw)
     self.coded = M2MPort(device, coded)
     self.layout = layout
@@ -114,12 +111,15 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   private static func setRaw(
     _ device: V4L2Device, _ type: BufferType, _ configuration: EncoderConfiguration
   ) throws(Failure) -> VideoFormat {
-    let offered = try asFailure { () throws(KernelError) in try device.formats(of: type) }
-    guard
-      let fourcc = offered.map(\.fourcc).first(where: { CaptureFormats.pixelFormat(of: $0) == configuration.format })
-    else {
-      throw Failure(
-        .notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not take \(configuration.format)")
+    let offered = try asFailure { () throws(KernelError) in try device.formats(of: type).map(\.fourcc) }
+    // Frames of a format the device does not take are converted by the caller, to the one that is set here.
+    let wanted = [configuration.format] + CaptureFormats.preference.filter { $0 != .mjpeg }
+    let matches = wanted.lazy.compactMap { format in
+      offered.first { CaptureFormats.pixelFormat(of: $0) == format }
+    }
+    guard let fourcc = matches.first else {
+      let list = offered.map(\.description).joined(separator: " ")
+      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device takes none of ours, but \(list)")
     }
     let format = try asFailure { () throws(KernelError) in
       try device.setFormat(

@@ -9,7 +9,6 @@ public struct V4L2EncoderFactory: EncoderFactory {
   public var isHardware: Bool { true }
   public var priority: Int { 0 }
   private let abilities: [Codec: EncoderCapabilities]
-  private let inputFormats: [PixelFormat]
   private let kernel: any Kernel
 
   /// Asks the device what it can do: for start-up and the control executor.
@@ -24,8 +23,6 @@ public struct V4L2EncoderFactory: EncoderFactory {
     var found: [Codec: EncoderCapabilities] = [:]
     for codec in known { found[codec] = (try? EncoderControls(device, codec))?.capabilities ?? [] }
     abilities = found
-    let offered = video.outputFormats.compactMap { CaptureFormats.pixelFormat(of: $0) }
-    inputFormats = CaptureFormats.preference.filter { offered.contains($0) }
     self.kernel = kernel
   }
 
@@ -43,10 +40,6 @@ public struct V4L2EncoderFactory: EncoderFactory {
       throw Failure(
         .notSupported, "codec", on: name,
         "it makes \(codecs.map(\.rawValue).joined(separator: ", ")), not \(configuration.codec)")
-    }
-    guard inputFormats.contains(configuration.format) else {
-      let list = inputFormats.map(\.description).joined(separator: ", ")
-      throw Failure(.notSupported, "format", on: name, "it takes \(list), not \(configuration.format)")
     }
   }
 
