@@ -70,7 +70,9 @@ let package = Package(
     .target(
       name: "MediaRuntime", dependencies: ["MediaCore", "Reports", atomics, collections, system], swiftSettings: strict),
     .target(name: "NodeText", dependencies: ["Reports"], swiftSettings: strict),
-    .target(name: "NodeFS", dependencies: ["CFuse3", atomics, collections, system], swiftSettings: strict),
+    .target(
+      name: "NodeFS", dependencies: ["CFuse3", atomics, collections, system], exclude: ["SEMANTICS.md"],
+      swiftSettings: strict),
     .target(
       name: "DebugTree", dependencies: ["NodeFS", "NodeText", "MediaRuntime", "MediaCore", "Reports", system],
       swiftSettings: strict),
@@ -93,7 +95,9 @@ let package = Package(
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
     .testTarget(
       name: "CodecsTests", dependencies: ["Codecs", "Devices", "CTurboJPEG", "CAllocationCount"], swiftSettings: strict),
-    .testTarget(name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices"], swiftSettings: strict),
+    .testTarget(
+      name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
+      swiftSettings: strict),
     .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
     .testTarget(name: "NodeFSTests", dependencies: ["NodeFS"], swiftSettings: strict),
     .testTarget(name: "DebugTreeTests", dependencies: ["DebugTree", "Devices", "Codecs"], swiftSettings: strict),

@@ -6,3 +6,8 @@ import Atomics
 func fullFence() {
   atomicMemoryFence(ordering: .sequentiallyConsistent)
 }
+
+/// What was read before another thread gave something up is not touched before that is seen.
+func acquireFence() {
+  atomicMemoryFence(ordering: .acquiring)
+}

@@ -79,6 +79,8 @@ final class TextHandle: Handle, @unchecked Sendable {
   private func recycle(_ old: consuming Snapshot?) {
     var last = consume old
     guard isKnownUniquelyReferenced(&last), let unique = last.take() else { return }
+    // The last reply's reads are over before the storage is written again.
+    acquireFence()
     pool.give(unique)
   }
 }

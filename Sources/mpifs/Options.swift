@@ -18,17 +18,24 @@ struct Options: ParsableCommand {
       """,
     version: Version.text)
 
-  @Option(help: "Where to mount. Default: /mpi as root, $XDG_RUNTIME_DIR/mpi otherwise. Created if missing.")
+  @Option(
+    help: ArgumentHelp(
+      "Where to mount. Default: /mpi as root, $XDG_RUNTIME_DIR/mpi otherwise. Created if missing.", valueName: "DIR"))
   var at: String?
 
   @Option(
-    help: "Input of vi/0: pattern, file:/path or a path to a media file, or /dev/videoN. Default: the first camera.")
+    help: ArgumentHelp(
+      "Input of vi/0: pattern, file:/path or a path to a media file, or /dev/videoN. Default: the first camera, else "
+        + "pattern.", valueName: "SPEC"))
   var input: String?
 
-  @Option(help: "Configuration in place of the default one: a file of 'path = value' lines; none starts empty.")
+  @Option(
+    help: ArgumentHelp(
+      "Configuration in place of the default one: a file of 'path = value' lines; none starts empty.",
+      valueName: "FILE"))
   var load: String?
 
-  @Option(help: "Text of the vendor's nodes: \(Dialect.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: ArgumentHelp("Generation of the vendor's text.", valueName: "NAME"))
   var dialect: Dialect = .rockit1432
 
   @Flag(help: "Let other users read the text nodes (needs root, or user_allow_other in /etc/fuse.conf).")
@@ -41,9 +48,7 @@ struct Options: ParsableCommand {
   var unthrottled = false
 
   func validate() throws {
-    if let input, InputSpecification(input) == nil {
-      throw ValidationError("--input \(input): give pattern, file:/path, an absolute path or /dev/videoN")
-    }
+    if input == "" || input == "file:" { throw ValidationError("--input: give pattern, a media file or /dev/videoN") }
     if let at, at.isEmpty { throw ValidationError("--at: give a directory") }
     if load == "" { throw ValidationError("--load: give a file, or none") }
   }
@@ -56,17 +61,27 @@ struct Options: ParsableCommand {
 
   /// The directory to mount at, absolute.
   func mountPoint() throws(StartFailure) -> String {
-    if let at {
-      if at.hasPrefix("/") { return at }
-      guard let here = getcwd(nil, 0) else { throw StartFailure("--at \(at): the current directory is gone") }
-      defer { free(here) }
-      return String(cString: here) + "/" + at
-    }
+    if let at { return try Self.absolute(at, option: "--at") }
     if geteuid() == 0 { return "/mpi" }
     guard let runtime = getenv("XDG_RUNTIME_DIR").map({ String(cString: $0) }), runtime.hasPrefix("/") else {
       throw StartFailure("XDG_RUNTIME_DIR is not set: say where to mount with --at DIR")
     }
     return runtime + "/mpi"
+  }
+
+  /// The input as `vi/0/input` takes it: a file named from where the user stands has its whole path.
+  func inputText() throws(StartFailure) -> String? {
+    guard let input else { return nil }
+    if InputSpecification(input) == .pattern { return input }
+    let path = input.hasPrefix("file:") ? String(input.dropFirst(5)) : input
+    return try Self.absolute(path, option: "--input")
+  }
+
+  private static func absolute(_ path: String, option: String) throws(StartFailure) -> String {
+    if path.hasPrefix("/") { return path }
+    guard let here = getcwd(nil, 0) else { throw StartFailure("\(option) \(path): the current directory is gone") }
+    defer { free(here) }
+    return String(cString: here) + "/" + path
   }
 }
 

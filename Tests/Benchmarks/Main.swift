@@ -14,6 +14,7 @@ enum Main {
       "disturb", "frame rate with and without readers: --mount DIR [--counter NODE] [--windows N] [--rate HZ]",
       Disturbance.run
     ),
+    ("hops", "a frame's way through nodes, threads and queues: [--frames N] [--rounds N] [--workers N]", Hops.run),
     ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),
     (
       "first-frame",

@@ -213,7 +213,7 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
         case .some: return false
         }
       }
-      while source.pool?.lowWater != -1 { await Task.yield() }
+      try await eventually { source.pool?.lowWater == -1 }
       source.interrupt()
       #expect(try await reader.value)
       #expect(a.sequence + b.sequence == 1)

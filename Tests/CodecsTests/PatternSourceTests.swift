@@ -66,7 +66,7 @@ import Testing
       return frame.sequence
     }
     // The reader has asked in vain when the low-water mark says so.
-    while source.pool?.lowWater != -1 { await Task.yield() }
+    try await eventually { source.pool?.lowWater == -1 }
     a = nil
     let gone =
       switch a {
@@ -88,7 +88,7 @@ import Testing
       case .some: return false
       }
     }
-    while source.pool?.lowWater != -1 { await Task.yield() }
+    try await eventually { source.pool?.lowWater == -1 }
     source.interrupt()
     #expect(try await reader.value)
     let again = if case .none = try source.next() { true } else { false }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CAllocationCount
 import Devices
 import Foundation
 import MediaCore
@@ -24,6 +25,19 @@ func eventually(seconds: Double = 20, _ condition: () -> Bool) -> Bool {
   return condition()
 }
 
+/// Heap calls of the thread that asks, noted one after the other.
+final class HeapNotes: Sendable {
+  private let counts = Mutex<[UInt64]>([])
+  init() { counts.withLock { $0.reserveCapacity(4096) } }
+  func note() {
+    let count = allocation_count()
+    counts.withLock { if $0.count < 4096 { $0.append(count) } }
+  }
+  /// How many were noted. Looking at `all` while they are being noted would make the next one copy them.
+  var count: Int { counts.withLock { $0.count } }
+  var all: [UInt64] { counts.withLock { $0 } }
+}
+
 /// Gives frames when the test allows it: `limit` in all, or without end.
 final class ScriptedSource: Source, @unchecked Sendable {
   struct Script: Sendable {
@@ -36,6 +50,7 @@ final class ScriptedSource: Source, @unchecked Sendable {
     /// Microseconds between two frames of a live source.
     var intervalMicroseconds: UInt32 = 1000
     var layout = Doubles.layout
+    var heapCalls = HeapNotes()
   }
 
   let summary = "fake"
@@ -52,6 +67,7 @@ final class ScriptedSource: Source, @unchecked Sendable {
   private let paused: GateBox
   private var number: UInt64 = 0
   private var failed = false
+  private let heapCalls: HeapNotes
 
   init(_ script: Script, _ request: SourceRequest, _ paused: GateBox) throws(Failure) {
     self.script = script
@@ -60,6 +76,7 @@ final class ScriptedSource: Source, @unchecked Sendable {
     self.isLive = script.isLive
     self.user = request.user
     self.paused = paused
+    self.heapCalls = script.heapCalls
     frames = try Pool(
       name: request.poolName, size: script.layout.byteCount, count: request.bufferCount, allocator: request.allocator)
   }
@@ -87,6 +104,7 @@ final class ScriptedSource: Source, @unchecked Sendable {
         isLive
         ? Clock.now() / 1000 : Int64(number) * 1_000_000 * Int64(frameRate.denominator) / Int64(frameRate.numerator)
       defer { number += 1 }
+      heapCalls.note()
       return Frame(buffer, layout: layout, pts: pts, sequence: number, stamps: FrameStamps(captured: Clock.now()))
     }
     return nil
@@ -125,6 +143,7 @@ final class EncoderScript: Sendable {
   let opened = Atomic<Int>(0)
   let encoded = Atomic<Int>(0)
   let pictureBytes = Atomic<Int>(600)
+  let heapCalls = HeapNotes()
   init() {}
 }
 
@@ -136,13 +155,22 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
   private let script: EncoderScript
   private var configuration: EncoderConfiguration
   private var sinceKey = 0
-  private var scratch: [UInt8] = []
+  private var keyPicture: [UInt8] = []
+  private var otherPicture: [UInt8] = []
+
+  /// Makes the two pictures anew when their size changes, so that encoding allocates nothing.
+  private func prepare(_ size: Int) {
+    guard otherPicture.count != size else { return }
+    otherPicture = [0, 0, 0, 1, 0x41, 0x9a] + [UInt8](repeating: 0x55, count: max(0, size - 6))
+    keyPicture =
+      [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xff, 0, 0, 0, 1, 0x68, 0xce, 0x80, 0, 0, 0, 1, 0x65, 0x9a]
+      + [UInt8](repeating: 0x55, count: max(0, size - 22))
+  }
 
   init(_ configuration: EncoderConfiguration, _ script: EncoderScript, formats: [PixelFormat]) {
     self.configuration = configuration
     self.script = script
     self.inputFormats = formats
-    scratch.reserveCapacity(1 << 20)
     script.opened.add(1, ordering: .relaxed)
   }
 
@@ -160,11 +188,9 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
       script.pictureBytes.load(ordering: .relaxed) > 0
         ? script.pictureBytes.load(ordering: .relaxed)
         : Int(Double(configuration.bitrate) * 125 / configuration.frameRate.framesPerSecond))
-    scratch.removeAll(keepingCapacity: true)
-    if isKey { scratch.append(contentsOf: [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xff, 0, 0, 0, 1, 0x68, 0xce, 0x80]) }
-    scratch.append(contentsOf: [0, 0, 0, 1, isKey ? 0x65 : 0x41, 0x9a])
-    while scratch.count < size { scratch.append(0x55) }
-    scratch.withUnsafeBytes { sink.append($0) }
+    prepare(size)
+    (isKey ? keyPicture : otherPicture).withUnsafeBytes { sink.append($0) }
+    script.heapCalls.note()
     script.encoded.add(1, ordering: .relaxed)
     sink.finishPicture(pts: frame.pts)
   }

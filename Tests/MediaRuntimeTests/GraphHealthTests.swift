@@ -112,4 +112,19 @@ import Testing
     #expect(eventually { bench.figures("venc/0").output.frames > before })
     bench.finish()
   }
+
+  @Test func whenEveryWorkerHangsAnotherIsMadeAndTheRestGoesOn() throws {
+    let script = EncoderScript()
+    let bench = try Bench(
+      encoder: ScriptedEncoderFactory(script: script), options: GraphOptions(workers: 1, starvedAfter: 300_000_000))
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    script.gate.close()
+    #expect(eventually { bench.figures("vpss/0").dropped.queueFull > 0 }, "the only worker hangs")
+    let before = bench.figures("vpss/0").output.frames
+    #expect(eventually { bench.figures("vpss/0").output.frames > before + 20 }, "the scaler has a worker again")
+    script.gate.open()
+    #expect(eventually { bench.graph.health().verdict == .ok })
+    bench.finish()
+  }
 }

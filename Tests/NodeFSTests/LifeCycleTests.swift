@@ -2,6 +2,8 @@
 import Foundation
 import Testing
 
+@testable import NodeFS
+
 /// Start-up, the end, and what happens when either goes wrong.
 @Suite(.enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct LifeCycleTests {
   private func start(_ arguments: String) throws -> Sample.Result {
@@ -52,6 +54,50 @@ import Testing
   func anImpossibleMountPointIsAClearError(arguments: String, text: String) throws {
     let result = try start(arguments)
     #expect(result.status == 1 && result.err.contains(text), "\(result)")
+  }
+
+  @Test func aMountWhoseProcessHangsIsToldFromALiveOne() throws {
+    let sample = try Sample()
+    let pid = sample.process.processIdentifier
+    kill(pid, SIGSTOP)
+    let second = try start(sample.directory)
+    kill(pid, SIGCONT)
+    #expect(second.status == 1 && second.err.contains("served by pid \(pid), which does not answer"), "\(second)")
+    #expect(sample.run("cat hello").out == "hello, world\n")
+  }
+
+  @Test func withoutADeviceTheErrorSaysSo() throws {
+    let directory = "/tmp/nodefs-nodevice-\(getpid())"
+    mkdir(directory, 0o755)
+    defer { rmdir(directory) }
+    let result = Sample.shell(
+      "unshare -m sh -c 'mount -t tmpfs none /dev && \(try #require(Sample.binary)) \(directory)'", in: "/tmp",
+      limit: 10)
+    #expect(result.status == 1 && result.err.contains("no FUSE here: /dev/fuse"), "\(result)")
+  }
+
+  @Test func aTreeIsServedByOneMountAtATimeAndAgainLater() throws {
+    let directory = "/tmp/nodefs-inside-\(getpid())"
+    mkdir(directory, 0o755)
+    defer { rmdir(directory) }
+    let tree = NodeTree()
+    try tree.root.add("hello", .text { $0.append("hello\n") })
+    let options = MountOptions(name: "nodefs", threads: 3)
+    for _ in 0..<3 {
+      let mount = try Mount.start(tree, at: directory, options: options)
+      // Through a child process: this one serves.
+      #expect(Sample.shell("cat hello", in: directory, limit: 10).out == "hello\n")
+      #expect(throws: MountError.alreadyServed(path: directory, pid: getpid())) {
+        try Mount.start(tree, at: directory, options: options)
+      }
+      #expect(throws: MountError.treeInUse) {
+        try Mount.start(tree, at: "/mnt", options: options)
+      }
+      #expect(mount.stop() == .clean)
+      #expect(mount.stop() == .clean)
+    }
+    #expect(tree.activity.requests["init"] == 3)
+    #expect(tree.activity.parked == 0)
   }
 
   @Test func aMountPointReachedThroughASymbolicLinkIsTheSame() throws {

@@ -8,6 +8,8 @@ public struct FrameStamps: Sendable {
   public var queued: Int64 = 0
   /// Taken up by a worker.
   public var started: Int64 = 0
+  /// The first frame from another source than the one before: a stream begins anew with it.
+  public var startsAnew = false
   public init(captured: Int64 = 0) { self.captured = captured }
 }
 

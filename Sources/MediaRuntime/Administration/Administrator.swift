@@ -59,7 +59,7 @@ final class Administrator: Sendable {
   private enum Outcome {
     case done(Announcements.Ticket?)
     case refused(Refusal)
-    case queued(Job)
+    case queued
   }
 
   /// Makes the changes, or none of them. Does not block on devices, files or other jobs.
@@ -84,7 +84,9 @@ final class Administrator: Sendable {
         }
       }
       self.claim(job, &state)
-      return .queued(job)
+      // Under the lock, so that jobs stand in the queue in the order in which they claimed their objects.
+      self.executor.submit { [self, job] in run(job) }
+      return .queued
     }
     switch outcome {
     case .done(let ticket):
@@ -92,8 +94,8 @@ final class Administrator: Sendable {
     case .refused(let refusal):
       errorLog.record(refusal)
       reply(refusal)
-    case .queued(let job):
-      executor.submit { [self] in run(job) }
+    case .queued:
+      break
     }
   }
 

@@ -53,6 +53,8 @@ final class EffectTracker: Sendable {
     var lastKey: UInt64?
     var groups = 0
     var baseline: Double?
+    /// The frame with which the engine was asked for a key frame.
+    var requestedPTS: Int64?
   }
 
   private struct State {
@@ -119,6 +121,17 @@ final class EffectTracker: Sendable {
     }
   }
 
+  /// The engine is asked for a key frame with the frame of this pts.
+  func keyRequested(pts: Int64) {
+    guard watching.load(ordering: .acquiring) else { return }
+    state.withLock { state in
+      for index in state.watches.indices
+      where state.watches[index].change.measure == .keyFrame && state.watches[index].requestedPTS == nil {
+        state.watches[index].requestedPTS = pts
+      }
+    }
+  }
+
   /// One coded picture, in order.
   /// - Parameter pts: microseconds.
   func picture(_ picture: CodedPicture, bytes: Int, pts: Int64) {
@@ -172,9 +185,9 @@ final class EffectTracker: Sendable {
     switch watch.change.measure {
     case .keyFrame:
       if picture.isKey { return Verdict(effective: true, measured: "key frame at \(number)", unit: nil) }
-      // One picture may have been in the engine when the key frame was asked for.
-      watch.groups += 1
-      return watch.groups < 2 ? nil : Verdict(effective: false, measured: "no key frame", unit: nil)
+      // Pictures of frames from before the request was handed on say nothing.
+      guard let asked = watch.requestedPTS, pts >= asked else { return nil }
+      return Verdict(effective: false, measured: "no key frame", unit: nil)
     case .quality(let wanted):
       let effective = picture.quality == wanted
       watch.groups += 1

@@ -27,6 +27,8 @@ final class InPort: Sendable {
   private nonisolated(unsafe) var table: [UInt8] = []
   private nonisolated(unsafe) var accepting = false
   private nonisolated(unsafe) var epoch: UInt64 = 0
+  /// The next frame that is taken is the first of another source.
+  private nonisolated(unsafe) var startsAnew = false
   // Set once by `connect`, before the port is reachable.
   private nonisolated(unsafe) var session: Session?
   private nonisolated(unsafe) unowned(unsafe) var handler: (any FrameHandler)?
@@ -76,6 +78,7 @@ final class InPort: Sendable {
       return now
     }
     let number = counters.count(at: now)
+    if frame.stamps.startsAnew { startsAnew = true }
     var cause: DropCause?
     if !table.isEmpty && table[Int(truncatingIfNeeded: number % UInt64(table.count))] != 0 {
       cause = .frameControl
@@ -88,8 +91,11 @@ final class InPort: Sendable {
       counters.drop(cause)
       counters.block.end()
       _ = consume frame
+      if cause == .queueFull { session?.service.relieve(at: now) }
       return now
     }
+    frame.stamps.startsAnew = startsAnew
+    startsAnew = false
     guard isQueued else {
       counters.block.end()
       guard let handler else { return now }
@@ -135,6 +141,7 @@ final class InPort: Sendable {
     let old = source.exchange(new, ordering: .acquiringAndReleasing)
     counters.block.begin()
     epoch &+= 1
+    startsAnew = true
     let epoch = epoch
     counters.block.end()
     old?.remove(self)

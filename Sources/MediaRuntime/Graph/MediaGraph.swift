@@ -155,8 +155,8 @@ public final class MediaGraph: ModuleFactory {
       let port = source.flatMap { self.object($0)?.node.output }
       if old == source && port === object.node.input.upstream { return }
       sources[receiver] = source
+      (object as? VencChannel)?.sourceChanges(from: old, to: source)
       object.node.input.bind(to: port)
-      (object as? VencChannel)?.sourceChanged(from: old, to: source)
       environment.log(
         .system, .debug, "bind source(\(source.map { "\($0)" } ?? "none")) sink(\(receiver))")
     }

@@ -94,7 +94,9 @@ final class OutPort: AtomicReference, Sendable {
 
   /// Whether every receiver would take a frame now without dropping it for want of room.
   var hasRoom: Bool {
-    for binding in list.load(ordering: .acquiring).bindings where !binding.port.hasRoom { return false }
+    let receivers = list.load(ordering: .acquiring)
+    // By index: an iterator over the array takes memory in an unoptimised build.
+    for index in receivers.bindings.indices where !receivers.bindings[index].port.hasRoom { return false }
     return true
   }
 }

@@ -14,9 +14,10 @@ final class Room: Sendable {
 
   init(isLossless: Bool) { self.isLossless = isLossless }
 
-  /// A place became free somewhere.
-  @inline(__always) func made() {
-    guard isLossless else { return }
+  /// A frame was taken from the port's queue. Whoever waits is woken when half of it is empty, not for every place:
+  /// a wake-up costs more than a frame.
+  @inline(__always) func made(in port: InPort) {
+    guard isLossless, port.waiting * 2 <= port.depth else { return }
     if waiters.add(0, ordering: .sequentiallyConsistent).newValue > 0 { wake() }
   }
 

@@ -10,6 +10,7 @@ final class PictureWriter {
 
   private let node: Node
   private let ring: PacketRing
+  private let codec: Codec
   private let onPicture: (CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) -> Void
   private var parser: PictureParser
   private let head = UnsafeMutableRawPointer.allocate(byteCount: PictureWriter.headSize, alignment: 16)
@@ -17,7 +18,7 @@ final class PictureWriter {
   private var bytes = 0
 
   /// Pts of frames the engine was given and has not answered for, oldest first.
-  private var pending: [Int64] = []
+  private var pending = PendingFrames()
   /// What the stream's headers say, for reports.
   private let shown: ManagedAtomic<SyntaxBox?>
   private var shownSyntax: StreamSyntax?
@@ -28,10 +29,10 @@ final class PictureWriter {
   ) {
     self.node = node
     self.ring = ring
+    self.codec = codec
     self.parser = PictureParser(codec)
     self.shown = shown
     self.onPicture = onPicture
-    pending.reserveCapacity(64)
   }
 
   deinit {
@@ -40,8 +41,8 @@ final class PictureWriter {
 
   /// The engine is given this frame.
   func expect(_ pts: Int64) {
-    if pending.count == 64 {
-      pending.removeFirst()
+    if pending.isFull {
+      pending.removeFirst(1)
       node.work.drop(.rateControl)
     }
     pending.append(pts)
@@ -49,7 +50,7 @@ final class PictureWriter {
 
   /// The engine failed on the frame it was just given.
   func failedLast() {
-    if !pending.isEmpty { pending.removeLast() }
+    pending.removeLast()
     headCount = 0
     bytes = 0
     ring.abandon()
@@ -59,7 +60,7 @@ final class PictureWriter {
   /// No more pictures will come: frames without one were left out by the engine.
   func finishStream() {
     node.work.drop(.rateControl, UInt64(pending.count))
-    pending.removeAll(keepingCapacity: true)
+    pending.removeAll()
   }
 
   func append(_ data: UnsafeRawBufferPointer) {
@@ -80,6 +81,7 @@ final class PictureWriter {
     picture.quality = info.quality
     picture.isKey = info.isKey
     picture.hasParameterSets = info.hasParameterSets
+    let sets = parameterSets(info)
     headCount = 0
     bytes = 0
     settle(pts)
@@ -87,7 +89,7 @@ final class PictureWriter {
       shownSyntax = parser.syntax
       shown.store(parser.syntax.map(SyntaxBox.init), ordering: .releasing)
     }
-    guard let size = ring.finish(pts: pts, picture: picture, parameterSets: nil) else {
+    guard let size = ring.finish(pts: pts, picture: picture, parameterSets: sets) else {
       node.work.drop(.noBuffer)
       return
     }
@@ -99,9 +101,29 @@ final class PictureWriter {
     onPicture(picture, size, pts, now)
   }
 
+  /// The parameter sets that came with an H.264 picture: what stands before its first slice. They go before the first
+  /// picture of a reader when that picture comes without.
+  private func parameterSets(_ info: PictureInfo) -> UnsafeRawBufferPointer? {
+    guard codec == .h264, info.hasParameterSets, headCount > 0 else { return nil }
+    let bytes = UnsafeRawBufferPointer(start: head, count: headCount)
+    var units = AnnexBUnits(bytes)
+    while let unit = units.next() {
+      guard let first = unit.baseAddress, let header = unit.first else { continue }
+      let type = header & 31
+      if type == 1 || type == 5 {
+        // Back over the start code, which has three or four bytes.
+        var end = first - UnsafeRawPointer(head) - 3
+        if end > 0, bytes[end - 1] == 0 { end -= 1 }
+        return end > 0 ? UnsafeRawBufferPointer(rebasing: bytes[..<end]) : nil
+      }
+    }
+    // Sets alone, or longer than what is looked at: all of it up to there is not one.
+    return nil
+  }
+
   /// The frame of this picture is answered for; older ones that were not are what the engine left out.
   private func settle(_ pts: Int64) {
-    guard let index = pending.firstIndex(of: pts) else { return }
+    guard let index = pending.older(than: pts) else { return }
     node.work.drop(.rateControl, UInt64(index))
     pending.removeFirst(index + 1)
   }

@@ -123,9 +123,8 @@ final class VencChannel: GraphObject, SessionWork {
     }
   }
 
-  /// The graph bound the channel to another source.
-  func sourceChanged(from old: ObjectPath?, to new: ObjectPath?) {
-    wantsKey.store(true, ordering: .releasing)
+  /// The graph is about to bind the channel to another source; its first frame becomes a key frame.
+  func sourceChanges(from old: ObjectPath?, to new: ObjectPath?) {
     guard state.load(ordering: .acquiring).isRunning, new != nil else { return }
     effects.add(
       EffectChange(
@@ -280,7 +279,7 @@ final class VencChannel: GraphObject, SessionWork {
 
   func perform() -> Bool {
     guard var frame = node.input.queue.pop() else { return false }
-    environment.room.made()
+    environment.room.made(in: node.input)
     let start = Clock.now()
     let wait = start - frame.stamps.queued
     work.began(at: start)
@@ -320,7 +319,8 @@ final class VencChannel: GraphObject, SessionWork {
       node.work.drop(.formatMismatch)
       return .failed
     }
-    let key = wantsKey.exchange(false, ordering: .acquiringAndReleasing)
+    let key = wantsKey.exchange(false, ordering: .acquiringAndReleasing) || frame.stamps.startsAnew
+    if key { effects.keyRequested(pts: frame.pts) }
     let start = Clock.now()
     encoderCounters.began(at: start, configure: start - now)
     do throws(Failure) {
@@ -405,7 +405,7 @@ final class VencChannel: GraphObject, SessionWork {
       environment.log(.encoder, .error, "\(path): \(failure)")
       state.store(RunState(.failed("\(failure)")), ordering: .releasing)
     }
-    guard engine == nil || failures >= VencChannel.patience else { return }
+    guard engine.map({ $0.encoder.isBroken }) ?? true || failures >= VencChannel.patience else { return }
     // It will not get better by itself: open it anew, ever more seldom.
     if let engine { close(engine) }
     retryAt = now + min(2_000_000_000, 50_000_000 << Int64(min(failures, 6)))

@@ -90,7 +90,8 @@ final class VpssGroup: GraphObject, SessionWork {
     node.input.watchUpstream(nil)
     node.input.bind(to: nil)
     for binding in node.output.removeAll() { binding.port.bind(to: nil) }
-    work.attach(nil)
+    // One that hangs keeps its work until it comes back.
+    if work.isIdle { work.attach(nil) }
     environment.slots.leave(node.user)
   }
 
@@ -101,7 +102,7 @@ final class VpssGroup: GraphObject, SessionWork {
       guard node.output.hasRoom else { return false }
     }
     guard var frame = node.input.queue.pop() else { return false }
-    room.made()
+    room.made(in: node.input)
     let start = Clock.now()
     let wait = start - frame.stamps.queued
     work.began(at: start)

@@ -156,8 +156,9 @@ final class PacketRing: Sendable {
         number: state.next, pts: pts, start: state.committed, size: size, group: state.groups, picture: picture)
       if picture.isKey {
         state.newestKey = state.next
-        for reader in state.readers where reader.cursor == nil && reader.epoch == state.epoch {
-          reader.start(at: state.next)
+        for index in state.readers.indices {
+          let reader = state.readers[index]
+          if reader.cursor == nil && reader.epoch == state.epoch { reader.start(at: state.next) }
         }
       }
       state.next += 1
@@ -232,7 +233,8 @@ final class PacketRing: Sendable {
     var needed = state.newestKey.map { state.packet($0).start } ?? state.committed
     var waiting: UInt64 = 0
     var taken = 0
-    for reader in state.readers {
+    for index in state.readers.indices {
+      let reader = state.readers[index]
       guard let cursor = reader.cursor else { continue }
       let position = max(cursor, state.first)
       waiting = max(waiting, state.next - position)
@@ -376,8 +378,12 @@ final class PacketRing: Sendable {
   }
 
   private func wakeReaders() {
-    // Copied out so that no callback runs under the lock; readers are few.
-    let readers = state.withLock { state in state.readers.filter { $0.isWaiting } }
-    for reader in readers { reader.wake() }
+    // One after the other, so that no callback runs under the lock and nothing is collected for it.
+    while let reader = state.withLock({ state in waiting(in: state) }) { reader.wake() }
+  }
+
+  private func waiting(in state: borrowing State) -> StreamReader? {
+    for index in state.readers.indices where state.readers[index].isWaiting { return state.readers[index] }
+    return nil
   }
 }

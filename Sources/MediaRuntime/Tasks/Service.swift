@@ -56,6 +56,13 @@ public final class Service: Sendable {
   private let triggers = Atomic<UInt64>(0)
   private let busy = Atomic<UInt64>(0)
   private let lastRun = Atomic<Int64>(0)
+  /// CLOCK_MONOTONIC nanoseconds of the same.
+  private let lastTurn = Atomic<Int64>(0)
+  private let rescues = Atomic<Int>(0)
+  /// Workers added at most in place of stuck ones.
+  private static let spares = 8
+  /// With sessions waiting and no worker beginning or ending anything for so long, all are taken for stuck. Nanoseconds.
+  private static let patience: Int64 = 2_000_000_000
   private let workerCount = Atomic<Int>(0)
 
   /// - Throws: EAGAIN when not even one worker could be made.
@@ -104,6 +111,25 @@ public final class Service: Sendable {
     if wake { parker.signal() }
   }
 
+  /// Called where a frame found a queue full: if every worker hangs in some library, one more is made, so that what
+  /// does not hang goes on.
+  @inline(__always) func relieve(at now: Int64) {
+    if readyCount.load(ordering: .relaxed) > 0, now &- lastTurn.load(ordering: .relaxed) > Service.patience {
+      addSpare(at: now)
+    }
+  }
+
+  @inline(never) private func addSpare(at now: Int64) {
+    let last = lastTurn.load(ordering: .relaxed)
+    // One of those that see it does it, and the next only after as long again.
+    guard last != 0, rescues.load(ordering: .relaxed) < Service.spares,
+      lastTurn.compareExchange(expected: last, desired: now, ordering: .relaxed).exchanged
+    else { return }
+    let number = rescues.add(1, ordering: .relaxed).newValue
+    // Without a thread to be had, things stay as they are and are tried again.
+    try? addWorker(workers + number)
+  }
+
   private func take() -> Session? {
     for priority in stride(from: Service.priorities - 1, through: 0, by: -1) {
       if let session = ready.queues[priority].popFirst() {
@@ -144,9 +170,12 @@ public final class Service: Sendable {
     while let session = next() {
       let start = Clock.now()
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
+      lastTurn.store(start, ordering: .relaxed)
       runs.add(1, ordering: .relaxed)
       let again = session.run()
-      busy.add(UInt64(max(0, Clock.now() - start)), ordering: .relaxed)
+      let end = Clock.now()
+      busy.add(UInt64(max(0, end - start)), ordering: .relaxed)
+      lastTurn.store(end, ordering: .relaxed)
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
       if again { enqueue(session) }
     }

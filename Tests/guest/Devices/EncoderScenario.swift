@@ -40,7 +40,8 @@ func encoderScenario(_ checks: Checks, camera: String, encoder path: String, dec
     checks.expect("codecs", factory.codecs, is: [.fwht])
     let can = factory.capabilities(for: .fwht)
     checks.expect(
-      "abilities: QP, type and group of pictures, no bitrate", can, is: [.perFrameQP, .forceType, .liveGOP])
+      "abilities: QP, type and group of pictures, no bitrate", can,
+      is: [.perFrameQP, .forceType, .liveGOP, .noBitrate])
     var wrong = configuration(1280, 720)
     wrong.codec = .h264
     var said = ""
