@@ -16,14 +16,17 @@ public final class DebugTree: Sendable {
   let dialect: Dialect
   /// CLOCK_MONOTONIC at the start of the program, microseconds.
   let started: Int64
+  /// What the machine has; does no device I/O.
+  let devices: @Sendable () -> DevicesReport
 
   /// Builds the tree and keeps it in step with the runtime's objects from now on.
   ///
   /// - Throws: a name was taken, which is a mistake in this target's tables.
   public init(
     runtime: Runtime, reports: any LiveReports, identity: SystemIdentity, dialect: Dialect,
-    startedMonotonicMicroseconds: Int64
+    startedMonotonicMicroseconds: Int64, devices: @escaping @Sendable () -> DevicesReport = { DevicesReport() }
   ) throws(NodeError) {
+    self.devices = devices
     self.runtime = runtime
     self.reports = reports
     self.identity = identity

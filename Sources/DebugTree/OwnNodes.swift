@@ -29,13 +29,20 @@ extension DebugTree {
         }))
     try root.add("help", page(capacity: 16384) { HelpPage.write(runtime.help(), to: &$0) })
     try root.add("health", page(capacity: 512) { HealthPage.write(reports.health(), to: &$0) })
+    let devices = devices
+    try root.add(
+      "devices", page(capacity: 8192) { DevicesPage.write(devices(), objects: reports.objects(), to: &$0) })
     let system = systemReport
     try root.add("metrics", page(capacity: 32768) { MetricsPage.write(system(), to: &$0) })
     try root.add(
       "report",
       page(capacity: 65536) {
         let config = TextSection(path: "config", text: runtime.configText())
-        ReportPage.write(system(), more: [config], dialect: dialect, to: &$0)
+        let report = system()
+        var page = TextWriter(capacity: 8192)
+        DevicesPage.write(devices(), objects: report.objects, to: &page)
+        let found = TextSection(path: "devices", text: page.withBytes { Array($0) })
+        ReportPage.write(report, more: [config, found], dialect: dialect, to: &$0)
       })
   }
 

@@ -5,32 +5,35 @@ import Glibc
 ///
 /// Its storage is kept and used again for later reads, so a render that appends straight into it allocates nothing
 /// once the buffer has grown to the node's size.
+@frozen
 public struct TextBuffer: ~Copyable, @unchecked Sendable {
-  private(set) var base: UnsafeMutablePointer<UInt8>
-  private var room: Int
+  @usableFromInline var base: UnsafeMutablePointer<UInt8>
+  @usableFromInline var room: Int
+  @usableFromInline var used = 0
+
   /// Bytes rendered so far.
-  public private(set) var count = 0
+  @inlinable public var count: Int { used }
 
   /// An empty buffer with room for at least `capacity` bytes.
-  public init(capacity: Int = 4096) {
+  @inlinable public init(capacity: Int = 4096) {
     room = max(capacity, 64)
     base = .allocate(capacity: room)
   }
 
-  deinit {
+  @inlinable deinit {
     base.deallocate()
   }
 
   /// Bytes that fit without growing.
-  public var capacity: Int { room }
+  @inlinable public var capacity: Int { room }
 
   /// Forgets the content, keeps the storage.
-  public mutating func removeAll() {
-    count = 0
+  @inlinable public mutating func removeAll() {
+    used = 0
   }
 
   /// Makes sure that `extra` more bytes fit.
-  public mutating func reserve(_ extra: Int) {
+  @inlinable public mutating func reserve(_ extra: Int) {
     guard count + extra > room else { return }
     let grown = max(room * 2, count + extra)
     let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: grown)
@@ -40,36 +43,36 @@ public struct TextBuffer: ~Copyable, @unchecked Sendable {
     room = grown
   }
 
-  public mutating func append(_ byte: UInt8) {
+  @inlinable public mutating func append(_ byte: UInt8) {
     reserve(1)
     base[count] = byte
-    count += 1
+    used += 1
   }
 
-  public mutating func append(contentsOf bytes: UnsafeRawBufferPointer) {
+  @inlinable public mutating func append(contentsOf bytes: UnsafeRawBufferPointer) {
     guard let source = bytes.baseAddress, bytes.count > 0 else { return }
     reserve(bytes.count)
     memcpy(base + count, source, bytes.count)
-    count += bytes.count
+    used += bytes.count
   }
 
-  public mutating func append(contentsOf bytes: [UInt8]) {
+  @inlinable public mutating func append(contentsOf bytes: [UInt8]) {
     bytes.withUnsafeBytes { append(contentsOf: $0) }
   }
 
-  public mutating func append(_ text: StaticString) {
+  @inlinable public mutating func append(_ text: StaticString) {
     append(contentsOf: UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
   /// Appends the UTF-8 of `text`.
   @_disfavoredOverload
-  public mutating func append(_ text: String) {
+  @inlinable public mutating func append(_ text: String) {
     var text = text
     text.withUTF8 { append(contentsOf: UnsafeRawBufferPointer($0)) }
   }
 
   /// Appends `value` in decimal.
-  public mutating func append(decimal value: some BinaryInteger) {
+  @inlinable public mutating func append(decimal value: some BinaryInteger) {
     if value < 0 { append(UInt8(ascii: "-")) }
     var rest = UInt64(value.magnitude)
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
@@ -86,17 +89,19 @@ public struct TextBuffer: ~Copyable, @unchecked Sendable {
   /// Gives `fill` at least `room` bytes of storage behind the content; it returns how many of them it filled.
   ///
   /// For renderers that bring their own formatting and must not pay for a copy.
-  public mutating func append<E: Error>(
+  @inlinable public mutating func append<E: Error>(
     room extra: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(E) -> Int
   ) throws(E) {
     reserve(extra)
     let written = try fill(UnsafeMutableRawBufferPointer(start: base + count, count: room - count))
     precondition(written >= 0 && written <= room - count, "a renderer claims more bytes than it was given room for")
-    count += written
+    used += written
   }
 
   /// The content, valid inside `body` only.
-  public borrowing func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+  @inlinable public borrowing func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R)
+    throws(E) -> R
+  {
     try body(UnsafeRawBufferPointer(start: base, count: count))
   }
 }

@@ -29,16 +29,19 @@ struct Program {
   private func serve() throws(StartFailure) {
     let started = ClockReading.now().monotonicMicroseconds
     let path = try options.mountPoint()
-    let configuration = try startConfiguration()
+    let watch = DeviceWatch()
+    let configuration = try startConfiguration(watch.inventory)
     let log = RuntimeLogs()
-    let (runtime, graph) = try makeRuntime(mountPoint: path, log: log)
+    let memory = AllocatorPolicy()
+    let catalogue = engines(watch.inventory)
+    let (runtime, graph) = try makeRuntime(catalogue, memory, mountPoint: path, log: log)
     try load(configuration, into: runtime)
     let debug: DebugTree
     let mount: Mount
     do {
       debug = try DebugTree(
         runtime: runtime, reports: graph, identity: .ofThisProgram(), dialect: options.dialect,
-        startedMonotonicMicroseconds: started)
+        startedMonotonicMicroseconds: started, devices: devices(watch, catalogue, memory.reason))
       try MountPoint.create(path)
       let mountOptions = MountOptions(
         name: "mpifs", allowOther: options.allowOther, onUnmounted: { kill(getpid(), SIGUSR1) })
@@ -73,13 +76,30 @@ struct Program {
 
   // MARK: parts
 
-  private func makeRuntime(mountPoint: String, log: RuntimeLogs) throws(StartFailure) -> (Runtime, MediaGraph) {
-    let memory = AllocatorPolicy()
-    let catalogue = EngineCatalogue(
-      encoders: V4L2EncoderFactory.all(in: DeviceInventory()) + SoftwareCodecs.encoderFactories(),
-      scalers: SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()],
-      inputFormats: [.i420, .nv12], outputFormats: [.i420, .nv12])
+  private func engines(_ inventory: DeviceInventory) -> EngineCatalogue {
+    let encoders = V4L2EncoderFactory.all(in: inventory)
+    // I420 leads, which the software engines take as it is, but where a device's encoder would have it converted.
+    let needsNV12 = encoders.contains { $0.inputFormats.contains(.nv12) && !$0.inputFormats.contains(.i420) }
+    let usual: [PixelFormat] = needsNV12 ? [.nv12, .i420] : [.i420, .nv12]
+    let scalers = V4L2ScalerFactory.all(in: inventory)
+    // What only devices give and take is offered where there are devices.
+    let packed: [PixelFormat] = scalers.isEmpty ? [] : [.yuyv, .uyvy, .rgb24, .xrgb8888]
+    return EngineCatalogue(
+      encoders: encoders + SoftwareCodecs.encoderFactories(), scalers: scalers + SoftwareCodecs.scalerFactories(),
+      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
+      outputFormats: usual + packed)
+  }
+
+  private func devices(
+    _ watch: DeviceWatch, _ catalogue: EngineCatalogue, _ memoryChoice: String
+  ) -> @Sendable () -> DevicesReport {
+    let names = Set(catalogue.encoders.map(\.name) + catalogue.scalers.map(\.name))
+    return { DevicesReport(watch.inventory, engines: names, memoryChoice: memoryChoice) }
+  }
+
+  private func makeRuntime(
+    _ catalogue: EngineCatalogue, _ memory: AllocatorPolicy, mountPoint: String, log: RuntimeLogs
+  ) throws(StartFailure) -> (Runtime, MediaGraph) {
     do throws(Failure) {
       let graph = try MediaGraph(
         engines: Engines(
@@ -106,7 +126,7 @@ struct Program {
     var isInputAsked = false
   }
 
-  private func startConfiguration() throws(StartFailure) -> StartText? {
+  private func startConfiguration(_ inventory: DeviceInventory) throws(StartFailure) -> StartText? {
     let asked = try options.inputText()
     if options.load == "none" {
       if asked != nil { throw StartFailure("--input goes with a configuration, not with --load none") }
@@ -115,7 +135,7 @@ struct Program {
     if let file = options.load {
       return StartText(name: file, text: try contents(file), input: asked, isInputAsked: asked != nil)
     }
-    let camera = asked == nil ? DeviceInventory().firstCamera() : nil
+    let camera = asked == nil ? inventory.firstCamera() : nil
     return StartText(
       name: "the default configuration", text: PackageResources.mpifs_conf, input: asked ?? camera,
       isInputAsked: asked != nil)

@@ -442,6 +442,8 @@ build_initramfs() { # build_initramfs FOLDER: everything that does not change fr
     mkdir -p "$root/usr/lib" "$root/usr/lib64"; ln -s usr/lib "$root/lib"; ln -s usr/lib64 "$root/lib64"
     cp "$(command -v busybox)" "$root/bin/busybox"
     for t in $("$root/bin/busybox" --list); do [ "$t" = busybox ] || ln -sf busybox "$root/bin/$t"; done
+    # Not every busybox is the static one.
+    echo "$root/bin/busybox" | copy_elf "$root"
     for t in $TOOLS; do
         w=$(command -v "$t") || continue
         rm -f "$root/bin/$t"; cp -L "$w" "$root/bin/$t"; echo "$root/bin/$t"

@@ -17,6 +17,9 @@ public struct DeviceInventory: Sendable {
     public var captureFormats: [FourCC]
     public var outputFormats: [FourCC]
     public var isMultiplanar: Bool
+    /// Memory each queue takes; `nil` where there is no queue, or the device was busy and did not tell.
+    public var captureMemory: QueueCapabilities?
+    public var outputMemory: QueueCapabilities?
     /// The raw end of a camera pipeline that must be set up through the media controller (libcamera's field).
     public var needsMediaController: Bool
   }
@@ -84,7 +87,20 @@ public struct DeviceInventory: Sendable {
       role: try device.role(), captureFormats: captureFormats.map(\.fourcc),
       outputFormats: outputFormats.map(\.fourcc),
       isMultiplanar: capture?.isMultiplanar ?? output?.isMultiplanar ?? false,
+      captureMemory: capture.flatMap { memory(of: device, $0) },
+      outputMemory: output.flatMap { memory(of: device, $0) },
       needsMediaController: device.capability.flags.contains(.mediaController))
+  }
+
+  private static func memory(of device: V4L2Device, _ type: BufferType) -> QueueCapabilities? {
+    guard device.capability.flags.contains(.streaming) else { return nil }
+    do throws(KernelError) {
+      let found = try VideoQueue.capabilities(device, type)
+      // Drivers before Linux 4.20 tell nothing.
+      return found.isEmpty ? nil : found
+    } catch {
+      return nil
+    }
   }
 
   /// `PREFIXn` in the directory, in order of n.

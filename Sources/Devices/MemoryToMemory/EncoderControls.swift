@@ -19,6 +19,9 @@ struct EncoderControls {
   private let qpI: ControlDescription?
   private let qpP: ControlDescription?
   private let headers: [(ControlDescription, Int64)]
+  private let live: EncoderQuirks.Live
+  /// Raw buffers the device wants at least, 0 where it does not say.
+  let rawBuffersNeeded: Int
 
   init(_ device: V4L2Device, _ codec: Codec) throws(KernelError) {
     func find(_ ids: UInt32...) throws(KernelError) -> ControlDescription? {
@@ -32,6 +35,10 @@ struct EncoderControls {
     }
     self.device = device
     self.codec = codec
+    live = EncoderQuirks.live(device.capability.driver)
+    // V4L2_CID_MIN_BUFFERS_FOR_OUTPUT
+    let needed = try device.control(0x0098_0928)
+    rawBuffersNeeded = try needed.map { (control) throws(KernelError) in Int(try device.value(of: control)) } ?? 0
     // bcm2835-codec refuses GOP_SIZE and takes the H.264 period instead.
     gop = try find(mpifs_V4L2_CID_MPEG_VIDEO_GOP_SIZE, mpifs_V4L2_CID_MPEG_VIDEO_H264_I_PERIOD)
     bitrate = try find(mpifs_V4L2_CID_MPEG_VIDEO_BITRATE)
@@ -65,11 +72,28 @@ struct EncoderControls {
   var capabilities: EncoderCapabilities {
     // A picture type can always be forced: by the control, or by starting the coded queue anew.
     var found: EncoderCapabilities = .forceType
-    if bitrate != nil { found.insert(.liveBitrate) }
-    if gop != nil { found.insert(.liveGOP) }
-    if quality != nil { found.insert(.liveQuality) }
-    if qpI != nil && qpP != nil { found.insert(.perFrameQP) }
+    if bitrate == nil { found.insert(.noBitrate) }
+    if bitrate != nil && live.contains(.bitrate) { found.insert(.liveBitrate) }
+    if gop != nil && live.contains(.gop) { found.insert(.liveGOP) }
+    if quality != nil && live.contains(.quality) { found.insert(.liveQuality) }
+    if qpI != nil && qpP != nil && live.contains(.quantiser) { found.insert(.perFrameQP) }
     return found
+  }
+
+  /// Whether the change reaches the running stream; else the encoder must be opened anew.
+  func isLive(from old: EncoderConfiguration, to new: EncoderConfiguration) -> Bool {
+    (new.bitrate == old.bitrate || bitrate == nil || live.contains(.bitrate))
+      && (new.gop == old.gop || gop == nil || live.contains(.gop))
+      && (new.quality == old.quality || quality == nil || live.contains(.quality))
+  }
+
+  /// Profiles of the runtime's names that the device offers, its own default first.
+  var profiles: [String] {
+    guard let profile else { return [] }
+    let known = ["baseline", "main", "high"]
+    let usual = profile.menu.first { $0.index == profile.defaultValue }.map { $0.name.lowercased() }
+    let offered = known.filter { name in profile.menu.contains { matches($0.name, name) } }
+    return offered.filter { $0 == usual } + offered.filter { $0 != usual }
   }
 
   var canForceKey: Bool { forceKey != nil }

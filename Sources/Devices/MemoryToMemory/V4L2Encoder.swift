@@ -16,6 +16,9 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   public let inputFormats: [PixelFormat]
   public private(set) var bytesCopied: UInt64 = 0
   public private(set) var remarks: [String] = []
+  public private(set) var isBroken = false
+  /// A picture took too long: the instance is being closed elsewhere.
+  private var isAbandoned = false
 
   private let device: V4L2Device
   private let controls: EncoderControls
@@ -50,11 +53,16 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no encoder")
     }
     let coded = try V4L2Encoder.setCoded(device, captureType, configuration)
-    inputFormats = try asFailure { () throws(KernelError) in
-      let offered = try device.formats(of: outputType).compactMap { CaptureFormats.pixelFormat(of: $0.fourcc) }
-      return CaptureFormats.preference.filter { offered.contains($0) }
+    let offered = try asFailure { () throws(KernelError) in
+      try device.formats(of: outputType).compactMap { CaptureFormats.pixelFormat(of: $0.fourcc) }
     }
-    let raw = try V4L2Encoder.setRaw(device, outputType, configuration)
+    // The format that comes where the device takes it, else the one that costs least to convert to.
+    let usable = CaptureFormats.preference.filter { $0 != .mjpeg && offered.contains($0) }
+    guard let format = usable.contains(configuration.format) ? configuration.format : usable.first else {
+      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: path, "the device takes no format the runtime has")
+    }
+    inputFormats = [format]
+    let raw = try V4L2Encoder.setRaw(device, outputType, configuration, format)
     guard let layout = CaptureFormats.layout(of: raw) else {
       throw Failure(.invalidArgument, "VIDIOC_S_FMT", on: path, "the driver answered \(raw.width)x\(raw.height)")
     }
@@ -112,14 +120,11 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   }
 
   private static func setRaw(
-    _ device: V4L2Device, _ type: BufferType, _ configuration: EncoderConfiguration
+    _ device: V4L2Device, _ type: BufferType, _ configuration: EncoderConfiguration, _ pixels: PixelFormat
   ) throws(Failure) -> VideoFormat {
     let offered = try asFailure { () throws(KernelError) in try device.formats(of: type) }
-    guard
-      let fourcc = offered.map(\.fourcc).first(where: { CaptureFormats.pixelFormat(of: $0) == configuration.format })
-    else {
-      throw Failure(
-        .notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not take \(configuration.format)")
+    guard let fourcc = offered.map(\.fourcc).first(where: { CaptureFormats.pixelFormat(of: $0) == pixels }) else {
+      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not take \(pixels)")
     }
     let format = try asFailure { () throws(KernelError) in
       try device.setFormat(
@@ -138,6 +143,9 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   public func encode<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
+    guard !isAbandoned else {
+      throw Failure(.resourceBusy, "encode", on: device.path, "it has not come back from a picture that took too long")
+    }
     do throws(Failure) {
       if drain.state != .running { try resume() }
       try direct(directive)
@@ -147,10 +155,22 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       try put(frame, cookie)
       try collect(into: &sink)
     } catch {
-      reset()
+      if error.errno == .timedOut {
+        // Not even stopping the queues would come back before the hardware does.
+        (isBroken, isAbandoned) = (true, true)
+        HangingDevices.release(HangingInstance([raw, coded], source: frame.ref.share(as: .anonymous)))
+      } else {
+        // After EIO the kernel wants everything from the start, which is a new instance.
+        isBroken = error.errno == .ioError && !isPictureDamaged || error.errno == .deviceGone
+        reset()
+      }
+      isPictureDamaged = false
       throw error
     }
   }
+
+  /// The failure was one picture's, told by its buffer, not the device's.
+  private var isPictureDamaged = false
 
   private func direct(_ directive: EncodeDirective) throws(Failure) {
     framesToKey -= 1
@@ -202,10 +222,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   private func canImport(_ frame: borrowing Frame) -> Bool {
     let buffer = frame.buffer
-    guard buffer.memory.isDMABuf, buffer.linked.count + 1 == raw.format.planes.count else { return false }
-    func same(_ a: Plane, _ b: Plane) -> Bool { a.memory == b.memory && a.offset == b.offset && a.stride == b.stride }
-    guard same(frame.layout.plane0, layout.plane0), same(frame.layout.plane1, layout.plane1),
-      same(frame.layout.plane2, layout.plane2)
+    guard buffer.memory.isDMABuf, buffer.memoryCount == raw.format.planes.count,
+      PlaneCopy.agree(frame.layout, layout)
     else { return false }
     for (index, plane) in raw.format.planes.enumerated() {
       let memory = index == 0 ? buffer.memory : buffer.linked[index - 1]
@@ -220,7 +238,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       if raw.isStreaming { try raw.stop() }
       try raw.release()
     }
-    if raw.count == 0 { try raw.allocate(V4L2Encoder.rawBuffers, memory) }
+    if raw.count == 0 { try raw.allocate(max(V4L2Encoder.rawBuffers, controls.rawBuffersNeeded + 1), memory) }
     if !raw.isStreaming { try raw.start() }
   }
 
@@ -253,31 +271,16 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   }
 
   private func copyPlanes(_ frame: borrowing Frame, to index: Int) throws(Failure) {
-    let pairs = [
-      (frame.layout.plane0, layout.plane0), (frame.layout.plane1, layout.plane1), (frame.layout.plane2, layout.plane2),
-    ]
     let holder = frame.buffer
-    for (from, to) in pairs where from.lines > 0 {
-      let memory = from.memory == 0 ? holder.memory : holder.linked[Int(from.memory) - 1]
-      let target = raw.bytes(index, plane: Int(to.memory))
-      let width = Int(min(from.stride, to.stride))
-      let lines = Int(min(from.lines, to.lines))
-      guard Int(from.offset) + Int(from.stride) * (lines - 1) + width <= memory.size,
-        Int(to.offset) + Int(to.stride) * (lines - 1) + width <= target.count, let base = target.baseAddress
-      else { throw Failure(.invalidArgument, "copy", on: device.path, "a plane lies outside its memory") }
-      try memory.beginCPUAccess(write: false)
-      let source = try memory.map() + Int(from.offset)
-      let destination = base + Int(to.offset)
-      if from.stride == to.stride {
-        destination.copyMemory(from: source, byteCount: Int(from.stride) * (lines - 1) + width)
-      } else {
-        for line in 0..<lines {
-          (destination + line * Int(to.stride)).copyMemory(from: source + line * Int(from.stride), byteCount: width)
-        }
-      }
-      try memory.endCPUAccess(write: false)
-      bytesCopied += UInt64(width * lines)
-    }
+    let port = raw
+    for memory in 0..<holder.memoryCount { try holder.memory(memory).beginCPUAccess(write: false) }
+    bytesCopied += UInt64(
+      try PlaneCopy.copy(
+        frame.layout,
+        { (memory) throws(Failure) in
+          UnsafeMutableRawBufferPointer(start: try holder.memory(memory).map(), count: holder.memory(memory).size)
+        }, to: layout, { (plane) throws(Failure) in port.bytes(index, plane: plane) }, on: device.path))
+    for memory in 0..<holder.memoryCount { try holder.memory(memory).endCPUAccess(write: false) }
   }
 
   private func enqueue(_ buffer: inout QueueBuffer, _ cookie: Int64) throws(KernelError) {
@@ -362,6 +365,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       waiting.removeFirst()
     }
     if buffer.flags.contains(.error) {
+      isPictureDamaged = true
       throw Failure(.ioError, "VIDIOC_DQBUF", on: device.path, "the device could not encode the picture")
     }
     let bytes = UnsafeRawBufferPointer(rebasing: memory[plane.dataOffset..<end])
@@ -386,7 +390,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     let old = self.configuration
     var rest = configuration
     (rest.bitrate, rest.gop, rest.quality) = (old.bitrate, old.gop, old.quality)
-    guard rest == old else { return false }
+    guard rest == old, !isAbandoned, controls.isLive(from: old, to: configuration) else { return false }
     var remarks: [String] = []
     do throws(KernelError) {
       if configuration.bitrate != old.bitrate { try controls.setBitrate(configuration.bitrate, &remarks) }
@@ -406,7 +410,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   }
 
   public func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
-    guard drain.state == .running, raw.isStreaming else { return }
+    guard !isAbandoned, drain.state == .running, raw.isStreaming else { return }
     let answer = try asFailure { () throws(KernelError) in try device.encoder(.stop) }
     if drain.stopped(answer, bothStreaming: raw.isStreaming && coded.isStreaming) {
       try takeAll(into: &sink)

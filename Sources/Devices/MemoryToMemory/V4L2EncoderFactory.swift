@@ -9,7 +9,9 @@ public struct V4L2EncoderFactory: EncoderFactory {
   public var isHardware: Bool { true }
   public var priority: Int { 0 }
   private let abilities: [Codec: EncoderCapabilities]
-  private let inputFormats: [PixelFormat]
+  private let offeredProfiles: [Codec: [String]]
+  /// Formats of the frames it takes without a conversion, best first.
+  public let inputFormats: [PixelFormat]
   private let kernel: any Kernel
 
   /// Asks the device what it can do: for start-up and the control executor.
@@ -22,10 +24,17 @@ public struct V4L2EncoderFactory: EncoderFactory {
     name = video.path
     codecs = known
     var found: [Codec: EncoderCapabilities] = [:]
-    for codec in known { found[codec] = (try? EncoderControls(device, codec))?.capabilities ?? [] }
+    var profiles: [Codec: [String]] = [:]
+    for codec in known {
+      guard let controls = try? EncoderControls(device, codec) else { continue }
+      found[codec] = controls.capabilities
+      profiles[codec] = controls.profiles
+    }
     abilities = found
+    offeredProfiles = profiles
     let offered = video.outputFormats.compactMap { CaptureFormats.pixelFormat(of: $0) }
-    inputFormats = CaptureFormats.preference.filter { offered.contains($0) }
+    inputFormats = CaptureFormats.preference.filter { $0 != .mjpeg && offered.contains($0) }
+    guard !inputFormats.isEmpty else { return nil }
     self.kernel = kernel
   }
 
@@ -36,7 +45,7 @@ public struct V4L2EncoderFactory: EncoderFactory {
 
   public func capabilities(for codec: Codec) -> EncoderCapabilities { abilities[codec] ?? [] }
 
-  public func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["baseline", "main", "high"] : [] }
+  public func profiles(for codec: Codec) -> [String] { offeredProfiles[codec] ?? [] }
 
   public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     guard codecs.contains(configuration.codec) else {
@@ -44,14 +53,19 @@ public struct V4L2EncoderFactory: EncoderFactory {
         .notSupported, "codec", on: name,
         "it makes \(codecs.map(\.rawValue).joined(separator: ", ")), not \(configuration.codec)")
     }
-    guard inputFormats.contains(configuration.format) else {
-      let list = inputFormats.map(\.description).joined(separator: ", ")
-      throw Failure(.notSupported, "format", on: name, "it takes \(list), not \(configuration.format)")
+    // Any format may come: what the device does not take is converted.
+    if capabilities(for: configuration.codec).contains(.noBitrate), configuration.codec != .mjpeg,
+      configuration.rateMode != .fixqp
+    {
+      throw Failure(
+        .notSupported, "rc_mode", on: name,
+        "it holds no bitrate: its only rate control is fixqp, not \(configuration.rateMode.rawValue)")
     }
   }
 
   public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
     try validate(configuration)
+    try HangingDevices.check(name)
     return try V4L2Encoder(name, configuration, kernel: kernel)
   }
 }

@@ -67,6 +67,8 @@ public struct EncoderCapabilities: OptionSet, Sendable {
   public static let liveQuality = EncoderCapabilities(rawValue: 1 << 5)
   public static let slices = EncoderCapabilities(rawValue: 1 << 6)
   public static let reencode = EncoderCapabilities(rawValue: 1 << 7)
+  /// Holds no bitrate by itself: the size of its pictures follows the quantiser.
+  public static let noBitrate = EncoderCapabilities(rawValue: 1 << 8)
 }
 
 /// What the rate controller decides for one frame; `nil` leaves it to the engine.
@@ -103,6 +105,8 @@ public protocol Encoder: AnyObject, Sendable {
   var bytesCopied: UInt64 { get }
   /// Where it does something else than was asked and why, one sentence each, for `active`.
   var remarks: [String] { get }
+  /// Nothing more comes of it (its device hangs or has failed for good): open another one.
+  var isBroken: Bool { get }
 
   /// Encodes one frame. May append zero pictures (the engine skipped the frame or delays) or several.
   /// Picture type and QP are parsed from the bytes by the caller.
@@ -123,6 +127,7 @@ public protocol Encoder: AnyObject, Sendable {
 extension Encoder {
   public var bytesCopied: UInt64 { 0 }
   public var remarks: [String] { [] }
+  public var isBroken: Bool { false }
 }
 
 /// Makes encoders of one engine; registered by the program.

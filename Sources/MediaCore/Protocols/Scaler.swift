@@ -45,6 +45,24 @@ public protocol ScalerFactory: Sendable {
   /// Whether this pair of formats and this transform can be done.
   func supports(from: PixelFormat, to: PixelFormat, transform: PictureTransform) -> Bool
   func open() throws(Failure) -> any Scaler
+  /// Whether this very work can be done; a device has limits of size besides its formats.
+  /// - Parameter to: layout of the picture that leaves, turned pictures on their side.
+  func supports(_ from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout) -> Bool
+  /// Opens a scaler for this work, so that what a device refuses is known before the first frame. The scaler takes
+  /// other work too.
+  func open(
+    _ from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
+  ) throws(Failure) -> any Scaler
+}
+
+extension ScalerFactory {
+  public func supports(_ from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout) -> Bool {
+    supports(from: from.format, to: to.format, transform: transform)
+  }
+
+  public func open(
+    _ from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
+  ) throws(Failure) -> any Scaler { try open() }
 }
 
 /// Makes a JPEG of a frame, for `snapshot.jpg`. Works on any thread, one call at a time for an instance.

@@ -77,6 +77,12 @@ enum AttributeRows {
     let codecs = catalogue.codecs
     let hasPictures = codecs.contains(.mjpeg)
     let hasStreams = codecs.contains { $0 != .mjpeg }
+    // Some engine leaves the size of its pictures to the quantiser.
+    let hasQuantiser =
+      hasPictures
+      || codecs.contains { codec in
+        catalogue.encoders(for: codec).contains { $0.capabilities(for: codec).contains(.noBitrate) }
+      }
     let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
     let rows =
       [
@@ -95,14 +101,18 @@ enum AttributeRows {
           effect: EffectRule(.groups(2)), "distance from one key frame to the next", useless: onlyPictures("groups")),
         Attribute(
           "rc_mode",
-          .choice((hasStreams ? ["cbr"] : []) + (hasPictures ? ["fixqp"] : []), elsewhere: ["vbr", "avbr"]),
+          .choice((hasStreams ? ["cbr"] : []) + (hasQuantiser ? ["fixqp"] : []), elsewhere: ["vbr", "avbr"]),
           default: .text("cbr"), .restart,
-          "rate control: cbr holds bitrate, fixqp holds quality (mjpeg)",
-          dependentDefault: { .text(usualRateMode($0)) }),
+          "rate control: cbr holds bitrate, fixqp holds quality (mjpeg; devices without a rate control, at their own QP)",
+          dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
           effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 15), "rate of the stream (1000 bits a second)",
-          useless: onlyPictures("a bitrate; its size follows quality")),
+          useless: {
+            isPictures($0)
+              ? "mjpeg has no bitrate; its size follows quality"
+              : catalogue.hasNoBitrate($0) ? "this engine holds no bitrate; its size follows the quantiser" : nil
+          }),
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
           effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
@@ -115,7 +125,7 @@ enum AttributeRows {
           "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
           effect: EffectRule(.frames(1)), "JPEG quality factor (mjpeg)",
           useless: {
-            isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor; bitrate sets its size"
+            isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor"
           }),
         backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
@@ -187,9 +197,6 @@ enum AttributeRows {
 
   /// Codings whose every picture stands alone.
   static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
-
-  /// The rate control a coding has.
-  static func usualRateMode(_ settings: ObjectSettings) -> String { isPictures(settings) ? "fixqp" : "cbr" }
 
   private static func isDevice(_ settings: ObjectSettings) -> Bool {
     guard case .device? = settings.text("input").flatMap({ InputSpecification($0) }) else { return false }

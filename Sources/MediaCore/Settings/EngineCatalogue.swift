@@ -38,6 +38,20 @@ public struct EngineCatalogue: Sendable {
     encoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
+  /// Whether the engine these settings mean holds no bitrate, so that only the quantiser decides the size of pictures.
+  func hasNoBitrate(_ settings: ObjectSettings) -> Bool {
+    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
+      let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
+    else { return false }
+    return engine.capabilities(for: codec).contains(.noBitrate)
+  }
+
+  /// The rate control these settings' coding and engine have: `fixqp` where every picture stands alone or the engine
+  /// holds no bitrate, else `cbr`.
+  func usualRateMode(_ settings: ObjectSettings) -> String {
+    AttributeRows.isPictures(settings) || hasNoBitrate(settings) ? "fixqp" : "cbr"
+  }
+
   /// The scalers a `backend` means, the preferred first.
   public func scalers(backend: String) -> [any ScalerFactory] {
     scalers.filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }

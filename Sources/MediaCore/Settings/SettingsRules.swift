@@ -54,11 +54,13 @@ extension SettingsTable {
         hint: names.isEmpty ? "" : "write the backend too: auto \(names)")
     }
 
-    let mode = AttributeRows.usualRateMode(new)
+    let mode = catalogue.usualRateMode(new)
     if new.text("rc_mode") != mode {
       guard written["rc_mode"] == nil else {
         throw refusal(
-          path, "rc_mode", new, .notSupported, "is not available with \(codec.rawValue)", hint: "only \(mode) is")
+          path, "rc_mode", new, .notSupported,
+          catalogue.hasNoBitrate(new)
+            ? "\(engine.name) holds no bitrate" : "is not available with \(codec.rawValue)", hint: "only \(mode) is")
       }
       new["rc_mode"] = .text(mode)
     }

@@ -405,7 +405,7 @@ final class VencChannel: GraphObject, SessionWork {
       environment.log(.encoder, .error, "\(path): \(failure)")
       state.store(RunState(.failed("\(failure)")), ordering: .releasing)
     }
-    guard engine == nil || failures >= VencChannel.patience else { return }
+    guard engine.map({ $0.encoder.isBroken }) ?? true || failures >= VencChannel.patience else { return }
     // It will not get better by itself: open it anew, ever more seldom.
     if let engine { close(engine) }
     retryAt = now + min(2_000_000_000, 50_000_000 << Int64(min(failures, 6)))

@@ -49,10 +49,10 @@ final class VencEngine {
     for format in formats {
       guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)),
         let factory = environment.scalers("auto").first(where: {
-          $0.supports(from: layout.format, to: format, transform: PictureTransform())
+          $0.supports(layout, crop: nil, transform: PictureTransform(), to: target)
         })
       else { continue }
-      let scaler = try factory.open()
+      let scaler = try factory.open(layout, crop: nil, transform: PictureTransform(), to: target)
       // One being made and one the engine may still look at.
       let pool = try Pool(
         name: "venc\(node.path.number)", size: target.byteCount, count: 2, allocator: environment.allocator)

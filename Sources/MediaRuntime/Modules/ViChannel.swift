@@ -68,7 +68,8 @@ final class ViChannel: GraphObject {
       width: settings.integer("width") ?? 0, height: settings.integer("height") ?? 0,
       format: PixelFormat(named: settings.text("format")) ?? .i420, frameRate: settings.rate("fps") ?? .thirty,
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
-      bufferCount: environment.options.queueDepth + 4, memory: settings.text("memory") ?? "auto")
+      // A full queue, one being worked on, one being made. Full HD is 3 MB a buffer: no more than can be in use.
+      bufferCount: environment.options.queueDepth + 2, memory: settings.text("memory") ?? "auto")
     let source = try factory.open(input, request)
     let new = ViRun(self, node: node, source: source, environment: environment)
     if let pool = source.pool {
@@ -127,8 +128,10 @@ final class ViChannel: GraphObject {
     guard let run = current.load(ordering: .acquiring) else { return [] }
     let source = run.source
     let layout = source.layout
+    let backend = settings.load(ordering: .acquiring).settings.text("input") ?? ""
     var facts = [
-      KeyValue(key: "input", value: source.summary), KeyValue(key: "memory", value: source.memoryKind),
+      KeyValue(key: "backend", value: backend), KeyValue(key: "input", value: source.summary),
+      KeyValue(key: "memory", value: source.memoryKind),
       KeyValue(key: "width", value: "\(layout.width)"), KeyValue(key: "height", value: "\(layout.height)"),
       KeyValue(key: "format", value: "\(layout.format)"), KeyValue(key: "fps", value: "\(source.frameRate)"),
       KeyValue(key: "paced", value: source.isLive ? "by the device" : run.isPaced ? "by time stamps" : "no"),

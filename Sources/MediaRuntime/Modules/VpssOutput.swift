@@ -9,9 +9,9 @@ import SystemPackage
 /// One output of a scaler group. Works on the group's worker: passes the buffer on where size and format are right
 /// already, else scales into a buffer of its own pool.
 final class VpssOutput: GraphObject, FrameHandler {
-  /// Buffers of the pool beyond the depth of a receiver's queue: one being made, one being encoded, one in a picture
-  /// on its way to a file, and one to spare.
-  static let spareBuffers = 4
+  /// Buffers of the pool beyond the depth of a receiver's queue: one being made, one being encoded, and one in a picture
+  /// on its way to a file.
+  static let spareBuffers = 3
 
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
@@ -37,11 +37,14 @@ final class VpssOutput: GraphObject, FrameHandler {
     let layout: FrameLayout
     let rate: FrameRate
     let pool: Pool?
+    /// Name of the engine's factory, empty where none is needed.
+    let backend: String
     let engine: String
-    init(layout: FrameLayout, rate: FrameRate, pool: Pool?, engine: String) {
+    init(layout: FrameLayout, rate: FrameRate, pool: Pool?, backend: String, engine: String) {
       self.layout = layout
       self.rate = rate
       self.pool = pool
+      self.backend = backend
       self.engine = engine
     }
   }
@@ -242,30 +245,54 @@ final class VpssOutput: GraphObject, FrameHandler {
       return plan(nil)
     }
     let backend = groupBox.settings.text("backend") ?? "auto"
-    guard
-      let factory = environment.scalers(backend).first(where: {
-        $0.supports(from: incoming.format, to: layout.format, transform: transform)
-      })
-    else {
+    let able = environment.scalers(backend).filter {
+      $0.supports(incoming, crop: crop, transform: transform, to: layout)
+    }
+    guard let first = able.first else {
       throw Failure(
-        .notSupported, "scale", on: "\(path)", "no scaler here makes \(layout.format) of \(incoming.format)")
+        .notSupported, "scale", on: "\(path)",
+        "no scaler here makes \(layout.width)x\(layout.height) \(layout.format) of "
+          + "\(incoming.width)x\(incoming.height) \(incoming.format)\(crop == nil ? "" : ", cropped")")
     }
-    if let work = old?.work, work.layout == layout, old?.incoming.format == incoming.format {
-      return plan(VpssPlan.Work(layout: layout, pool: work.pool, scaler: work.scaler))
+    if let work = old?.work, work.layout == layout, old?.incoming.format == incoming.format,
+      work.backend == first.name
+    {
+      return plan(work)
     }
-    let scaler = try factory.open()
+    let (scaler, factory) = try open(able, incoming, crop, transform, layout)
+    if let work = old?.work, work.layout == layout {
+      return plan(VpssPlan.Work(layout: layout, pool: work.pool, scaler: scaler, backend: factory.name))
+    }
     let pool = try Pool(
       name: "vpss\(path.number).\(path.output ?? 0)", size: layout.byteCount,
       count: environment.options.queueDepth + VpssOutput.spareBuffers, allocator: environment.allocator)
     environment.pools.add(pool, user: node.user, isLent: false)
-    return plan(VpssPlan.Work(layout: layout, pool: pool, scaler: scaler))
+    return plan(VpssPlan.Work(layout: layout, pool: pool, scaler: scaler, backend: factory.name))
+  }
+
+  /// The first that opens. What a device refuses another engine may do, but where one was named there is no other.
+  private func open(
+    _ able: [any ScalerFactory], _ incoming: FrameLayout, _ crop: Rectangle?, _ transform: PictureTransform,
+    _ layout: FrameLayout
+  ) throws(Failure) -> (any Scaler, any ScalerFactory) {
+    var refusal: Failure?
+    for factory in able {
+      do throws(Failure) {
+        return (try factory.open(incoming, crop: crop, transform: transform, to: layout), factory)
+      } catch {
+        environment.log(.videoProcessing, .warning, "\(path): \(error)")
+        refusal = refusal ?? error
+      }
+    }
+    throw refusal ?? Failure(.notSupported, "scale", on: "\(path)")
   }
 
   private func use(_ plan: VpssPlan, rate: FrameRate) {
     inUse.store(
       InUse(
         layout: plan.work?.layout ?? plan.incoming, rate: rate, pool: plan.work?.pool,
-        engine: plan.work?.scaler.engine ?? "none, buffers are passed on"), ordering: .releasing)
+        backend: plan.work?.backend ?? "", engine: plan.work?.scaler.engine ?? "none, buffers are passed on"),
+      ordering: .releasing)
   }
 
   private func drop(_ box: inout PlanBox) {
@@ -296,7 +323,8 @@ final class VpssOutput: GraphObject, FrameHandler {
   func activeFacts() -> [KeyValue] {
     guard let use = inUse.load(ordering: .acquiring) else { return [] }
     return [
-      KeyValue(key: "backend", value: use.engine),
+      KeyValue(key: "backend", value: use.backend.isEmpty ? use.engine : use.backend),
+      KeyValue(key: "engine", value: use.engine),
       KeyValue(key: "width", value: "\(use.layout.width)"), KeyValue(key: "height", value: "\(use.layout.height)"),
       KeyValue(key: "format", value: "\(use.layout.format)"),
       KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),

@@ -17,6 +17,8 @@ final class VpssPlan {
     let layout: FrameLayout
     let pool: Pool
     let scaler: any Scaler
+    /// Name of the factory the scaler is from.
+    let backend: String
   }
 
   init(

@@ -85,7 +85,7 @@ extension VencChannel {
   ) -> RateControlReport {
     let mode = settings.text("rc_mode").flatMap(RateControlMode.init) ?? .cbr
     let rates = rates(settings)
-    let target = codec == .mjpeg ? nil : settings.integer("bitrate").map { $0 * 1000 }
+    let target = mode == .fixqp ? nil : settings.integer("bitrate").map { $0 * 1000 }
     var report = RateControlReport(
       mode: mode, gop: codec == .mjpeg ? nil : settings.integer("gop"), sourceFrameRate: rates.source,
       targetFrameRate: rates.target)

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+public import LinuxMedia
+import Synchronization
+
+/// What devices this machine has, kept up to date: a thread waits for nodes that come and go and then looks again, so
+/// that whoever reads the list does no device I/O.
+///
+/// Lives as long as the process; where inotify is not to be had, the list stays the one of the start.
+public final class DeviceWatch: Sendable {
+  private let root: String
+  private let kernel: any Kernel
+  private let list: Mutex<DeviceInventory>
+
+  /// Looks now and watches from then on.
+  /// - Parameter root: directory with the nodes; `/dev` but for tests.
+  public init(in root: String = "/dev", kernel: any Kernel = LinuxKernel()) {
+    self.root = root
+    self.kernel = kernel
+    // Before the first look, so that nothing that comes meanwhile is missed.
+    let notifier = inotify_init1(CInt(IN_CLOEXEC))
+    if notifier >= 0 {
+      for directory in [root, "\(root)/dri", "\(root)/dma_heap"] {
+        // A node is made first and given to its group later, so attributes count too.
+        _ = inotify_add_watch(notifier, directory, UInt32(IN_CREATE | IN_DELETE | IN_ATTRIB))
+      }
+    }
+    list = Mutex(DeviceInventory(in: root, kernel: kernel))
+    if notifier >= 0 { watch(notifier) }
+  }
+
+  public var inventory: DeviceInventory { list.withLock { $0 } }
+
+  private func watch(_ notifier: CInt) {
+    let work = Unmanaged.passRetained(Watcher(self, notifier))
+    var thread = pthread_t()
+    let result = pthread_create(
+      &thread, nil,
+      { argument in
+        if let argument { Unmanaged<Watcher>.fromOpaque(argument).takeRetainedValue().run() }
+        return nil
+      }, work.toOpaque())
+    if result == 0 {
+      pthread_detach(thread)
+    } else {
+      close(notifier)
+      work.release()
+    }
+  }
+
+  private func look() {
+    var new = DeviceInventory(in: root, kernel: kernel)
+    list.withLock { old in
+      // A device in use does not tell its memory; it told before.
+      for index in new.videos.indices {
+        guard
+          let known = old.videos.first(where: { $0.path == new.videos[index].path && $0.bus == new.videos[index].bus })
+        else { continue }
+        if new.videos[index].captureMemory == nil { new.videos[index].captureMemory = known.captureMemory }
+        if new.videos[index].outputMemory == nil { new.videos[index].outputMemory = known.outputMemory }
+      }
+      old = new
+    }
+  }
+
+  private final class Watcher: Sendable {
+    private let owner: DeviceWatch
+    private let notifier: CInt
+
+    init(_ owner: DeviceWatch, _ notifier: CInt) {
+      self.owner = owner
+      self.notifier = notifier
+    }
+
+    func run() {
+      defer { close(notifier) }
+      var bytes = [UInt8](repeating: 0, count: 4096)
+      while true {
+        let count = bytes.withUnsafeMutableBytes { read(notifier, $0.baseAddress, $0.count) }
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else { return }
+        guard bytes.withUnsafeBytes({ concerns(UnsafeRawBufferPointer(rebasing: $0[..<count])) }) else { continue }
+        // Nodes come in groups: one look for all of them.
+        repeat {
+          var entry = pollfd(fd: notifier, events: Int16(POLLIN), revents: 0)
+          guard poll(&entry, 1, 300) > 0 else { break }
+          _ = bytes.withUnsafeMutableBytes { read(notifier, $0.baseAddress, $0.count) }
+        } while true
+        owner.look()
+      }
+    }
+
+    /// Whether one of the events is about a node the list has.
+    private func concerns(_ events: UnsafeRawBufferPointer) -> Bool {
+      let header = MemoryLayout<inotify_event>.size
+      var offset = 0
+      while offset + header <= events.count {
+        let event = events.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
+        let name = events[(offset + header)..<min(events.count, offset + header + Int(event.len))].prefix { $0 != 0 }
+        for kind in ["video", "card", "dri", "dma_heap", "udmabuf", "system", "reserved", "default_cma", "linux,cma"]
+        where name.starts(with: kind.utf8) {
+          return true
+        }
+        offset += header + Int(event.len)
+      }
+      return false
+    }
+  }
+}

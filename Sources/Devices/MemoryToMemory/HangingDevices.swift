@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import MediaCore
+import Synchronization
+
+/// Instances of devices whose picture took too long, on their way out.
+///
+/// Closing such an instance waits in the kernel until the hardware comes back (`v4l2_m2m_ctx_release` waits for the
+/// running job), which may be never. A thread of its own does that, so that no worker of the graph hangs with the
+/// device; until it is done the device is not opened again, so there is one such thread a device at most.
+enum HangingDevices {
+  private static let paths = Mutex<[String: Int]>([:])
+
+  /// Whether an instance of the device is still waited for.
+  static func contains(_ path: String) -> Bool { paths.withLock { $0[path] != nil } }
+
+  /// - Throws: EBUSY while an instance of the device is still waited for.
+  static func check(_ path: String) throws(Failure) {
+    guard contains(path) else { return }
+    throw Failure(.resourceBusy, "open", on: path, "it has not come back from a picture that took too long")
+  }
+
+  /// Drops what keeps the instance open. The caller keeps no reference to any of it.
+  static func release(_ instance: HangingInstance) {
+    paths.withLock { $0[instance.path, default: 0] += 1 }
+    let work = Unmanaged.passRetained(instance)
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
+    defer { pthread_attr_destroy(&attributes) }
+    var thread = pthread_t()
+    let result = pthread_create(
+      &thread, &attributes,
+      { argument in
+        if let argument {
+          HangingDevices.finish(Unmanaged<HangingInstance>.fromOpaque(argument).takeRetainedValue())
+        }
+        return nil
+      }, work.toOpaque())
+    // Without a thread it is waited for here: late, but nothing is left open.
+    if result != 0 { finish(work.takeRetainedValue()) }
+  }
+
+  private static func finish(_ instance: HangingInstance) {
+    instance.close()
+    let path = instance.path
+    paths.withLock { paths in
+      paths[path, default: 1] -= 1
+      if paths[path] == 0 { paths[path] = nil }
+    }
+  }
+}
+
+/// An instance that is to be closed: its ports with the device, and the pictures the hardware may still be at.
+///
+/// Sendable by hand: made by one thread, closed by another, once.
+final class HangingInstance: @unchecked Sendable {
+  let path: String
+  private var ports: [M2MPort]
+  private var source: BufferRef?
+  private var destination: BufferRef?
+
+  init(_ ports: [M2MPort], source: consuming BufferRef? = nil, destination: consuming BufferRef? = nil) {
+    self.path = ports.first?.device.path ?? ""
+    self.ports = ports
+    self.source = source
+    self.destination = destination
+  }
+
+  func close() {
+    // The device before the pictures, since until it is closed it may write; and it is closed here: the owner, which
+    // is about to let go of it, must not be the last.
+    guard var device = ports.first?.device else { return }
+    ports = []
+    while !isKnownUniquelyReferenced(&device) { usleep(1000) }
+    _ = consume device
+    source = nil
+    destination = nil
+  }
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+public import LinuxMedia
+public import MediaCore
+
+/// Scaling, cropping, conversion and mirroring by a V4L2 memory-to-memory device (kernel: `dev-mem2mem.rst`).
+///
+/// One open of the device does one kind of work: sizes, formats, crop and mirroring are set once, and anew when a frame
+/// asks for something else. Pictures in DMA-BUFs whose layout is the device's are imported on both sides; others are
+/// copied and counted.
+///
+/// Sendable by hand: the protocol promises serial calls, and nothing here is for any other thread.
+public final class V4L2Scaler: Scaler, @unchecked Sendable {
+  public let engine: String
+  private let path: String
+  private let kernel: any Kernel
+  private var run: ScalerRun?
+
+  /// Opens the device for this work at once, so that what it refuses is known before the first frame.
+  /// - Throws: what the kernel says; ENOTSUP when the device does something else than was asked.
+  public init(
+    _ path: String, _ work: ScalerWork, kernel: any Kernel = LinuxKernel()
+  ) throws(Failure) {
+    self.path = path
+    self.kernel = kernel
+    try HangingDevices.check(path)
+    let run = try ScalerRun(path, work, kernel)
+    self.engine = run.engine
+    self.run = run
+  }
+
+  public func scale(
+    _ source: borrowing Frame, crop: Rectangle?, transform: PictureTransform, to destination: inout Frame
+  ) throws(Failure) -> Int {
+    let work = ScalerWork(from: source.layout, crop: crop, transform: transform, to: destination.layout)
+    let current: ScalerRun
+    if let run, run.work == work {
+      current = run
+    } else {
+      run = nil
+      try HangingDevices.check(path)
+      current = try ScalerRun(path, work, kernel)
+      run = current
+    }
+    do throws(Failure) {
+      return try current.process(source, destination)
+    } catch {
+      // Whatever it was: the next frame gets a new instance, which is the one reset every driver has.
+      run = nil
+      if error.errno == .timedOut { current.abandon(source, destination) }
+      throw error
+    }
+  }
+}
+
+/// What a scaler is to do with every picture.
+public struct ScalerWork: Sendable, Equatable {
+  public var from: FrameLayout
+  public var crop: Rectangle?
+  public var transform: PictureTransform
+  public var to: FrameLayout
+  public init(
+    from: FrameLayout, crop: Rectangle? = nil, transform: PictureTransform = PictureTransform(), to: FrameLayout
+  ) {
+    self.from = from
+    self.crop = crop
+    self.transform = transform
+    self.to = to
+  }
+}
+
+/// One open instance of the device, set up for one kind of work.
+final class ScalerRun {
+  let work: ScalerWork
+  let engine: String
+  private let device: V4L2Device
+  private let input: M2MPort
+  private let output: M2MPort
+  private let inputLayout: FrameLayout
+  private let outputLayout: FrameLayout
+  private var inputRefused = false
+  private var outputRefused = false
+  /// Indexes given to the driver with the picture being made.
+  private var inside: (input: Int, output: Int)?
+
+  /// Milliseconds a picture may take before it is failed and the device opened anew.
+  static let timeLimit: Int32 = 500
+  private static let slots = 8
+
+  init(_ path: String, _ work: ScalerWork, _ kernel: any Kernel) throws(Failure) {
+    let device = try asFailure { () throws(KernelError) in try V4L2Device(path, kernel: kernel) }
+    guard let captureType = device.captureType, let outputType = device.outputType, device.isMemoryToMemory else {
+      throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no scaler")
+    }
+    // OUTPUT first: what comes in decides what can come out.
+    let raw = try ScalerRun.set(device, outputType, work.from)
+    if let crop = work.crop {
+      let wanted = SelectionRectangle(left: crop.x, top: crop.y, width: crop.width, height: crop.height)
+      let given = try asFailure { () throws(KernelError) in try device.setSelection(wanted, .crop, of: outputType) }
+      guard given == wanted else {
+        throw Failure(
+          .notSupported, "VIDIOC_S_SELECTION", on: path,
+          "crop \(crop.x),\(crop.y),\(crop.width),\(crop.height) asked, the device gives \(given.left),\(given.top),"
+            + "\(given.width),\(given.height)")
+      }
+    }
+    let made = try ScalerRun.set(device, captureType, work.to)
+    try ScalerRun.turn(device, work.transform)
+    guard let inputLayout = CaptureFormats.layout(of: raw), let outputLayout = CaptureFormats.layout(of: made) else {
+      throw Failure(.invalidArgument, "VIDIOC_S_FMT", on: path, "the driver answered what cannot be")
+    }
+    self.work = work
+    self.device = device
+    self.engine = "\(device.capability.card) (\(device.capability.driver) \(device.capability.version))"
+    self.inputLayout = inputLayout
+    self.outputLayout = outputLayout
+    self.input = M2MPort(device, raw)
+    self.output = M2MPort(device, made)
+  }
+
+  private static func set(
+    _ device: V4L2Device, _ type: BufferType, _ layout: FrameLayout
+  ) throws(Failure) -> VideoFormat {
+    let offered = try asFailure { () throws(KernelError) in try device.formats(of: type) }
+    guard let fourcc = offered.map(\.fourcc).first(where: { CaptureFormats.pixelFormat(of: $0) == layout.format })
+    else {
+      let way = type.isOutput ? "take" : "make"
+      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not \(way) \(layout.format)")
+    }
+    let (width, height) = (Int(layout.width), Int(layout.height))
+    let format = try asFailure { () throws(KernelError) in
+      try device.setFormat(VideoFormat(type: type, fourcc: fourcc, width: width, height: height))
+    }
+    guard format.fourcc == fourcc, format.width == width, format.height == height else {
+      throw Failure(
+        .notSupported, "VIDIOC_S_FMT", on: device.path,
+        "\(width)x\(height) asked, the device gives \(format.width)x\(format.height)")
+    }
+    return format
+  }
+
+  private static func turn(_ device: V4L2Device, _ transform: PictureTransform) throws(Failure) {
+    let turns = DeviceTurns(transform)
+    try asFailure { () throws(KernelError) in
+      for (id, wanted) in [(DeviceTurns.horizontal, turns.mirrors), (DeviceTurns.vertical, turns.flips)] {
+        if let control = try device.control(id) {
+          try device.setValue(wanted ? 1 : 0, of: control)
+        } else if wanted {
+          throw KernelError(.notSupported, "mirror", on: device.path)
+        }
+      }
+    }
+  }
+
+  /// - Returns: bytes of pixels the CPU wrote.
+  func process(_ source: borrowing Frame, _ destination: borrowing Frame) throws(Failure) -> Int {
+    var copied = 0
+    let target = try offer(destination)
+    do throws(Failure) {
+      let (index, bytes) = try put(source)
+      copied += bytes
+      inside = (index, target)
+      try collect()
+    } catch {
+      inside = nil
+      throw error
+    }
+    inside = nil
+    if output.memory == .mmap { copied += try copyOut(target, destination) }
+    return copied
+  }
+
+  /// What hangs is left to a thread of its own, with the pictures the device may still be at.
+  func abandon(_ source: borrowing Frame, _ destination: borrowing Frame) {
+    HangingDevices.release(
+      HangingInstance(
+        [input, output], source: source.ref.share(as: .anonymous), destination: destination.ref.share(as: .anonymous)))
+  }
+
+  // MARK: one picture
+
+  private func importable(_ frame: borrowing Frame, _ layout: FrameLayout, _ port: M2MPort) -> Bool {
+    let buffer = frame.buffer
+    guard buffer.memory.isDMABuf, buffer.memoryCount == port.format.planes.count,
+      PlaneCopy.agree(frame.layout, layout)
+    else { return false }
+    for (index, plane) in port.format.planes.enumerated() where buffer.memory(index).size < plane.size { return false }
+    return true
+  }
+
+  private func imported(_ frame: borrowing Frame, _ port: M2MPort, full: Bool) throws(KernelError) -> Int {
+    try prepare(port, .dmabuf)
+    let holder = frame.buffer
+    guard let index = port.takeFree(for: holder.id) else { throw KernelError(.resourceBusy, "QBUF", on: device.path) }
+    var buffer = QueueBuffer(index: index, planeCount: port.format.planes.count)
+    for plane in 0..<buffer.planeCount {
+      let memory = holder.memory(plane)
+      buffer[plane] = .init(
+        bytesUsed: full ? port.format.planes[plane].size : 0, length: memory.size, fileDescriptor: memory.fileDescriptor
+      )
+    }
+    buffer.field = 1
+    try port.enqueue(buffer)
+    return index
+  }
+
+  /// Gives the driver the memory the picture is to be made in: the frame's own if it can be, else the driver's.
+  private func offer(_ frame: borrowing Frame) throws(Failure) -> Int {
+    if !outputRefused, importable(frame, outputLayout, output) {
+      do throws(KernelError) {
+        return try imported(frame, output, full: false)
+      } catch {
+        if error.errno == .deviceGone { throw Failure(error) }
+        outputRefused = true
+      }
+    }
+    return try asFailure { () throws(KernelError) in
+      try prepare(output, .mmap)
+      guard let index = output.takeFree() else { throw KernelError(.resourceBusy, "QBUF", on: device.path) }
+      try output.enqueue(QueueBuffer(index: index, planeCount: output.format.planes.count))
+      return index
+    }
+  }
+
+  private func put(_ frame: borrowing Frame) throws(Failure) -> (index: Int, copied: Int) {
+    if !inputRefused, importable(frame, inputLayout, input) {
+      do throws(KernelError) {
+        return (try imported(frame, input, full: true), 0)
+      } catch {
+        if error.errno == .deviceGone { throw Failure(error) }
+        inputRefused = true
+      }
+    }
+    try asFailure { () throws(KernelError) in try prepare(input, .mmap) }
+    guard let index = input.takeFree() else { throw Failure(.resourceBusy, "VIDIOC_QBUF", on: device.path) }
+    var buffer = QueueBuffer(index: index, planeCount: input.format.planes.count)
+    let holder = frame.buffer
+    let port = input
+    for memory in 0..<holder.memoryCount { try holder.memory(memory).beginCPUAccess(write: false) }
+    let copied = try PlaneCopy.copy(
+      frame.layout,
+      { (memory) throws(Failure) in
+        UnsafeMutableRawBufferPointer(start: try holder.memory(memory).map(), count: holder.memory(memory).size)
+      }, to: inputLayout, { (plane) throws(Failure) in port.bytes(index, plane: plane) }, on: device.path)
+    for memory in 0..<holder.memoryCount { try holder.memory(memory).endCPUAccess(write: false) }
+    for plane in 0..<buffer.planeCount {
+      buffer[plane] = .init(
+        bytesUsed: input.format.planes[plane].size, length: input.bytes(index, plane: plane).count)
+    }
+    buffer.field = 1
+    try asFailure { () throws(KernelError) in try input.enqueue(buffer) }
+    return (index, copied)
+  }
+
+  private func copyOut(_ index: Int, _ frame: borrowing Frame) throws(Failure) -> Int {
+    let holder = frame.buffer
+    let port = output
+    for memory in 0..<holder.memoryCount { try holder.memory(memory).beginCPUAccess(write: true) }
+    let copied = try PlaneCopy.copy(
+      outputLayout, { (plane) throws(Failure) in port.bytes(index, plane: plane) }, to: frame.layout,
+      { (memory) throws(Failure) in
+        UnsafeMutableRawBufferPointer(start: try holder.memory(memory).map(), count: holder.memory(memory).size)
+      }, on: device.path)
+    for memory in 0..<holder.memoryCount { try holder.memory(memory).endCPUAccess(write: true) }
+    return copied
+  }
+
+  private func prepare(_ port: M2MPort, _ memory: BufferMemory) throws(KernelError) {
+    if port.count > 0, port.memory != memory {
+      if port.isStreaming { try port.stop() }
+      try port.release()
+    }
+    if port.count == 0 { try port.allocate(memory == .mmap ? 1 : ScalerRun.slots, memory) }
+    if !port.isStreaming { try port.start() }
+  }
+
+  /// Waits until the picture is made and both buffers are ours again.
+  private func collect() throws(Failure) {
+    let deadline = monotonicNanoseconds() + Int64(ScalerRun.timeLimit) * 1_000_000
+    var (hasInput, hasOutput, damaged) = (false, false, false)
+    while true {
+      if !hasInput, let buffer = try taken(input) {
+        hasInput = true
+        input.giveBack(buffer.index)
+      }
+      if !hasOutput, let buffer = try taken(output) {
+        hasOutput = true
+        damaged = buffer.flags.contains(.error)
+        output.giveBack(buffer.index)
+      }
+      if hasInput && hasOutput { break }
+      let left = Int32(clamping: (deadline - monotonicNanoseconds() + 999_999) / 1_000_000)
+      if left <= 0 {
+        throw Failure(.timedOut, "VIDIOC_DQBUF", on: device.path, "no picture in \(ScalerRun.timeLimit) ms")
+      }
+      var interest: PollInterest = []
+      if !hasOutput { interest.insert(.readable) }
+      if !hasInput { interest.insert(.writable) }
+      _ = try asFailure { () throws(KernelError) in try device.wait(for: interest, timeoutMilliseconds: left) }
+    }
+    if damaged {
+      throw Failure(.ioError, "VIDIOC_DQBUF", on: device.path, "the device says the picture is damaged")
+    }
+  }
+
+  private func taken(_ port: M2MPort) throws(Failure) -> QueueBuffer? {
+    switch port.queue.dequeue() {
+    case .buffer(let buffer): return buffer
+    case .empty: return nil
+    case .ended: throw Failure(.brokenPipe, "VIDIOC_DQBUF", on: device.path, "the queue ended")
+    case .failed(let error): throw Failure(error)
+    }
+  }
+}
+
+/// Mirroring as the devices have it: two switches, which together also turn by half.
+struct DeviceTurns {
+  /// V4L2_CID_HFLIP, V4L2_CID_VFLIP
+  static let horizontal: UInt32 = 0x0098_0914
+  static let vertical: UInt32 = 0x0098_0915
+
+  var mirrors: Bool
+  var flips: Bool
+
+  init(_ transform: PictureTransform) {
+    let half = transform.rotation == 180
+    mirrors = transform.mirror != half
+    flips = transform.flip != half
+  }
+}

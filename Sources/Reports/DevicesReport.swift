@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One V4L2 node of the machine.
+public struct VideoDeviceReport: Sendable, Equatable {
+  public var path: String
+  /// What it is for: `capture`, `encoder (H264 HEVC)`, `scaler`, ...
+  public var role: String
+  public var driver: String
+  /// The product's name, and where it sits.
+  public var card: String
+  public var bus: String
+  /// Four-character codes of what goes in and what comes out.
+  public var formatsIn: [String]
+  public var formatsOut: [String]
+  /// Memory the queues take (`mmap`, `dmabuf`, ...); nil where there is no queue or the device does not tell.
+  public var memoryIn: String?
+  public var memoryOut: String?
+  /// Its buffers have a memory for each plane.
+  public var isMultiplanar: Bool
+  /// Gives no picture before its media graph is set up by another program.
+  public var needsMediaController: Bool
+  /// Name of the engine it is registered as, nil when the runtime has no use for it.
+  public var engine: String?
+
+  public init(
+    path: String, role: String, driver: String, card: String, bus: String, formatsIn: [String] = [],
+    formatsOut: [String] = [], memoryIn: String? = nil, memoryOut: String? = nil, isMultiplanar: Bool = false,
+    needsMediaController: Bool = false, engine: String? = nil
+  ) {
+    self.path = path
+    self.role = role
+    self.driver = driver
+    self.card = card
+    self.bus = bus
+    self.formatsIn = formatsIn
+    self.formatsOut = formatsOut
+    self.memoryIn = memoryIn
+    self.memoryOut = memoryOut
+    self.isMultiplanar = isMultiplanar
+    self.needsMediaController = needsMediaController
+    self.engine = engine
+  }
+}
+
+/// One DRM card of the machine.
+public struct CardReport: Sendable, Equatable {
+  public struct Connector: Sendable, Equatable {
+    public var name: String
+    public var isConnected: Bool
+    public init(name: String, isConnected: Bool) {
+      self.name = name
+      self.isConnected = isConnected
+    }
+  }
+  public var path: String
+  public var driver: String
+  public var connectors: [Connector]
+
+  public init(path: String, driver: String, connectors: [Connector] = []) {
+    self.path = path
+    self.driver = driver
+    self.connectors = connectors
+  }
+}
+
+/// What this machine has, as far as the process may open it.
+public struct DevicesReport: Sendable, Equatable {
+  public var videos: [VideoDeviceReport]
+  public var cards: [CardReport]
+  /// Names of the dma-heaps.
+  public var heaps: [String]
+  public var hasUdmabuf: Bool
+  /// Which memory pools are made of, and why.
+  public var memoryChoice: String
+  /// Nodes that could not be asked, and why.
+  public var refused: [KeyValue]
+
+  public init(
+    videos: [VideoDeviceReport] = [], cards: [CardReport] = [], heaps: [String] = [], hasUdmabuf: Bool = false,
+    memoryChoice: String = "", refused: [KeyValue] = []
+  ) {
+    self.videos = videos
+    self.cards = cards
+    self.heaps = heaps
+    self.hasUdmabuf = hasUdmabuf
+    self.memoryChoice = memoryChoice
+    self.refused = refused
+  }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import Codecs
+import DebugTree
+import Devices
+import MediaCore
+import MediaRuntime
+import NodeFS
+import Reports
+import Synchronization
+import Testing
+
+/// The tree without a mount: every attribute of the settings table has a node, and every node is an attribute.
+@Suite struct PathTableTests {
+  let runtime: Runtime
+  let debug: DebugTree
+
+  init() throws {
+    (runtime, debug) = try Self.make()
+  }
+
+  /// - Parameter prepare: done with the runtime before there is a tree.
+  private static func make(_ prepare: (Runtime) -> Void = { _ in }) throws -> (Runtime, DebugTree) {
+    let memory = AllocatorPolicy()
+    let catalogue = EngineCatalogue(
+      encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
+      sources: SoftwareCodecs.sourceFactories())
+    let graph = try MediaGraph(
+      engines: Engines(
+        encoders: catalogue.encoders, scalers: catalogue.scalers, sources: catalogue.sources,
+        picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() }),
+      allocator: memory.allocator)
+    let runtime = try Runtime(
+      settingsTable: SettingsTable(catalogue), factory: graph, errorLog: ErrorLog(), moduleLog: ModuleLog())
+    prepare(runtime)
+    let debug = try DebugTree(
+      runtime: runtime, reports: graph,
+      identity: SystemIdentity(
+        program: "mpifs", version: "0", commit: "0", buildAuthor: "",
+        buildTime: CivilTime(year: 2000, month: 1, day: 1),
+        kernel: "", processID: 1),
+      dialect: .rockit1432, startedMonotonicMicroseconds: 0)
+    return (runtime, debug)
+  }
+
+  /// Applies changes and waits for the answer.
+  private func apply(_ changes: Change...) async -> MediaCore.Refusal? {
+    await withCheckedContinuation { done in
+      runtime.apply(changes) { done.resume(returning: $0) }
+    }
+  }
+
+  private func path(_ text: String) throws -> ObjectPath { try #require(ObjectPath(text)) }
+
+  /// The node at a path, and the names in a directory.
+  private func node(_ path: String) -> Node? {
+    path.split(separator: "/").reduce(debug.tree.root as Node?) { ($0 as? Directory)?[String($1)] }
+  }
+
+  private func names(_ path: String) -> [String]? { (node(path) as? Directory)?.names }
+
+  @Test func theTopHasTheVendorsNodesAndOurs() {
+    #expect(
+      Set(debug.tree.root.names) == [
+        "valloc", "vsys", "vrgn", "vlog", "venc_info", "vcodec", "rk_dmabuf", "config", "error_log", "help", "health",
+        "metrics", "report", "vi", "vpss", "venc",
+      ])
+    #expect(names("rk_dmabuf") == ["size", "peak"])
+    #expect(names("vcodec") == ["enc"] && names("vcodec/enc") == ["venc_info"])
+    // One node under two names, so that both read the same.
+    #expect(node("venc_info") === node("vcodec/enc/venc_info"))
+  }
+
+  @Test func onlyKindsThatCanBeMadeHaveADirectory() {
+    for kind in ObjectClass.allCases {
+      let isMade = ObjectPath(kind, 0).map { runtime.settingsTable.types.contains($0.type) } ?? false
+      #expect((names(kind.rawValue) != nil) == isMade, "\(kind)")
+    }
+  }
+
+  @Test func everyAttributeHasANodeAndEveryNodeIsAnAttribute() async throws {
+    for object in ["vi/0", "vpss/0", "vpss/0/0", "venc/0"] {
+      let path = try path(object)
+      #expect(node(object) == nil)
+      #expect(await apply(.create(path)) == nil)
+      let attributes = runtime.settingsTable.attributes(path.type)
+      #expect(!attributes.isEmpty)
+      #expect(try #require(names(object)) == attributes.map(\.key), "\(object)")
+    }
+    // The same set is what help lists.
+    let help = runtime.help().map(\.path)
+    let expected = runtime.settingsTable.types.flatMap { type in
+      runtime.settingsTable.attributes(type).map { "\(type.pattern)/\($0.key)" }
+    }
+    #expect(help == expected)
+  }
+
+  @Test func directoriesFollowTheObjects() async throws {
+    let venc = try path("venc/3")
+    #expect(await apply(.create(venc)) == nil)
+    let first = try #require(node("venc/3"))
+    #expect(await apply(.remove(venc)) == nil)
+    #expect(node("venc/3") == nil)
+    #expect(await apply(.create(venc)) == nil)
+    #expect(node("venc/3") !== first)
+    // Refused changes leave no trace.
+    #expect(await apply(.create(try path("venc/4")), .set(venc, "gop", "nonsense")) != nil)
+    #expect(node("venc/4") == nil)
+    // Objects of a configuration come as one.
+    let refusal = await withCheckedContinuation { done in
+      runtime.loadConfig(Array("vpss/2/1/width = 320\n".utf8)) { done.resume(returning: $0) }
+    }
+    #expect(refusal == nil)
+    #expect(names("vpss/2")?.contains("1") == true)
+    #expect(names("vpss/2/1")?.contains("width") == true)
+  }
+
+  @Test func objectsMadeBeforeTheTreeAreInIt() throws {
+    let path = try path("vi/5")
+    let (_, debug) = try Self.make { runtime in
+      // Nothing here touches a device, so the answer has come when this returns.
+      runtime.apply([.create(path)]) { #expect($0 == nil) }
+    }
+    #expect((debug.tree.root["vi"] as? Directory)?.names == ["5"])
+  }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// Changes of a running pipeline: what the stream shows, found by FFmpeg, and what `effect` says.
+@Suite struct LiveChangeTests {
+  /// Waits for the verdict on the newest change of a setting.
+  private func effect(
+    _ served: Served, _ object: String, _ key: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> [String: String] {
+    var line = ""
+    _ = try eventually(within: 40) {
+      line =
+        try served.cat("\(object)/effect").split(separator: "\n").last { $0.hasPrefix("\(key): ") }
+        .map(String.init) ?? ""
+      return !line.isEmpty && !line.contains(": pending")
+    }
+    #expect(line.hasPrefix("\(key): effective "), "\(line)", sourceLocation: sourceLocation)
+    let pairs = line.matches(of: /(\w+)=(\S*)/).map { (String($0.1), String($0.2)) }
+    return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+  }
+
+  private func expectHealthy(_ file: String, _ format: String = "h264") throws {
+    let complaints = try Video.complaints(file, format)
+    #expect(complaints.isEmpty, "\(complaints)")
+  }
+
+  @Test func bitrate() throws {
+    let served = try Served(configuration: Pipelines.small(gop: 30, bitrate: 150))
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 90))
+    let changed = try served.stats("venc/0")["frames_out"] ?? 0
+    try served.echo("1200", to: "venc/0/bitrate")
+    let said = try effect(served, "venc/0", "bitrate")
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    recording.stop()
+    #expect(try served.value("venc/0/bitrate") == "1200")
+    #expect(said["old"] == "150" && said["new"] == "1200")
+    #expect(abs((Int(said["frame"] ?? "") ?? -1) - changed) < 15, "\(said), \(changed)")
+    try expectHealthy(recording.file)
+    let sizes = try Video.frames(recording.file).map { Double($0.size) }
+    try #require(sizes.count > 120)
+    let before = sizes[30..<60].reduce(0, +)
+    let after = sizes.suffix(30).reduce(0, +)
+    #expect(after > 2.5 * before, "\(before) and \(after) bytes in a second")
+    let measured = try #require(Double(said["measured"] ?? ""))
+    #expect((0.8...1.2).contains(measured / 1200), "effect measured \(measured)")
+    #expect((0.6...1.4).contains(after * 8 / 1000 / measured), "\(after) bytes in a second, measured \(measured) kbps")
+  }
+
+  @Test func frameRate() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    try served.echo("30", to: "venc/0/fps_src")
+    try served.echo("10", to: "venc/0/fps_dst")
+    let said = try effect(served, "venc/0", "fps_dst")
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    recording.stop()
+    #expect(said["new"] == "10")
+    let measured = try #require(Double(said["measured"] ?? ""))
+    #expect((9...11).contains(measured))
+    try expectHealthy(recording.file)
+    let numbers = try Video.patternNumbers(recording.file, width: 640, height: 360).compactMap { $0 }
+    let steps = zip(numbers.dropFirst(), numbers).map(-)
+    #expect(steps.prefix(20).filter { $0 == 1 }.count >= 18)
+    #expect(steps.suffix(10).filter { $0 == 3 }.count >= 8, "\(steps)")
+    let page = EncoderPage(try served.cat("venc_info"))
+    #expect(page.value(0, "RC base param 1", "ViFr") == "30")
+    #expect(page.value(0, "RC base param 1", "TrgFr") == "10")
+  }
+
+  @Test func groupOfPictures() throws {
+    let served = try Served(configuration: Pipelines.small(gop: 50))
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    try served.echo("12", to: "venc/0/gop")
+    let said = try effect(served, "venc/0", "gop")
+    #expect(try served.advances("venc/0", "frames_out", by: 40))
+    recording.stop()
+    #expect(said["old"] == "50" && said["new"] == "12" && said["measured"] == "12", "\(said)")
+    try expectHealthy(recording.file)
+    let frames = try Video.frames(recording.file)
+    let keys = frames.indices.filter { frames[$0].isKey }
+    let distances = zip(keys.dropFirst(), keys).map(-)
+    #expect(distances.suffix(2) == [12, 12], "\(distances)")
+    let shown = EncoderPage(try served.cat("venc_info")).value(0, "RC base param 1", "Gop")
+    #expect(shown == "12")
+  }
+
+  @Test func keyFrameOnDemand() throws {
+    let served = try Served(configuration: Pipelines.small(gop: 3000))
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    try served.echo("1", to: "venc/0/idr")
+    let said = try effect(served, "venc/0", "idr")
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    recording.stop()
+    try expectHealthy(recording.file)
+    let frames = try Video.frames(recording.file)
+    let keys = frames.indices.filter { frames[$0].isKey }
+    #expect(keys.count == 2 && keys.first == 0, "key frames at \(keys)")
+    #expect(said["frame"] != nil)
+    // The file cannot be read, and is not in config.
+    #expect(try run("cat", served.path("venc/0/idr")).errors.contains("Permission denied"))
+    #expect(try !served.cat("config").contains("idr"))
+  }
+
+  @Test func lookingAsksForNoKeyFrame() throws {
+    let served = try Served(configuration: Pipelines.small(gop: 3000))
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let recording = try Recording(served, "venc/0/stream")
+    for _ in 0..<10 {
+      _ = try served.cat("venc_info")
+      _ = try served.cat("report")
+      _ = try run("cat", served.path("venc/0/snapshot.jpg"))
+      let other = try Recording(served, "venc/0/stream")
+      #expect(eventually { other.size > 0 })
+      other.stop()
+    }
+    recording.stop()
+    let frames = try Video.frames(recording.file)
+    #expect(frames.count > 10 && frames.filter(\.isKey).count == 1)
+  }
+
+  @Test func jpegQuality() throws {
+    let served = try Served(
+      configuration: Pipelines.small(
+        """
+        venc/1/codec = mjpeg
+        venc/1/quality = 20
+        venc/1/source = vpss/0/0
+        venc/1/enable = 1
+        """))
+    #expect(try served.advances("venc/1", "frames_out", by: 10))
+    let recording = try Recording(served, "venc/1/stream")
+    #expect(try served.advances("venc/1", "frames_out", by: 20))
+    try served.echo("90", to: "venc/1/quality")
+    let said = try effect(served, "venc/1", "quality")
+    #expect(try served.advances("venc/1", "frames_out", by: 20))
+    recording.stop()
+    #expect(said["old"] == "20" && said["new"] == "90", "\(said)")
+    try expectHealthy(recording.file, "mjpeg")
+    let sizes = try Video.frames(recording.file, "mjpeg").map(\.size)
+    #expect(Double(try #require(sizes.last)) > 1.5 * Double(try #require(sizes.first)), "\(sizes)")
+  }
+
+  @Test func enable() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    try served.echo("0", to: "venc/0/enable")
+    #expect(try served.value("venc/0/state") == "stopped")
+    let still = try served.stats("venc/0")["frames_out"] ?? 0
+    // The rest goes on while this one stands.
+    #expect(try served.advances("vpss/0/0", "frames_out", by: 20))
+    #expect(try served.stats("venc/0")["frames_out"] == still)
+    try served.echo("1", to: "venc/0/enable")
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    recording.stop()
+    #expect(try served.value("venc/0/state") == "running")
+    try expectHealthy(recording.file)
+    #expect(try Video.frames(recording.file).first?.isKey == true)
+    _ = try effect(served, "venc/0", "enable")
+    // Counters go on where they were.
+    #expect(try served.stats("venc/0")["frames_out"] ?? 0 >= still + 30)
+  }
+
+  @Test func source() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    try served.echo("vpss/0/1", to: "venc/0/source")
+    _ = try effect(served, "venc/0", "source")
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    recording.stop()
+    try expectHealthy(recording.file)
+    let frames = try Video.frames(recording.file)
+    #expect(frames.first?.width == 640)
+    #expect(frames.last?.width == 320 && frames.last?.height == 180)
+    let change = try #require(frames.firstIndex { $0.width == 320 })
+    #expect(frames[change].isKey)
+    #expect(try served.facts("venc/0/active")["width"] == "320")
+    let page = SystemPage(try served.cat("vsys"))
+    let encoder = try #require(page.row("venc", 0))
+    #expect(page.rows.filter { $0.next.contains(encoder.id) }.count == 1)
+    // The same source again changes nothing.
+    let log = try served.cat("venc/0/effect")
+    try served.echo("vpss/0/1", to: "venc/0/source")
+    #expect(try served.cat("venc/0/effect").split(separator: "\n").count == log.split(separator: "\n").count)
+  }
+
+  @Test func whatCannotChangeWhileRunningIsRefused() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 5))
+    for (node, value) in [
+      ("venc/0/codec", "mjpeg"), ("vi/0/width", "320"), ("vi/0/fps", "15"), ("vpss/0/0/height", "720"),
+      ("vpss/0/0/rotation", "90"),
+    ] {
+      let old = try served.value(node)
+      #expect(try served.refusal(of: value, to: node).contains("Device or resource busy"), "\(node)")
+      #expect(try served.value(node) == old)
+      let line = try #require(try served.errorLog().last)
+      #expect(line.contains(node) && line.contains("EBUSY") && line.contains("/enable"), "\(line)")
+    }
+    // The same value is no change.
+    try served.echo("h264", to: "venc/0/codec")
+    // Stopped, it can be changed.
+    try served.echo("0", to: "venc/0/enable")
+    try served.echo("mjpeg", to: "venc/0/codec")
+    try served.echo("1", to: "venc/0/enable")
+    #expect(try served.advances("venc/0", "frames_out", by: 5))
+    let file = served.scratch + "/one.mjpeg"
+    let dd = try shell(#"timeout 20 head -c 50000 "$1" > "$2""#, served.path("venc/0/stream"), file)
+    #expect(dd.status == 0)
+    #expect(try Video.frames(file, "mjpeg").first?.width == 640)
+  }
+
+  @Test func theLast32ChangesAreKept() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 5))
+    for number in 1...40 { try served.echo(String(400 + number), to: "venc/0/bitrate") }
+    let lines = try served.cat("venc/0/effect").split(separator: "\n")
+    #expect(lines.count == 32)
+    #expect(lines.last?.contains("old=439 new=440") == true)
+  }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// The nodes no vendor has: `metrics`, `health`, `report`, `error_log`, `help`, and what can be written to the vendor's.
+@Suite struct MonitoringTests {
+  @Test func metricsPassPrometheussChecker() throws {
+    let served = try Shared.pipeline
+    let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
+    #expect(outcome.status == 0, "\(outcome.text)\(outcome.errors)")
+    let text = try served.cat("metrics")
+    #expect(text.hasSuffix("# EOF\n"))
+    let metrics = Metrics(text)
+    for name in [
+      #"mpifs_venc_output_frames_total{object="venc/0"}"#, #"mpifs_venc_output_bytes_total{object="venc/1"}"#,
+      #"mpifs_vpss_dropped_frames_total{object="vpss/0",cause="queue_full"}"#, "mpifs_memory_buffers_bytes",
+      #"mpifs_health{verdict="ok"}"#,
+    ] { #expect(metrics[name] != nil, "\(name)") }
+    for line in text.split(separator: "\n") where !line.hasPrefix("#") { #expect(line.hasPrefix("mpifs_"), "\(line)") }
+  }
+
+  @Test func metricsSayWhatStatsSay() throws {
+    let served = try Shared.pipeline
+    for object in ["venc/0", "vpss/0/0", "vi/0"] {
+      let kind = object.split(separator: "/")[0]
+      let before = try served.stats(object)
+      let metrics = Metrics(try served.cat("metrics"))
+      let after = try served.stats(object)
+      for (key, name) in [("frames_in", "input_frames_total"), ("frames_out", "output_frames_total")] {
+        let value = try #require(metrics["mpifs_\(kind)_\(name){object=\"\(object)\"}"])
+        #expect((Double(before[key] ?? 0)...Double(after[key] ?? 0)).contains(value), "\(object) \(key)")
+      }
+    }
+  }
+
+  @Test func theReportHoldsEveryTextNode() throws {
+    let served = try Shared.pipeline
+    let report = try served.cat("report")
+    let sections = Set(report.matches(of: /\n==> (\S+) <==\n/).map { String($0.1) })
+    let files = try run("find", served.at, "-type", "f", "-perm", "-0444", "-printf", "%P\\n").lines.map(String.init)
+    let config = try served.cat("config")
+    for file in files {
+      // Itself, a second name, what never changes, and settings, which stand in config.
+      if ["report", "vcodec/enc/venc_info", "help"].contains(file) { continue }
+      #expect(sections.contains(file) || config.contains("\(file) ="), "\(file) is missing")
+    }
+    let head = report.prefix { $0 != "=" }
+    for fact in [
+      "program: mpifs", "commit: ", "kernel: Linux", "pid: \(served.pid)", "clock_monotonic: ", "clock_realtime: ",
+    ] {
+      #expect(head.contains(fact), "\(fact)")
+    }
+    #expect(report.contains("module: vsys\n") && report.contains("venc/0/bitrate = 2000\n"))
+  }
+
+  // MARK: health
+
+  @Test func aHealthyPipelineIsOK() throws {
+    let served = try Shared.pipeline
+    #expect(try eventually(within: 30) { try served.cat("health") == "ok\n" })
+  }
+
+  @Test func anInputThatStopsIsNamed() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    #expect(try eventually { try served.cat("health") == "ok\n" })
+    try served.echo("0", to: "vi/0/enable")
+    var health = ""
+    let named = try eventually(within: 30) {
+      health = try served.cat("health")
+      return health.hasPrefix("degraded\n") && health.contains("venc/0: starved")
+    }
+    #expect(named, "\(health)")
+    // The one that others wait for stands first, and it is the input that was stopped.
+    let first = health.split(separator: "\n").dropFirst().first ?? ""
+    #expect(first.contains("vi/0"), "\(health)")
+    #expect(
+      health.contains(#/venc/0: starved, still for \d+\.\d+ s since \d+\.\d+, waits for vi/0, .* empty \(0 of \d+\)/#),
+      "\(health)")
+    #expect(try served.value("venc/0/state") == "starved")
+    #expect(Metrics(try served.cat("metrics"))[#"mpifs_health{verdict="degraded"}"#] == 1)
+    try served.echo("1", to: "vi/0/enable")
+    #expect(try eventually(within: 30) { try served.cat("health") == "ok\n" })
+    #expect(try served.value("venc/0/state") == "running")
+  }
+
+  @Test func aScalerOutputThatStopsIsNamed() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    try served.echo("0", to: "vpss/0/0/enable")
+    var health = ""
+    let named = try eventually(within: 30) {
+      health = try served.cat("health")
+      return health.hasPrefix("degraded\n") && health.contains("venc/0: starved")
+    }
+    #expect(named && health.contains("waits for vpss/0/0"), "\(health)")
+    // The input still runs, so it is not named.
+    #expect(!health.contains("vi/0:"), "\(health)")
+  }
+
+  @Test func anEncoderWithoutASourceIsNamed() throws {
+    let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
+    var health = ""
+    let named = try eventually(within: 30) {
+      health = try served.cat("health")
+      return health.hasPrefix("degraded\nvenc/5: starved")
+    }
+    #expect(named, "\(health)")
+    #expect(!health.contains("venc/0"))
+  }
+
+  @Test(.enabled(if: Machine.hasFFmpeg, "this build reads no media files"))
+  func anInputFileThatBreaksIsNamed() throws {
+    let served = try Served(["--load", "none"])
+    let file = served.scratch + "/clip.avi"
+    let made = try run(
+      "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=30:duration=4", "-c:v", "mjpeg", "-q:v",
+      "2",
+      file, timeout: 60)
+    #expect(made.status == 0, "\(made.errors)")
+    let outcome = try served.configure(
+      """
+      vi/0/input = file:\(file)
+      vi/0/width = 320
+      vi/0/height = 240
+      vi/0/enable = 1
+      venc/0/source = vi/0
+      venc/0/enable = 1
+
+      """)
+    let refusals = try served.errorLog()
+    #expect(outcome.status == 0, "\(refusals)")
+    #expect(try served.advances("venc/0", "frames_out", by: 5))
+    try served.echo("clear", to: "error_log")
+    #expect(try run("truncate", "-s", "3000", file).status == 0)
+    var health = ""
+    let named = try eventually(within: 40) {
+      health = try served.cat("health")
+      return !health.hasPrefix("ok\n") && health.contains("vi/0: ")
+    }
+    #expect(named, "\(health)")
+    let log = try served.errorLog()
+    #expect(log.contains { $0.contains("vi/0") }, "\(log)")
+  }
+
+  // MARK: logs
+
+  @Test func anyWriteClearsTheErrorLog() throws {
+    let served = try Served(configuration: Pipelines.small())
+    for text in ["clear", "", "anything at all"] {
+      try served.refusal(of: "nonsense", to: "venc/0/gop")
+      #expect(try !served.errorLog().isEmpty)
+      try served.echo(text, to: "error_log")
+      #expect(try served.cat("error_log").isEmpty)
+    }
+    // : > error_log writes nothing, and is how people empty a file.
+    try served.refusal(of: "nonsense", to: "venc/0/gop")
+    #expect(try shell(#": > "$1""#, served.path("error_log")).status == 0)
+  }
+
+  @Test func theErrorLogKeepsTheLast256() throws {
+    let served = try Served(configuration: Pipelines.small())
+    let outcome = try python(
+      """
+      import os, sys
+      fd = os.open(sys.argv[1], os.O_WRONLY)
+      for i in range(300):
+          try: os.write(fd, b'bad%d\\n' % i)
+          except OSError: pass
+      """, served.path("venc/0/gop"))
+    #expect(outcome.status == 0)
+    let log = try served.errorLog()
+    #expect(log.count == 256)
+    #expect(log.first?.contains("bad44\\n") == true && log.last?.contains("bad299\\n") == true)
+    #expect(Metrics(try served.cat("metrics"))["mpifs_refusals_total"] == 300)
+  }
+
+  @Test func vlogTellsWhatHappensAtTheLevelAsked() throws {
+    let served = try Served(configuration: Pipelines.small())
+    func lines() throws -> [Substring] { try served.cat("vlog").split { $0.isNewline } }
+    #expect(try lines().contains { $0.hasPrefix("[sys][inf][") })
+    try served.echo("clear", to: "vlog")
+    #expect(try served.cat("vlog").isEmpty)
+    try served.echo("all=0", to: "vlog")
+    #expect(try run("mkdir", served.path("venc/9")).status == 0)
+    try served.refusal(of: "nonsense", to: "venc/9/gop")
+    #expect(try served.cat("vlog").isEmpty)
+    try served.echo("all=5", to: "vlog")
+    try served.echo("vi/0", to: "venc/9/source")
+    try served.echo("1", to: "venc/9/enable")
+    #expect(try eventually { try lines().contains { $0.hasPrefix("[venc][") } })
+    for line in try lines() {
+      #expect(line.contains(#/^\[(vi|vpss|venc|vdec|vo|rgn|mb|sys)\]\[(err|wrn|inf|dbg)\]\[\d{9}\.\d{6}\]/#), "\(line)")
+    }
+  }
+
+  // MARK: memory
+
+  @Test func thePeakIsResetByWritingZero() throws {
+    let served = try Served(
+      configuration: """
+        vi/0/width = 1920
+        vi/0/height = 1080
+        vi/0/enable = 1
+        venc/0/source = vi/0
+        venc/0/enable = 1
+
+        """)
+    #expect(try served.advances("venc/0", "frames_out", by: 3, within: 60))
+    let size = try #require(try served.cat("rk_dmabuf/size").wholeMatch(of: /Total: (\d+) KiB\n/)?.1)
+    let peak = try #require(try served.cat("rk_dmabuf/peak").wholeMatch(of: /Peak: (\d+) MiB\n/)?.1)
+    #expect(try #require(Int(peak)) >= (try #require(Int(size))) >> 10)
+    #expect(Int(peak) ?? 0 > 10)
+    // Only the first byte counts, as in the vendor's driver.
+    try served.echo("0 and more", to: "rk_dmabuf/peak")
+    let after = try #require(try served.cat("rk_dmabuf/peak").wholeMatch(of: /Peak: (\d+) MiB\n/)?.1)
+    #expect(try #require(Int(after)) <= (try #require(Int(peak))))
+    for object in ["venc/0", "vi/0"] { try served.echo("0", to: "\(object)/enable") }
+    #expect(try eventually { try served.cat("rk_dmabuf/size") == "Total: 0 KiB\n" })
+    try served.echo("0", to: "rk_dmabuf/peak")
+    #expect(try served.cat("rk_dmabuf/peak") == "Peak: 0 MiB\n")
+  }
+
+  // MARK: help
+
+  @Test func helpAndTheTreeNameTheSameFiles() throws {
+    let served = try Shared.pipeline
+    let help = HelpPage(try served.cat("help"))
+    #expect(help.rows.count == Set(help.rows.map(\.path)).count)
+    for (object, type) in [
+      ("vi/0", "vi/N"), ("vpss/0", "vpss/N"), ("vpss/0/0", "vpss/N/M"), ("venc/0", "venc/N"), ("venc/2", "venc/N"),
+    ] {
+      let files = try run("find", served.path(object), "-maxdepth", "1", "-type", "f", "-printf", "%f %m\\n").lines
+      let names = Set(files.map { String($0.split(separator: " ")[0]) })
+      let rows = help.rows.filter { $0.object == type }
+      #expect(names == Set(rows.filter { $0.kind != "stream" }.map(\.key)), "\(object)")
+      let modes = ["setting": "644", "command": "200", "info": "444", "picture": "400"]
+      for file in files {
+        let parts = file.split(separator: " ").map(String.init)
+        let row = try #require(rows.first { $0.key == parts[0] })
+        #expect(parts[1] == modes[row.kind], "\(object)/\(file) is \(row.kind)")
+      }
+    }
+    #expect(help.rows.filter { $0.kind == "stream" }.map(\.path) == ["venc/N/stream"])
+  }
+
+  @Test func attributesThatWorkAndNoOthersAreThere() throws {
+    let served = try Shared.pipeline
+    let keys = HelpPage(try served.cat("help")).keys(of: "venc/N")
+    #expect(
+      keys == [
+        "codec", "profile", "gop", "rc_mode", "bitrate", "fps_src", "fps_dst", "quality", "idr", "backend", "source",
+        "enable", "state", "active", "stats", "stream", "snapshot.jpg", "effect",
+      ])
+  }
+
+  @Test func defaultsAreWhatHelpSays() throws {
+    let served = try Served(["--load", "none"])
+    #expect(
+      try run("mkdir", served.path("vi/0"), served.path("vpss/0"), served.path("vpss/0/0"), served.path("venc/0"))
+        .status
+        == 0)
+    for row in HelpPage(try served.cat("help")).rows where row.kind == "setting" {
+      let object = ["vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/0", "venc/N": "venc/0"][row.object] ?? "?"
+      let value = try served.value("\(object)/\(row.key)")
+      #expect(value == (row.standard == "-" ? "" : row.standard), "\(row.path)")
+    }
+  }
+}

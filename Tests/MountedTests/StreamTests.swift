@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// What readers of `stream` and `snapshot.jpg` get.
+@Suite struct StreamTests {
+  // MARK: the shared pipeline; nothing is changed
+
+  @Test func aRecordingDecodesFromItsFirstByte() throws {
+    let served = try Shared.pipeline
+    let file = served.scratch + "/out.h264"
+    let outcome = try shell(#"timeout 5 cat "$1" > "$2""#, served.path("venc/0/stream"), file)
+    // That is how `timeout` says that it had to end the reader.
+    #expect(outcome.status == 124, "\(outcome.errors)")
+    #expect(try Video.complaints(file).isEmpty)
+    let frames = try Video.frames(file)
+    #expect(frames.count > 60, "\(frames.count) frames in 5 s")
+    #expect(frames.first?.isKey == true)
+    #expect(frames.allSatisfy { $0.width == 1280 && $0.height == 720 })
+    // Not one picture is missing on the way.
+    let numbers = try Video.patternNumbers(file, width: 1280, height: 720, originalWidth: 1920).compactMap { $0 }
+    try #require(numbers.count > 60)
+    let steps = zip(numbers.dropFirst(), numbers).map(-)
+    #expect(steps.allSatisfy { $0 >= 1 })
+    #expect(steps.filter { $0 == 1 }.count > steps.count * 9 / 10, "\(steps)")
+  }
+
+  @Test func twoReadersAtOnceGetTheSameBytes() throws {
+    let served = try Shared.pipeline
+    let one = try Recording(served, "venc/1/stream")
+    let two = try Recording(served, "venc/1/stream")
+    #expect(try served.advances("venc/1", "frames_out", by: 120, within: 60))
+    one.stop()
+    two.stop()
+    for recording in [one, two] {
+      #expect(try Video.complaints(recording.file).isEmpty)
+      #expect(try Video.frames(recording.file).count > 60)
+    }
+    // The one that came later begins at the same key frame or a later one; from there on both are the same.
+    let (a, b) = (try Data(contentsOf: .init(filePath: one.file)), try Data(contentsOf: .init(filePath: two.file)))
+    let (early, late) = a.range(of: b.prefix(2048)) != nil ? (a, b) : (b, a)
+    let start = try #require(early.range(of: late.prefix(2048))).lowerBound
+    let length = min(early.count - start, late.count)
+    #expect(early[start..<start + length].elementsEqual(late.prefix(length)))
+  }
+
+  @Test func pictureStreamsDecode() throws {
+    let served = try Shared.pipeline
+    let recording = try Recording(served, "venc/2/stream")
+    #expect(try served.advances("venc/2", "frames_out", by: 4, within: 60))
+    recording.stop()
+    #expect(try Video.complaints(recording.file, "mjpeg").isEmpty)
+    let frames = try Video.frames(recording.file, "mjpeg")
+    #expect(frames.count >= 3)
+    #expect(frames.allSatisfy { $0.width == 1280 && $0.height == 720 })
+  }
+
+  @Test(arguments: [("vi/0", 1920, 1080), ("vpss/0/0", 1280, 720), ("vpss/0/1", 640, 360), ("venc/0", 1280, 720)])
+  func aSnapshotIsAPictureOfNow(object: String, width: Int, height: Int) throws {
+    let served = try Shared.pipeline
+    let copies = try (0..<2).map { _ -> Int in
+      let file = served.scratch + "/\(UUID().uuidString).jpg"
+      #expect(try run("cp", served.path("\(object)/snapshot.jpg"), file).status == 0)
+      let size = try Video.jpegSize(file)
+      #expect(size == (width, height))
+      let number = try #require(
+        try Video.patternNumbers(file, "mjpeg", width: width, height: height, originalWidth: 1920).first ?? nil)
+      // Between the two pictures time goes by: otherwise both could be an old one.
+      #expect(try served.advances("vi/0", "frames_out", by: 15))
+      return number
+    }
+    #expect(copies[1] > copies[0])
+  }
+
+  @Test func aSnapshotsNumberIsThatOfTheNewestFrames() throws {
+    let served = try Shared.pipeline
+    let before = try served.stats("vi/0")["frames_out"] ?? 0
+    let file = served.scratch + "/\(UUID().uuidString).jpg"
+    #expect(try run("cp", served.path("vi/0/snapshot.jpg"), file).status == 0)
+    let after = try served.stats("vi/0")["frames_out"] ?? 0
+    let number = try #require(try Video.patternNumbers(file, "mjpeg", width: 1920, height: 1080).first ?? nil)
+    #expect((before - 3...after + 1).contains(number), "\(number) between \(before) and \(after)")
+  }
+
+  @Test func streamsAreNotListedButThere() throws {
+    let served = try Shared.pipeline
+    #expect(try !run("ls", "-A", served.path("venc/0")).lines.contains("stream"))
+    let status = try run("stat", "-c", "%a %F %U", served.path("venc/0/stream"))
+    #expect(status.text.hasPrefix("400 "), "\(status.text)\(status.errors)")
+    #expect(status.text.contains("root"))
+    #expect(try served.facts("venc/0/active").values.contains { $0.contains("venc/0/stream") })
+    #expect(try served.cat("help").contains("venc/N/stream"))
+  }
+
+  @Test func streamsAreNotSeekableAndNotWritable() throws {
+    let served = try Shared.pipeline
+    let outcome = try python(
+      """
+      import errno, os, sys
+      path = sys.argv[1]
+      fd = os.open(path, os.O_RDONLY)
+      for what in (lambda: os.lseek(fd, 0, os.SEEK_SET), lambda: os.pread(fd, 10, 0)):
+          try:
+              what(); print('worked')
+          except OSError as e:
+              print(errno.errorcode[e.errno])
+      try:
+          os.open(path, os.O_WRONLY); print('opened')
+      except OSError as e:
+          print(errno.errorcode[e.errno])
+      """, served.path("venc/0/stream"))
+    #expect(outcome.lines == ["ESPIPE", "ESPIPE", "EACCES"], "\(outcome.errors)")
+  }
+
+  @Test func aReaderThatMayNotWaitGetsEAGAIN() throws {
+    let served = try Shared.pipeline
+    let outcome = try python(
+      """
+      import errno, os, select, sys
+      fd = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)
+      got, again = 0, 0
+      for _ in range(200000):
+          try:
+              data = os.read(fd, 65536)
+              if not data: print('EOF'); break
+              got += len(data)
+          except BlockingIOError:
+              again += 1
+              if got: break
+      print('again' if again else 'never', 'data' if got else 'nothing')
+      """, served.path("venc/0/stream"), timeout: 60)
+    #expect(outcome.lines == ["again data"], "\(outcome.text)\(outcome.errors)")
+  }
+
+  @Test func aReaderMayUseAnyReadSize() throws {
+    let served = try Shared.pipeline
+    for size in [1, 7, 4096, 1_000_000] {
+      let file = served.scratch + "/size-\(size).h264"
+      let blocks = max(4, 60_000 / size)
+      let outcome = try shell(
+        #"timeout 40 dd if="$1" of="$2" bs="$3" count="$4" 2>/dev/null"#, served.path("venc/1/stream"), file,
+        String(size), String(blocks), timeout: 60)
+      #expect(outcome.status == 0, "dd bs=\(size): \(outcome.status) \(outcome.errors)")
+      let data = try Data(contentsOf: .init(filePath: file))
+      #expect(data.starts(with: [0, 0, 0, 1, 0x67]) || data.starts(with: [0, 0, 1, 0x67]), "dd bs=\(size)")
+    }
+  }
+
+  // MARK: own mounts
+
+  @Test func aSlowReaderLosesWholeGroupsAndSlowsNobody() throws {
+    let served = try Served(configuration: Pipelines.small(gop: 15, bitrate: 4000))
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    let file = served.scratch + "/slow.h264"
+    let signal = served.scratch + "/go"
+    // Reads a little, then nothing until told to, then on to the end of the stream.
+    let slow = try Child([
+      "python3", "-c",
+      """
+      import os, sys, time
+      fd = os.open(sys.argv[1], os.O_RDONLY)
+      out = open(sys.argv[2], 'wb')
+      out.write(os.read(fd, 2000)); out.flush()
+      while not os.path.exists(sys.argv[3]): time.sleep(0.05)
+      while True:
+          data = os.read(fd, 65536)
+          if not data: break
+          out.write(data)
+      """, served.path("venc/0/stream"), file, signal,
+    ])
+    #expect(eventually { (try? Data(contentsOf: .init(filePath: file)))?.isEmpty == false })
+    let quick = try Recording(served, "venc/0/stream")
+    let before = try served.stats("venc/0")
+    // Longer than the ring keeps: 2 s or a group, and its capacity is shown.
+    #expect(try served.advances("venc/0", "frames_out", by: 400, within: 90))
+    let meanwhile = try served.stats("venc/0")
+    #expect(FileManager.default.createFile(atPath: signal, contents: nil))
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    try served.echo("0", to: "venc/0/enable")
+    #expect(slow.ended(within: 30) == 0, "\(slow.errors)")
+    #expect(quick.cat.ended(within: 30) == 0)
+
+    #expect(meanwhile["dropped_queue_full"] == before["dropped_queue_full"])
+    #expect(meanwhile["dropped_late"] == before["dropped_late"])
+    #expect(try Video.complaints(file).isEmpty)
+    #expect(try Video.complaints(quick.file).isEmpty)
+    let numbers = try Video.patternNumbers(file, width: 640, height: 360).compactMap { $0 }
+    let steps = zip(numbers.dropFirst(), numbers).map(-)
+    let gap = try #require(steps.firstIndex { $0 > 15 }, "the slow reader lost nothing: \(steps)")
+    // It goes on at a key frame.
+    let frames = try Video.frames(file)
+    try #require(frames.count == numbers.count)
+    #expect(frames[gap + 1].isKey)
+    // All before the gap was delivered to the end of its picture.
+    let others = try Video.patternNumbers(quick.file, width: 640, height: 360).compactMap { $0 }
+    let quickSteps = zip(others.dropFirst(), others).map(-)
+    #expect(quickSteps.allSatisfy { $0 <= 3 }, "the quick reader lost pictures: \(quickSteps)")
+    let stats = try served.facts("venc/0/stats")
+    #expect(stats.contains { $0.key.contains("lost") && Int($0.value) ?? 0 > 0 }, "not counted: \(stats)")
+  }
+
+  @Test func disablingEndsTheStreamAfterItsLastPicture() throws {
+    let served = try Served(configuration: Pipelines.small())
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(eventually { recording.size > 20_000 })
+    try served.echo("0", to: "venc/0/enable")
+    #expect(recording.cat.ended(within: 20) == 0)
+    #expect(try Video.complaints(recording.file).isEmpty)
+    let frames = try Video.frames(recording.file)
+    #expect(frames.first?.isKey == true)
+    #expect(try served.value("venc/0/state") == "stopped")
+  }
+
+  @Test func removingEndsWaitingReadersWithENODEV() throws {
+    let served = try Served(configuration: Pipelines.small("venc/5/codec = h264"))
+    let reader = try Child([
+      "python3", "-c",
+      """
+      import errno, os, sys
+      fd = os.open(sys.argv[1], os.O_RDONLY)
+      print('open', flush=True)
+      try:
+          data = os.read(fd, 100)
+          print('EOF' if not data else 'data')
+          data = os.read(fd, 100)
+          print('again EOF')
+      except OSError as e:
+          print(errno.errorcode[e.errno])
+      """, served.path("venc/5/stream"),
+    ])
+    #expect(eventually { reader.outputText.contains("open") })
+    #expect(try run("rmdir", served.path("venc/5")).status == 0)
+    #expect(reader.ended(within: 20) == 0)
+    #expect(reader.outputText.hasSuffix("ENODEV\n"), "\(reader.outputText)\(reader.errors)")
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM, SIGKILL]) func aWaitingReaderDiesAtOnce(signal: Int32) throws {
+    // No frames ever come, so the read waits for good.
+    let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
+    let reader = try Child(["cat", served.path("venc/5/stream")])
+    func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
+    #expect(try eventually { try parked() == 1 })
+    reader.signal(signal)
+    #expect(reader.ended(within: 5) == 128 + signal)
+    #expect(try eventually { try parked() == 0 })
+  }
+
+  @Test func manyWaitingReadersHoldNothingUp() throws {
+    let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
+    let readers = try (0..<64).map { _ in try Child(["cat", served.path("venc/5/stream")]) }
+    func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
+    #expect(try eventually(within: 60) { try parked() == 64 })
+    #expect(try served.cat("vsys").hasPrefix("module: vsys"))
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    try served.echo("500", to: "venc/0/bitrate")
+    for reader in readers { reader.signal(SIGKILL) }
+    for reader in readers { #expect(reader.ended(within: 10) == 128 + SIGKILL) }
+    #expect(try eventually { try parked() == 0 })
+  }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// A running `mpifs` with its mount. Goes away with the value, with the test process, and when that is killed: a guardian
+/// process holds the other end of a pipe and cleans up when it closes.
+final class Served: @unchecked Sendable {
+  /// Where the tree is.
+  let at: String
+  let program: Child
+  /// A directory for the test's own files, removed with the mount.
+  let scratch: String
+  private let guardianPipe: Int32
+  private let guardian: Child
+  private let ending = NSLock()
+  private var hasEnded = false
+
+  var pid: pid_t { program.pid }
+
+  struct StartError: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  static func freshDirectory() throws -> String {
+    let url = FileManager.default.temporaryDirectory.appending(path: "mpifs-test-\(UUID().uuidString.prefix(8))")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    return url.path
+  }
+
+  /// Starts the program and waits until it says that it serves.
+  /// - Parameters:
+  ///   - configuration: text of the configuration to load; `nil` for the program's default.
+  ///   - at: where to mount; a fresh directory by default.
+  init(
+    _ options: [String] = [], configuration: String? = nil, at: String? = nil, environment: [String: String] = [:]
+  ) throws {
+    try Machine.check()
+    scratch = try Self.freshDirectory()
+    self.at = at ?? scratch + "/mpi"
+    var arguments = [Machine.binary, "--at", self.at] + options
+    if let configuration {
+      let file = scratch + "/configuration"
+      try configuration.write(toFile: file, atomically: true, encoding: .utf8)
+      arguments += ["--load", file]
+    }
+    program = try Child(arguments, environment: environment)
+    (guardianPipe, guardian) = try Self.guardian(of: program.pid, at: self.at, scratch: scratch)
+    let line = "mpifs: serving \(self.at)\n"
+    let program = program
+    let serving = eventually(within: 60) { program.outputText.contains(line) || !program.isRunning }
+    guard serving, program.outputText.contains(line) else {
+      let said = program.errors
+      end()
+      throw StartError(
+        description: serving ? "mpifs ended before serving: \(said)" : "mpifs did not serve within 60 s: \(said)")
+    }
+  }
+
+  deinit { end() }
+
+  private static func guardian(of pid: pid_t, at: String, scratch: String) throws -> (Int32, Child) {
+    var ends: [Int32] = [0, 0]
+    let made = Child.spawning.withLock {
+      pipe(&ends) == 0 && ends.allSatisfy { fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }
+    }
+    guard made else { throw StartError(description: "no pipe") }
+    let script = """
+      trap '' INT TERM HUP
+      cat >/dev/null
+      [ "$(cat "/proc/$1/comm" 2>/dev/null)" = mpifs ] && kill -KILL "$1"
+      fusermount3 -u -z -q "$2" 2>/dev/null
+      rm -rf --one-file-system "$3"
+      """
+    let child = try Child(["sh", "-c", script, "sh", String(pid), at, scratch], inputDescriptor: ends[0])
+    close(ends[0])
+    return (ends[1], child)
+  }
+
+  /// Ends the program if it still runs; the guardian unmounts and removes the test's files. May be called again.
+  func end() {
+    ending.lock()
+    defer { ending.unlock() }
+    if hasEnded { return }
+    hasEnded = true
+    program.signal(SIGTERM)
+    if program.ended(within: 5) == nil { program.signal(SIGKILL) }
+    program.ended(within: 5)
+    close(guardianPipe)
+    guardian.ended(within: 10)
+  }
+
+  /// What its children said goes too; nothing may be asked of them afterwards.
+  func removeLogs() {
+    program.removeFiles()
+    guardian.removeFiles()
+  }
+
+  // MARK: reading and writing by children
+
+  func path(_ node: String) -> String { at + "/" + node }
+
+  struct ReadError: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  /// `cat` of a text node that must be there.
+  func cat(_ node: String) throws -> String {
+    let outcome = try run("cat", path(node))
+    guard outcome.status == 0 else {
+      let log = try? run("tail", "-n", "3", path("error_log")).text
+      throw ReadError(
+        description: "cat \(node): \(outcome.timedOut ? "hangs" : outcome.errors)\(log ?? "") \(program.errors)")
+    }
+    return outcome.text
+  }
+
+  /// `cat > config` of a text.
+  func configure(_ text: String) throws -> Child.Outcome {
+    try Child.run(["sh", "-c", #"cat > "$1""#, "sh", path("config")], input: Data(text.utf8))
+  }
+
+  /// One value without its newline.
+  func value(_ node: String) throws -> String {
+    var text = try cat(node)
+    if text.hasSuffix("\n") { text.removeLast() }
+    return text
+  }
+
+  /// `echo VALUE > NODE` that must succeed.
+  func echo(_ value: String, to node: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let outcome = try shell(#"echo "$1" > "$2""#, value, path(node))
+    #expect(outcome.status == 0, "echo \(value) > \(node): \(outcome.errors)", sourceLocation: sourceLocation)
+  }
+
+  /// `echo VALUE > NODE` that must fail; what the shell said.
+  @discardableResult
+  func refusal(of value: String, to node: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    let outcome = try shell(#"echo "$1" > "$2""#, value, path(node))
+    #expect(outcome.status != 0, "echo \(value) > \(node) was taken", sourceLocation: sourceLocation)
+    #expect(!outcome.timedOut, "echo \(value) > \(node) hung", sourceLocation: sourceLocation)
+    return outcome.errors
+  }
+
+  func exists(_ node: String) throws -> Bool { try run("test", "-e", path(node)).status == 0 }
+
+  /// The `key: value` lines of a node.
+  func facts(_ node: String) throws -> [String: String] {
+    Dictionary(
+      try cat(node).split(separator: "\n").compactMap { line in
+        guard let colon = line.range(of: ": ") else { return nil }
+        return (String(line[..<colon.lowerBound]), String(line[colon.upperBound...]))
+      }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The counts of an object's `stats`.
+  func stats(_ object: String) throws -> [String: Int] { try facts("\(object)/stats").compactMapValues { Int($0) } }
+
+  /// Lines of `error_log`.
+  func errorLog() throws -> [String] { try cat("error_log").split(separator: "\n").map(String.init) }
+
+  /// Waits until an object's count has grown by so many.
+  func advances(_ object: String, _ key: String, by count: Int, within seconds: Double = 30) throws -> Bool {
+    let first = try stats(object)[key] ?? 0
+    return try eventually(within: seconds) { (try stats(object)[key] ?? 0) >= first + count }
+  }
+}
+
+/// The mount with the default pipeline on `pattern`, shared by all tests that change nothing for others. It is ended when
+/// the process ends.
+enum Shared {
+  private static let served = Result { try Served(["--input", "pattern"]) }
+
+  static var pipeline: Served {
+    get throws {
+      let served = try served.get()
+      atExit
+      return served
+    }
+  }
+
+  private static let atExit: Void = {
+    atexit {
+      guard case .success(let served) = Shared.served else { return }
+      served.end()
+      served.removeLogs()
+    }
+  }()
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// What people's tools do to the tree.
+@Suite struct ToolTests {
+  /// Over the whole tree: each must come to an end.
+  @Test(arguments: [
+    #"grep -r "module:" "$1""#, #"busybox grep -r "module:" "$1""#, #"grep -rI "frames" "$1""#,
+    #"find "$1" -type f -exec cat {} +"#, #"find "$1" -type f -exec busybox cat {} \;"#, #"cp -r "$1" "$2/copy""#,
+    #"busybox cp -r "$1" "$2/busyboxcopy""#, #"tar -cf "$2/a.tar" -C "$1" ."#, #"rsync -a "$1/" "$2/rsync""#,
+    #"ls -lR "$1""#, #"busybox ls -lR "$1""#, #"du -a "$1""#, #"find "$1" -ls"#,
+    #"wc -c $(find "$1" -type f -perm -0444)"#,
+    #"md5sum $(find "$1" -type f -perm -0444)"#, #"stat -f "$1"; df "$1"; df -a"#,
+  ]) func comesToAnEnd(script: String) throws {
+    let served = try Shared.pipeline
+    let directory = served.scratch + "/" + UUID().uuidString
+    #expect(try run("mkdir", directory).status == 0)
+    let outcome = try shell(script, served.at, directory, timeout: 60)
+    #expect(!outcome.timedOut, "\(script)")
+    // Commands cannot be read; nothing else may be complained about.
+    let complaints = outcome.errors.split(separator: "\n").filter { line in
+      !line.contains("/idr") && !line.contains("Exiting with failure status")
+        && !line.contains("file changed as we read it") && !line.contains("some files/attrs were not transferred")
+        && !line.contains("binary file matches")
+        // A text that got shorter between the tool's stat and its read, as with any file that is being written.
+        && !line.contains("File shrank by") && !line.contains("No data available")
+        && !line.contains("failed verification")
+    }
+    #expect(complaints.isEmpty, "\(script): \(complaints)")
+    #expect(
+      !outcome.text.isEmpty || script.hasPrefix("cp") || script.contains("tar") || script.contains("rsync")
+        || script.contains("busybox cp"))
+  }
+
+  @Test func archivesHoldTheText() throws {
+    let served = try Shared.pipeline
+    for script in [
+      #"tar -cf - -C "$1" venc/0/bitrate config | tar -xOf -"#,
+      #"cd "$1" && busybox tar -cf - venc/0/bitrate config | tar -xOf -"#,
+    ] {
+      let outcome = try shell(script, served.at)
+      #expect(outcome.text == "2000\n" + (try served.cat("config")), "\(script): \(outcome.errors)")
+    }
+  }
+
+  @Test func copiesHoldTheText() throws {
+    let served = try Shared.pipeline
+    let copy = served.scratch + "/whole"
+    _ = try shell(#"cp -r "$1" "$2""#, served.at, copy)
+    for node in ["vsys", "config", "venc/0/bitrate", "vcodec/enc/venc_info", "help"] {
+      let text = try String(contentsOfFile: copy + "/" + node, encoding: .utf8)
+      #expect(text.split(separator: "\n").first == (try served.cat(node)).split(separator: "\n").first, "\(node)")
+    }
+  }
+
+  /// One value, by every means people read with.
+  @Test(arguments: [
+    #"cat "$1/venc/0/bitrate""#, #"busybox cat "$1/venc/0/bitrate""#, #"read -r x < "$1/venc/0/bitrate"; echo "$x""#,
+    #"echo "$(< "$1/venc/0/bitrate")""#, #"head -n 1 "$1/venc/0/bitrate""#, #"head -c 5 "$1/venc/0/bitrate""#,
+    #"tail -n 1 "$1/venc/0/bitrate""#, #"tail -c 5 "$1/venc/0/bitrate""#,
+    #"dd if="$1/venc/0/bitrate" bs=1 status=none"#,
+    #"dd if="$1/venc/0/bitrate" bs=1M status=none"#, #"awk '{ print $1 }' "$1/venc/0/bitrate""#,
+    #"sed -n 1p "$1/venc/0/bitrate""#, #"grep . "$1/venc/0/bitrate""#, #"sort "$1/venc/0/bitrate""#,
+    #"python3 -c 'import sys; print(open(sys.argv[1]).read(), end="")' "$1/venc/0/bitrate""#,
+    #"python3 -c 'import sys; print(open(sys.argv[1], "rb", buffering=0).readall().decode(), end="")' "$1/venc/0/bitrate""#,
+    #"cp "$1/venc/0/bitrate" "$2/value" && cat "$2/value""#, #"timeout 1 tail -f "$1/venc/0/bitrate"; true"#,
+    #"perl -e 'open F, "<", $ARGV[0]; print <F>' "$1/venc/0/bitrate""#,
+    #"mapfile -t a < "$1/venc/0/bitrate"; echo "${a[0]}""#,
+    #"tee < "$1/venc/0/bitrate""#, #"busybox dd if="$1/venc/0/bitrate" bs=3 2>/dev/null"#,
+    #"paste "$1/venc/0/bitrate""#,
+  ]) func givesTheValue(script: String) throws {
+    let served = try Shared.pipeline
+    let directory = served.scratch + "/" + UUID().uuidString
+    #expect(try run("mkdir", directory).status == 0)
+    let outcome = try shell(script, served.at, directory)
+    #expect(outcome.text == "2000\n", "\(script): \(outcome.text)\(outcome.errors)")
+  }
+
+  /// One value, by every means people write with.
+  @Test func takesTheValue() throws {
+    let served = try Served(configuration: Pipelines.small())
+    let scripts = [
+      #"echo $2 > "$1""#, #"echo $2 >> "$1""#, #"printf %s $2 > "$1""#, #"printf '%s\n' $2 > "$1""#,
+      #"busybox sh -c 'echo $0 > "$1"' $2 "$1""#, #"dash -c 'echo $0 > "$1"' $2 "$1""#, #"echo $2 | tee "$1""#,
+      #"echo $2 | dd of="$1" status=none"#, #"echo $2 | dd of="$1" conv=notrunc status=none"#,
+      #"python3 -c 'import sys; open(sys.argv[1], "w").write(sys.argv[2])' "$1" $2"#,
+      #"echo $2 > /tmp/v.$$; cp /tmp/v.$$ "$1"; s=$?; rm /tmp/v.$$; exit $s"#,
+      #"cat <<< $2 > "$1""#, #"echo $2 | sponge "$1" 2>/dev/null || echo $2 > "$1""#, #"busybox echo $2 > "$1""#,
+      #"echo $2 | busybox tee "$1""#, #"perl -e 'open F, ">", $ARGV[0]; print F $ARGV[1]; close F or exit 1' "$1" $2"#,
+    ]
+    for (number, script) in scripts.enumerated() {
+      let value = String(1000 + number)
+      let outcome = try shell(script, served.path("venc/0/bitrate"), value)
+      #expect(outcome.status == 0, "\(script): \(outcome.errors)")
+      #expect(try served.value("venc/0/bitrate") == value, "\(script)")
+    }
+  }
+
+  @Test func aKeptDescriptorReadsAnewAtOffsetZero() throws {
+    let served = try Shared.pipeline
+    let outcome = try python(
+      """
+      import os, sys, time
+      fd = os.open(sys.argv[1], os.O_RDONLY)
+      def count(text):
+          return int([l for l in text.decode().split('\\n') if l.startswith('frames_out')][0].split()[1])
+      first = os.pread(fd, 65536, 0)
+      # Short reads slice the text of the moment it was asked for at offset 0.
+      pieces, at = b'', 0
+      whole = os.pread(fd, 65536, 0)
+      os.lseek(fd, 0, os.SEEK_SET)
+      while True:
+          piece = os.read(fd, 7)
+          if not piece: break
+          pieces += piece
+      assert pieces.startswith(b'created_us: ') and pieces.endswith(b'\\n'), pieces
+      assert os.pread(fd, 100, 1 << 20) == b''
+      end = time.time() + 30
+      while count(os.pread(fd, 65536, 0)) <= count(first):
+          assert time.time() < end
+      print('fine')
+      """, served.path("vi/0/stats"))
+    #expect(outcome.text == "fine\n", "\(outcome.errors)")
+  }
+
+  @Test func modesOwnersAndTimesAreTrue() throws {
+    let served = try Shared.pipeline
+    let outcome = try run(
+      "stat", "-c", "%n %a %u %g %h %F", served.path("vsys"), served.path("venc_info"), served.path("venc/0/bitrate"),
+      served.path("venc/0/idr"), served.path("venc/0"), served.path("venc/0/snapshot.jpg"))
+    let found = outcome.lines.map {
+      $0.replacingOccurrences(of: served.at + "/", with: "").replacingOccurrences(of: " empty", with: "")
+    }
+    #expect(
+      found == [
+        "vsys 444 0 0 1 regular file", "venc_info 444 0 0 2 regular file", "venc/0/bitrate 644 0 0 1 regular file",
+        "venc/0/idr 200 0 0 1 regular file", "venc/0 755 0 0 2 directory", "venc/0/snapshot.jpg 400 0 0 1 regular file",
+      ])
+    // A value that stands still has its length, so that tools which trust it (tar, busybox) get the text.
+    #expect(try run("stat", "-c", "%s", served.path("venc/0/bitrate")).text == "5\n")
+    let times = try run("stat", "-c", "%Y", served.path("vsys"), served.path("venc/0/bitrate")).lines
+    let now = Int(Date().timeIntervalSince1970)
+    #expect(times.allSatisfy { abs(now - (Int($0) ?? 0)) < 3600 }, "\(times)")
+  }
+
+  @Test func aChangedSettingHasANewTime() throws {
+    let served = try Served(configuration: Pipelines.small())
+    let path = served.path("venc/0/bitrate")
+    let before = try run("stat", "-c", "%.Y", path).text
+    let changed = try eventually(within: 10) {
+      try served.echo("600", to: "venc/0/bitrate")
+      return try run("stat", "-c", "%.Y", path).text != before
+    }
+    #expect(changed)
+  }
+
+  @Test func thirtyTwoReadersAndWritersUnderChurn() throws {
+    let served = try Served(configuration: Pipelines.small())
+    let end = served.scratch + "/end"
+    // Each counts its rounds; an errno that the contract does not know ends it.
+    let script = """
+      import errno, os, random, sys
+      root, number, end = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+      known = {errno.ENOENT, errno.ENODEV, errno.EEXIST, errno.EBUSY, errno.ENOTEMPTY}
+      rounds = 0
+      def quiet(action):
+          try: action()
+          except OSError as e:
+              if e.errno not in known: raise
+      def write(path, text):
+          fd = os.open(root + '/' + path, os.O_WRONLY)
+          try: os.write(fd, text)
+          finally: os.close(fd)
+      def read(path):
+          with open(root + '/' + path, 'rb') as f: f.read()
+      while not os.path.exists(end):
+          rounds += 1
+          if number < 12:
+              quiet(lambda: read(random.choice(['vsys', 'valloc', 'venc_info', 'metrics', 'report', 'config', 'health'])))
+          elif number < 18:
+              quiet(lambda: write('venc/0/bitrate', b'%d\\n' % random.randint(200, 2000)))
+          elif number < 22:
+              quiet(lambda: [read('venc/%s/stats' % n) for n in os.listdir(root + '/venc')])
+          elif number < 24:
+              def some():
+                  fd = os.open(root + '/venc/0/stream', os.O_RDONLY)
+                  try: os.read(fd, 4096)
+                  finally: os.close(fd)
+              quiet(some)
+          else:
+              n = 10 + number
+              quiet(lambda: os.mkdir(root + '/venc/%d' % n))
+              quiet(lambda: write('venc/%d/source' % n, b'vpss/0/1\\n'))
+              quiet(lambda: read('venc/%d/config' % n))
+              quiet(lambda: write('venc/%d/source' % n, b'\\n'))
+              quiet(lambda: os.rmdir(root + '/venc/%d' % n))
+      print(rounds)
+      """
+    let children = try (0..<32).map { try Child(["python3", "-c", script, served.at, String($0), end]) }
+    // The pipeline goes on meanwhile.
+    #expect(try served.advances("vi/0", "frames_out", by: 150, within: 90))
+    #expect(try served.advances("venc/0", "frames_out", by: 30, within: 60))
+    #expect(FileManager.default.createFile(atPath: end, contents: nil))
+    for (number, child) in children.enumerated() {
+      #expect(child.ended(within: 40) == 0, "\(number): \(child.errors)")
+      #expect(Int(child.outputText.trimmingCharacters(in: .newlines)) ?? 0 > 1, "\(number) stood still")
+    }
+    #expect(try run("ls", served.path("venc")).text == "0\n")
+    let stats = try served.stats("venc/0")
+    #expect(stats["frames_in"] == (stats["frames_out"] ?? 0) + (stats["dropped"] ?? 0) + (stats["in_flight"] ?? 0))
+  }
+
+  @Test func manySnapshotsAtOnceDoNotStarveThePipeline() throws {
+    let served = try Shared.pipeline
+    let readers = try (0..<8).map { number in
+      try Child([
+        "sh", "-c", #"cat "$1" | wc -c"#, "sh", served.path(["vi/0", "vpss/0/0"][number % 2] + "/snapshot.jpg"),
+      ])
+    }
+    for reader in readers {
+      #expect(reader.ended(within: 60) == 0)
+      #expect(Int(reader.outputText.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 1000, "\(reader.errors)")
+    }
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+  }
+
+  @Test func aWarmCatCostsFewRequests() throws {
+    let served = try Served(["--load", "none"])
+    func requests() throws -> Double {
+      // `metrics` is read with one open that stays, so that counting costs one request itself.
+      Metrics(try served.cat("metrics")).samples.filter { $0.key.hasPrefix("mpifs_filesystem_requests_total") }.values
+        .reduce(0, +)
+    }
+    _ = try served.cat("vsys")
+    _ = try requests()
+    let first = try requests()
+    let second = try requests()
+    let cost = second - first
+    for _ in 0..<10 { _ = try served.cat("vsys") }
+    let third = try requests()
+    // LOOKUP is cached: OPEN, READ, and perhaps GETATTR, READ at the end; RELEASE is not waited for.
+    #expect((third - second - cost) / 10 <= 5, "\((third - second - cost) / 10) requests a cat")
+  }
+}
