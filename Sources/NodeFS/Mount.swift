@@ -86,7 +86,8 @@ public final class Mount: @unchecked Sendable {
       return nil
     }
     guard let session = said.result else {
-      throw .refused(path: path, detail: said.text.isEmpty ? "no reason was given" : said.text)
+      throw .refused(
+        path: path, detail: said.text.isEmpty ? "fusermount3 refused, and said why on the standard error" : said.text)
     }
     server.adopt(session)
     // Reading the mount table touches no mount.

@@ -9,9 +9,9 @@ import SystemPackage
 /// One output of a scaler group. Works on the group's worker: passes the buffer on where size and format are right
 /// already, else scales into a buffer of its own pool.
 final class VpssOutput: GraphObject, FrameHandler {
-  /// Buffers of the pool beyond the depth of a receiver's queue: one being made, one being encoded, one in a picture
-  /// on its way to a file, and one to spare.
-  static let spareBuffers = 4
+  /// Buffers of the pool beyond the depth of a receiver's queue: one being made, one being encoded, and one in a picture
+  /// on its way to a file.
+  static let spareBuffers = 3
 
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
