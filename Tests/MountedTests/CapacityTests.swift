@@ -19,7 +19,7 @@ import Testing
     #expect(try shell(#"promtool check metrics < "$1""#, served.path("metrics")).status == 0)
     #expect(try served.configure(config).status == 0)
     #expect(try served.cat("config") == config)
-    #expect(try served.configure("replace\n").status == 0)
+    #expect(try served.configure("replace\n# nothing\n").status == 0)
     #expect(try served.cat("config").isEmpty)
     #expect(SystemPage(try served.cat("vsys")).rows.isEmpty)
   }
