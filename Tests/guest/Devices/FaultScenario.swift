@@ -167,6 +167,54 @@ private func hold(_ source: any Source, left: Int) throws {
   _ = frame.sequence
 }
 
+/// An HDMI input whose signal changes and goes.
+func signalScenario(_ checks: Checks, camera: String) {
+  checks.section("signal")
+  _ = checks.run("HDMI") {
+    checks.expect("input 3 is HDMI", system("v4l2-ctl -d \(camera) -i 3 >/dev/null"), is: 0)
+    defer { _ = system("v4l2-ctl -d \(camera) -i 0 >/dev/null") }
+    let switches = try Switches(camera)
+    let modes = switches.controls.first { $0.key == "dv_timings_signal_mode" }?.menu ?? []
+    let timings = switches.controls.first { $0.key == "dv_timings" }?.menu ?? []
+    func mode(_ name: String) throws {
+      try switches.set("dv_timings_signal_mode", modes.first { $0.name == name }?.index ?? -1)
+    }
+    func select(_ name: String) throws {
+      try switches.set("dv_timings", timings.first { $0.name.hasPrefix(name) }?.index ?? -1)
+    }
+    try select("1280x720p60")
+    try mode("Selected DV Timings")
+    // The size asked for is not what comes in: the runtime gets it all the same, or is told.
+    let source = try V4L2CaptureSource(camera, request(width: 1280, height: 720, fps: 60))
+    checks.expect("the size that comes in", [source.layout.width, source.layout.height], is: [1280, 720])
+    try take(3, from: source)
+    try select("640x480p59")
+    let changed = try take(5, from: source)
+    checks.expect("frames after the signal changed", changed.count, is: 5)
+    checks.expect(source.counters.restarts >= 1, "the stream was started anew", "\(source.counters.restarts)")
+    let timing = try V4L2Device(camera).signal()
+    if case .present(let now) = timing {
+      checks.expect("the device was set to it", [now.width, now.height], is: [640, 480])
+      checks.expect(abs(now.framesPerSecond - 59.94) < 0.1, "and its rate", "\(now.framesPerSecond)")
+    } else {
+      checks.expect(false, "a signal", "\(timing)")
+    }
+    print("      \(source.layout.width)x\(source.layout.height) at \(source.frameRate), \(source.remarks)")
+    try mode("No Signal")
+    var said = ""
+    do { try take(200, from: source) } catch { said = "\(error)" }
+    checks.expect(said.contains("no signal at the input"), "a signal that goes is told", said)
+    do {
+      try take(1, from: source)
+      checks.expect(false, "no frames without a signal")
+    } catch {
+      checks.expect(true, "and told again while it is away")
+    }
+    try mode("Selected DV Timings")
+    checks.expect("frames when it is back", try take(5, from: source).count, is: 5)
+  }
+}
+
 /// The camera leaves and comes back.
 func disconnectScenario(_ checks: Checks, camera: String) {
   checks.section("disconnect")
