@@ -173,6 +173,7 @@ public final class Mount: @unchecked Sendable {
       }
     }
     for worker in workers { pthread_join(worker, nil) }
+    server.destroyShift()
     fuse_session_unmount(session)
     fuse_session_destroy(session)
     // libfuse leaves a mount alone whose connection was cut by somebody else.

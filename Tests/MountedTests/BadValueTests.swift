@@ -198,6 +198,7 @@ import Testing
       Case("config", [0, 0xff, 0x0a], ["EINVAL", "ENOENT"]), Case("config", "venc/0/other = 1\n", "ENOENT"),
       Case("config", "venc/0/gop = 5\nvenc/0/gop = 6\n", "EINVAL"), Case("config", "venc/0/idr = 1\n", "EINVAL"),
       Case("config", "venc/0/state = running\n", "EACCES"), Case("config", "replace me\n", "EINVAL"),
+      Case("config", "replace\n", "EINVAL"),
       Case("config", Array(repeating: 0x23, count: 131_073), ["E2BIG", "EINVAL"]),
     ]
     for node in [
