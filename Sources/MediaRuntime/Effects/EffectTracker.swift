@@ -210,7 +210,8 @@ final class EffectTracker: Sendable {
     watch.groups += 1
     let distance = number - key
     if distance == UInt64(wanted) { return Verdict(effective: true, measured: "\(distance)", unit: "frames") }
-    return watch.groups < EffectRule.groups.groups ?? 1 ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
+    return watch.groups < EffectRule.groups.groups ?? 1
+      ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
   }
 
   /// Rates are measured over whole windows of the stream. A rate that has moved at least half way to what
