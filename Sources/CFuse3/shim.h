@@ -11,6 +11,7 @@
 #include <linux/fuse.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 // A macro with a size argument in 3.14, an inline that encodes the version in 3.17.
@@ -46,8 +48,34 @@ static inline void nodefs_negotiate(struct fuse_conn_info *conn, unsigned max_wr
 //
 // In C because it ends by pthread_cancel in the blocking read of /dev/fuse, the only way to wake it that neither needs
 // a signal of the process nor a second system call for each request; no Swift frame may be unwound by that.
+//
+// Only one thread reads the device as long as it gets on: woken in turn, several threads would each find their core's
+// caches cold. The others stand by and look every few milliseconds whether all who were active are still busy with the
+// request they had before; then one of them takes over. Without any request for a second they sleep.
+struct nodefs_shift {
+  int readers;     // threads that wait for a request now
+  uint64_t done;   // requests processed
+  int asleep;      // threads on stand-by that the next request must wake
+  sem_t wake;
+};
+
+static inline struct nodefs_shift *nodefs_shift_new(void) {
+  struct nodefs_shift *shift = (struct nodefs_shift *)calloc(1, sizeof(*shift));
+  if (shift != NULL) sem_init(&shift->wake, 0, 0);
+  return shift;
+}
+
+// Only when no thread uses it any more.
+static inline void nodefs_shift_free(struct nodefs_shift *shift) {
+  sem_destroy(&shift->wake);
+  free(shift);
+}
+
 struct nodefs_worker {
   struct fuse_session *session;
+  struct nodefs_shift *shift;
+  // Whether the thread begins as the one that reads.
+  int is_active;
   // One cell for each opcode of the FUSE protocol.
   uint64_t *opcodes;
   unsigned opcode_count;
@@ -76,6 +104,32 @@ static inline void nodefs_worker_end(void *argument) {
   worker.ended(worker.context);
 }
 
+// Waits until it is this thread's turn to read. A cancellation point.
+static inline void nodefs_stand_by(struct fuse_session *session, struct nodefs_shift *shift) {
+  const struct timespec tick = {.tv_sec = 0, .tv_nsec = 5000000};
+  const int ticks_to_sleep = 200;
+  uint64_t seen = __atomic_load_n(&shift->done, __ATOMIC_SEQ_CST);
+  int quiet = 0;
+  while (!fuse_session_exited(session)) {
+    if (quiet >= ticks_to_sleep) {
+      __atomic_fetch_add(&shift->asleep, 1, __ATOMIC_SEQ_CST);
+      // A request taken just before has not seen that; one taken from now on will.
+      if (__atomic_load_n(&shift->readers, __ATOMIC_SEQ_CST) > 0) sem_wait(&shift->wake);
+      quiet = 0;
+    }
+    nanosleep(&tick, NULL);
+    const uint64_t done = __atomic_load_n(&shift->done, __ATOMIC_SEQ_CST);
+    if (done != seen) {
+      quiet = 0;
+      seen = done;
+    } else if (__atomic_load_n(&shift->readers, __ATOMIC_SEQ_CST) == 0) {
+      return;
+    } else {
+      quiet++;
+    }
+  }
+}
+
 static inline void *nodefs_worker_main(void *argument) {
   struct nodefs_worker_state state;
   memset(&state, 0, sizeof(state));
@@ -84,19 +138,35 @@ static inline void *nodefs_worker_main(void *argument) {
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
   nodefs_name_thread("nodefs");
   pthread_cleanup_push(nodefs_worker_end, &state);
+  struct nodefs_shift *shift = state.worker->shift;
+  int is_active = state.worker->is_active;
   while (!fuse_session_exited(session)) {
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    if (!is_active) nodefs_stand_by(session, shift);
+    is_active = 1;
+    __atomic_fetch_add(&shift->readers, 1, __ATOMIC_SEQ_CST);
     int received = fuse_session_receive_buf(session, &state.buffer);
+    __atomic_fetch_sub(&shift->readers, 1, __ATOMIC_SEQ_CST);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     if (received == -EINTR || received == -EAGAIN) continue;
     if (received <= 0) break;
+    if (__atomic_load_n(&shift->asleep, __ATOMIC_SEQ_CST) > 0) {
+      for (int count = __atomic_exchange_n(&shift->asleep, 0, __ATOMIC_SEQ_CST); count > 0; count--) {
+        sem_post(&shift->wake);
+      }
+    }
     const uint32_t opcode = ((const struct fuse_in_header *)state.buffer.mem)->opcode;
     if (opcode < state.worker->opcode_count) {
       __atomic_fetch_add(&state.worker->opcodes[opcode], 1, __ATOMIC_RELAXED);
     }
     fuse_session_process_buf(session, &state.buffer);
     if (opcode == FUSE_INIT) state.worker->ready(state.worker->context);
+    __atomic_fetch_add(&shift->done, 1, __ATOMIC_SEQ_CST);
+    // Somebody took over while this thread was busy.
+    if (__atomic_load_n(&shift->readers, __ATOMIC_SEQ_CST) > 0) is_active = 0;
   }
+  // The session is over; whoever sleeps must see that, too, and wakes the next.
+  sem_post(&shift->wake);
   pthread_cleanup_pop(1);
   return NULL;
 }

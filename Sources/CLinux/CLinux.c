@@ -281,3 +281,15 @@ void mpifs_menu_name(const struct v4l2_querymenu *from, char *to) {
 }
 
 int64_t mpifs_menu_value(const struct v4l2_querymenu *from) { return from->value; }
+
+struct mpifs_timings mpifs_timings_from_kernel(const struct v4l2_dv_timings *from) {
+  struct mpifs_timings to = {0};
+  if (from->type != V4L2_DV_BT_656_1120) return to;
+  const struct v4l2_bt_timings *bt = &from->bt;
+  to.width = bt->width;
+  to.height = bt->height;
+  to.interlaced = bt->interlaced;
+  to.pixel_clock = bt->pixelclock;
+  to.pixels_per_frame = (uint64_t)V4L2_DV_BT_FRAME_WIDTH(bt) * V4L2_DV_BT_FRAME_HEIGHT(bt);
+  return to;
+}

@@ -86,7 +86,8 @@ public final class Mount: @unchecked Sendable {
       return nil
     }
     guard let session = said.result else {
-      throw .refused(path: path, detail: said.text.isEmpty ? "no reason was given" : said.text)
+      throw .refused(
+        path: path, detail: said.text.isEmpty ? "fusermount3 refused, and said why on the standard error" : said.text)
     }
     server.adopt(session)
     // Reading the mount table touches no mount.
@@ -172,6 +173,7 @@ public final class Mount: @unchecked Sendable {
       }
     }
     for worker in workers { pthread_join(worker, nil) }
+    server.destroyShift()
     fuse_session_unmount(session)
     fuse_session_destroy(session)
     // libfuse leaves a mount alone whose connection was cut by somebody else.

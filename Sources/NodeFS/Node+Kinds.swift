@@ -7,7 +7,9 @@ extension Node {
   /// Read-only text, mode 0444. Opening it for writing is refused with `EACCES`, for root too.
   ///
   /// - Parameter render: Appends the whole text. Runs when the file is read at offset 0; reads at other offsets slice
-  ///   the text of that moment. An error thrown is the error `read(2)` returns.
+  ///   the text of that moment. An error thrown is the error `read(2)` returns. Also runs for `stat(2)`, which reports
+  ///   the length, so it must have no side effect, and it must not block: unlike a parked write or stream, a reader in
+  ///   a render cannot be interrupted.
   public static func text(owner: Owner? = nil, render: @escaping Render) -> Node {
     Node(kind: .text(render), permissions: 0o444, owner: owner)
   }

@@ -15,6 +15,15 @@ final class Server: @unchecked Sendable {
   let tree: NodeTree
   nonisolated(unsafe) private(set) var session: OpaquePointer?
 
+  /// Which serving thread reads.
+  nonisolated(unsafe) private var shift: UnsafeMutablePointer<nodefs_shift>?
+
+  /// Only when no serving thread is left.
+  func destroyShift() {
+    if let shift { nodefs_shift_free(shift) }
+    shift = nil
+  }
+
   struct Life {
     var workers: [pthread_t] = []
     var running = 0
@@ -97,8 +106,12 @@ final class Server: @unchecked Sendable {
       startHelper("nodefs-news") { [self] in tellNews() }
       && startHelper("nodefs-clock") { [self] in keepTime(onUnmounted) }
     guard isHelped else { return .resourceTemporarilyUnavailable }
-    for _ in 0..<max(threads, 1) {
+    shift = nodefs_shift_new()
+    guard let shift else { return .noMemory }
+    for index in 0..<max(threads, 1) {
       var worker = nodefs_worker()
+      worker.shift = shift
+      worker.is_active = index == 0 ? 1 : 0
       worker.session = session
       worker.opcodes = UnsafeMutableRawPointer(tree.counters.opcodes.cells).assumingMemoryBound(to: UInt64.self)
       worker.opcode_count = UInt32(Counters.opcodeCount)

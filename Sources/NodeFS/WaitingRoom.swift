@@ -83,7 +83,10 @@ final class WaitingRoom: Sendable {
 
   /// Lets requests wait again, for a tree that is served a second time.
   func reopen() {
-    state.withLock { $0.closed = nil }
+    state.withLock {
+      $0.closed = nil
+      $0.nextWake = .max
+    }
   }
 
   private func cancel(_ error: NodeError, where matches: (ParkedRequest) -> Bool) {

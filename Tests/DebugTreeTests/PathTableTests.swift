@@ -61,7 +61,8 @@ import Testing
   @Test func theTopHasTheVendorsNodesAndOurs() {
     #expect(
       Set(debug.tree.root.names) == [
-        "valloc", "vsys", "vrgn", "vlog", "venc_info", "vcodec", "rk_dmabuf", "config", "error_log", "help", "health",
+        "valloc", "vsys", "vrgn", "vlog", "devices", "venc_info", "vcodec", "rk_dmabuf", "config", "error_log", "help",
+        "health",
         "metrics", "report", "vi", "vpss", "venc",
       ])
     #expect(names("rk_dmabuf") == ["size", "peak"])

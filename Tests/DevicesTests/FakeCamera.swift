@@ -6,7 +6,7 @@ import Synchronization
 
 /// A capture driver behind the kernel's door: one NV12 and YUYV camera, in whichever buffer layout is asked for, that
 /// fills a queued buffer whenever somebody waits for one. Time does not pass in it.
-final class FakeCamera: Kernel {
+final class FakeCamera: KernelWrapper {
   struct State {
     var isPresent = true
     /// Blocks in `poll` although buffers are queued.
@@ -30,6 +30,7 @@ final class FakeCamera: Kernel {
 
   private let state = Mutex(State())
   private let real = LinuxKernel()
+  var inner: any Kernel { real }
   private let type: UInt32
 
   init(multiplanar: Bool = false) { type = multiplanar ? 9 : 1 }
@@ -184,18 +185,4 @@ final class FakeCamera: Kernel {
     default: return -ENOTTY
     }
   }
-
-  func mmap(_ length: Int, _ protection: CInt, _ fd: CInt, _ offset: Int64) -> Int64 {
-    real.mmap(length, protection, fd, offset)
-  }
-  func munmap(_ address: UnsafeMutableRawPointer, _ length: Int) -> CInt { real.munmap(address, length) }
-  func memfd(_ name: String) -> CInt { real.memfd(name) }
-  func truncate(_ fd: CInt, _ length: Int64) -> CInt { real.truncate(fd, length) }
-  func addSeals(_ fd: CInt, _ seals: CInt) -> CInt { real.addSeals(fd, seals) }
-  func duplicate(_ fd: CInt) -> CInt { real.duplicate(fd) }
-  func eventfd() -> CInt { real.eventfd() }
-  func seekEnd(_ fd: CInt) -> Int64 { real.seekEnd(fd) }
-  func status(_ fd: CInt, _ out: UnsafeMutablePointer<stat>) -> CInt { real.status(fd, out) }
-  func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 { real.read(fd, bytes) }
-  func write(_ fd: CInt, _ bytes: UnsafeRawBufferPointer) -> Int64 { real.write(fd, bytes) }
 }

@@ -5,14 +5,14 @@ import LinuxMedia
 import Synchronization
 
 /// A kernel whose ioctls all succeed, and that remembers what DMA-BUF ones were passed.
-final class IoctlRecorder: Kernel {
+final class IoctlRecorder: KernelWrapper {
   private struct Seen {
     var requests: [UInt] = []
     var strings: [String] = []
     var words: [UInt64] = []
   }
   private let seen = Mutex(Seen())
-  private let real = LinuxKernel()
+  let inner: any Kernel = LinuxKernel()
 
   var requests: [UInt] { seen.withLock { $0.requests } }
   var strings: [String] { seen.withLock { $0.strings } }
@@ -30,23 +30,4 @@ final class IoctlRecorder: Kernel {
     }
     return 0
   }
-
-  func open(_ path: String, _ flags: CInt) -> CInt { real.open(path, flags) }
-  func close(_ fd: CInt) -> CInt { real.close(fd) }
-  func mmap(_ length: Int, _ protection: CInt, _ fd: CInt, _ offset: Int64) -> Int64 {
-    real.mmap(length, protection, fd, offset)
-  }
-  func munmap(_ address: UnsafeMutableRawPointer, _ length: Int) -> CInt { real.munmap(address, length) }
-  func poll(_ descriptors: UnsafeMutableBufferPointer<pollfd>, _ timeout: CInt) -> CInt {
-    real.poll(descriptors, timeout)
-  }
-  func memfd(_ name: String) -> CInt { real.memfd(name) }
-  func truncate(_ fd: CInt, _ length: Int64) -> CInt { real.truncate(fd, length) }
-  func addSeals(_ fd: CInt, _ seals: CInt) -> CInt { real.addSeals(fd, seals) }
-  func duplicate(_ fd: CInt) -> CInt { real.duplicate(fd) }
-  func eventfd() -> CInt { real.eventfd() }
-  func seekEnd(_ fd: CInt) -> Int64 { real.seekEnd(fd) }
-  func status(_ fd: CInt, _ out: UnsafeMutablePointer<stat>) -> CInt { real.status(fd, out) }
-  func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 { real.read(fd, bytes) }
-  func write(_ fd: CInt, _ bytes: UnsafeRawBufferPointer) -> Int64 { real.write(fd, bytes) }
 }

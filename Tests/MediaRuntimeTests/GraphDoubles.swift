@@ -350,3 +350,8 @@ extension NodeFigures {
   /// What every node must hold when nothing moves.
   func balances(waiting: Int) -> Bool { inFlight == waiting }
 }
+
+#if MPIFS_TRACED_LOCKS
+  /// The one lock of the tests as well, where both are visible.
+  typealias Mutex<Value: ~Copyable> = MediaRuntime.Mutex<Value>
+#endif

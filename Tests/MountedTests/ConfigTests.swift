@@ -133,9 +133,23 @@ import Testing
     #expect(try !served.exists("venc/3"))
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     // Nothing named: nothing left.
-    #expect(try shell(#"echo replace > "$1""#, served.path("config")).status == 0)
+    #expect(try served.configure("replace\n# nothing\n").status == 0)
     #expect(try served.cat("config").isEmpty)
     #expect(try run("ls", "-A", served.path("venc")).text.isEmpty)
+  }
+
+  @Test func aTextThatComesLineByLineRemovesNothing() throws {
+    let served = try Served(configuration: Pipelines.small())
+    let before = try served.cat("config")
+    // bash's own printf makes a write of each line.
+    let outcome = try shell(#"printf 'replace\nvenc/0/bitrate = 500\nvenc/0/gop = 15\n' > "$1""#, served.path("config"))
+    #expect(outcome.status != 0)
+    #expect(try shell(#"echo replace > "$1""#, served.path("config")).errors.contains("Invalid argument"))
+    let line = try #require(try served.errorLog().last)
+    #expect(line.contains("line 1") && line.contains("would remove every object"), "\(line)")
+    let after = try served.cat("config")
+    #expect(after.split(separator: "\n").count == before.split(separator: "\n").count)
+    #expect(try served.value("venc/0/enable") == "1")
   }
 
   @Test func oneWriteOfAtMost128KiBIsOneTransaction() throws {

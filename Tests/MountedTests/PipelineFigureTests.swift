@@ -19,7 +19,8 @@ import Testing
     let top = try run("ls", "-A", served.at).lines.map(String.init)
     #expect(
       top.sorted() == [
-        "config", "error_log", "health", "help", "metrics", "report", "rk_dmabuf", "valloc", "vcodec", "venc",
+        "config", "devices", "error_log", "health", "help", "metrics", "report", "rk_dmabuf", "valloc", "vcodec",
+        "venc",
         "venc_info", "vi", "vlog", "vpss", "vrgn", "vsys",
       ])
     let directories = try run("find", served.at, "-mindepth", "1", "-type", "d", "-printf", "%P\\n").lines

@@ -81,12 +81,18 @@ import Testing
     mkdir(directory, 0o755)
     defer { rmdir(directory) }
     let tree = NodeTree()
+    let kept = Mutexed<[Reply]>([])
     try tree.root.add("hello", .text { $0.append("hello\n") })
+    try tree.root.add(
+      "never",
+      .command(deadline: .milliseconds(50)) { request in kept.change { $0.append(request.reply) } })
     let options = MountOptions(name: "nodefs", threads: 3)
     for _ in 0..<3 {
       let mount = try Mount.start(tree, at: directory, options: options)
       // Through a child process: this one serves.
       #expect(Sample.shell("cat hello", in: directory, limit: 10).out == "hello\n")
+      let late = Sample.shell("LC_ALL=C; echo 1 > never", in: directory, limit: 10)
+      #expect(late.err.contains("timed out"), "\(late)")
       #expect(throws: MountError.alreadyServed(path: directory, pid: getpid())) {
         try Mount.start(tree, at: directory, options: options)
       }
@@ -134,6 +140,27 @@ import Testing
     #expect(took < 3_000_000_000, "the contract is 3 s; it took \(took / 1_000_000) ms")
     #expect(writer.hasEnded())
     #expect(!Sample.shell("grep '\(sample.directory)' /proc/self/mountinfo", in: "/").isOK)
+  }
+
+  @Test func aParkedMkdirHoldsUpNobodyElse() throws {
+    let sample = try Sample()
+    _ = sample.run("cat objects/0/name; echo make 7 > control; cat objects/7/name")
+    let maker = try Child("mkdir objects/999", in: sample.directory)
+    #expect(sample.wait(for: "parked", toBe: 1))
+    // The kernel has locked the directory for it, and makes our news of the removal wait.
+    #expect(sample.run("echo drop 7 > control; cat hello objects/0/name", limit: 5).out == "hello, world\n0\n")
+    maker.signal(SIGKILL)
+    #expect(maker.hasEnded())
+    #expect(sample.wait(for: "parked", toBe: 0))
+    #expect(!sample.run("cat objects/7/name", limit: 5).isOK)
+
+    let second = try Child("mkdir objects/999", in: sample.directory)
+    #expect(sample.wait(for: "parked", toBe: 1))
+    _ = sample.run("echo make 8 > control; echo drop 8 > control")
+    sample.process.terminate()
+    sample.process.waitUntilExit()
+    #expect(sample.process.terminationStatus == 0)
+    #expect(second.hasEnded())
   }
 
   @Test func whoeverWritesToAHungHandlerCanBeKilled() throws {

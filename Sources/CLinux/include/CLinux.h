@@ -243,6 +243,17 @@ int64_t mpifs_control_value(const struct v4l2_ext_control *control, int is64);
 void mpifs_menu_name(const struct v4l2_querymenu *from, char *to);
 int64_t mpifs_menu_value(const struct v4l2_querymenu *from);
 
+// MARK: digital video timings
+
+struct mpifs_timings {
+  uint32_t width;
+  uint32_t height;
+  uint32_t interlaced;
+  uint64_t pixel_clock;
+  uint64_t pixels_per_frame; // blanking included
+};
+struct mpifs_timings mpifs_timings_from_kernel(const struct v4l2_dv_timings *from);
+
 // MARK: events
 
 struct mpifs_event {

@@ -268,6 +268,11 @@ public final class V4L2CaptureSource: Source {
         worker.isAway = true
         return true
       }
+      if error.operation == "VIDIOC_QUERY_DV_TIMINGS" {
+        // Not the driver's fault: told at once, and looked for again at the next call.
+        worker.failures = max(worker.failures, V4L2CaptureSource.signalPause)
+        throw error
+      }
       // A driver that keeps refusing may be stuck in its old state: the next attempt opens it afresh.
       worker.device = nil
       worker.failures += 1
@@ -280,6 +285,8 @@ public final class V4L2CaptureSource: Source {
   }
 
   private static let startAttempts = 7
+  /// Between two looks for a signal: the pause after so many failures.
+  private static let signalPause = 5
   /// Milliseconds between two looks for a device that is away.
   private static let lookAgain: Int32 = 200
   /// Milliseconds before an attempt: 10, 20, 40, ... so that one refusal costs less than a picture.
@@ -322,6 +329,7 @@ extension V4L2CaptureSource {
       throw Failure(.invalidArgument, "open", on: device.path, "no capture device")
     }
     var remarks: [String] = []
+    try adoptSignal(device)
     let format = try negotiate(device, type, request, accepted, &remarks)
     guard let layout = CaptureFormats.layout(of: format) else {
       throw Failure(
@@ -330,7 +338,7 @@ extension V4L2CaptureSource {
     }
     let rate = try negotiateRate(device, type, request, &remarks)
     // Cameras have no such event; that is no error.
-    _ = try? device.subscribe(.sourceChange)
+    _ = try? device.subscribe(.sourceChange, id: device.currentInput())
     let run = try allocate(device, format, layout, request, pool, wake, &remarks)
     let capability = device.capability
     return Started(
@@ -338,6 +346,23 @@ extension V4L2CaptureSource {
       published: Published(
         summary: "\(capability.card) (\(capability.driver), \(capability.bus))", layout: layout, rate: rate,
         memoryKind: run.memory == .mmap ? "mmap" : "dmabuf", remarks: remarks))
+  }
+
+  /// Sets a digital input to what comes in; inputs without timings need nothing.
+  private static func adoptSignal(_ device: V4L2Device) throws(Failure) {
+    let signal = try asFailure { () throws(KernelError) in try device.signal() }
+    switch signal {
+    case .notTimed: return
+    case .present(let timings): try asFailure { () throws(KernelError) in try device.adopt(timings) }
+    case .absent(let error):
+      let why =
+        switch error.errno {
+        case .noLink: "no signal at the input"
+        case .noLocks: "the signal at the input is not stable"
+        default: "the signal at the input is beyond what the device takes"
+        }
+      throw Failure(error, why)
+    }
   }
 
   private static func negotiate(

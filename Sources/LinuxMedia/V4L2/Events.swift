@@ -19,7 +19,8 @@ public enum VideoEventKind: UInt32, Sendable {
 }
 
 extension V4L2Device {
-  /// - Parameter id: the control, for `.control`; 0 otherwise.
+  /// - Parameter id: the control, for `.control`; the number of the input, for `.sourceChange` of a capture device; 0
+  ///   otherwise.
   /// - Returns: false when the driver has no such event.
   @discardableResult
   public func subscribe(_ kind: VideoEventKind, id: UInt32 = 0) throws(KernelError) -> Bool {

@@ -34,8 +34,8 @@ enum ConfigText {
     return text
   }
 
-  /// - Throws: E2BIG above 128 KiB; EINVAL for a text that does not end in a newline or a line that has not the form;
-  ///   the reason starts with the line's number.
+  /// - Throws: E2BIG above 128 KiB; EINVAL for a text that does not end in a newline, a line that has not the form or
+  ///   a `replace` with nothing after it; the reason starts with the line's number.
   static func parse(_ text: [UInt8], name: String) throws(Refusal) -> Transaction {
     guard text.count <= largest else {
       throw Refusal(
@@ -54,6 +54,13 @@ enum ConfigText {
       let content = trimmed(line)
       if content.isEmpty || content.first == UInt8(ascii: "#") { continue }
       if isFirst, content.elementsEqual("replace".utf8) {
+        // bash's printf writes each line by itself: the first one alone must not remove everything.
+        guard line.endIndex < text.count - 1 else {
+          throw refusal(
+            .invalidArgument, line, index + 1, name, "nothing follows, which would remove every object",
+            "the whole text has to come in one write: use cat, cp or a here-document; "
+              + "to remove everything let a comment follow")
+        }
         transaction.removesOthers = true
         isFirst = false
         continue

@@ -186,7 +186,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     #expect(fake.runtime.objects.isEmpty)
     #expect(fake.load("") == nil)
     #expect(fake.load("# nothing\n\n \t\n") == nil)
-    #expect(fake.load("replace\n") == nil)
+    #expect(fake.load("replace\n# nothing\n") == nil)
   }
 
   @Test func anOptionTakesThePlaceOfTheTextsValue() throws {

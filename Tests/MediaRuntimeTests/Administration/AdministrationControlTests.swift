@@ -25,7 +25,7 @@ private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cabl
     #expect(fake.load(pipeline) == nil)
     let starts = fake.factory.journal.take().filter { $0.hasPrefix("start") }
     #expect(starts == ["start vi/0", "start vpss/0", "start vpss/0/0", "start venc/0"])
-    #expect(fake.load("replace\n") == nil)
+    #expect(fake.load("replace\n# nothing\n") == nil)
     let steps = fake.factory.journal.take().filter { $0.hasPrefix("stop") }
     #expect(steps == ["stop vi/0", "stop vpss/0", "stop vpss/0/0", "stop venc/0"])
     #expect(fake.runtime.objects.isEmpty)

@@ -74,7 +74,7 @@ private func defaultConfiguration() throws -> [UInt8] {
     #expect(!real.logs.modules.records.isEmpty)
     // The text loads over itself without a change, and stops as a whole.
     #expect(real.load(text) == nil)
-    #expect(real.load(Array("replace\n".utf8)) == nil)
+    #expect(real.load(Array("replace\n# nothing\n".utf8)) == nil)
     #expect(real.runtime.objects.isEmpty && real.graph.objectStates().isEmpty)
     #expect(real.logs.errors.total == 0, "\(real.logs.errors.records)")
   }

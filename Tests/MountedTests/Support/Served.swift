@@ -169,6 +169,9 @@ final class Served: @unchecked Sendable {
 /// the process ends.
 enum Shared {
   private static let served = Result { try Served(["--input", "pattern"]) }
+  private static let empty = Result { try Served(["--load", "none"]) }
+  private static let channel = NSLock()
+  nonisolated(unsafe) private static var channels = 0
 
   static var pipeline: Served {
     get throws {
@@ -178,11 +181,29 @@ enum Shared {
     }
   }
 
-  private static let atExit: Void = {
-    atexit {
-      guard case .success(let served) = Shared.served else { return }
-      served.end()
-      served.removeLogs()
+  /// A mount without a pipeline, for tests that make channels of their own and look at nothing else.
+  static var tables: Served {
+    get throws {
+      let empty = try empty.get()
+      emptyAtExit
+      return empty
     }
-  }()
+  }
+
+  /// A number of an encoder in ``tables`` that nobody else gets.
+  static func nextChannel() throws -> Int {
+    channel.withLock {
+      channels += 1
+      return channels
+    }
+  }
+
+  private static func end(_ served: Result<Served, any Error>) {
+    guard case .success(let served) = served else { return }
+    served.end()
+    served.removeLogs()
+  }
+
+  private static let atExit: Void = { atexit { Shared.end(Shared.served) } }()
+  private static let emptyAtExit: Void = { atexit { Shared.end(Shared.empty) } }()
 }

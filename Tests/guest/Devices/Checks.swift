@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import LinuxMedia
 
 /// Collects what the guest proved. A failed check is printed at once and makes the program exit with 1.
 final class Checks {
@@ -72,4 +73,23 @@ func now() -> Int64 {
   var time = timespec()
   clock_gettime(CLOCK_MONOTONIC, &time)
   return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}
+
+/// Devices whose drivers offer fewer formats than they do: the ones hidden are skipped when formats are listed.
+struct HidingFormats: KernelWrapper {
+  let inner: any Kernel = LinuxKernel()
+  let hidden: Set<FourCC>
+  private static let enumerate: UInt = 0xc040_5602  // VIDIOC_ENUM_FMT
+  private static let fourccOffset = 44
+
+  func ioctl(_ fd: CInt, _ request: UInt, _ argument: UnsafeMutableRawPointer?) -> CInt {
+    let result = inner.ioctl(fd, request, argument)
+    guard request == HidingFormats.enumerate, result == 0, let argument else { return result }
+    let fourcc = FourCC(rawValue: argument.load(fromByteOffset: HidingFormats.fourccOffset, as: UInt32.self))
+    // An unknown one in its place, so that the numbering stays.
+    if hidden.contains(fourcc) {
+      argument.storeBytes(of: 0x3030_3030, toByteOffset: HidingFormats.fourccOffset, as: UInt32.self)
+    }
+    return result
+  }
 }

@@ -104,6 +104,13 @@ private func zeroCopyScenario(_ checks: Checks, _ camera: String, _ path: String
 }
 
 private func copyScenario(_ checks: Checks, _ camera: String, _ path: String) {
+  _ = checks.run("formats") {
+    let plain = try V4L2Encoder(path, configuration(1280, 720, .i420))
+    checks.expect("takes what comes", plain.inputFormats, is: [.i420])
+    let kernel = HidingFormats(hidden: [.yuv420, .nv12])
+    let other = try V4L2Encoder(path, configuration(1280, 720, .i420), kernel: kernel)
+    checks.expect("or names what to convert to", other.inputFormats, is: [.nv21])
+  }
   _ = checks.run("copy") {
     // 360 lines are coded as 368: the planes lie elsewhere than the camera's.
     let source = try V4L2CaptureSource(camera, request(width: 640, height: 360))

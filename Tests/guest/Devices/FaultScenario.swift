@@ -58,25 +58,29 @@ func faultScenario(_ checks: Checks, camera: String) {
     checks.expect("none for lack of buffers", source.counters.droppedNoBuffer, is: 0)
   }
   _ = checks.run("lack of buffers") {
-    let source = try V4L2CaptureSource(camera, request(buffers: 2))
+    let source = try V4L2CaptureSource(camera, request(fps: 15, buffers: 2))
     let total = source.pool?.buffers.count ?? 0
     let before = source.counters.droppedByDevice
     try hold(source, left: total)
     let got = try take(total + 3, from: source)
     checks.expect(
       source.counters.droppedNoBuffer > 0, "a graph that holds all is told", "\(source.counters.droppedNoBuffer)")
-    checks.expect("the device is not blamed", source.counters.droppedByDevice, is: before)
+    // An emulated driver on a busy host loses some by itself.
+    let device = source.counters.droppedByDevice - before
+    checks.expect(device < source.counters.droppedNoBuffer, "the device is not blamed for it", "\(device)")
     checks.expect("low-water mark", source.pool?.lowWater, is: -1)
     checks.expect("and it goes on", got.count, is: total + 3)
   }
   _ = checks.run("damaged buffer") {
     let source = try V4L2CaptureSource(camera, request())
     let switches = try Switches(camera)
-    try take(3, from: source)
+    let before = try take(3, from: source)
+    let lost = { source.counters.droppedByDevice + source.counters.droppedNoBuffer }
+    let lostBefore = lost()
     try switches.set("inject_v4l2_buf_flag_error")
-    try take(10, from: source)
+    let after = try take(10, from: source)
     checks.expect("one damaged picture is counted, not shown", source.counters.damaged, is: 1)
-    checks.expect("it is not lost as well", source.counters.droppedByDevice, is: 0)
+    checks.expect("it is not lost as well", after.last - before.last, is: 11 + lost() - lostBefore)
   }
   _ = checks.run("QBUF refused") {
     let source = try V4L2CaptureSource(camera, request())
@@ -140,9 +144,11 @@ func faultScenario(_ checks: Checks, camera: String) {
       if abs(now() / 1000 - frame.pts) > 10_000_000 { near = false }
     }
     checks.expect(
-      "200 numbered frames over the wrap", got.last - got.first + 1, is: 200 + source.counters.droppedByDevice)
+      "200 numbered frames over the wrap", got.last - got.first + 1,
+      is: 200 + source.counters.droppedByDevice + source.counters.droppedNoBuffer)
+    // Mistaken for a gap it would be four thousand million.
     checks.expect(
-      source.counters.droppedByDevice < 50, "a wrap is no gap", "\(source.counters.droppedByDevice) dropped")
+      source.counters.droppedByDevice < 10_000, "a wrap is no gap", "\(source.counters.droppedByDevice) dropped")
     checks.expect(rising && near, "time stamps rise and are near the clock")
     try switches.set("wrap_sequence_number", 0)
     try switches.set("wrap_timestamp", 0)
@@ -159,6 +165,54 @@ private func hold(_ source: any Source, left: Int) throws {
   guard let frame = try source.next() else { return }
   try hold(source, left: left - 1)
   _ = frame.sequence
+}
+
+/// An HDMI input whose signal changes and goes.
+func signalScenario(_ checks: Checks, camera: String) {
+  checks.section("signal")
+  _ = checks.run("HDMI") {
+    checks.expect("input 3 is HDMI", system("v4l2-ctl -d \(camera) -i 3 >/dev/null"), is: 0)
+    defer { _ = system("v4l2-ctl -d \(camera) -i 0 >/dev/null") }
+    let switches = try Switches(camera)
+    let modes = switches.controls.first { $0.key == "dv_timings_signal_mode" }?.menu ?? []
+    let timings = switches.controls.first { $0.key == "dv_timings" }?.menu ?? []
+    func mode(_ name: String) throws {
+      try switches.set("dv_timings_signal_mode", modes.first { $0.name == name }?.index ?? -1)
+    }
+    func select(_ name: String) throws {
+      try switches.set("dv_timings", timings.first { $0.name.hasPrefix(name) }?.index ?? -1)
+    }
+    try select("1280x720p60")
+    try mode("Selected DV Timings")
+    // The size asked for is not what comes in: the runtime gets it all the same, or is told.
+    let source = try V4L2CaptureSource(camera, request(width: 1280, height: 720, fps: 60))
+    checks.expect("the size that comes in", [source.layout.width, source.layout.height], is: [1280, 720])
+    try take(3, from: source)
+    try select("640x480p59")
+    let changed = try take(5, from: source)
+    checks.expect("frames after the signal changed", changed.count, is: 5)
+    checks.expect(source.counters.restarts >= 1, "the stream was started anew", "\(source.counters.restarts)")
+    let timing = try V4L2Device(camera).signal()
+    if case .present(let now) = timing {
+      checks.expect("the device was set to it", [now.width, now.height], is: [640, 480])
+      checks.expect(abs(now.framesPerSecond - 59.94) < 0.1, "and its rate", "\(now.framesPerSecond)")
+    } else {
+      checks.expect(false, "a signal", "\(timing)")
+    }
+    print("      \(source.layout.width)x\(source.layout.height) at \(source.frameRate), \(source.remarks)")
+    try mode("No Signal")
+    var said = ""
+    do { try take(200, from: source) } catch { said = "\(error)" }
+    checks.expect(said.contains("no signal at the input"), "a signal that goes is told", said)
+    do {
+      try take(1, from: source)
+      checks.expect(false, "no frames without a signal")
+    } catch {
+      checks.expect(true, "and told again while it is away")
+    }
+    try mode("Selected DV Timings")
+    checks.expect("frames when it is back", try take(5, from: source).count, is: 5)
+  }
 }
 
 /// The camera leaves and comes back.

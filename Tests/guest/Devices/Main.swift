@@ -22,6 +22,7 @@ import Glibc
       case "capture": captureScenario(checks, camera: camera, multiplanar: getenv("MULTIPLANAR") != nil)
       case "faults":
         faultScenario(checks, camera: camera)
+        signalScenario(checks, camera: camera)
         disconnectScenario(checks, camera: camera)
       case "encoder":
         encoderScenario(checks, camera: camera, encoder: node("VICODEC_ENC"), decoder: node("VICODEC_DEC"))

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MediaCore
+import Synchronization
+import Testing
+
+@testable import MediaRuntime
+
+@Suite struct TaskSessionTests {
+  /// Counts down what it has to do and notes who did when.
+  private final class Chore: SessionWork {
+    let left = Atomic<Int>(0)
+    let done = Atomic<Int>(0)
+    let inside = Atomic<Int>(0)
+    let overlaps = Atomic<Int>(0)
+    let gate = GateBox()
+    func perform() -> Bool {
+      guard left.load(ordering: .acquiring) > 0 else { return false }
+      if inside.add(1, ordering: .acquiringAndReleasing).newValue > 1 { overlaps.add(1, ordering: .relaxed) }
+      while gate.isShut { usleep(200) }
+      left.subtract(1, ordering: .relaxed)
+      done.add(1, ordering: .relaxed)
+      inside.subtract(1, ordering: .acquiringAndReleasing)
+      return true
+    }
+    func add(_ count: Int) { left.add(count, ordering: .acquiringAndReleasing) }
+    var finished: Int { done.load(ordering: .relaxed) }
+  }
+
+  private func session(_ chore: Chore, _ service: Service, _ number: Int = 0, priority: Int = 4) -> Session {
+    let session = Session(ObjectPath(.venc, number)!, service: service, priority: priority)
+    session.attach(chore)
+    session.resume()
+    return session
+  }
+
+  @Test func aSessionsTasksNeverOverlapHoweverManyTellItThatThereIsWork() throws {
+    let service = try Service(name: "test", workers: 3)
+    let chore = Chore()
+    let session = session(chore, service)
+    let tellers = try (0..<3).map { index in
+      try MediaRuntime.Thread(name: "teller\(index)") {
+        for _ in 0..<2000 {
+          chore.add(1)
+          session.schedule()
+        }
+      }
+    }
+    for teller in tellers { teller.join() }
+    #expect(eventually { chore.finished == 6000 })
+    #expect(chore.overlaps.load(ordering: .relaxed) == 0)
+    #expect(session.halt())
+    session.attach(nil)
+    service.close()
+  }
+
+  @Test func nothingIsLostWhenAWorkerIsJustGoingToSleep() throws {
+    let service = try Service(name: "test", workers: 2)
+    let chore = Chore()
+    let session = session(chore, service)
+    for number in 1...500 {
+      chore.add(1)
+      session.schedule()
+      #expect(eventually { chore.finished == number })
+    }
+    #expect(session.halt())
+    session.attach(nil)
+    service.close()
+  }
+
+  @Test func aHaltedSessionDoesNothingUntilItIsResumed() throws {
+    let service = try Service(name: "test", workers: 1)
+    let chore = Chore()
+    let session = session(chore, service)
+    #expect(session.halt())
+    chore.add(3)
+    session.schedule()
+    let other = Chore()
+    let second = self.session(other, service, 1)
+    other.add(1)
+    second.schedule()
+    #expect(eventually { other.finished == 1 }, "the worker is free")
+    #expect(chore.finished == 0)
+    session.resume()
+    #expect(eventually { chore.finished == 3 })
+    for each in [session, second] {
+      #expect(each.halt())
+      each.attach(nil)
+    }
+    service.close()
+  }
+
+  @Test func haltGivesUpOnATaskThatDoesNotComeBack() throws {
+    let service = try Service(name: "test", workers: 1)
+    let chore = Chore()
+    chore.gate.close()
+    let session = session(chore, service)
+    chore.add(1)
+    session.schedule()
+    #expect(eventually { chore.inside.load(ordering: .relaxed) == 1 })
+    #expect(!session.halt(patience: 20_000_000))
+    chore.gate.open()
+    #expect(eventually { session.isIdle })
+    session.attach(nil)
+    service.close()
+  }
+
+  @Test func theHigherPriorityGoesFirstAndEqualsTakeTurns() throws {
+    let service = try Service(name: "test", workers: 1)
+    let blocker = Chore()
+    blocker.gate.close()
+    let block = session(blocker, service, 9, priority: 7)
+    blocker.add(1)
+    block.schedule()
+    #expect(eventually { blocker.inside.load(ordering: .relaxed) == 1 })
+    // With the only worker held, a low one is queued before a high one.
+    let low = Chore()
+    let high = Chore()
+    let lowSession = session(low, service, 1, priority: 1)
+    let highSession = session(high, service, 2, priority: 6)
+    low.gate.close()
+    low.add(1)
+    lowSession.schedule()
+    high.add(5)
+    highSession.schedule()
+    blocker.gate.open()
+    #expect(eventually { high.finished == 5 }, "the low one, though first, hangs and would have kept the worker")
+    low.gate.open()
+    #expect(eventually { low.finished == 1 })
+    for each in [block, lowSession, highSession] {
+      #expect(each.halt())
+      each.attach(nil)
+    }
+    service.close()
+  }
+
+  @Test func theFiguresOfASessionAreThoseOfItsTasks() throws {
+    let script = EncoderScript()
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script))
+    try bench.pipeline()
+    #expect(eventually { (bench.graph.sessionFigures().last?.done ?? 0) > 5 })
+    #expect(bench.graph.sessionFigures().map(\.path) == ["vpss/0", "venc/0", "venc/1"])
+    script.gate.close()
+    #expect(eventually { bench.graph.sessionFigures().contains { $0.isOverdue && $0.pending == 4 } })
+    script.gate.open()
+    #expect(bench.graph.serviceFigures().runs > 0)
+    bench.finish()
+  }
+}

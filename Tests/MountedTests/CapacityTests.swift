@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// As many objects as there are numbers, and what is left when they are gone.
+@Suite struct CapacityTests {
+  @Test func everyNumberCanBeUsedAndTheWholeSaved() throws {
+    let served = try Served(["--load", "none"])
+    let made = try shell(
+      """
+      cd "$1" && mkdir vi/{0..63} vpss/{0..63} vpss/{0..63}/{0..3} venc/{0..63}
+      """, served.at, timeout: 60)
+    #expect(made.status == 0, "\(made.errors)")
+    let config = try served.cat("config")
+    #expect(config.utf8.count > 50_000)
+    #expect(config.utf8.count < 128 << 10, "the largest configuration would not be taken back")
+    let nodes = SystemPage(try served.cat("vsys")).rows
+    #expect(nodes.count == 64 + 64 * 5 + 64)
+    #expect(try shell(#"promtool check metrics < "$1""#, served.path("metrics")).status == 0)
+    #expect(try served.configure(config).status == 0)
+    #expect(try served.cat("config") == config)
+    #expect(try served.configure("replace\n# nothing\n").status == 0)
+    #expect(try served.cat("config").isEmpty)
+    #expect(SystemPage(try served.cat("vsys")).rows.isEmpty)
+  }
+
+  @Test func idsAreNeverUsedAgain() throws {
+    let served = try Served(["--load", "none"])
+    var seen: Set<Int> = []
+    for _ in 0..<5 {
+      #expect(try run("mkdir", served.path("venc/1")).status == 0)
+      let row = try #require(SystemPage(try served.cat("vsys")).row("venc", 1))
+      #expect(seen.insert(row.id).inserted)
+      #expect(try run("rmdir", served.path("venc/1")).status == 0)
+    }
+  }
+
+  @Test func nothingIsLeftOfWhatWasRemoved() throws {
+    let served = try Served(configuration: Pipelines.small())
+    func left() throws -> (files: Int, threads: Int, buffers: Int) {
+      let outcome = try shell(#"ls /proc/$1/fd | wc -l; ls /proc/$1/task | wc -l"#, String(served.pid))
+      let counts = outcome.lines.compactMap { Int($0) }
+      return (counts[0], counts[1], AllocationPage(try served.cat("valloc")).buffers.count)
+    }
+    let round = """
+      cd "$1"
+      mkdir vi/2 vpss/2 vpss/2/0 venc/12 venc/13 &&
+      echo 320 > vi/2/width && echo 240 > vi/2/height && echo vi/2 > vpss/2/source &&
+      echo 320 > vpss/2/0/width && echo 240 > vpss/2/0/height && echo vpss/2/0 > venc/12/source &&
+      echo vpss/2/0 > venc/13/source && echo mjpeg > venc/13/codec &&
+      for o in venc/12 venc/13 vpss/2/0 vpss/2 vi/2; do echo 1 > $o/enable || exit 1; done
+      head -c 3000 venc/12/stream > /dev/null && head -c 3000 venc/13/stream > /dev/null &&
+      cat vi/2/snapshot.jpg > /dev/null &&
+      for o in venc/12 venc/13 vpss/2/0 vpss/2 vi/2; do echo 0 > $o/enable || exit 1; done
+      rmdir venc/12 venc/13 vpss/2/0 vpss/2 vi/2
+      """
+    func once() throws {
+      let outcome = try shell(round, served.at, timeout: 60)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    // The first rounds may start threads that are kept.
+    for _ in 0..<2 { try once() }
+    let before = try left()
+    for _ in 0..<6 { try once() }
+    let gone = try eventually {
+      let now = try left()
+      return now.files <= before.files && now.threads <= before.threads && now.buffers <= before.buffers
+    }
+    let after = try left()
+    #expect(gone, "before \(before), after \(after)")
+  }
+}
