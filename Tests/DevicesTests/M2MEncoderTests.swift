@@ -128,7 +128,7 @@ import Testing
 
   @Test func aHangIsFailedInHalfASecondAndClosedByAnotherThread() throws {
     let path = "/dev/video91"
-    let device = M2MFakeDevice()
+    let device = M2MFakeDevice { $0.controls = [Self.bitrate: .init()] }
     let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
     var list = PictureList()
     let factory = try #require(V4L2EncoderFactory(video(path), kernel: device))
