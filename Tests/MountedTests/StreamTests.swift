@@ -211,6 +211,26 @@ import Testing
     #expect(try served.value("venc/0/state") == "stopped")
   }
 
+  @Test(arguments: ["h264", "mjpeg"]) func aReaderThatWasThereFirstGetsEveryByte(codec: String) throws {
+    let served = try Served(
+      configuration: Pipelines.small("venc/1/codec = \(codec)\nvenc/1/source = vpss/0/1"))
+    let recording = try Recording(served, "venc/1/stream")
+    func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
+    #expect(try eventually { try parked() == 1 })
+    try served.echo("1", to: "venc/1/enable")
+    #expect(try served.advances("venc/1", "frames_out", by: 50))
+    try served.echo("0", to: "venc/1/enable")
+    #expect(recording.cat.ended(within: 20) == 0)
+    let stats = try served.stats("venc/1")
+    let frames = try Video.frames(recording.file, codec)
+    #expect(frames.count == stats["frames_out"])
+    // The counter is of coded pictures; parameter sets that go before the first one are the reader's.
+    let bytes = try #require(stats["bytes_out"])
+    #expect((bytes...bytes + 200).contains(recording.size), "\(recording.size) read, \(bytes) counted")
+    let metrics = Metrics(try served.cat("metrics"))
+    #expect(metrics[#"mpifs_venc_output_bytes_total{object="venc/1"}"#] == Double(bytes))
+  }
+
   @Test func removingEndsWaitingReadersWithENODEV() throws {
     let served = try Served(configuration: Pipelines.small("venc/5/codec = h264"))
     let reader = try Child([
