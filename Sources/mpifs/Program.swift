@@ -87,7 +87,7 @@ struct Program {
     return EngineCatalogue(
       encoders: encoders + SoftwareCodecs.encoderFactories(), scalers: scalers + SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
-      outputFormats: usual + packed)
+      outputFormats: usual + packed, picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
   private func devices(
@@ -102,13 +102,10 @@ struct Program {
   ) throws(StartFailure) -> (Runtime, MediaGraph) {
     do throws(Failure) {
       let graph = try MediaGraph(
-        engines: Engines(
-          encoders: catalogue.encoders, scalers: catalogue.scalers, sources: catalogue.sources,
-          picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() }),
-        allocator: memory.allocator, options: GraphOptions(isUnthrottled: options.unthrottled), listener: log)
+        engines: catalogue, allocator: memory.allocator, options: GraphOptions(isUnthrottled: options.unthrottled),
+        listener: log)
       let runtime = try Runtime(
-        settingsTable: SettingsTable(catalogue), factory: graph, errorLog: log.errors, moduleLog: log.modules,
-        options: Runtime.Options(mountPoint: mountPoint))
+        catalogue: catalogue, graph: graph, logs: log, options: Runtime.Options(mountPoint: mountPoint))
       log.modules.record(.memory, .information, "buffers come from \(memory.reason)")
       return (runtime, graph)
     } catch {

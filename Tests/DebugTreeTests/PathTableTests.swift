@@ -25,7 +25,7 @@ import Testing
       encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories())
     let graph = try MediaGraph(
-      engines: Engines(
+      engines: EngineCatalogue(
         encoders: catalogue.encoders, scalers: catalogue.scalers, sources: catalogue.sources,
         picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() }),
       allocator: memory.allocator)

@@ -277,7 +277,7 @@ final class Bench: @unchecked Sendable {
     self.encoder = encoder
     self.scaler = scaler
     graph = try MediaGraph(
-      engines: Engines(
+      engines: EngineCatalogue(
         encoders: [encoder], scalers: [scaler], sources: [source],
         picture: { () throws(Failure) in ScriptedPictureEncoder() }),
       allocator: MemfdAllocator(), options: options)

@@ -54,6 +54,16 @@ import Testing
     #expect(tracker.records.last?.verdict == .effective)
   }
 
+  @Test func aChangeThatIsReplacedSaysThatItWasNotMeasured() {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "gop", old: "10", new: "20", measure: .gop(20)))
+    tracker.add(EffectChange(key: "gop", old: "20", new: "30", measure: .gop(30)))
+    #expect(tracker.records.first?.verdict == .pending)
+    #expect(tracker.records.first?.measured == "nothing: replaced before it could be measured")
+    feed(tracker, 61, gop: 30)
+    #expect(tracker.records.map(\.verdict) == [.pending, .effective])
+  }
+
   @Test func frameRateQualityAndKeyFramesAreMeasured() {
     let tracker = EffectTracker(path: "venc/0")
     tracker.add(EffectChange(key: "fps_dst", old: "-1", new: "10", measure: .frameRate(10)))

@@ -12,7 +12,7 @@ import Testing
 @Suite struct GraphEngineTests {
   private func graph(_ options: GraphOptions = GraphOptions(workers: 3)) throws -> MediaGraph {
     try MediaGraph(
-      engines: Engines(
+      engines: EngineCatalogue(
         encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
         sources: SoftwareCodecs.sourceFactories(),
         picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() }),

@@ -91,6 +91,27 @@ public struct EffectRule: Sendable, Equatable {
     self.tolerancePercent = tolerancePercent
   }
 
+  /// A bitrate, which engines approach.
+  public static let bitrate = EffectRule(.seconds(2), attempts: 3, tolerancePercent: 15)
+  /// A frame rate; a window of two seconds may hold one picture more or less.
+  public static let frameRate = EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5)
+  /// The distance of key frames: the group under way may still have the old one.
+  public static let groups = EffectRule(.groups(2))
+  /// What the next picture must show.
+  public static let nextPicture = EffectRule(.frames(1))
+
+  /// The window in microseconds of stream, where it is one of time.
+  public var microseconds: Int64? {
+    if case .seconds(let count) = window { return Int64(count) * 1_000_000 }
+    return nil
+  }
+
+  /// The window in groups of pictures, where it is one.
+  public var groups: Int? {
+    if case .groups(let count) = window { return count }
+    return nil
+  }
+
   /// For `help`: `2 s`, `1 frame`, `2 groups`, `3 times 2 s`.
   public var windowText: String {
     let text =

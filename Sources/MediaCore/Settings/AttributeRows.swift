@@ -98,7 +98,7 @@ enum AttributeRows {
           useless: onlyPictures("profiles")),
         Attribute(
           "gop", .integer(1...65536), default: .integer(60), unit: "frames", .live, capability: .liveGOP,
-          effect: EffectRule(.groups(2)), "distance from one key frame to the next", useless: onlyPictures("groups")),
+          effect: .groups, "distance from one key frame to the next", useless: onlyPictures("groups")),
         Attribute(
           "rc_mode",
           .choice((hasStreams ? ["cbr"] : []) + (hasQuantiser ? ["fixqp"] : []), elsewhere: ["vbr", "avbr"]),
@@ -107,7 +107,7 @@ enum AttributeRows {
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
-          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 15), "rate of the stream (1000 bits a second)",
+          effect: .bitrate, "rate of the stream (1000 bits a second)",
           useless: {
             isPictures($0)
               ? "mjpeg has no bitrate; its size follows quality"
@@ -115,25 +115,25 @@ enum AttributeRows {
           }),
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
-          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
+          effect: .frameRate,
           "frame-rate control: rate that arrives; -1 takes the source's own"),
         Attribute(
           "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
-          effect: EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5),
+          effect: .frameRate,
           "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
         Attribute(
           "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
-          effect: EffectRule(.frames(1)), "JPEG quality factor (mjpeg)",
+          effect: .nextPicture, "JPEG quality factor (mjpeg)",
           useless: {
             isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor"
           }),
         backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
-        source([.input, .scalerOutput], effect: EffectRule(.frames(1))),
-        enable("codes the frames that come", effect: EffectRule(.frames(1))),
+        source([.input, .scalerOutput], effect: .nextPicture),
+        enable("codes the frames that come", effect: .nextPicture),
         Attribute(
-          "idr", .command, effect: EffectRule(.frames(1)), "write 1: the next frame becomes a key frame"),
+          "idr", .command, effect: .nextPicture, "write 1: the next frame becomes a key frame"),
       ] + common + [
         Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
         snapshot,

@@ -11,16 +11,20 @@ public struct EngineCatalogue: Sendable {
   public var inputFormats: [PixelFormat]
   /// Formats a scaler's output can be asked to deliver, default first.
   public var outputFormats: [PixelFormat]
+  /// Makes the encoder of `snapshot.jpg`; `nil` where there is none.
+  public var picture: (@Sendable () throws(Failure) -> any PictureEncoder)?
 
   public init(
     encoders: [any EncoderFactory] = [], scalers: [any ScalerFactory] = [], sources: [any SourceFactory] = [],
-    inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12]
+    inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
+    picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
   ) {
     self.encoders = encoders
     self.scalers = scalers
     self.sources = sources
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
+    self.picture = picture
   }
 
   /// Codings some engine here can make, in the order of ``Codec``.

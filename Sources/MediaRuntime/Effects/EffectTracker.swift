@@ -32,9 +32,6 @@ struct EffectChange: Sendable {
 /// Reports read an immutable list.
 final class EffectTracker: Sendable {
   static let kept = 32
-  /// Windows a rate is given to settle before it is called without effect.
-  static let attempts = 3
-  static let windowMicroseconds: Int64 = 2_000_000
 
   private final class List: AtomicReference, Sendable {
     let records: [EffectRecord]
@@ -80,6 +77,9 @@ final class EffectTracker: Sendable {
   func add(_ change: EffectChange, baseline: Double? = nil) {
     state.withLock { state in
       // A newer change of the same setting makes the older one unanswerable: its verdict stays as far as it got.
+      for old in state.watches where old.change.key == change.key {
+        note(old.id, &state) { $0.measured = "nothing: replaced before it could be measured" }
+      }
       state.watches.removeAll { $0.change.key == change.key }
       let id = state.nextID
       state.nextID += 1
@@ -210,17 +210,19 @@ final class EffectTracker: Sendable {
     watch.groups += 1
     let distance = number - key
     if distance == UInt64(wanted) { return Verdict(effective: true, measured: "\(distance)", unit: "frames") }
-    return watch.groups < 2 ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
+    return watch.groups < EffectRule.groups.groups ?? 1
+      ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
   }
 
-  /// Rates are measured over whole windows of two seconds of stream. A rate that has moved at least half way to what
+  /// Rates are measured over whole windows of the stream. A rate that has moved at least half way to what
   /// was asked is an effect, even where the picture needs fewer bits than it may have.
   private func judgeRate(
     _ watch: inout Watch, _ wanted: Double, _ pts: Int64, _ bytes: Int, isBitrate: Bool
   ) -> Verdict? {
+    let rule = isBitrate ? EffectRule.bitrate : .frameRate
     if watch.pictures == 0 { watch.startPTS = pts }
     let elapsed = pts - watch.startPTS
-    if elapsed < Self.windowMicroseconds || watch.pictures < 2 {
+    if elapsed < rule.microseconds ?? 0 || watch.pictures < 2 {
       watch.pictures += 1
       watch.bits += bytes * 8
       watch.lastPTS = pts
@@ -228,13 +230,13 @@ final class EffectTracker: Sendable {
     }
     let seconds = Double(elapsed) / 1e6
     let measured = isBitrate ? Double(watch.bits) / 1000 / seconds : Double(watch.pictures) / seconds
-    let tolerance = isBitrate ? 0.15 : 0.05
+    let tolerance = Double(rule.tolerancePercent) / 100
     var effective = abs(measured - wanted) <= wanted * tolerance
     if isBitrate, !effective, let baseline = watch.baseline, abs(wanted - baseline) > wanted * tolerance {
       effective = (measured - baseline) / (wanted - baseline) >= 0.5
     }
     watch.attempt += 1
-    if !effective && watch.attempt < Self.attempts {
+    if !effective && watch.attempt < rule.attempts {
       watch.pictures = 1
       watch.bits = bytes * 8
       watch.startPTS = pts

@@ -2,25 +2,6 @@
 public import MediaCore
 public import Reports
 
-/// The engines a graph works with; filled by the program.
-public struct Engines: Sendable {
-  public var encoders: [any EncoderFactory]
-  public var scalers: [any ScalerFactory]
-  public var sources: [any SourceFactory]
-  /// Makes the encoder of `snapshot.jpg`; `nil` where there is none.
-  public var picture: (@Sendable () throws(Failure) -> any PictureEncoder)?
-
-  public init(
-    encoders: [any EncoderFactory] = [], scalers: [any ScalerFactory] = [], sources: [any SourceFactory] = [],
-    picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
-  ) {
-    self.encoders = encoders
-    self.scalers = scalers
-    self.sources = sources
-    self.picture = picture
-  }
-}
-
 /// Hears what happens in the graph. Called from any thread, seldom; must return soon and must not call the graph.
 public protocol GraphListener: AnyObject, Sendable {
   /// A line for the module log.

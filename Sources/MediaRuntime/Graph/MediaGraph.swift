@@ -34,7 +34,7 @@ public final class MediaGraph: ModuleFactory {
   ///   - listener: hears log lines and failures; held strongly.
   /// - Throws: EAGAIN when no worker thread could be made.
   public init(
-    engines: Engines, allocator: any Allocator, options: GraphOptions = GraphOptions(),
+    engines: EngineCatalogue, allocator: any Allocator, options: GraphOptions = GraphOptions(),
     listener: (any GraphListener)? = nil
   ) throws(Failure) {
     let cores = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))

@@ -7,7 +7,7 @@ import SystemPackage
 /// What the modules of one graph share.
 final class Environment: Sendable {
   let options: GraphOptions
-  let engines: Engines
+  let engines: EngineCatalogue
   let allocator: any Allocator
   let ledger = MemoryLedger()
   let pools: PoolRegistry
@@ -19,7 +19,8 @@ final class Environment: Sendable {
   let listener: (any GraphListener)?
 
   init(
-    engines: Engines, allocator: any Allocator, options: GraphOptions, cores: Int, listener: (any GraphListener)?
+    engines: EngineCatalogue, allocator: any Allocator, options: GraphOptions, cores: Int,
+    listener: (any GraphListener)?
   ) throws(Failure) {
     self.options = options
     self.engines = engines
@@ -36,29 +37,6 @@ final class Environment: Sendable {
     line: Int = #line
   ) {
     listener?.log(module, level, text(), function: function, line: line)
-  }
-
-  func scalers(_ backend: String) -> [any ScalerFactory] {
-    engines.scalers.filter { $0.isChosen(by: backend) }.sorted { $0.isHardware && !$1.isHardware }
-  }
-
-  /// The engine a `backend` means for a coding, or `nil`.
-  func encoder(_ backend: String, for codec: Codec) -> (any EncoderFactory)? {
-    engines.encoders.filter { $0.codecs.contains(codec) && $0.isChosen(by: backend) }.max {
-      ($0.isHardware ? 1 : 0, $0.priority) < ($1.isHardware ? 1 : 0, $1.priority)
-    }
-  }
-}
-
-extension EncoderFactory {
-  func isChosen(by backend: String) -> Bool {
-    backend == "auto" || backend.isEmpty || backend == name || (backend == "software" && !isHardware)
-  }
-}
-
-extension ScalerFactory {
-  func isChosen(by backend: String) -> Bool {
-    backend == "auto" || backend.isEmpty || backend == name || (backend == "software" && !isHardware)
   }
 }
 

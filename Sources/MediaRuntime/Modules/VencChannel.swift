@@ -82,7 +82,7 @@ final class VencChannel: GraphObject, SessionWork {
     guard let codec = Codec(rawValue: name) else {
       throw Refusal(.invalidArgument, path: "\(path)/codec", value: Array(name.utf8), reason: "no such codec")
     }
-    guard let factory = environment.encoder(backend, for: codec) else {
+    guard let factory = environment.engines.encoder(backend: backend, for: codec) else {
       let able = environment.engines.encoders.filter { $0.codecs.contains(codec) }.map(\.name)
       throw Refusal(
         .notSupported, path: "\(path)/backend", value: Array(backend.utf8),

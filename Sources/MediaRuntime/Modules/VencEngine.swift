@@ -48,7 +48,7 @@ final class VencEngine {
   ) throws(Failure) -> Conversion {
     for format in formats {
       guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)),
-        let factory = environment.scalers("auto").first(where: {
+        let factory = environment.engines.scalers(backend: "auto").first(where: {
           $0.supports(layout, crop: nil, transform: PictureTransform(), to: target)
         })
       else { continue }

@@ -245,7 +245,7 @@ final class VpssOutput: GraphObject, FrameHandler {
       return plan(nil)
     }
     let backend = groupBox.settings.text("backend") ?? "auto"
-    let able = environment.scalers(backend).filter {
+    let able = environment.engines.scalers(backend: backend).filter {
       $0.supports(incoming, crop: crop, transform: transform, to: layout)
     }
     guard let first = able.first else {

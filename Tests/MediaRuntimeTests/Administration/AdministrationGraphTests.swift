@@ -16,12 +16,10 @@ private final class RealRuntime: Sendable {
 
   init() throws {
     let sources = SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()]
-    let engines = Engines(
+    let engines = EngineCatalogue(
       encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(), sources: sources)
     graph = try MediaGraph(engines: engines, allocator: MemfdAllocator(), listener: logs)
-    runtime = try Runtime(
-      catalogue: EngineCatalogue(
-        encoders: engines.encoders, scalers: engines.scalers, sources: engines.sources), graph: graph, logs: logs)
+    runtime = try Runtime(catalogue: engines, graph: graph, logs: logs)
   }
 
   deinit {
