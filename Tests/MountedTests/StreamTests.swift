@@ -170,6 +170,7 @@ import Testing
     ])
     #expect(eventually { (try? Data(contentsOf: .init(filePath: file)))?.isEmpty == false })
     let quick = try Recording(served, "venc/0/stream")
+    #expect(eventually { quick.size > 0 })
     let before = try served.stats("venc/0")
     // Longer than the ring keeps: 2 s or a group, and its capacity is shown.
     #expect(try served.advances("venc/0", "frames_out", by: 400, within: 90))
@@ -180,8 +181,7 @@ import Testing
     #expect(slow.ended(within: 30) == 0, "\(slow.errors)")
     #expect(quick.cat.ended(within: 30) == 0)
 
-    #expect(meanwhile["dropped_queue_full"] == before["dropped_queue_full"])
-    #expect(meanwhile["dropped_late"] == before["dropped_late"])
+    #expect(meanwhile["reader_lost_pictures"] == before["reader_lost_pictures"], "the quick reader lost some")
     #expect(try Video.complaints(file).isEmpty)
     #expect(try Video.complaints(quick.file).isEmpty)
     let numbers = try Video.patternNumbers(file, width: 640, height: 360).compactMap { $0 }
@@ -191,10 +191,9 @@ import Testing
     let frames = try Video.frames(file)
     try #require(frames.count == numbers.count)
     #expect(frames[gap + 1].isKey)
-    // All before the gap was delivered to the end of its picture.
-    let others = try Video.patternNumbers(quick.file, width: 640, height: 360).compactMap { $0 }
-    let quickSteps = zip(others.dropFirst(), others).map(-)
-    #expect(quickSteps.allSatisfy { $0 <= 3 }, "the quick reader lost pictures: \(quickSteps)")
+    // The quick one got every picture that was coded since it came.
+    let coded = (try served.stats("venc/0")["frames_out"] ?? 0) - (before["frames_out"] ?? 0)
+    #expect(try Video.frames(quick.file).count >= coded)
     let stats = try served.facts("venc/0/stats")
     #expect(stats.contains { $0.key.contains("lost") && Int($0.value) ?? 0 > 0 }, "not counted: \(stats)")
   }
