@@ -22,7 +22,8 @@ public final class DeviceWatch: Sendable {
     if notifier >= 0 {
       for directory in [root, "\(root)/dri", "\(root)/dma_heap"] {
         // A node is made first and given to its group later, so attributes count too.
-        _ = inotify_add_watch(notifier, directory, UInt32(IN_CREATE | IN_DELETE | IN_ATTRIB))
+        _ = inotify_add_watch(
+          notifier, directory, UInt32(IN_CREATE | IN_DELETE | IN_ATTRIB | IN_MOVED_TO | IN_MOVED_FROM))
       }
     }
     list = Mutex(DeviceInventory(in: root, kernel: kernel))

@@ -379,9 +379,9 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   /// Some drivers give the parameter sets in a buffer of their own, with the time stamp of the picture they belong to.
   private func isHeaderOnly(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard configuration.codec == .h264, bytes.count < 256 else { return false }
+    guard configuration.codec == .h264 || configuration.codec == .h265, bytes.count < 256 else { return false }
     let info = parser.parse(bytes)
-    return info.type == nil && info.hasParameterSets
+    return info.slices == 0 && info.hasParameterSets
   }
 
   // MARK: changes, drain, reset

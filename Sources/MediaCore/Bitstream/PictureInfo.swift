@@ -80,6 +80,7 @@ public struct PictureParser: Sendable {
     case h264(H264Reader)
     case jpeg(JPEGReader)
     case fwht
+    case hevc(HEVCReader)
     case none
   }
 
@@ -92,7 +93,7 @@ public struct PictureParser: Sendable {
     case .h264: reader = .h264(H264Reader())
     case .mjpeg: reader = .jpeg(JPEGReader())
     case .fwht: reader = .fwht
-    case .h265: reader = .none
+    case .h265: reader = .hevc(HEVCReader())
     }
   }
 
@@ -113,6 +114,9 @@ public struct PictureParser: Sendable {
     case .fwht:
       FWHTHeader.read(bytes, &info, &syntax)
       reader = .fwht
+    case .hevc(var hevc):
+      hevc.read(bytes, &info, &syntax)
+      reader = .hevc(hevc)
     case .none: break
     }
     return info

@@ -101,16 +101,16 @@ final class PictureWriter {
     onPicture(picture, size, pts, now)
   }
 
-  /// The parameter sets that came with an H.264 picture: what stands before its first slice. They go before the first
+  /// The parameter sets that came with an H.264 or H.265 picture: what stands before its first slice. They go before the first
   /// picture of a reader when that picture comes without.
   private func parameterSets(_ info: PictureInfo) -> UnsafeRawBufferPointer? {
-    guard codec == .h264, info.hasParameterSets, headCount > 0 else { return nil }
+    guard codec == .h264 || codec == .h265, info.hasParameterSets, headCount > 0 else { return nil }
     let bytes = UnsafeRawBufferPointer(start: head, count: headCount)
     var units = AnnexBUnits(bytes)
     while let unit = units.next() {
       guard let first = unit.baseAddress, let header = unit.first else { continue }
-      let type = header & 31
-      if type == 1 || type == 5 {
+      // H.265 numbers its slices 0 to 31.
+      if codec == .h264 ? header & 31 == 1 || header & 31 == 5 : header >> 1 & 63 < 32 {
         // Back over the start code, which has three or four bytes.
         var end = first - UnsafeRawPointer(head) - 3
         if end > 0, bytes[end - 1] == 0 { end -= 1 }

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import LinuxMedia
+import MediaCore
+import SystemPackage
+import Testing
+
+@testable import Devices
+
+/// What encoder drivers do beyond vicodec, which the guest tier has: each is one somebody met.
+@Suite(.timeLimit(.minutes(1))) struct M2MEncoderTests {
+  private static let bitrate = mpifs_V4L2_CID_MPEG_VIDEO_BITRATE
+  private static let gop = mpifs_V4L2_CID_MPEG_VIDEO_GOP_SIZE
+
+  private func configuration(_ format: PixelFormat = .nv12) -> EncoderConfiguration {
+    EncoderConfiguration(
+      codec: .h264, profile: "", width: 640, height: 360, format: format, frameRate: .thirty, gop: 30, rateMode: .cbr,
+      bitrate: 2000, quality: 70)
+  }
+
+  private func encoder(_ device: M2MFakeDevice, _ path: String, _ configuration: EncoderConfiguration? = nil) throws
+    -> V4L2Encoder
+  {
+    try V4L2Encoder(path, configuration ?? self.configuration(), kernel: device)
+  }
+
+  private func encode(
+    _ encoder: V4L2Encoder, _ frames: TestFrames, _ times: ClosedRange<Int64>, _ list: inout PictureList
+  )
+    throws
+  {
+    for pts in times { try encoder.encode(try frames.frame(pts: pts), EncodeDirective(), into: &list) }
+  }
+
+  @Test(arguments: [true, false]) func picturesComeWithTheirTimeWhetherTheDriverKeepsItOrNot(keepsTime: Bool) throws {
+    let device = M2MFakeDevice { $0.keepsTime = keepsTime }
+    let encoder = try encoder(device, "/dev/video90")
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
+    var list = PictureList()
+    try encode(encoder, frames, 1...12, &list)
+    #expect(list.pictures.map(\.pts) == Array(1...12))
+    #expect(encoder.bytesCopied == 0)
+    #expect(Set(device.imports).count <= 2, "one descriptor for each buffer of the pool")
+  }
+
+  @Test func framesWithAnotherLayoutOrMemoryAreCopiedAndCounted() throws {
+    // 368 lines are coded of 360: chroma begins elsewhere.
+    let device = M2MFakeDevice { $0.lineBlock = 16 }
+    let encoder = try encoder(device, "/dev/video90")
+    var list = PictureList()
+    try encode(encoder, try TestFrames(.nv12, 640, 360, dmabuf: true), 1...3, &list)
+    #expect(encoder.bytesCopied == 3 * 345_600)
+    #expect(device.imports.isEmpty)
+    let plain = try self.encoder(M2MFakeDevice(), "/dev/video90")
+    try encode(plain, try TestFrames(.nv12, 640, 360), 1...3, &list)
+    #expect(plain.bytesCopied == 3 * 345_600)
+  }
+
+  @Test func aRefusedImportIsCopiedAndNoFrameIsLost() throws {
+    let device = M2MFakeDevice { $0.importErrno = EINVAL }
+    let encoder = try encoder(device, "/dev/video90")
+    var list = PictureList()
+    try encode(encoder, try TestFrames(.nv12, 640, 360, dmabuf: true), 1...3, &list)
+    #expect(list.pictures.count == 3)
+    #expect(encoder.bytesCopied == 3 * 345_600)
+    #expect(encoder.remarks.contains { $0.hasPrefix("import refused") })
+  }
+
+  @Test func aDeviceThatDoesNotTakeTheFormatSaysWhichOneToConvertTo() throws {
+    let encoder = try encoder(M2MFakeDevice(), "/dev/video90", configuration(.i420))
+    #expect(encoder.inputFormats == [.nv12])
+    let both = M2MFakeDevice { $0.raw = [mpifs_V4L2_PIX_FMT_NV12, mpifs_V4L2_PIX_FMT_YUV420] }
+    #expect(try self.encoder(both, "/dev/video90", configuration(.i420)).inputFormats == [.i420])
+  }
+
+  @Test func theGroupIsSetByWhicheverControlTheDriverHas() throws {
+    let period = mpifs_V4L2_CID_MPEG_VIDEO_H264_I_PERIOD
+    let device = M2MFakeDevice { $0.controls = [period: .init()] }
+    _ = try encoder(device, "/dev/video90")
+    #expect(device.written(period) == [30])
+    #expect(device.written(Self.gop) == [])
+  }
+
+  /// wave5 stores a bitrate and reads it when it is opened; mtk takes it with the next frame; allegro says EBUSY.
+  @Test(arguments: [("wave5-enc", false, false), ("mtk-vcodec-enc", false, true), ("allegro", true, false)])
+  func aBitrateTheDriverWouldSwallowIsChangedByOpeningAnew(driver: String, grabs: Bool, isLive: Bool) throws {
+    let device = M2MFakeDevice {
+      $0.driver = driver
+      $0.grabsControls = grabs
+      $0.controls = [Self.bitrate: .init()]
+    }
+    let encoder = try encoder(device, "/dev/video90")
+    var changed = configuration()
+    changed.bitrate = 500
+    #expect(try encoder.reconfigure(changed) == isLive)
+    #expect(device.written(Self.bitrate) == (isLive ? [2_000_000, 500_000] : [2_000_000]))
+    #expect(encoder.capabilities.contains(.liveBitrate) == (driver != "wave5-enc"))
+  }
+
+  @Test(arguments: [true, false]) func aDrainEndsWithAnEmptyBufferOrByStoppingTheQueue(hasCommands: Bool) throws {
+    let device = M2MFakeDevice { $0.hasCommands = hasCommands }
+    let encoder = try encoder(device, "/dev/video90")
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
+    var list = PictureList()
+    try encoder.drain(into: &list)
+    for round in 1...3 {
+      try encode(encoder, frames, 1...2, &list)
+      try encoder.drain(into: &list)
+      #expect(list.pictures.count == round * 2)
+    }
+  }
+
+  @Test func aDamagedPictureFailsAloneButAnEIOIsTheEndOfTheInstance() throws {
+    let device = M2MFakeDevice()
+    let encoder = try encoder(device, "/dev/video90")
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
+    var list = PictureList()
+    try encode(encoder, frames, 1...1, &list)
+    device.change { $0.damagesNext = true }
+    #expect(throws: Failure.self) { try encode(encoder, frames, 2...2, &list) }
+    #expect(!encoder.isBroken)
+    try encode(encoder, frames, 3...3, &list)
+    #expect(list.pictures.map(\.pts) == [1, 3])
+    device.change { $0.failsDequeue = EIO }
+    #expect(throws: Failure.self) { try encode(encoder, frames, 4...4, &list) }
+    #expect(encoder.isBroken)
+  }
+
+  @Test func aHangIsFailedInHalfASecondAndClosedByAnotherThread() throws {
+    let path = "/dev/video91"
+    let device = M2MFakeDevice { $0.controls = [Self.bitrate: .init()] }
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
+    var list = PictureList()
+    let factory = try #require(V4L2EncoderFactory(video(path), kernel: device))
+    var first: V4L2Encoder? = try encoder(device, path)
+    device.change { $0.hangs = true }
+    var said: Failure?
+    do { try first.map { try encode($0, frames, 1...1, &list) } } catch { said = error as? Failure }
+    #expect(said?.errno == .timedOut)
+    #expect(first?.isBroken == true)
+    #expect(first.map { throwing($0, frames) } == .resourceBusy, "at once, without waiting again")
+    // Would wait for the hardware were it not left to the other thread.
+    first = nil
+    #expect(HangingDevices.contains(path))
+    #expect(opening(factory) == .resourceBusy)
+    device.change { $0.hangs = false }
+    #expect(comesBack(path))
+    #expect(frames.pool.free == 2, "the picture the device was at is back")
+    let second = try encoder(device, path)
+    try encode(second, frames, 2...3, &list)
+    #expect(list.pictures.map(\.pts) == [2, 3])
+  }
+
+  private func throwing(_ encoder: V4L2Encoder, _ frames: TestFrames) -> Errno? {
+    var list = PictureList()
+    do {
+      try encode(encoder, frames, 1...1, &list)
+      return nil
+    } catch { return (error as? Failure)?.errno }
+  }
+
+  private func opening(_ factory: V4L2EncoderFactory) -> Errno? {
+    do throws(Failure) {
+      _ = try factory.open(configuration())
+      return nil
+    } catch { return error.errno }
+  }
+
+  private func video(_ path: String) -> DeviceInventory.Video {
+    DeviceInventory.Video(
+      path: path, card: "Fake", driver: "fake", bus: "fake", role: .encoder([.h264]), captureFormats: [.h264],
+      outputFormats: [.nv12], isMultiplanar: false, needsMediaController: false)
+  }
+
+  @Test func whatADeviceOffersIsAskedNotAssumed() throws {
+    let profile = mpifs_V4L2_CID_MPEG_VIDEO_H264_PROFILE
+    let device = M2MFakeDevice {
+      $0.controls = [profile: .init(type: 3, usual: 1, menu: ["Baseline", "Main", "Extended"])]
+    }
+    let factory = try #require(V4L2EncoderFactory(video("/dev/video90"), kernel: device))
+    #expect(factory.profiles(for: .h264) == ["main", "baseline"])
+    #expect(factory.capabilities(for: .h264) == [.forceType, .noBitrate])
+    #expect(throws: Failure.self) { try factory.validate(configuration()) }
+    var fixed = configuration(.i420)
+    fixed.rateMode = .fixqp
+    #expect(throws: Never.self) { try factory.validate(fixed) }
+    let able = M2MFakeDevice { $0.controls = [Self.bitrate: .init(), Self.gop: .init()] }
+    let second = try #require(V4L2EncoderFactory(video("/dev/video90"), kernel: able))
+    #expect(second.capabilities(for: .h264) == [.forceType, .liveBitrate, .liveGOP])
+    #expect(throws: Never.self) { try second.validate(configuration()) }
+  }
+}
