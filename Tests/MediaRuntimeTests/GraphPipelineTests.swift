@@ -172,7 +172,7 @@ import Testing
     #expect(eventually { bench.figures("venc/0").output.frames == 2000 })
     #expect(eventually { bench.figures("venc/1").output.frames == 2000 })
     for name in ["vi/0", "vpss/0", "vpss/0/0", "vpss/0/1", "venc/0", "venc/1"] {
-      #expect(bench.figures(name).dropped.total == 0, "\(name)")
+      #expect(bench.figures(name).dropped.total == 0, "\(name): \(bench.figures(name).dropped)")
     }
     bench.finish()
   }

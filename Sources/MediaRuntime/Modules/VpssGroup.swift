@@ -97,9 +97,13 @@ final class VpssGroup: GraphObject, SessionWork {
 
   func perform() -> Bool {
     let room = environment.room
-    if room.isLossless && node.input.waiting > 0 && !node.output.hasRoom {
-      room.block(work)
-      guard node.output.hasRoom else { return false }
+    if room.isLossless {
+      // A frame that comes after this look schedules the session again; taken now, it would go on unasked for room.
+      guard node.input.waiting > 0 else { return false }
+      if !node.output.hasRoom {
+        room.block(work)
+        guard node.output.hasRoom else { return false }
+      }
     }
     guard var frame = node.input.queue.pop() else { return false }
     room.made(in: node.input)
