@@ -221,6 +221,23 @@ import Testing
     #expect(try Video.frames(file, "mjpeg").first?.width == 640)
   }
 
+  @Test func whatTheStreamDoesNotShowIsCalledSo() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    // More than such pictures can be made to take.
+    try served.echo("200000", to: "venc/0/bitrate")
+    var text = ""
+    let told = try eventually(within: 60) {
+      text = try served.cat("venc/0/effect")
+      return text.contains("bitrate: no_effect")
+    }
+    #expect(told, "\(text)")
+    let measured = try #require(
+      text.firstMatch(of: /bitrate: no_effect old=400 new=200000 frame=\d+ measured=(\d+) kbps/))
+    #expect(try #require(Int(measured.1)) < 100_000)
+    #expect(try served.value("venc/0/bitrate") == "200000")
+  }
+
   @Test func theLast32ChangesAreKept() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try served.advances("venc/0", "frames_out", by: 5))

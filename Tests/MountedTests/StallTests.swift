@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// One stage is made to stand still by stopping its thread, as a debugger does: `health` names the culprit, nothing else
+/// stands still for it, and all goes on afterwards with every frame accounted for.
+@Suite struct StallTests {
+  /// Threads stopped until ``release()``.
+  private final class Stall {
+    private let tracer: Child
+
+    init(_ served: Served, threads pattern: String) throws {
+      let script = """
+        import ctypes, os, re, signal, sys
+        pid, pattern = sys.argv[1:]
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        SEIZE, INTERRUPT = 0x4206, 0x4207
+        found = 0
+        for task in os.listdir('/proc/%s/task' % pid):
+            name = open('/proc/%s/task/%s/comm' % (pid, task)).read().strip()
+            if re.fullmatch(pattern, name):
+                for request in (SEIZE, INTERRUPT):
+                    if libc.ptrace(request, int(task), None, None) != 0:
+                        sys.exit('ptrace: ' + os.strerror(ctypes.get_errno()))
+                found += 1
+        print('stopped', found, flush=True)
+        signal.pause()
+        """
+      tracer = try Child(["python3", "-c", script, String(served.pid), pattern])
+      let tracer = tracer
+      let stopped = eventually { tracer.outputText.contains("stopped") || !tracer.isRunning }
+      try #require(
+        stopped && tracer.outputText.hasPrefix("stopped ") && tracer.outputText != "stopped 0\n",
+        "no thread \(pattern) could be stopped: \(tracer.outputText)\(tracer.errors)")
+    }
+
+    /// The threads go on when their tracer ends.
+    func release() {
+      tracer.signal(SIGKILL)
+      tracer.ended(within: 10)
+    }
+  }
+
+  private func expectGoingOn(_ served: Served, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    #expect(try eventually(within: 30) { try served.cat("health") == "ok\n" }, sourceLocation: sourceLocation)
+    #expect(try served.advances("venc/0", "frames_out", by: 10), sourceLocation: sourceLocation)
+    for object in ["vpss/0", "vpss/0/0", "venc/0"] {
+      let stats = try served.stats(object)
+      #expect(
+        stats["frames_in"] == (stats["frames_out"] ?? 0) + (stats["dropped"] ?? 0) + (stats["in_flight"] ?? 0),
+        "\(object): \(stats)", sourceLocation: sourceLocation)
+    }
+  }
+
+  @Test func aStoppedInputIsNamed() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let stall = try Stall(served, threads: "vi0")
+    var health = ""
+    let named = try eventually(within: 30) {
+      health = try served.cat("health")
+      return health.hasPrefix("degraded\nvi/0: ") && health.contains("venc/0: starved")
+    }
+    #expect(named, "\(health)")
+    #expect(health.contains("waits for vi/0"), "\(health)")
+    stall.release()
+    try expectGoingOn(served)
+  }
+
+  @Test func stoppedWorkersAreNamedAndTheTreeAnswers() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(eventually { recording.size > 0 })
+    var stall = try Stall(served, threads: "worker-[0-9]+")
+    // A thread may be stopped while it holds a lock for an instant, which no slow stage does: then once more.
+    for _ in 0..<3 where try !served.advances("vi/0", "frames_in", by: 10, within: 5) {
+      stall.release()
+      #expect(try served.advances("venc/0", "frames_out", by: 10))
+      stall = try Stall(served, threads: "worker-[0-9]+")
+    }
+    var health = ""
+    let named = try eventually(within: 30) {
+      health = try served.cat("health")
+      return health.hasPrefix("degraded\n") && health.contains(" full (")
+    }
+    #expect(named, "\(health)")
+    // The input goes on; what nobody takes is dropped and counted, and that is not called its fault.
+    #expect(try served.advances("vi/0", "frames_in", by: 30))
+    #expect(!health.split(separator: "\n")[1].hasPrefix("vi/0"), "\(health)")
+    let dropped = try eventually {
+      try ["vpss/0", "venc/0", "vi/0"].contains { try (served.stats($0)["dropped"] ?? 0) > 0 }
+    }
+    #expect(dropped)
+    // Everything can be read, and settings that touch no engine be written.
+    for node in ["vsys", "valloc", "venc_info", "metrics", "report", "config", "venc/0/stats"] {
+      #expect(try !served.cat(node).isEmpty)
+    }
+    try served.echo("777", to: "venc/0/bitrate")
+    stall.release()
+    try expectGoingOn(served)
+    recording.stop()
+    #expect(try Video.complaints(recording.file).isEmpty)
+  }
+
+  @Test func aWriteThatIsNotAnsweredTimesOutAndTheWorkGoesOn() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let stall = try Stall(served, threads: "control")
+    #expect(try served.refusal(of: "0", to: "venc/0/enable").contains("timed out"))
+    let line = try #require(try served.errorLog().last)
+    #expect(line.contains("venc/0/enable") && line.contains("ETIMEDOUT"), "\(line)")
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    stall.release()
+    #expect(try eventually { try served.value("venc/0/state") == "stopped" })
+    #expect(try served.value("venc/0/enable") == "0")
+  }
+
+  @Test func theEndComesThoughEverythingHangs() throws {
+    let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let reader = try Child(["cat", served.path("venc/5/stream")])
+    let stall = try Stall(served, threads: "worker-[0-9]+|control|vi0")
+    let writer = try Child(["sh", "-c", #"echo 0 > "$1""#, "sh", served.path("vi/0/enable")])
+    served.program.signal(SIGTERM)
+    #expect(try eventually(within: 6) { try run("mountpoint", "-q", served.at).status != 0 })
+    #expect(reader.ended(within: 6) != nil)
+    #expect(writer.ended(within: 6) != nil)
+    // Its stopped threads keep the process from being gone altogether.
+    stall.release()
+    #expect(served.program.ended(within: 10) == 0)
+  }
+}
