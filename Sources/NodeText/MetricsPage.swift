@@ -131,7 +131,9 @@ public enum MetricsPage {
     ObjectFamily(kind: .counter, name: "copied_bytes", help: "Picture bytes copied by the CPU.") {
       Double($0.statistics.bytesCopied)
     },
-    ObjectFamily(kind: .gauge, name: "generation", help: "How many objects of this number there were, it included.") {
+    ObjectFamily(
+      kind: .gauge, name: "generation", help: "Counts all objects made; tells a new one from its predecessor."
+    ) {
       Double($0.statistics.generation)
     },
   ]

@@ -40,7 +40,7 @@ public struct ObjectStatistics: Sendable, Equatable {
   public var bytesCopied: UInt64
   /// When the object was made, CLOCK_MONOTONIC, microseconds.
   public var createdMicroseconds: Int64
-  /// How many objects of this number there were before and including it; tells a new object from its predecessor.
+  /// Counts all objects the process has made; tells a new object from its predecessor of the same number.
   public var generation: UInt64
 
   public init(

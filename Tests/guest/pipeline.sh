@@ -232,7 +232,7 @@ echo '== cycles'
 put venc/2/enable 0
 put vpss/0/0/enable 0
 put vpss/0/enable 0
-fds() { ls /proc/$program/fd | wc -l; }
+fds() { find "/proc/$program/fd" -type l | wc -l; }
 mappings() { wc -l </proc/$program/maps; }
 dmabufs() { tail -n 1 /sys/kernel/debug/dma_buf/bufinfo; }
 # Made, run until a picture came out of each device, and removed again.
@@ -259,7 +259,7 @@ END
   rmdir $mpi/venc/3 $mpi/vpss/1/0 $mpi/vpss/1
 }
 cycle >/dev/null
-before=($(fds) $(mappings))
+before=("$(fds)" "$(mappings)")
 memory=$(dmabufs)
 for _ in {1..20}; do cycle >/dev/null; done
 check "descriptors after twenty cycles" is "$(fds)" "${before[0]}"
