@@ -39,10 +39,10 @@ extension DebugTree {
       page(capacity: 65536) {
         let config = TextSection(path: "config", text: runtime.configText())
         let report = system()
-        var page = TextWriter(capacity: 8192)
-        DevicesPage.write(devices(), objects: report.objects, to: &page)
-        let found = TextSection(path: "devices", text: page.withBytes { Array($0) })
-        ReportPage.write(report, more: [config, found], dialect: dialect, to: &$0)
+        let found = TextSection(
+          path: "devices", text: renderText { DevicesPage.write(devices(), objects: report.objects, to: &$0) })
+        let help = TextSection(path: "help", text: renderText { HelpPage.write(runtime.help(), to: &$0) })
+        ReportPage.write(report, more: [config, found, help], dialect: dialect, to: &$0)
       })
   }
 

@@ -10,11 +10,18 @@ extension MediaGraph {
     var packets = 0
     for channel in channels { packets += channel.ring.figures.packets }
     let limit = channels.count * PacketRing.descriptors
+    let pools = poolReports()
+    let (buffers, idle) = pools.reduce((0, 0)) { ($0.0 + $1.total, $0.1 + $1.free) }
+    // A frame that an encoder holds lies in a place of its queue or is being coded.
+    let places = channels.reduce(0) { $0 + $1.node.input.depth + 1 }
+    let held = channels.reduce(0) { $0 + min($1.node.figures().inFlight, $1.node.input.depth + 1) }
     return EncodersReport(
       worker: EncoderWorkerReport(
         lastRunNanoseconds: service.lastRunRawNanoseconds, runs: service.runs, triggers: service.triggers),
       channels: channels.map { $0.report() },
-      packets: PacketPoolReport(unused: limit - packets, used: packets, limit: limit))
+      packets: PacketPoolReport(unused: limit - packets, used: packets, limit: limit),
+      buffers: PacketPoolReport(unused: idle, used: buffers - idle, limit: buffers),
+      frames: PacketPoolReport(unused: places - max(0, held), used: max(0, held), limit: places))
   }
 }
 
