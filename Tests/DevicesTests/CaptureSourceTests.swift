@@ -7,7 +7,7 @@ import Testing
 
 @testable import Devices
 
-@Suite(.timeLimit(.minutes(1))) struct CaptureSourceTests {
+@Suite(.timeLimit(.minutes(15))) struct CaptureSourceTests {
   private func request(_ format: PixelFormat = .nv12, memory: String = "auto") -> SourceRequest {
     SourceRequest(
       width: 640, height: 360, format: format, frameRate: .thirty, allocator: MemfdAllocator(), user: .anonymous,

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Devices
 
-@Suite(.timeLimit(.minutes(1))) struct M2MDeviceWatchTests {
+@Suite(.timeLimit(.minutes(15))) struct M2MDeviceWatchTests {
   @Test func aNodeThatComesOrGoesIsNoticedWithoutAsking() throws {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("mpifs-\(UUID())").path
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
