@@ -10,8 +10,10 @@ extension MediaGraph {
     var packets = 0
     for channel in channels { packets += channel.ring.figures.packets }
     let limit = channels.count * PacketRing.descriptors
-    let pools = poolReports()
-    let (buffers, idle) = pools.reduce((0, 0)) { ($0.0 + $1.total, $0.1 + $1.free) }
+    environment.pools.prune()
+    let (buffers, idle) = environment.pools.entries.reduce((0, 0)) {
+      ($0.0 + $1.pool.buffers.count, $0.1 + $1.pool.free)
+    }
     // A frame that an encoder holds lies in a place of its queue or is being coded.
     let places = channels.reduce(0) { $0 + $1.node.input.depth + 1 }
     let held = channels.reduce(0) { $0 + min($1.node.figures().inFlight, $1.node.input.depth + 1) }
