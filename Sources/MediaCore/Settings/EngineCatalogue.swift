@@ -4,6 +4,7 @@
 /// settings table takes its choices from here, the modules their engines.
 public struct EngineCatalogue: Sendable {
   public var encoders: [any EncoderFactory]
+  public var decoders: [any DecoderFactory]
   public var scalers: [any ScalerFactory]
   public var sources: [any SourceFactory]
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
@@ -15,11 +16,13 @@ public struct EngineCatalogue: Sendable {
   public var picture: (@Sendable () throws(Failure) -> any PictureEncoder)?
 
   public init(
-    encoders: [any EncoderFactory] = [], scalers: [any ScalerFactory] = [], sources: [any SourceFactory] = [],
+    encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
+    sources: [any SourceFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
   ) {
     self.encoders = encoders
+    self.decoders = decoders
     self.scalers = scalers
     self.sources = sources
     self.inputFormats = inputFormats
@@ -40,6 +43,18 @@ public struct EngineCatalogue: Sendable {
   /// The engine a `backend` means for a coding: `auto`, `software`, or a name. `nil` when that one cannot make it.
   public func encoder(backend: String, for codec: Codec) -> (any EncoderFactory)? {
     encoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
+  }
+
+  /// Every engine that decodes the coding, the one `auto` takes first: hardware before software, then by priority.
+  public func decoders(for codec: Codec) -> [any DecoderFactory] {
+    decoders.filter { $0.codecs.contains(codec) }.sorted {
+      ($0.isHardware ? 1 : 0, $0.priority) > ($1.isHardware ? 1 : 0, $1.priority)
+    }
+  }
+
+  /// The engine a `backend` means for decoding a coding: `auto`, `software`, or a name. `nil` when that one cannot.
+  public func decoder(backend: String, for codec: Codec) -> (any DecoderFactory)? {
+    decoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
   /// Whether the engine these settings mean holds no bitrate, so that only the quantiser decides the size of pictures.
