@@ -106,7 +106,7 @@ extension DeviceControl {
   public func parse(_ bytes: [UInt8], path: String) throws(Refusal) -> ControlValue {
     do throws(ValueError) {
       guard !isReadOnly else {
-        throw ValueError(errno: .permissionDenied, reason: "is only read", hint: "")
+        throw ValueError(errno: .permissionDenied, reason: "is only read", hint: "the device sets it itself")
       }
       return try parse(SettingText.line(bytes, expectation))
     } catch {

@@ -246,7 +246,7 @@ struct Planner {
           .noSuchFileOrDirectory, path: path, value: written, reason: "the device has no such control",
           hint: "\(object.path)/controls/help lists those it has")
       }
-      guard control.isSetting || control.isReadOnly else {
+      guard !control.isWriteOnly else {
         throw Refusal(
           .invalidArgument, path: path, value: written, reason: "is a command, not a setting",
           hint: "write it to the file of this name")
