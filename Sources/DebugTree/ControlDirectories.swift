@@ -97,7 +97,7 @@ extension DebugTree {
   static func controlHelp(_ surface: (any ControlSurface)?) -> [SettingHelp] {
     (surface?.controls ?? []).map { control in
       let shape = shape(control)
-      var notes: [String] = []
+      var notes: [String] = control.choiceList.isEmpty ? [] : [control.choiceList]
       if shape == nil { notes.append("no file: use v4l2-ctl") }
       if control.isVolatile { notes.append("volatile: changed by the device itself, seen about once a second") }
       if control.isInactive { notes.append("inactive: another control decides it now") }

@@ -45,12 +45,17 @@ extension DeviceControl {
     case .boolean: "0 1"
     case .button: "1"
     case .bitmask: "bits of \(DeviceControl.hexadecimal(maximum))"
-    case .menu: choices.map { "\($0.number)=\($0.name)" }.joined(separator: ", ")
+    case .menu: "\(choices.count) choices"
     case .integerMenu: choices.map(\.name).joined(separator: " ")
     case .string:
       minimum == maximum ? "\(maximum) bytes" : "\(minimum)..\(maximum) bytes" + (step > 1 ? ", step \(step)" : "")
     case .unsupported: ""
     }
+  }
+
+  /// The choices of a menu, which may be many and long: `0=Off, 1=50 Hz`; empty for all else.
+  public var choiceList: String {
+    kind == .menu ? choices.map { "\($0.number)=\($0.name)" }.joined(separator: ", ") : ""
   }
 
   /// The type for `help`.
@@ -74,7 +79,7 @@ extension DeviceControl {
     case .boolean: "write 0 or 1, default \(defaultValue)"
     case .button: "write 1"
     case .bitmask: "a number in hexadecimal with 0x, or decimal; \(range)"
-    case .menu: "one of, by name or number: \(range)"
+    case .menu: "one of, by name or number: \(choiceList)"
     case .integerMenu: "one of: \(range)"
     case .string: "text of \(range)"
     case .unsupported: "not one value: use v4l2-ctl"
