@@ -28,11 +28,12 @@ final class KMSDisplay: Display, @unchecked Sendable {
   private let currentGeneration = Atomic<UInt64>(1)
   private let shownStatus: ManagedAtomic<StatusBox>
   private let figures = Figures()
+  /// Where pictures were asked to be; held for a moment only.
+  private let wantedPlace: Mutex<Rectangle?>
 
   // Guarded by the card's lock.
   let screen: KMSScreen
   private var listener: (any DisplayListener)?
-  private var rectangle: Rectangle?
   /// The plane that shows, or is about to show, its pictures.
   private(set) var plane: KMSPlane?
   /// The way found last.
@@ -69,7 +70,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
     _ configuration: DisplayConfiguration, on screen: KMSScreen, of card: KMSCard, listener: any DisplayListener
   ) {
     name = configuration.name
-    rectangle = configuration.rectangle
+    wantedPlace = Mutex(configuration.rectangle)
     self.screen = screen
     self.card = card
     self.listener = listener
@@ -116,13 +117,12 @@ final class KMSDisplay: Display, @unchecked Sendable {
     return try card.withDevice { (device) throws(Failure) in try self.find(buffer, layout, device) }
   }
 
-  func place(_ rectangle: Rectangle?) throws(Failure) {
-    try card.withLock { () throws(Failure) in
-      if let rectangle, screen.isUp, !ScreenGeometry.contains(screen.size, rectangle) { throw outside(rectangle) }
-      self.rectangle = rectangle
-      currentGeneration.add(1, ordering: .releasing)
-    }
+  func place(_ rectangle: Rectangle?) {
+    wantedPlace.withLock { $0 = rectangle }
+    currentGeneration.add(1, ordering: .releasing)
   }
+
+  private var rectangle: Rectangle? { wantedPlace.withLock { $0 } }
 
   func release() throws(Failure) { card.release() }
   func acquire() throws(Failure) { try card.acquire() }
@@ -378,6 +378,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
     currentGeneration.add(1, ordering: .releasing)
     door.store(Door.open, ordering: .releasing)
     publish()
+    if let mode = screen.pipe?.mode { listener?.noted("\(screen.name) is lit, \(mode)") }
     guard hasFailed else { return }
     hasFailed = false
     listener?.changed(.works)

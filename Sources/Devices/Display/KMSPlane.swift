@@ -72,7 +72,8 @@ final class KMSPlane {
 
   /// Shows a whole framebuffer in a place.
   func show(
-    _ framebuffer: UInt32, width: Int, height: Int, on crtc: UInt32, at place: Rectangle, in request: inout AtomicRequest
+    _ framebuffer: UInt32, width: Int, height: Int, on crtc: UInt32, at place: Rectangle,
+    in request: inout AtomicRequest
   ) {
     request.set(id, ids.fb, UInt64(framebuffer))
     request.set(id, ids.crtc, UInt64(crtc))

@@ -35,9 +35,9 @@ enum ScreenGeometry {
     } else {
       size.width = max(2, (screen.height * width + height / 2) / height)
     }
-    // A line too few is black; one too many would be outside.
-    if size.width != screen.width { size.width &= ~1 }
-    if size.height != screen.height { size.height &= ~1 }
+    // Nobody sees a line more or less, but a border of one line costs a plane of its own.
+    size.width = screen.width - size.width <= 2 ? screen.width : size.width & ~1
+    size.height = screen.height - size.height <= 2 ? screen.height : size.height & ~1
     return Rectangle(
       x: (screen.width - size.width) / 2 & ~1, y: (screen.height - size.height) / 2 & ~1, width: size.width,
       height: size.height)

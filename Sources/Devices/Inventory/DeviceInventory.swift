@@ -31,7 +31,7 @@ public struct DeviceInventory: Sendable {
     public var connectors: [Connector]
   }
 
-  /// Where a monitor is plugged in, as the kernel knows it: it is not asked again.
+  /// Where a monitor is plugged in, as the kernel knows it.
   public struct Connector: Sendable {
     public var name: String
     public var isConnected: Bool
@@ -70,9 +70,10 @@ public struct DeviceInventory: Sendable {
     for path in DeviceInventory.nodes(in: "\(root)/dri", prefix: "card") {
       do throws(KernelError) {
         let card = try DRMCard(path, kernel: kernel)
+        let connectors = DeviceInventory.connectors(of: card)
         // Whoever opens a card first becomes its master: looking must not keep others from using it.
         card.dropMaster()
-        cards.append(Card(path: path, driver: card.driver, connectors: DeviceInventory.connectors(of: card)))
+        cards.append(Card(path: path, driver: card.driver, connectors: connectors))
       } catch {
         refused.append(Refused(path: path, failure: Failure(error)))
       }
@@ -106,7 +107,9 @@ public struct DeviceInventory: Sendable {
   private static func connectors(of card: DRMCard) -> [Connector] {
     guard let resources = try? card.resources() else { return [] }
     return resources.connectors.compactMap { id -> Connector? in
-      guard let found = try? card.connector(id, probe: false), !found.isWriteback else { return nil }
+      guard var found = try? card.connector(id, probe: false), !found.isWriteback else { return nil }
+      // Nobody has asked yet since the start of the machine; no picture is there that could flicker.
+      if found.status == .unknown, let asked = try? card.connector(id, probe: true) { found = asked }
       let modes = found.modes.sorted { $0.isPreferred && !$1.isPreferred }
       return Connector(
         name: found.name, isConnected: found.status == .connected, monitor: card.monitor(of: id),

@@ -80,7 +80,9 @@ extension AtomicRequest {
       counts.withUnsafeMutableBytes { counts in
         properties.withUnsafeMutableBytes { properties in
           values.withUnsafeMutableBytes { values in
-            func address(_ bytes: UnsafeMutableRawBufferPointer) -> UInt64 { UInt64(UInt(bitPattern: bytes.baseAddress)) }
+            func address(_ bytes: UnsafeMutableRawBufferPointer) -> UInt64 {
+              UInt64(UInt(bitPattern: bytes.baseAddress))
+            }
             return body(address(objects), address(counts), address(properties), address(values))
           }
         }

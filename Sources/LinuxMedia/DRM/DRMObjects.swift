@@ -29,7 +29,11 @@ public struct DRMCRTC: Sendable {
 
 /// A picture in front of or behind others on a CRTC.
 public struct DRMPlane: Sendable {
-  public enum Kind: UInt64, Sendable { case overlay = 0, primary = 1, cursor = 2 }
+  public enum Kind: UInt64, Sendable {
+    case overlay = 0
+    case primary = 1
+    case cursor = 2
+  }
 
   public var id: UInt32
   /// A bit for each CRTC it can be shown on.

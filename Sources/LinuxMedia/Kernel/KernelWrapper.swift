@@ -30,3 +30,8 @@ extension KernelWrapper {
   public func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 { inner.read(fd, bytes) }
   public func write(_ fd: CInt, _ bytes: UnsafeRawBufferPointer) -> Int64 { inner.write(fd, bytes) }
 }
+
+extension Kernel {
+  /// For doors to one device only: they announce nothing.
+  public func uevents() -> CInt { -EPROTONOSUPPORT }
+}

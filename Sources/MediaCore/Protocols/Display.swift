@@ -190,9 +190,8 @@ public protocol Display: AnyObject, Sendable {
   /// hears. Does not block.
   func show(_ frame: consuming Frame, by way: any DisplayWay)
 
-  /// Shows pictures elsewhere from the next one on.
-  /// - Throws: ERANGE outside the screen.
-  func place(_ rectangle: Rectangle?) throws(Failure)
+  /// Shows pictures elsewhere from the next one on. Does not block; outside the screen ``way(for:)`` refuses.
+  func place(_ rectangle: Rectangle?)
 
   /// Lets the screen go, as it was before, so that another program can use it. All displays of the card let go.
   func release() throws(Failure)
