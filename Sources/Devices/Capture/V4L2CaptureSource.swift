@@ -386,7 +386,7 @@ extension V4L2CaptureSource {
         VideoFormat(type: type, fourcc: choice.fourcc, width: wanted.width, height: wanted.height))
     }
     let given = CaptureFormats.pixelFormat(of: format.fourcc)
-    if given != request.format {
+    if given != request.format, !request.isFormatOpen {
       remarks.append("format \(request.format) asked, the device gives \(given.map(String.init) ?? "\(format.fourcc)")")
     }
     if !isSizeOpen, format.width != request.width || format.height != request.height {

@@ -45,6 +45,8 @@ public struct SourceRequest: Sendable, Equatable {
   /// Pixels; 0 leaves it to the source.
   public var height: Int
   public var format: PixelFormat
+  /// `format` is only the best one; the source may give what it has without saying that it differs.
+  public var isFormatOpen: Bool
   public var frameRate: FrameRate
   /// Memory for pictures the source makes itself; device sources use their own.
   public var allocator: any Allocator
@@ -58,12 +60,13 @@ public struct SourceRequest: Sendable, Equatable {
   public var memory: String
 
   public init(
-    width: Int, height: Int, format: PixelFormat, frameRate: FrameRate, allocator: any Allocator, user: UserSlot,
-    poolName: String, bufferCount: Int, memory: String = "auto"
+    width: Int, height: Int, format: PixelFormat, isFormatOpen: Bool = false, frameRate: FrameRate,
+    allocator: any Allocator, user: UserSlot, poolName: String, bufferCount: Int, memory: String = "auto"
   ) {
     self.width = width
     self.height = height
     self.format = format
+    self.isFormatOpen = isFormatOpen
     self.frameRate = frameRate
     self.allocator = allocator
     self.user = user
@@ -84,7 +87,8 @@ public struct SourceRequest: Sendable, Equatable {
   }
 
   public static func == (a: SourceRequest, b: SourceRequest) -> Bool {
-    a.width == b.width && a.height == b.height && a.format == b.format && a.frameRate == b.frameRate
+    a.width == b.width && a.height == b.height && a.format == b.format && a.isFormatOpen == b.isFormatOpen
+      && a.frameRate == b.frameRate
       && a.bufferCount == b.bufferCount && a.memory == b.memory && a.allocator.name == b.allocator.name
   }
 }

@@ -64,9 +64,11 @@ final class ViChannel: GraphObject {
     guard let factory = environment.engines.sources.first(where: { $0.handles(input) }) else {
       throw Failure(.notSupported, "input", on: text, "this build reads no such input")
     }
+    let format = PixelFormat(named: settings.text("format"))
     let request = SourceRequest(
       width: settings.integer("width") ?? 0, height: settings.integer("height") ?? 0,
-      format: PixelFormat(named: settings.text("format")) ?? .i420, frameRate: settings.rate("fps") ?? .thirty,
+      format: format ?? environment.engines.inputFormats.first ?? .i420, isFormatOpen: format == nil,
+      frameRate: settings.rate("fps") ?? .thirty,
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
       // A full queue, one being worked on, one being made. Full HD is 3 MB a buffer: no more than can be in use.
       bufferCount: environment.options.queueDepth + 2, memory: settings.text("memory") ?? "auto")
