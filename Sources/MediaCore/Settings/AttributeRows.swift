@@ -198,7 +198,7 @@ enum AttributeRows {
   /// Codings whose every picture stands alone.
   static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
 
-  private static func isDevice(_ settings: ObjectSettings) -> Bool {
+  static func isDevice(_ settings: ObjectSettings) -> Bool {
     guard case .device? = settings.text("input").flatMap({ InputSpecification($0) }) else { return false }
     return true
   }
