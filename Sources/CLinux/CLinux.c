@@ -239,6 +239,12 @@ struct mpifs_event mpifs_event_from_kernel(const struct v4l2_event *from) {
   } else if (from->type == V4L2_EVENT_CTRL) {
     to.changes = from->u.ctrl.changes;
     to.value = from->u.ctrl.type == V4L2_CTRL_TYPE_INTEGER64 ? from->u.ctrl.value64 : from->u.ctrl.value;
+    to.control_type = from->u.ctrl.type;
+    to.flags = from->u.ctrl.flags;
+    to.minimum = from->u.ctrl.minimum;
+    to.maximum = from->u.ctrl.maximum;
+    to.step = from->u.ctrl.step;
+    to.default_value = from->u.ctrl.default_value;
   }
   return to;
 }
@@ -269,6 +275,13 @@ void mpifs_control_to_kernel(uint32_t id, int64_t value, int is64, struct v4l2_e
   list->which = V4L2_CTRL_WHICH_CUR_VAL;
   list->count = 1;
   list->controls = control;
+}
+
+void mpifs_control_text_to_kernel(uint32_t id, char *text, uint32_t bytes, struct v4l2_ext_controls *list,
+                                  struct v4l2_ext_control *control) {
+  mpifs_control_to_kernel(id, 0, 0, list, control);
+  control->size = bytes;
+  control->string = text;
 }
 
 int64_t mpifs_control_value(const struct v4l2_ext_control *control, int is64) {

@@ -20,6 +20,10 @@ public protocol LiveReports: Sendable {
   func health() -> HealthReport
   func effects(of path: ObjectPath) -> [EffectRecord]
   func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader
+  /// The controls of the device an input channel runs on; `nil` while it runs on none.
+  func controls(of path: ObjectPath) -> (any ControlSurface)?
+  /// Calls back when controls came or went, before whoever made them come or go is answered. At most one listener.
+  func controlsChanged(_ listener: @escaping @Sendable (ObjectPath) -> Void)
   /// Makes a JPEG of the object's last frame on a worker; `reply` comes from any thread.
   func snapshot(of path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
 }

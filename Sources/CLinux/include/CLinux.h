@@ -239,6 +239,9 @@ void mpifs_control_from_kernel(const struct v4l2_query_ext_ctrl *from, struct mp
 void mpifs_control_to_kernel(uint32_t id, int64_t value, int is64, struct v4l2_ext_controls *list,
                              struct v4l2_ext_control *control);
 int64_t mpifs_control_value(const struct v4l2_ext_control *control, int is64);
+// A control that is text: `bytes` are there for the kernel to read or write, the zero at the end included.
+void mpifs_control_text_to_kernel(uint32_t id, char *text, uint32_t bytes, struct v4l2_ext_controls *list,
+                                  struct v4l2_ext_control *control);
 // The name of a menu entry (33 bytes with the zero).
 void mpifs_menu_name(const struct v4l2_querymenu *from, char *to);
 int64_t mpifs_menu_value(const struct v4l2_querymenu *from);
@@ -262,6 +265,13 @@ struct mpifs_event {
   uint32_t pending;
   uint32_t sequence;
   uint32_t changes; // V4L2_EVENT_SOURCE_CHANGE: what; V4L2_EVENT_CTRL: what
-  int64_t value;    // V4L2_EVENT_CTRL: the control's new value
+  // V4L2_EVENT_CTRL: the control as it is now
+  int64_t value;
+  uint32_t control_type;
+  uint32_t flags;
+  int64_t minimum;
+  int64_t maximum;
+  int64_t step;
+  int64_t default_value;
 };
 struct mpifs_event mpifs_event_from_kernel(const struct v4l2_event *from);

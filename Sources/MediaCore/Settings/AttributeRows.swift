@@ -29,7 +29,7 @@ enum AttributeRows {
         "where pictures come from: the test pattern, a media file (looped, in real time) or a capture device"),
       ownSide("width", "width of the pictures given; auto takes the input's own"),
       ownSide("height", "height of the pictures given; auto takes the input's own"),
-      format(catalogue.inputFormats, "format of the pictures given"),
+      format(catalogue.inputFormats, "format of the pictures given; auto takes what the encoders here take as it is"),
       Attribute(
         "fps", .rate(1...240), default: .rate(.thirty), unit: "frames/s", .restart,
         "frame rate asked of the input; a file keeps its own"),
@@ -60,7 +60,7 @@ enum AttributeRows {
     [
       side("width", 1280, .restart, "width of the picture made, before rotation"),
       side("height", 720, .restart, "height of the picture made, before rotation"),
-      format(catalogue.outputFormats, "format of the picture made"),
+      format(catalogue.outputFormats, "format of the picture made; auto takes what the encoders here take as it is"),
       Attribute(
         "fps", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
         "pictures a second kept of those that come; -1 keeps all"),
@@ -168,10 +168,10 @@ enum AttributeRows {
   }
 
   private static func format(_ formats: [PixelFormat], _ summary: String) -> Attribute {
-    let choices = formats.map(\.description)
+    let choices = ["auto"] + formats.map(\.description)
     return Attribute(
       "format", .choice(choices, elsewhere: names(PixelFormat.named.map(\.name), but: choices)),
-      default: .text(choices.first ?? ""), .restart, summary)
+      default: .text("auto"), .restart, summary)
   }
 
   private static func backend(
@@ -198,7 +198,7 @@ enum AttributeRows {
   /// Codings whose every picture stands alone.
   static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
 
-  private static func isDevice(_ settings: ObjectSettings) -> Bool {
+  static func isDevice(_ settings: ObjectSettings) -> Bool {
     guard case .device? = settings.text("input").flatMap({ InputSpecification($0) }) else { return false }
     return true
   }

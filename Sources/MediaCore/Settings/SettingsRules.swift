@@ -26,6 +26,7 @@ extension SettingsTable {
         new[key] = usual
       }
     }
+    if path.type == .input { try checkControls(path, from: old, &new, written: written) }
     if path.type == .encoder { try checkEncoder(path, &new, written: written) }
     return new
   }
@@ -36,6 +37,23 @@ extension SettingsTable {
     Refusal(
       errno, path: "\(path)/\(key)", value: Array((text(path.type, key, values) ?? "").utf8), reason: reason, hint: hint
     )
+  }
+
+  /// Controls belong to one device: another input starts without those of the one before.
+  private func checkControls(
+    _ path: ObjectPath, from old: ObjectSettings, _ new: inout ObjectSettings, written: [String: SettingValue]
+  ) throws(Refusal) {
+    let isDevice = AttributeRows.isDevice(new)
+    for key in new.values.keys.sorted() where ControlKey.name(in: key) != nil && new[key] != .none {
+      let isWritten = written[key].map { $0 != .none } ?? false
+      if !isDevice, isWritten {
+        let value = if case .text(let text) = new[key] { Array(text.utf8) } else { [UInt8]() }
+        throw Refusal(
+          .notSupported, path: "\(path)/\(key)", value: value, reason: "only a capture device has controls",
+          hint: "\(path)/input is \(new.text("input") ?? "")")
+      }
+      if !isWritten, !isDevice || new["input"] != old["input"] { new[key] = .none }
+    }
   }
 
   private func checkEncoder(

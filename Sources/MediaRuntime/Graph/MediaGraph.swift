@@ -163,6 +163,17 @@ public final class MediaGraph: ModuleFactory {
     environment.room.wake()
   }
 
+  // MARK: controls
+
+  /// The controls of the device an input channel runs on; `nil` while it runs on none. No I/O.
+  public func controls(of path: ObjectPath) -> (any ControlSurface)? { object(path)?.controls }
+
+  /// Calls back when an object's controls came or went, or are others than before: before whoever started or stopped it
+  /// is answered. At most one listener; it may read from the graph and must not block.
+  public func controlsChanged(_ listener: @escaping @Sendable (ObjectPath) -> Void) {
+    environment.controlsListener.withLock { $0 = listener }
+  }
+
   // MARK: streams and pictures
 
   /// Opens the coded stream of an encoder channel.
@@ -214,6 +225,10 @@ final class RetiringObject: ModuleObject {
   var hasFailed: Bool { object.hasFailed }
   func perform(_ command: String, argument: String) throws(Refusal) {
     try object.perform(command, argument: argument)
+  }
+  var controls: (any ControlSurface)? { object.controls }
+  func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
+    try object.setControl(name, value, written: written, isKept: isKept)
   }
   func retire() {
     graph.retired(object)

@@ -132,7 +132,10 @@ final class VpssOutput: GraphObject, FrameHandler {
     }
     guard let source, let rate, state.load(ordering: .acquiring).isRunning else { return }
     let transform = VpssPlan.transform(box.settings)
-    guard let layout = VpssPlan.layout(box.settings, incoming: source.layout, transform: transform) else { return }
+    let usual = environment.engines.outputFormats.first
+    guard let layout = VpssPlan.layout(box.settings, incoming: source.layout, transform: transform, usual: usual) else {
+      return
+    }
     let announced = node.output.format
     // Strides differ between a passed-on and a made picture; what receivers prepare for is size, format and rate.
     if announced?.rate != rate || announced?.layout.width != layout.width || announced?.layout.height != layout.height
@@ -231,7 +234,10 @@ final class VpssOutput: GraphObject, FrameHandler {
       throw Failure(
         .outOfRange, "crop", on: "\(path)", "outside the picture of \(incoming.width)x\(incoming.height)")
     }
-    guard let layout = VpssPlan.layout(box.settings, incoming: incoming, transform: transform) else {
+    guard
+      let layout = VpssPlan.layout(
+        box.settings, incoming: incoming, transform: transform, usual: environment.engines.outputFormats.first)
+    else {
       throw Failure(.invalidArgument, "format", on: "\(path)", "no picture of this size and format")
     }
     func plan(_ work: VpssPlan.Work?) -> VpssPlan {

@@ -33,13 +33,14 @@ final class VpssPlan {
     self.work = work
   }
 
-  /// Size of the picture that leaves, turned pictures on their side.
+  /// The picture that leaves, turned pictures on their side.
+  /// - Parameter usual: format where the settings leave it open.
   static func layout(
-    _ settings: ObjectSettings, incoming: FrameLayout, transform: PictureTransform
+    _ settings: ObjectSettings, incoming: FrameLayout, transform: PictureTransform, usual: PixelFormat?
   ) -> FrameLayout? {
     let width = settings.integer("width") ?? Int(incoming.width)
     let height = settings.integer("height") ?? Int(incoming.height)
-    let format = PixelFormat(named: settings.text("format")) ?? incoming.format
+    let format = PixelFormat(named: settings.text("format")) ?? usual ?? incoming.format
     let turned = transform.rotation % 180 != 0
     return FrameLayout(format, width: turned ? height : width, height: turned ? width : height)
   }

@@ -80,7 +80,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     let lines = fake.config.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     #expect(
       Array(lines.prefix(6)) == [
-        #"vi/0/input = file:/clips/a\\b.mp4"#, "vi/0/width = auto", "vi/0/height = auto", "vi/0/format = i420",
+        #"vi/0/input = file:/clips/a\\b.mp4"#, "vi/0/width = auto", "vi/0/height = auto", "vi/0/format = auto",
         "vi/0/fps = 30000/1001", "vi/0/enable = 0",
       ])
     #expect(lines.contains("venc/0/source = vi/0"))
