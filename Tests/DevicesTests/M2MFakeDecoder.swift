@@ -231,13 +231,15 @@ final class M2MFakeDecoder: KernelWrapper {
       let asked = mpifs_format_plane(&format, 0).sizeimage
       state.unitFormats.append((format.width, format.height))
       format.pixelformat = mpifs_V4L2_PIX_FMT_FWHT
-      mpifs_format_set_plane(&format, 0, .init(bytesperline: 0, sizeimage: min(max(asked, 64), state.switches.unitSize)))
+      mpifs_format_set_plane(
+        &format, 0, .init(bytesperline: 0, sizeimage: min(max(asked, 64), state.switches.unitSize)))
       state.output.format = format
     } else {
       guard !sets || state.capture.count == 0 else { return -EBUSY }
       if sets, state.switches.isSilent || !state.switches.hasEvents { state.size = (format.width, format.height) }
       if !sets || !state.switches.raw.contains(format.pixelformat) {
-        format.pixelformat = sets || state.capture.format.pixelformat == 0
+        format.pixelformat =
+          sets || state.capture.format.pixelformat == 0
           ? state.switches.raw[0] : state.capture.format.pixelformat
       }
       let block = UInt32(state.switches.lineBlock)

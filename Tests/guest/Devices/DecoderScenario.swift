@@ -166,7 +166,8 @@ private func plainScenario(_ checks: Checks, _ path: String, _ stream: CodedStre
     _ = checks.run("plain \(memory)") {
       let calls = FaultInjector()
       let decoder = try V4L2Decoder(path, configuration(), memory: memory, kernel: calls)
-      checks.expect("\(memory): nothing is known before the stream", decoder.layout == nil && decoder.pool == nil, is: true)
+      checks.expect(
+        "\(memory): nothing is known before the stream", decoder.layout == nil && decoder.pool == nil, is: true)
       var keeper = PictureKeeper()
       try decode(decoder, Array(stream.units[..<2]), into: &keeper)
       let before = [UInt(0xc058_560f), 0xc058_5611].map { calls.count(of: .ioctl($0)) }
