@@ -59,11 +59,12 @@ serve() {
   check "it serves" wait_until 20 grep -q '^mpifs: serving' /tmp/mpifs.log
 }
 
+has_ended() { ! kill -0 "$program" 2>/dev/null; }
+
 # Ends the program, and prints the count of NAME.
 finish() {
-  kill -TERM $program
-  gone() { ! kill -0 $program 2>/dev/null; }
-  check "it ends" wait_until 5 gone
+  kill -TERM "$program"
+  check "it ends" wait_until 5 has_ended
   grep -a '^mpifs: ' /tmp/mpifs.log | grep -v serving
   printf '%s: %d checks passed, %d failed\n' "$1" $passed $failed
   ((failed == 0 && passed > 0))
