@@ -86,15 +86,17 @@ struct Program {
     let packed: [PixelFormat] =
       !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
     return EngineCatalogue(
-      encoders: encoders + SoftwareCodecs.encoderFactories(), scalers: scalers + SoftwareCodecs.scalerFactories(),
+      encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
+      scalers: scalers + SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
-      outputFormats: usual + packed, display: KMSDisplayFactory(), picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
+      outputFormats: usual + packed, display: KMSDisplayFactory(),
+      picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
   private func devices(
     _ watch: DeviceWatch, _ catalogue: EngineCatalogue, _ memoryChoice: String
   ) -> @Sendable () -> DevicesReport {
-    let names = Set(catalogue.encoders.map(\.name) + catalogue.scalers.map(\.name))
+    let names = Set(catalogue.encoders.map(\.name) + catalogue.decoders.map(\.name) + catalogue.scalers.map(\.name))
     return { DevicesReport(watch.inventory, engines: names, memoryChoice: memoryChoice) }
   }
 
