@@ -16,6 +16,8 @@ struct EffectChange: Sendable {
     case frameRate(Double)
     /// JPEG quality factor.
     case quality(Int)
+    /// Quantiser of key pictures or of the others; `nil` is the engine's own.
+    case quantiser(Int?, before: Int?, ofKeys: Bool)
     /// The next picture is a key frame, or the one after it when one was being coded already.
     case keyFrame
   }
@@ -193,6 +195,8 @@ final class EffectTracker: Sendable {
       watch.groups += 1
       guard effective || watch.groups > 1 else { return nil }
       return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
+    case .quantiser(let wanted, let before, let ofKeys):
+      return judgeQuantiser(&watch, wanted, before, picture, bytes, ofKeys: ofKeys)
     case .gop(let wanted): return judgeGroup(&watch, wanted, picture, number)
     case .bitrate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
     case .frameRate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: false)
@@ -212,6 +216,32 @@ final class EffectTracker: Sendable {
     if distance == UInt64(wanted) { return Verdict(effective: true, measured: "\(distance)", unit: "frames") }
     return watch.groups < EffectRule.groups.groups ?? 1
       ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
+  }
+
+  /// The stream's own word where it has one; else the size of pictures, which a coarser quantiser makes smaller. The
+  /// first such picture may have been under way.
+  private func judgeQuantiser(
+    _ watch: inout Watch, _ wanted: Int?, _ before: Int?, _ picture: CodedPicture, _ bytes: Int, ofKeys: Bool
+  ) -> Verdict? {
+    guard picture.isKey == ofKeys else { return nil }
+    watch.groups += 1
+    if let wanted, let found = picture.qp {
+      // Means over slices are rounded.
+      let effective = abs(found - wanted) <= 1
+      return effective || watch.groups > 2 ? Verdict(effective: effective, measured: "\(found)", unit: nil) : nil
+    }
+    guard let baseline = watch.baseline, baseline > 0 else {
+      let text = "\(bytes) bytes a picture, none before to compare with"
+      return watch.groups > 2 ? Verdict(effective: false, measured: text, unit: nil) : nil
+    }
+    let change = Double(bytes) / baseline - 1
+    let effective: Bool
+    switch (wanted, before) {
+    case (let wanted?, let before?): effective = wanted > before ? change < -0.01 : change > 0.01
+    default: effective = abs(change) > 0.03
+    }
+    guard effective || watch.groups > 2 else { return nil }
+    return Verdict(effective: effective, measured: "\(bytes) bytes a picture, \(Int(baseline)) before", unit: nil)
   }
 
   /// Rates are measured over whole windows of the stream. A rate that has moved at least half way to what

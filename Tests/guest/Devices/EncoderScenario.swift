@@ -41,7 +41,13 @@ func encoderScenario(_ checks: Checks, camera: String, encoder path: String, dec
     let can = factory.capabilities(for: .fwht)
     checks.expect(
       "abilities: QP, type and group of pictures, no bitrate", can,
-      is: [.perFrameQP, .forceType, .liveGOP, .noBitrate])
+      is: [.perFrameQP, .forceType, .liveGOP, .noBitrate, .fixedQuantiser, .liveQuantiser])
+    checks.expect("quantisers", factory.quantisers(for: .fwht), is: 1...31)
+    var coarse = configuration(1280, 720)
+    coarse.keyQuantiser = 32
+    var refused = ""
+    do { _ = try factory.open(coarse) } catch { refused = "\(error)" }
+    checks.expect(refused.contains("it takes 1..31"), "a quantiser it has not", refused)
     var wrong = configuration(1280, 720)
     wrong.codec = .h264
     var said = ""
