@@ -18,6 +18,8 @@
 
     public func quantisers(for codec: Codec) -> ClosedRange<Int>? { codec == .h264 ? H264Limits.quantisers : nil }
 
+    public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { X264Encoder.usualQuantisers }
+
     public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
       try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
       try H264Limits.checkRate(configuration, engine: name)

@@ -92,6 +92,12 @@ struct EncoderControls {
     return low <= high ? low...high : nil
   }
 
+  /// The device's own.
+  var usualQuantisers: (key: Int, predicted: Int)? {
+    guard let qpI, let qpP else { return nil }
+    return (Int(qpI.defaultValue), Int(qpP.defaultValue))
+  }
+
   /// Whether the change reaches the running stream; else the encoder must be opened anew.
   func isLive(from old: EncoderConfiguration, to new: EncoderConfiguration) -> Bool {
     (new.bitrate == old.bitrate || bitrate == nil || live.contains(.bitrate))

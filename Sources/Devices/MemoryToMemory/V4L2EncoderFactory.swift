@@ -11,6 +11,7 @@ public struct V4L2EncoderFactory: EncoderFactory {
   private let abilities: [Codec: EncoderCapabilities]
   private let offeredProfiles: [Codec: [String]]
   private let offeredQuantisers: [Codec: ClosedRange<Int>]
+  private let ownQuantisers: [Codec: (key: Int, predicted: Int)]
   /// Formats of the frames it takes without a conversion, best first.
   public let inputFormats: [PixelFormat]
   private let kernel: any Kernel
@@ -27,15 +28,18 @@ public struct V4L2EncoderFactory: EncoderFactory {
     var found: [Codec: EncoderCapabilities] = [:]
     var profiles: [Codec: [String]] = [:]
     var quantisers: [Codec: ClosedRange<Int>] = [:]
+    var own: [Codec: (key: Int, predicted: Int)] = [:]
     for codec in known {
       guard let controls = try? EncoderControls(device, codec) else { continue }
       found[codec] = controls.capabilities
       profiles[codec] = controls.profiles
       quantisers[codec] = controls.quantisers
+      own[codec] = controls.usualQuantisers
     }
     abilities = found
     offeredProfiles = profiles
     offeredQuantisers = quantisers
+    ownQuantisers = own
     let offered = video.outputFormats.compactMap { CaptureFormats.pixelFormat(of: $0) }
     inputFormats = CaptureFormats.preference.filter { $0 != .mjpeg && offered.contains($0) }
     guard !inputFormats.isEmpty else { return nil }
@@ -52,6 +56,8 @@ public struct V4L2EncoderFactory: EncoderFactory {
   public func profiles(for codec: Codec) -> [String] { offeredProfiles[codec] ?? [] }
 
   public func quantisers(for codec: Codec) -> ClosedRange<Int>? { offeredQuantisers[codec] }
+
+  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { ownQuantisers[codec] }
 
   public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     guard codecs.contains(configuration.codec) else {

@@ -143,6 +143,7 @@ extension Encoder {
 
 extension EncoderFactory {
   public func quantisers(for codec: Codec) -> ClosedRange<Int>? { nil }
+  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { nil }
 
   /// Checks `qp_i` and `qp_p` against what the engine takes.
   public func validateQuantisers(_ configuration: EncoderConfiguration) throws(Failure) {
@@ -173,6 +174,8 @@ public protocol EncoderFactory: Sendable {
   func profiles(for codec: Codec) -> [String]
   /// Quantisers it takes for the codec, `nil` where it takes none.
   func quantisers(for codec: Codec) -> ClosedRange<Int>?
+  /// The ones it uses itself for key and predicted pictures in `fixqp`, where it takes any.
+  func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)?
   /// Checks without opening anything whether the configuration is possible.
   /// - Throws: EINVAL/ERANGE/ENOTSUP with what would be right.
   func validate(_ configuration: EncoderConfiguration) throws(Failure)

@@ -16,8 +16,8 @@ struct EffectChange: Sendable {
     case frameRate(Double)
     /// JPEG quality factor.
     case quality(Int)
-    /// Quantiser of key pictures or of the others; `nil` is the engine's own.
-    case quantiser(Int?, before: Int?, ofKeys: Bool)
+    /// Quantiser of key pictures or of the others.
+    case quantiser(Int, before: Int, ofKeys: Bool)
     /// The next picture is a key frame, or the one after it when one was being coded already.
     case keyFrame
   }
@@ -218,31 +218,35 @@ final class EffectTracker: Sendable {
       ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
   }
 
-  /// The stream's own word where it has one; else the size of pictures, which a coarser quantiser makes smaller. The
-  /// first such picture may have been under way.
+  /// The stream's own word where it has one; else the mean size of such pictures, which a coarser quantiser makes smaller.
+  /// The first may have been under way.
   private func judgeQuantiser(
-    _ watch: inout Watch, _ wanted: Int?, _ before: Int?, _ picture: CodedPicture, _ bytes: Int, ofKeys: Bool
+    _ watch: inout Watch, _ wanted: Int, _ before: Int, _ picture: CodedPicture, _ bytes: Int, ofKeys: Bool
   ) -> Verdict? {
     guard picture.isKey == ofKeys else { return nil }
-    watch.groups += 1
-    if let wanted, let found = picture.qp {
+    watch.pictures += 1
+    watch.bits += bytes * 8
+    if let found = picture.qp {
       // Means over slices are rounded.
-      let effective = abs(found - wanted) <= 1
-      return effective || watch.groups > 2 ? Verdict(effective: effective, measured: "\(found)", unit: nil) : nil
+      let isEffective = abs(found - wanted) <= 1
+      return isEffective || watch.pictures > 2
+        ? Verdict(effective: isEffective, measured: "\(found)", unit: nil) : nil
     }
-    guard let baseline = watch.baseline, baseline > 0 else {
-      let text = "\(bytes) bytes a picture, none before to compare with"
-      return watch.groups > 2 ? Verdict(effective: false, measured: text, unit: nil) : nil
+    let mean = Double(watch.bits) / 8 / Double(watch.pictures)
+    let isLast = watch.pictures >= (ofKeys ? EffectTracker.keySizes : EffectTracker.sizes)
+    var isEffective = wanted == before
+    var against = "none before to compare with"
+    if let baseline = watch.baseline, baseline > 0 {
+      against = "\(Int(baseline)) before"
+      if wanted != before { isEffective = wanted > before ? mean < baseline * 0.99 : mean > baseline * 1.01 }
     }
-    let change = Double(bytes) / baseline - 1
-    let effective: Bool
-    switch (wanted, before) {
-    case (let wanted?, let before?): effective = wanted > before ? change < -0.01 : change > 0.01
-    default: effective = abs(change) > 0.03
-    }
-    guard effective || watch.groups > 2 else { return nil }
-    return Verdict(effective: effective, measured: "\(bytes) bytes a picture, \(Int(baseline)) before", unit: nil)
+    guard isLast || isEffective && (ofKeys || watch.pictures > 2) else { return nil }
+    return Verdict(effective: isEffective, measured: "\(Int(mean)) bytes a picture, \(against)", unit: nil)
   }
+
+  /// Pictures whose sizes are looked at before a quantiser is called without effect.
+  private static let keySizes = 3
+  private static let sizes = 16
 
   /// Rates are measured over whole windows of the stream. A rate that has moved at least half way to what
   /// was asked is an effect, even where the picture needs fewer bits than it may have.

@@ -113,7 +113,9 @@ final class VencChannel: GraphObject, SessionWork {
       case "quality": measure = .quality(new.integer(key) ?? 0)
       case "qp_i", "qp_p":
         let isKey = key == "qp_i"
-        measure = .quantiser(new.integer(key), before: old.integer(key), ofKeys: isKey)
+        guard let used, let own = used.factory.usualQuantisers(for: used.configuration.codec) else { continue }
+        let usual = isKey ? own.key : own.predicted
+        measure = .quantiser(new.integer(key) ?? usual, before: old.integer(key) ?? usual, ofKeys: isKey)
         baseline = (isKey ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
       case "fps_src", "fps_dst":
         // One change of the rate, seen once, even where both were written.
