@@ -20,6 +20,7 @@ public protocol LiveReports: Sendable {
   func health() -> HealthReport
   func effects(of path: ObjectPath) -> [EffectRecord]
   func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader
+  func openFeed(_ path: ObjectPath) throws(Refusal) -> FeedWriter
   /// Makes a JPEG of the object's last frame on a worker; `reply` comes from any thread.
   func snapshot(of path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
 }

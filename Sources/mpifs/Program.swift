@@ -85,15 +85,17 @@ struct Program {
     // What only devices give and take is offered where there are devices.
     let packed: [PixelFormat] = scalers.isEmpty ? [] : [.yuyv, .uyvy, .rgb24, .xrgb8888]
     return EngineCatalogue(
-      encoders: encoders + SoftwareCodecs.encoderFactories(), scalers: scalers + SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
+      encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: SoftwareCodecs.decoderFactories(),
+      scalers: scalers + SoftwareCodecs.scalerFactories(),
+      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()],
+      packetSources: SoftwareCodecs.packetSourceFactories(), inputFormats: usual + packed,
       outputFormats: usual + packed, picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
   private func devices(
     _ watch: DeviceWatch, _ catalogue: EngineCatalogue, _ memoryChoice: String
   ) -> @Sendable () -> DevicesReport {
-    let names = Set(catalogue.encoders.map(\.name) + catalogue.scalers.map(\.name))
+    let names = Set(catalogue.encoders.map(\.name) + catalogue.decoders.map(\.name) + catalogue.scalers.map(\.name))
     return { DevicesReport(watch.inventory, engines: names, memoryChoice: memoryChoice) }
   }
 

@@ -7,6 +7,8 @@ public struct EngineCatalogue: Sendable {
   public var decoders: [any DecoderFactory]
   public var scalers: [any ScalerFactory]
   public var sources: [any SourceFactory]
+  /// Readers of coded files, for decoder channels.
+  public var packetSources: [any PacketSourceFactory]
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
   /// is, so that nothing is converted unasked.
   public var inputFormats: [PixelFormat]
@@ -17,7 +19,7 @@ public struct EngineCatalogue: Sendable {
 
   public init(
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
-    sources: [any SourceFactory] = [],
+    sources: [any SourceFactory] = [], packetSources: [any PacketSourceFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
   ) {
@@ -25,6 +27,7 @@ public struct EngineCatalogue: Sendable {
     self.decoders = decoders
     self.scalers = scalers
     self.sources = sources
+    self.packetSources = packetSources
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture
@@ -45,6 +48,11 @@ public struct EngineCatalogue: Sendable {
     encoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
+  /// Codings some engine here can decode, in the order of ``Codec``.
+  public var decodableCodecs: [Codec] {
+    Codec.allCases.filter { codec in decoders.contains { $0.codecs.contains(codec) } }
+  }
+
   /// Every engine that decodes the coding, the one `auto` takes first: hardware before software, then by priority.
   public func decoders(for codec: Codec) -> [any DecoderFactory] {
     decoders.filter { $0.codecs.contains(codec) }.sorted {
@@ -55,6 +63,11 @@ public struct EngineCatalogue: Sendable {
   /// The engine a `backend` means for decoding a coding: `auto`, `software`, or a name. `nil` when that one cannot.
   public func decoder(backend: String, for codec: Codec) -> (any DecoderFactory)? {
     decoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
+  }
+
+  /// The engines a `backend` means for decoding a coding, the preferred first: `auto` takes the next where one fails.
+  public func decoders(backend: String, for codec: Codec) -> [any DecoderFactory] {
+    decoders(for: codec).filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
   /// Whether the engine these settings mean holds no bitrate, so that only the quantiser decides the size of pictures.
