@@ -2,8 +2,13 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 _Static_assert(F_SEAL_SHRINK == 2, "the seal Swift passes");
 
@@ -28,14 +33,28 @@ int64_t mpifs_mmap(size_t length, int protection, int fd, int64_t offset) {
 }
 
 int mpifs_munmap(void *address, size_t length) { RESULT(munmap(address, length)); }
-int mpifs_poll(struct pollfd *fds, unsigned long count, int timeout_ms) { RESULT(poll(fds, count, timeout_ms)); }
+int mpifs_poll(void *fds, unsigned long count, int timeout_ms) { RESULT(poll(fds, count, timeout_ms)); }
 int mpifs_memfd_create(const char *name, unsigned flags) { RESULT(memfd_create(name, flags)); }
 int mpifs_ftruncate(int fd, int64_t length) { RESULT(ftruncate(fd, length)); }
 int mpifs_add_seals(int fd, int seals) { RESULT(fcntl(fd, F_ADD_SEALS, seals)); }
 int mpifs_duplicate(int fd) { RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 int mpifs_eventfd(void) { RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+int mpifs_uevents(void) {
+  int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+  if (fd < 0) return -errno;
+  // Group 1 is the kernel's own; group 2 is udev's.
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
 int64_t mpifs_seek_end(int fd) { RESULT64(lseek(fd, 0, SEEK_END)); }
-int mpifs_fstat(int fd, struct stat *out) { RESULT(fstat(fd, out)); }
+int mpifs_fstat(int fd, void *out) { RESULT(fstat(fd, out)); }
 int64_t mpifs_read(int fd, void *bytes, size_t count) { RESULT64(read(fd, bytes, count)); }
 int64_t mpifs_write(int fd, const void *bytes, size_t count) { RESULT64(write(fd, bytes, count)); }
 
@@ -239,6 +258,12 @@ struct mpifs_event mpifs_event_from_kernel(const struct v4l2_event *from) {
   } else if (from->type == V4L2_EVENT_CTRL) {
     to.changes = from->u.ctrl.changes;
     to.value = from->u.ctrl.type == V4L2_CTRL_TYPE_INTEGER64 ? from->u.ctrl.value64 : from->u.ctrl.value;
+    to.control_type = from->u.ctrl.type;
+    to.flags = from->u.ctrl.flags;
+    to.minimum = from->u.ctrl.minimum;
+    to.maximum = from->u.ctrl.maximum;
+    to.step = from->u.ctrl.step;
+    to.default_value = from->u.ctrl.default_value;
   }
   return to;
 }
@@ -269,6 +294,13 @@ void mpifs_control_to_kernel(uint32_t id, int64_t value, int is64, struct v4l2_e
   list->which = V4L2_CTRL_WHICH_CUR_VAL;
   list->count = 1;
   list->controls = control;
+}
+
+void mpifs_control_text_to_kernel(uint32_t id, char *text, uint32_t bytes, struct v4l2_ext_controls *list,
+                                  struct v4l2_ext_control *control) {
+  mpifs_control_to_kernel(id, 0, 0, list, control);
+  control->size = bytes;
+  control->string = text;
 }
 
 int64_t mpifs_control_value(const struct v4l2_ext_control *control, int is64) {

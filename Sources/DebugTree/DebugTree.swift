@@ -4,6 +4,7 @@ public import MediaRuntime
 public import NodeFS
 public import NodeText
 public import Reports
+import Synchronization
 import SystemPackage
 
 /// Which path shows or changes what: the only part that knows both the runtime and the filesystem. It checks nothing
@@ -18,6 +19,8 @@ public final class DebugTree: Sendable {
   let started: Int64
   /// What the machine has; does no device I/O.
   let devices: @Sendable () -> DevicesReport
+  /// The files in `controls/` of each channel that has one; the lock keeps those that change them one after the other.
+  let controlFiles = Mutex<[ObjectPath: [String: ControlShape]]>([:])
 
   /// Builds the tree and keeps it in step with the runtime's objects from now on.
   ///
@@ -46,6 +49,7 @@ public final class DebugTree: Sendable {
     try addOwnNodes()
     try addClassDirectories()
     runtime.objectsChanged { [weak self] change in self?.follow(created: change.created, removed: change.removed) }
+    reports.controlsChanged { [weak self] path in self?.followControls(of: path) }
     follow(created: runtime.objects, removed: [])
   }
 }

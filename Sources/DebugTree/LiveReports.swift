@@ -21,6 +21,10 @@ public protocol LiveReports: Sendable {
   func effects(of path: ObjectPath) -> [EffectRecord]
   func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader
   func openFeed(_ path: ObjectPath) throws(Refusal) -> FeedWriter
+  /// The controls of the device an input channel runs on; `nil` while it runs on none.
+  func controls(of path: ObjectPath) -> (any ControlSurface)?
+  /// Calls back when controls came or went, before whoever made them come or go is answered. At most one listener.
+  func controlsChanged(_ listener: @escaping @Sendable (ObjectPath) -> Void)
   /// Makes a JPEG of the object's last frame on a worker; `reply` comes from any thread.
   func snapshot(of path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
 }

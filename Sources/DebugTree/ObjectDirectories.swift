@@ -47,6 +47,7 @@ extension DebugTree {
     for object in removed {
       guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
       parent.remove(name)
+      controlFiles.withLock { $0[object.path] = nil }
     }
     for object in created {
       guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
@@ -57,7 +58,15 @@ extension DebugTree {
           Failure(error.errno, "adding to the tree", on: object.path.description, error.reason),
           path: object.path.description)
       }
+      // Made and started in one go: the device was there before its directory.
+      if object.path.type == .input { followControls(of: object.path) }
     }
+  }
+
+  /// The directory of an object that is in the tree.
+  func objectDirectory(_ path: ObjectPath) -> Directory? {
+    guard let parent = directory(above: path), let name = entryName(path) else { return nil }
+    return parent[name] as? Directory
   }
 
   private func directory(above path: ObjectPath) -> Directory? {

@@ -42,7 +42,18 @@ extension DebugTree {
         let found = TextSection(
           path: "devices", text: renderText { DevicesPage.write(devices(), objects: report.objects, to: &$0) })
         let help = TextSection(path: "help", text: renderText { HelpPage.write(runtime.help(), to: &$0) })
-        ReportPage.write(report, more: [config, found, help], dialect: dialect, to: &$0)
+        var controls: [TextSection] = []
+        for path in report.objects.compactMap({ ObjectPath($0.path) }) {
+          guard let surface = reports.controls(of: path) else { continue }
+          controls.append(
+            TextSection(
+              path: "\(path)/controls/help",
+              text: renderText { HelpPage.write(DebugTree.controlHelp(surface), to: &$0) }))
+          controls.append(
+            TextSection(
+              path: "\(path)/controls/*", text: renderText { DebugTree.controlValues(surface, to: &$0) }))
+        }
+        ReportPage.write(report, more: [config, found] + controls + [help], dialect: dialect, to: &$0)
       })
   }
 

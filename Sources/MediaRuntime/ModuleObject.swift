@@ -35,8 +35,21 @@ public protocol ModuleObject: AnyObject, Sendable {
   /// nothing.
   var hasFailed: Bool { get }
 
-  /// A command attribute, such as `idr`. No I/O.
+  /// A command attribute, such as `idr`. No I/O, unless ``touchesDevice(_:)`` says so.
   func perform(_ command: String, argument: String) throws(Refusal)
+
+  /// Whether a command does I/O and so is carried out on the control executor.
+  func touchesDevice(_ command: String) -> Bool
+
+  /// The controls of the device it runs on; `nil` while it runs on none. No I/O.
+  var controls: (any ControlSurface)? { get }
+
+  /// Sets a control of the device it runs on, or presses a button. On the control executor; may do I/O.
+  /// - Parameters:
+  ///   - written: what the writer wrote, for refusals and for the log.
+  ///   - isKept: it belongs to the configuration: set again whenever the device is opened.
+  /// - Throws: what the device said.
+  func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal)
 
   /// The object is being removed for good: open streams end with ENODEV. After `stop`.
   func retire()
@@ -44,6 +57,12 @@ public protocol ModuleObject: AnyObject, Sendable {
 
 extension ModuleObject {
   public var hasFailed: Bool { false }
+  public func touchesDevice(_ command: String) -> Bool { false }
+  public var controls: (any ControlSurface)? { nil }
+  public func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
+    throw Refusal(
+      .noSuchFileOrDirectory, path: "\(path)/\(ControlKey.key(name))", value: written, reason: "has no controls")
+  }
 }
 
 /// Makes the objects; implemented by the modules, used by the administration. Objects are made stopped, with the

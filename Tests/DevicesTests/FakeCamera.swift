@@ -26,6 +26,8 @@ final class FakeCamera: KernelWrapper {
     var canExport = true
     var imports: [Int32] = []
     var offersSize = true
+    /// `nil`: a driver without controls.
+    var controls: FakeControls?
   }
 
   private let state = Mutex(State())
@@ -104,10 +106,12 @@ final class FakeCamera: KernelWrapper {
       }
       state.done.append(buffer)
     }
-    return state.done.isEmpty ? 0 : Int16(POLLIN)
+    let hasEvents = !(state.controls?.events.isEmpty ?? true)
+    return (state.done.isEmpty ? 0 : Int16(POLLIN)) | (hasEvents ? Int16(POLLPRI) : 0)
   }
 
   private func answer(_ request: UInt, _ argument: UnsafeMutableRawPointer, _ state: inout State) -> CInt {
+    if let result = state.controls?.answer(request, argument) { return result }
     switch request {
     case mpifs_VIDIOC_QUERYCAP:
       let out = argument.bindMemory(to: v4l2_capability.self, capacity: 1)

@@ -3,17 +3,14 @@
 // with variable arguments, and structures whose unions or packing Swift does not see well.
 #pragma once
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/memfd.h>
 #include <linux/udmabuf.h>
 #include <linux/videodev2.h>
-#include <poll.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -24,14 +21,18 @@ int mpifs_close(int fd);
 int mpifs_ioctl(int fd, unsigned long request, void *argument);
 int64_t mpifs_mmap(size_t length, int protection, int fd, int64_t offset);
 int mpifs_munmap(void *address, size_t length);
-int mpifs_poll(struct pollfd *fds, unsigned long count, int timeout_ms);
+// A struct pollfd and a struct stat are `void` here: declared in two modules, they would belong to whichever the compiler
+// happens to read first, and the public API must name Glibc's.
+int mpifs_poll(void *fds, unsigned long count, int timeout_ms);
 int mpifs_memfd_create(const char *name, unsigned flags);
 int mpifs_ftruncate(int fd, int64_t length);
 int mpifs_add_seals(int fd, int seals);
 int mpifs_duplicate(int fd);
 int mpifs_eventfd(void);
+// A netlink socket that receives the kernel's announcements of devices.
+int mpifs_uevents(void);
 int64_t mpifs_seek_end(int fd);
-int mpifs_fstat(int fd, struct stat *out);
+int mpifs_fstat(int fd, void *out);
 int64_t mpifs_read(int fd, void *bytes, size_t count);
 int64_t mpifs_write(int fd, const void *bytes, size_t count);
 
@@ -239,6 +240,9 @@ void mpifs_control_from_kernel(const struct v4l2_query_ext_ctrl *from, struct mp
 void mpifs_control_to_kernel(uint32_t id, int64_t value, int is64, struct v4l2_ext_controls *list,
                              struct v4l2_ext_control *control);
 int64_t mpifs_control_value(const struct v4l2_ext_control *control, int is64);
+// A control that is text: `bytes` are there for the kernel to read or write, the zero at the end included.
+void mpifs_control_text_to_kernel(uint32_t id, char *text, uint32_t bytes, struct v4l2_ext_controls *list,
+                                  struct v4l2_ext_control *control);
 // The name of a menu entry (33 bytes with the zero).
 void mpifs_menu_name(const struct v4l2_querymenu *from, char *to);
 int64_t mpifs_menu_value(const struct v4l2_querymenu *from);
@@ -262,6 +266,13 @@ struct mpifs_event {
   uint32_t pending;
   uint32_t sequence;
   uint32_t changes; // V4L2_EVENT_SOURCE_CHANGE: what; V4L2_EVENT_CTRL: what
-  int64_t value;    // V4L2_EVENT_CTRL: the control's new value
+  // V4L2_EVENT_CTRL: the control as it is now
+  int64_t value;
+  uint32_t control_type;
+  uint32_t flags;
+  int64_t minimum;
+  int64_t maximum;
+  int64_t step;
+  int64_t default_value;
 };
 struct mpifs_event mpifs_event_from_kernel(const struct v4l2_event *from);

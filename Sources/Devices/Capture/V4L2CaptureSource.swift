@@ -50,6 +50,7 @@ public final class V4L2CaptureSource: Source {
   private let kernel: any Kernel
   private let capturePool: CapturePool
   private let wake: Wake
+  private let deviceControls: CaptureControls
   private let worker: Mutex<Worker>
   private let published: ManagedAtomic<Published>
 
@@ -83,14 +84,21 @@ public final class V4L2CaptureSource: Source {
     let wakeUp = try asFailure { () throws(KernelError) in try WakeUp(kernel: kernel) }
     let wake = Wake(wakeUp)
     let device = try V4L2CaptureSource.open(path, kernel)
+    let controls = CaptureControls(wanted: request.controls)
+    // Before the format is set: some controls decide it (rotation), and some cannot be set while pictures come.
+    controls.attach(device)
     let started = try V4L2CaptureSource.start(device, request, accepted, pool, wake)
     self.capturePool = pool
+    self.deviceControls = controls
     self.wake = wake
     self.worker = Mutex(Worker(device: device, run: started.run))
     self.published = ManagedAtomic(started.published)
   }
 
-  deinit { worker.withLock { _ = $0.run?.finish() } }
+  deinit {
+    worker.withLock { _ = $0.run?.finish() }
+    deviceControls.detach()
+  }
 
   /// Everything but compressed pictures.
   public static let rawFormats: [PixelFormat] = CaptureFormats.preference.filter { $0 != .mjpeg }
@@ -105,6 +113,7 @@ public final class V4L2CaptureSource: Source {
   public var remarks: [String] { current.remarks }
   public var isLive: Bool { true }
   public var pool: (any BufferPool)? { capturePool }
+  public var controls: (any ControlSurface)? { deviceControls }
   public var counters: SourceCounters {
     var counters = SourceCounters()
     counters.droppedByDevice = droppedByDevice.load(ordering: .relaxed)
@@ -136,12 +145,13 @@ public final class V4L2CaptureSource: Source {
       }
       do throws(KernelError) {
         try run.queueStranded()
+        deviceControls.lookAround()
         let result = try device.wait(for: [.readable, .priority], orWake: wake.descriptor)
         if result.woken {
           wake.descriptor.clear()
           continue
         }
-        if result.priority, try sourceChanged(device) {
+        if result.priority, try takeEvents(device) {
           finish(&worker)
           continue
         }
@@ -172,10 +182,17 @@ public final class V4L2CaptureSource: Source {
     }
   }
 
-  private func sourceChanged(_ device: V4L2Device) throws(KernelError) -> Bool {
-    var changed = false
-    while let event = try device.nextEvent() { if event == .sourceChange { changed = true } }
-    return changed
+  /// - Returns: whether another picture comes in than the one that was agreed on.
+  private func takeEvents(_ device: V4L2Device) throws(KernelError) -> Bool {
+    var sourceChanged = false
+    while let event = try device.nextEvent() {
+      switch event {
+      case .sourceChange: sourceChanged = true
+      case .control(let change): deviceControls.changed(change)
+      default: break
+      }
+    }
+    return sourceChanged
   }
 
   /// A picture of a dequeued buffer, or `nil` when it was damaged and went straight back.
@@ -214,9 +231,14 @@ public final class V4L2CaptureSource: Source {
 
   // MARK: faults
 
+  private func close(_ worker: inout Worker) {
+    deviceControls.detach()
+    worker.device = nil
+  }
+
   /// Ends the run. A driver that will not free buffers in use is closed, which frees them.
   private func finish(_ worker: inout Worker) {
-    if worker.run?.finish() == false { worker.device = nil }
+    if worker.run?.finish() == false { close(&worker) }
     worker.run = nil
     worker.sequence.restart()
     worker.lastCapture = .max
@@ -229,7 +251,7 @@ public final class V4L2CaptureSource: Source {
     finish(&worker)
     if error.errno == .deviceGone || error.errno == .noSuchAddressOrDevice {
       // The kernel gives a device back only when every descriptor of it is closed.
-      worker.device = nil
+      close(&worker)
       worker.isAway = true
       throw Failure(.deviceGone, error.operation, on: path, "the device is gone; it is taken back when it returns")
     }
@@ -245,7 +267,12 @@ public final class V4L2CaptureSource: Source {
     }
     let device: V4L2Device
     do throws(Failure) {
-      if let open = worker.device { device = open } else { device = try V4L2CaptureSource.open(path, kernel) }
+      if let open = worker.device {
+        device = open
+      } else {
+        device = try V4L2CaptureSource.open(path, kernel)
+        deviceControls.attach(device)
+      }
     } catch {
       // Away, or (as its permissions are still being set) not yet ours: look again.
       worker.isAway = true
@@ -264,7 +291,7 @@ public final class V4L2CaptureSource: Source {
       }
     } catch {
       if error.errno == .deviceGone {
-        worker.device = nil
+        close(&worker)
         worker.isAway = true
         return true
       }
@@ -274,7 +301,7 @@ public final class V4L2CaptureSource: Source {
         throw error
       }
       // A driver that keeps refusing may be stuck in its old state: the next attempt opens it afresh.
-      worker.device = nil
+      close(&worker)
       worker.failures += 1
       if worker.failures >= V4L2CaptureSource.startAttempts {
         worker.failures = 1

@@ -6,6 +6,8 @@ public struct ControlDescription: Sendable, Equatable {
   /// `V4L2_CTRL_TYPE_`; compound types have no single value and are `unsupported` here.
   public enum Kind: Sendable, Equatable {
     case integer, boolean, menu, button, integer64, integerMenu, bitmask
+    /// Text; minimum and maximum are its length in bytes.
+    case string
     /// A heading of the driver's list.
     case section
     case unsupported(UInt32)
@@ -65,6 +67,7 @@ extension ControlDescription.Kind {
       case 4: .button
       case 5: .integer64
       case 6: .section
+      case 7: .string
       case 8: .bitmask
       case 9: .integerMenu
       default: .unsupported(raw)
@@ -155,6 +158,39 @@ extension V4L2Device {
       throw KernelError(.outOfRange, "VIDIOC_S_EXT_CTRLS \(control.name)", on: path)
     }
     return try exchange("VIDIOC_S_EXT_CTRLS", mpifs_VIDIOC_S_EXT_CTRLS, control, value)
+  }
+
+  /// The text of a `string` control.
+  public func textValue(of control: ControlDescription) throws(KernelError) -> String {
+    let room = max(0, min(Int(control.maximum), 65535)) + 1
+    var list = v4l2_ext_controls()
+    var item = v4l2_ext_control()
+    let (result, text) = withUnsafeTemporaryAllocation(of: CChar.self, capacity: room) { bytes in
+      bytes.initialize(repeating: 0)
+      let result = withUnsafeMutablePointer(to: &item) { pointer in
+        mpifs_control_text_to_kernel(control.id, bytes.baseAddress, UInt32(room), &list, pointer)
+        return attempt(mpifs_VIDIOC_G_EXT_CTRLS, &list)
+      }
+      bytes[room - 1] = 0
+      return (result, bytes.baseAddress.map { String(cString: $0) } ?? "")
+    }
+    if result < 0 { throw KernelError(.init(rawValue: -result), "VIDIOC_G_EXT_CTRLS \(control.name)", on: path) }
+    return text
+  }
+
+  /// Sets the text of a `string` control.
+  /// - Throws: ERANGE for a length it does not take, EBUSY, EACCES as the driver says.
+  public func setText(_ text: String, of control: ControlDescription) throws(KernelError) {
+    var list = v4l2_ext_controls()
+    var item = v4l2_ext_control()
+    var bytes = text.utf8.map { CChar(bitPattern: $0) } + [0]
+    let result = bytes.withUnsafeMutableBufferPointer { bytes in
+      withUnsafeMutablePointer(to: &item) { pointer in
+        mpifs_control_text_to_kernel(control.id, bytes.baseAddress, UInt32(clamping: bytes.count), &list, pointer)
+        return attempt(mpifs_VIDIOC_S_EXT_CTRLS, &list)
+      }
+    }
+    if result < 0 { throw KernelError(.init(rawValue: -result), "VIDIOC_S_EXT_CTRLS \(control.name)", on: path) }
   }
 
   private func exchange(

@@ -58,10 +58,13 @@ public struct SourceRequest: Sendable, Equatable {
   public var bufferCount: Int
   /// `auto`, `mmap` or `dmabuf` (devices only).
   public var memory: String
+  /// Controls of the device to set before the first picture and whenever it comes back, as text by name.
+  public var controls: [String: String]
 
   public init(
     width: Int, height: Int, format: PixelFormat, isFormatOpen: Bool = false, frameRate: FrameRate,
-    allocator: any Allocator, user: UserSlot, poolName: String, bufferCount: Int, memory: String = "auto"
+    allocator: any Allocator, user: UserSlot, poolName: String, bufferCount: Int, memory: String = "auto",
+    controls: [String: String] = [:]
   ) {
     self.width = width
     self.height = height
@@ -73,6 +76,7 @@ public struct SourceRequest: Sendable, Equatable {
     self.poolName = poolName
     self.bufferCount = bufferCount
     self.memory = memory
+    self.controls = controls
   }
 
   /// The size asked for, where the source's own would be `width` x `height`: what is left open is taken from it, with its
@@ -90,6 +94,7 @@ public struct SourceRequest: Sendable, Equatable {
     a.width == b.width && a.height == b.height && a.format == b.format && a.isFormatOpen == b.isFormatOpen
       && a.frameRate == b.frameRate
       && a.bufferCount == b.bufferCount && a.memory == b.memory && a.allocator.name == b.allocator.name
+      && a.controls == b.controls
   }
 }
 
@@ -127,6 +132,8 @@ public protocol Source: AnyObject, Sendable {
   var pool: (any BufferPool)? { get }
   /// Where it delivers something else than was asked and why, one sentence each, for `active`.
   var remarks: [String] { get }
+  /// The device's own controls; `nil` for what is no device.
+  var controls: (any ControlSurface)? { get }
 
   /// The next frame; blocks until there is one.
   ///
@@ -143,6 +150,7 @@ public protocol Source: AnyObject, Sendable {
 
 extension Source {
   public var remarks: [String] { [] }
+  public var controls: (any ControlSurface)? { nil }
 }
 
 /// Makes sources.

@@ -15,6 +15,7 @@ extension SettingsTable {
   ) throws(Refusal) -> ObjectSettings {
     var new = old
     for (key, value) in written { new[key] = value }
+    if path.type == .encoder { settleRateMode(&new, from: old, written: written) }
     for attribute in settings(path.type) {
       let key = attribute.key
       if let reason = attribute.uselessness(new) {
@@ -26,6 +27,7 @@ extension SettingsTable {
         new[key] = usual
       }
     }
+    if path.type == .input { try checkControls(path, from: old, &new, written: written) }
     if path.type == .encoder { try checkEncoder(path, &new, written: written) }
     if path.type == .decoder { try checkDecoder(path, new, written: written) }
     return new
@@ -52,6 +54,34 @@ extension SettingsTable {
       "\(backend) does not decode \(codec.rawValue)", hint: able.isEmpty ? "" : "write the backend too: auto \(able)")
   }
 
+  /// Controls belong to one device: another input starts without those of the one before.
+  private func checkControls(
+    _ path: ObjectPath, from old: ObjectSettings, _ new: inout ObjectSettings, written: [String: SettingValue]
+  ) throws(Refusal) {
+    let isDevice = AttributeRows.isDevice(new)
+    for key in new.values.keys.sorted() where ControlKey.name(in: key) != nil && new[key] != .none {
+      let isWritten = written[key].map { $0 != .none } ?? false
+      if !isDevice, isWritten {
+        let value = if case .text(let text) = new[key] { Array(text.utf8) } else { [UInt8]() }
+        throw Refusal(
+          .notSupported, path: "\(path)/\(key)", value: value, reason: "only a capture device has controls",
+          hint: "\(path)/input is \(new.text("input") ?? "")")
+      }
+      if !isWritten, !isDevice || new["input"] != old["input"] { new[key] = .none }
+    }
+  }
+
+  /// A rate control nobody wrote follows the coding and the engine: to their usual one, unless somebody chose another one
+  /// that they have too.
+  private func settleRateMode(
+    _ new: inout ObjectSettings, from old: ObjectSettings, written: [String: SettingValue]
+  ) {
+    guard written["rc_mode"] == nil else { return }
+    let mode = new.text("rc_mode") ?? ""
+    let isChosen = mode != catalogue.usualRateMode(old)
+    if !isChosen || !catalogue.rateModes(new).contains(mode) { new["rc_mode"] = .text(catalogue.usualRateMode(new)) }
+  }
+
   private func checkEncoder(
     _ path: ObjectPath, _ new: inout ObjectSettings, written: [String: SettingValue]
   ) throws(Refusal) {
@@ -68,15 +98,13 @@ extension SettingsTable {
         hint: names.isEmpty ? "" : "write the backend too: auto \(names)")
     }
 
-    let mode = catalogue.usualRateMode(new)
-    if new.text("rc_mode") != mode {
-      guard written["rc_mode"] == nil else {
-        throw refusal(
-          path, "rc_mode", new, .notSupported,
-          catalogue.hasNoBitrate(new)
-            ? "\(engine.name) holds no bitrate" : "is not available with \(codec.rawValue)", hint: "only \(mode) is")
-      }
-      new["rc_mode"] = .text(mode)
+    let modes = catalogue.rateModes(new)
+    if let mode = new.text("rc_mode"), !modes.contains(mode) {
+      throw refusal(
+        path, "rc_mode", new, .notSupported,
+        catalogue.hasNoBitrate(new)
+          ? "\(engine.name) holds no bitrate" : "is not available with \(codec.rawValue) of \(engine.name)",
+        hint: "only \(modes.joined(separator: " ")) is")
     }
 
     if let profile = new.text("profile"), profile != "auto", !engine.profiles(for: codec).contains(profile) {

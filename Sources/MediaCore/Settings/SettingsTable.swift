@@ -33,6 +33,12 @@ public struct SettingsTable: Sendable {
   /// The settings of a kind of object, in the order `config` writes them.
   public func settings(_ type: ObjectType) -> [Attribute] { attributes(type).filter { $0.kind == .setting } }
 
+  /// Whether such an object may have controls of a device besides its attributes: capture devices are built in.
+  public func hasControls(_ type: ObjectType) -> Bool {
+    guard type == .input, let device = InputSpecification("/dev/video0") else { return false }
+    return catalogue.sources.contains { $0.handles(device) }
+  }
+
   /// The settings of a new object.
   public func defaults(_ type: ObjectType) -> ObjectSettings {
     var values = ObjectSettings()
@@ -51,6 +57,7 @@ public struct SettingsTable: Sendable {
   ///   available in this build or on this machine; ENODEV no such device; E2BIG too long.
   public func parse(_ path: ObjectPath, _ key: String, _ bytes: [UInt8]) throws(Refusal) -> SettingValue {
     let full = "\(path)/\(key)"
+    if ControlKey.name(in: key) != nil, hasControls(path.type) { return try ControlKey.line(bytes, path: full) }
     guard let attribute = attribute(path.type, key) else {
       let all = attributes(path.type).map(\.key).joined(separator: " ")
       throw Refusal(

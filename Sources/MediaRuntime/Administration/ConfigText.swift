@@ -16,22 +16,31 @@ enum ConfigText {
     var text: [UInt8] = []
     for (path, settings) in objects {
       for attribute in table.settings(path.type) {
-        text += "\(path)/\(attribute.key) =".utf8
-        let value = settings[attribute.key].text(attribute.type)
-        if !value.isEmpty {
-          text.append(UInt8(ascii: " "))
-          for byte in value.utf8 {
-            switch byte {
-            case UInt8(ascii: "\\"): text += #"\\"#.utf8
-            case UInt8(ascii: "\n"): text += #"\n"#.utf8
-            default: text.append(byte)
-            }
+        if attribute.key == "enable" {
+          // What of a device's controls was set; it has no others that could be named before it is open.
+          for (name, value) in settings.controls.sorted(by: { $0.key < $1.key }) {
+            write("\(path)/\(ControlKey.key(name))", value, to: &text)
           }
         }
-        text.append(UInt8(ascii: "\n"))
+        write("\(path)/\(attribute.key)", settings[attribute.key].text(attribute.type), to: &text)
       }
     }
     return text
+  }
+
+  private static func write(_ name: String, _ value: String, to text: inout [UInt8]) {
+    text += "\(name) =".utf8
+    if !value.isEmpty {
+      text.append(UInt8(ascii: " "))
+      for byte in value.utf8 {
+        switch byte {
+        case UInt8(ascii: "\\"): text += #"\\"#.utf8
+        case UInt8(ascii: "\n"): text += #"\n"#.utf8
+        default: text.append(byte)
+        }
+      }
+    }
+    text.append(UInt8(ascii: "\n"))
   }
 
   /// - Throws: E2BIG above 128 KiB; EINVAL for a text that does not end in a newline, a line that has not the form or
@@ -93,7 +102,8 @@ enum ConfigText {
     guard let left = String(validating: trimmed(line[..<equals]), as: UTF8.self) else {
       throw refusal(.invalidArgument, line, number, name, "is not UTF-8 text", form)
     }
-    guard let slash = left.lastIndex(of: "/"), let path = ObjectPath(left[..<slash]) else {
+    let slash = left.firstRange(of: "/\(ControlKey.key(""))")?.lowerBound ?? left.lastIndex(of: "/")
+    guard let slash, let path = ObjectPath(left[..<slash]) else {
       throw refusal(.noSuchFileOrDirectory, line, number, name, "names no attribute of an object", form)
     }
     let key = String(left[left.index(after: slash)...])

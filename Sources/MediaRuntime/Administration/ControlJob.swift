@@ -70,7 +70,35 @@ extension Administrator {
         throw located(refusal, job)
       }
     }
+    do throws(Refusal) {
+      try setControls(plan)
+    } catch {
+      rollBack(plan, stopped: stopped, started: started)
+      throw located(error, job)
+    }
     return finish(plan, job)
+  }
+
+  /// All of them, or none: what was set before one is refused gets its old value back, as far as it had one.
+  private func setControls(_ plan: Plan) throws(Refusal) {
+    var done: [(change: Plan.ControlChange, old: ControlValue?)] = []
+    for change in plan.controls {
+      let old = change.object.controls?.value(of: change.name)
+      do throws(Refusal) {
+        try change.object.setControl(change.name, change.value, written: change.written, isKept: change.isKept)
+      } catch {
+        for (change, old) in done.reversed() {
+          guard let old else { continue }
+          do throws(Refusal) {
+            try change.object.setControl(change.name, old, written: [], isKept: false)
+          } catch {
+            errorLog.record(error)
+          }
+        }
+        throw error
+      }
+      done.append((change, old))
+    }
   }
 
   private func finish(_ plan: Plan, _ job: Job) -> Announcements.Ticket? {

@@ -35,12 +35,22 @@ struct Plan {
     let new: ObjectPath?
   }
 
+  /// A control of a running device to be set.
+  struct ControlChange {
+    let object: any ModuleObject
+    let name: String
+    let value: ControlValue
+    let written: [UInt8]
+    let isKept: Bool
+  }
+
   var created: [any ModuleObject] = []
   var removed: [ObjectPath] = []
   var updates: [Update] = []
   var rebindings: [Rebinding] = []
   /// Some bindings only fit when the old ones are gone: all receivers are unbound before any is bound.
   var unbindsFirst = false
+  var controls: [ControlChange] = []
   var command: (object: any ModuleObject, key: String, argument: String)?
   /// Objects to stop and to start, each in the order in which it has to be done.
   var stops: [ObjectPath] = []
@@ -49,7 +59,9 @@ struct Plan {
   var failedBefore: Set<ObjectPath> = []
 
   /// Whether devices or files are touched, so that the control executor has to do it.
-  var needsControl: Bool { !stops.isEmpty || !starts.isEmpty }
+  var needsControl: Bool {
+    !stops.isEmpty || !starts.isEmpty || !controls.isEmpty || command.map { $0.object.touchesDevice($0.key) } ?? false
+  }
 }
 
 extension ObjectPath {

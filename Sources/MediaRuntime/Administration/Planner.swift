@@ -195,10 +195,11 @@ struct Planner {
     } catch {
       throw withBytes(error)
     }
-    let changed = new.changes(from: old)
     let wasEnabled = entry?.isEnabled ?? false
     let isEnabled = new.flag("enable")
-    let needsRestart = settingsTable.settings(path.type).filter { $0.change == .restart && changed.contains($0.key) }
+    let needsRestart = settingsTable.settings(path.type).filter {
+      $0.change == .restart && new[$0.key] != old[$0.key]
+    }
     // Who writes `enable` too has said that the object may be started anew: a whole configuration can be loaded over
     // a running one.
     let isRetried = wasEnabled && wanted["enable"] == .boolean(true) && object.hasFailed
@@ -210,6 +211,8 @@ struct Planner {
           .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) is running",
           hint: "stop it first: echo 0 > \(path)/enable"))
     }
+    if wasEnabled, isEnabled, !restarts { try takeControls(of: object, wanted, &new, &plan) }
+    let changed = new.changes(from: old)
     if !changed.isEmpty {
       do throws(Refusal) {
         try object.check(new, changed: changed, running: wasEnabled && isEnabled && !restarts)
@@ -226,6 +229,39 @@ struct Planner {
     if old.object("source") != new.object("source") {
       plan.rebindings.append(
         Plan.Rebinding(receiver: path, old: old.object("source"), new: new.object("source")))
+    }
+  }
+
+  /// What is written to the controls of a device that runs is checked with what the device said of them; for others the
+  /// text is kept until the device is opened.
+  private func takeControls(
+    of object: any ModuleObject, _ wanted: [String: SettingValue], _ new: inout ObjectSettings, _ plan: inout Plan
+  ) throws(Refusal) {
+    for key in wanted.keys.sorted() {
+      guard let name = ControlKey.name(in: key) else { continue }
+      let path = "\(object.path)/\(key)"
+      let written = bytes[path] ?? []
+      guard let control = object.controls?.control(name) else {
+        throw Refusal(
+          .noSuchFileOrDirectory, path: path, value: written, reason: "the device has no such control",
+          hint: "\(object.path)/controls/help lists those it has")
+      }
+      guard !control.isWriteOnly else {
+        throw Refusal(
+          .invalidArgument, path: path, value: written, reason: "is a command, not a setting",
+          hint: "write it to the file of this name")
+      }
+      // Nothing written gives the control up: it goes back to its default and leaves the configuration.
+      let isKept = wanted[key] != SettingValue.none
+      let value: ControlValue
+      if isKept {
+        value = try control.parse(written, path: path)
+        new[key] = .text(control.text(value))
+      } else {
+        value = control.kind == .string ? try control.parse(written, path: path) : .number(control.defaultValue)
+      }
+      plan.controls.append(
+        Plan.ControlChange(object: object, name: name, value: value, written: written, isKept: isKept))
     }
   }
 
@@ -320,6 +356,20 @@ struct Planner {
         reason: "is a command and cannot stand beside other changes")
     }
     guard let entry = table.entries[path] else { throw missing(path, key: key, value: value) }
+    if let name = ControlKey.name(in: key) {
+      guard let control = entry.object.controls?.control(name) else {
+        throw Refusal(
+          .noSuchFileOrDirectory, path: "\(path)/\(key)", value: value, reason: "there is no such control now",
+          hint: "a device's controls are there while it runs")
+      }
+      var plan = Plan()
+      plan.controls = [
+        Plan.ControlChange(
+          object: entry.object, name: name, value: try control.parse(value, path: "\(path)/\(key)"), written: value,
+          isKept: false)
+      ]
+      return plan
+    }
     let parsed = try settingsTable.parse(path, key, value)
     guard let attribute = settingsTable.attribute(path.type, key), attribute.kind == .command else {
       throw Refusal(

@@ -18,4 +18,6 @@ public final class RuntimeLogs: GraphListener {
   }
 
   public func failed(_ path: ObjectPath, _ failure: Failure) { errors.record(failure, path: path.description) }
+
+  public func refused(_ refusal: Refusal) { errors.record(refusal) }
 }

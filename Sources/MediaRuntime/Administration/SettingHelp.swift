@@ -5,7 +5,17 @@ public import Reports
 extension SettingsTable {
   /// The table as `help` shows it.
   public var help: [SettingHelp] {
-    types.flatMap { type in attributes(type).map { help($0, of: type) } }
+    types.flatMap { type in
+      var rows = attributes(type).map { help($0, of: type) }
+      if hasControls(type) {
+        rows.append(
+          SettingHelp(
+            path: "\(type.pattern)/controls/NAME", kind: .setting, type: "see controls/help", isLive: true,
+            note: "the controls of the capture device, while enable is 1; reads back what the device has, "
+              + "empty gives the default"))
+      }
+      return rows
+    }
   }
 
   private func help(_ attribute: Attribute, of type: ObjectType) -> SettingHelp {

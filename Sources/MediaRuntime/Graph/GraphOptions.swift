@@ -8,6 +8,12 @@ public protocol GraphListener: AnyObject, Sendable {
   func log(_ module: ModuleKind, _ level: LogLevel, _ text: String, function: StaticString, line: Int)
   /// Something failed that nobody was waiting for; for the error log.
   func failed(_ path: ObjectPath, _ failure: Failure)
+  /// A value was not taken, or not as it was written, when nobody waited for the answer; for the error log.
+  func refused(_ refusal: Refusal)
+}
+
+extension GraphListener {
+  public func refused(_ refusal: Refusal) {}
 }
 
 /// How a graph works.

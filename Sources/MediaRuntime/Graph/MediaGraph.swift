@@ -77,7 +77,8 @@ public final class MediaGraph: ModuleFactory {
       return VpssOutput(node(path, .videoProcessing, depth: 0), settings, group: group)
     case .venc: return VencChannel(node(path, .encoder, depth: environment.options.queueDepth), settings, environment)
     case .vdec: return VdecChannel(node(path, .decoder, depth: 0), settings, environment)
-    case .vo, .rgn, .vb:
+    case .vo: return VoChannel(node(path, .videoOutput, depth: environment.options.queueDepth), settings, environment)
+    case .rgn, .vb:
       throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind.rawValue) is not built")
     }
   }
@@ -118,7 +119,7 @@ public final class MediaGraph: ModuleFactory {
 
   public func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
     let file = "\(receiver)/source"
-    guard receiver.kind == .venc || (receiver.kind == .vpss && receiver.output == nil) else {
+    guard receiver.kind == .venc || receiver.kind == .vo || (receiver.kind == .vpss && receiver.output == nil) else {
       let hint = receiver.kind == .vpss ? "write it to \(receiver.group)/source" : ""
       throw Refusal(.invalidArgument, path: file, reason: "\(receiver) receives from no source", hint: hint)
     }
@@ -162,6 +163,17 @@ public final class MediaGraph: ModuleFactory {
         .system, .debug, "bind source(\(source.map { "\($0)" } ?? "none")) sink(\(receiver))")
     }
     environment.room.wake()
+  }
+
+  // MARK: controls
+
+  /// The controls of the device an input channel runs on; `nil` while it runs on none. No I/O.
+  public func controls(of path: ObjectPath) -> (any ControlSurface)? { object(path)?.controls }
+
+  /// Calls back when an object's controls came or went, or are others than before: before whoever started or stopped it
+  /// is answered. At most one listener; it may read from the graph and must not block.
+  public func controlsChanged(_ listener: @escaping @Sendable (ObjectPath) -> Void) {
+    environment.controlsListener.withLock { $0 = listener }
   }
 
   // MARK: streams and pictures
@@ -227,6 +239,11 @@ final class RetiringObject: ModuleObject {
   var hasFailed: Bool { object.hasFailed }
   func perform(_ command: String, argument: String) throws(Refusal) {
     try object.perform(command, argument: argument)
+  }
+  func touchesDevice(_ command: String) -> Bool { object.touchesDevice(command) }
+  var controls: (any ControlSurface)? { object.controls }
+  func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
+    try object.setControl(name, value, written: written, isKept: isKept)
   }
   func retire() {
     graph.retired(object)

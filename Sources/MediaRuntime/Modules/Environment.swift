@@ -2,6 +2,7 @@
 import Atomics
 import MediaCore
 import Reports
+import Synchronization
 import SystemPackage
 
 /// What the modules of one graph share.
@@ -17,6 +18,7 @@ final class Environment: Sendable {
   let service: Service
   let snapshots: SnapshotService
   let listener: (any GraphListener)?
+  let controlsListener = Mutex<(@Sendable (ObjectPath) -> Void)?>(nil)
 
   init(
     engines: EngineCatalogue, allocator: any Allocator, options: GraphOptions, cores: Int,
@@ -30,6 +32,11 @@ final class Environment: Sendable {
     self.service = try Service(name: "worker", workers: options.workers > 0 ? options.workers : cores)
     self.snapshots = SnapshotService(engines.picture)
     self.listener = listener
+  }
+
+  func controlsChanged(_ path: ObjectPath) {
+    let listener = controlsListener.withLock { $0 }
+    listener?(path)
   }
 
   func log(

@@ -71,7 +71,8 @@ final class ViChannel: GraphObject {
       frameRate: settings.rate("fps") ?? .thirty,
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
       // A full queue, one being worked on, one being made. Full HD is 3 MB a buffer: no more than can be in use.
-      bufferCount: environment.options.queueDepth + 2, memory: settings.text("memory") ?? "auto")
+      bufferCount: environment.options.queueDepth + 2, memory: settings.text("memory") ?? "auto",
+      controls: settings.controls)
     let source = try factory.open(input, request)
     let new = ViRun(self, node: node, source: source, environment: environment)
     if let pool = source.pool {
@@ -87,6 +88,7 @@ final class ViChannel: GraphObject {
     }
     run.withLock { $0 = new }
     current.store(new, ordering: .releasing)
+    reportControls(of: source)
     environment.log(.videoInput, .information, "\(path) started: \(source.summary)")
   }
 
@@ -106,6 +108,56 @@ final class ViChannel: GraphObject {
     if let pool = old.source.pool { environment.pools.giveUp(pool) }
     node.output.announce(nil)
     state.store(RunState(.stopped), ordering: .releasing)
+    if old.source.controls != nil { environment.controlsChanged(path) }
+  }
+
+  // MARK: controls
+
+  var controls: (any ControlSurface)? { current.load(ordering: .acquiring)?.source.controls }
+
+  /// The device was opened, or is back: its controls may be others, and some may not have taken what was set before.
+  func reportControls(of source: any Source) {
+    guard let controls = source.controls else { return }
+    for problem in controls.takeProblems() {
+      let file = "\(path)/\(ControlKey.key(problem.name))"
+      environment.listener?.refused(
+        Refusal(problem.errno, path: file, value: Array(problem.text.utf8), reason: "not set: \(problem.reason)"))
+      environment.log(.videoInput, .warning, "\(file) = \(problem.text): \(problem.reason)")
+    }
+    environment.controlsChanged(path)
+  }
+
+  func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
+    let file = "\(path)/\(ControlKey.key(name))"
+    guard let controls, let control = controls.control(name) else {
+      throw Refusal(
+        .noSuchFileOrDirectory, path: file, value: written, reason: "there is no such control now",
+        hint: "a device's controls are there while it runs")
+    }
+    let real: ControlValue?
+    do throws(Failure) {
+      real = try controls.set(name, value)
+    } catch {
+      let state =
+        control.isGrabbed ? "it cannot be set now; " : control.isInactive ? "another control decides it now; " : ""
+      throw Refusal(error, path: file, value: written, hint: state + control.expectation)
+    }
+    if !isKept { controls.forget(name) }
+    let asked = control.text(value)
+    environment.log(.videoInput, .information, "\(file) = \(control.isButton ? "pressed" : asked)")
+    guard let real, !control.isButton else { return }
+    if real != value, !control.isVolatile {
+      note(file, written, "taken, but the device made \(control.text(real)) of it", control.expectation)
+    } else if controls.control(name)?.isInactive ?? false {
+      note(file, written, "taken, but without effect now", "another control of the device decides it")
+    }
+  }
+
+  /// No refusal, and yet not what was asked: an echo never lies.
+  private func note(_ file: String, _ written: [UInt8], _ reason: String, _ hint: String) {
+    environment.listener?.refused(
+      Refusal(Errno(rawValue: 0), path: file, value: written, reason: reason, hint: hint))
+    environment.log(.videoInput, .warning, "\(file): \(reason)")
   }
 
   func perform(_ command: String, argument: String) throws(Refusal) {

@@ -182,7 +182,10 @@ final class ViRun: AtomicReference, Sendable {
 
   private func recovered(_ errors: inout Int) {
     errors = 0
-    channel._withUnsafeGuaranteedRef { $0.changed(.running) }
+    channel._withUnsafeGuaranteedRef {
+      $0.changed(.running)
+      $0.reportControls(of: source)
+    }
   }
 
   private func ended() {

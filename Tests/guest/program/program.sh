@@ -46,6 +46,12 @@ is "memory" "$(value vi/0/active memory)" mmap
 is "format" "$(value vi/0/active format)" nv12
 is "state" "$(cat /mpi/vi/0/state)" running
 is "health" "$(head -n 1 /mpi/health)" ok
+is "it goes by its name" "$(pidof mpifs)" $pid
+# foreign: libraries the program has mapped that did not come with the bundle
+foreign() { sed -n 's/^.* \(\/.*\.so[.0-9]*\)$/\1/p' /proc/$pid/maps | sort -u | grep -v '^/opt/mpifs-'; }
+libraries() { grep -o '/opt/mpifs-.*\.so[.0-9]*' /proc/$pid/maps | sort -u | wc -l; }
+is "libraries of this machine in use" "$(foreign)" ""
+if [ "$(libraries)" -ge 10 ]; then ok "the bundle's own: $(libraries)"; else bad "the bundle's own: $(libraries)"; fi
 
 echo "== camera to encoder without a copy"
 is "auto takes the device" "$(value venc/0/active backend)" "$VICODEC_ENC"
@@ -63,6 +69,21 @@ case $(head -c 5 s.h264 | hexdump -e '5/1 "%02x"') in
   0000000167) ok "H.264 begins with its parameter sets: $(stat -c %s s.h264) bytes" ;;
   *) bad "H.264 begins with $(head -c 5 s.h264 | hexdump -e '5/1 "%02x"')" ;;
 esac
+
+echo "== a media file, whose libraries are loaded late"
+if grep -q '^traits:.*FFmpeg' /opt/mpifs-*/VERSION; then
+  mkdir /mpi/vi/1
+  echo file:/with/s.h264 >/mpi/vi/1/input
+  echo 1 >/mpi/vi/1/enable
+  becomes "it plays" 20 '[ "$(value vi/1/stats frames_out)" -gt 3 ]'
+  is "it is the file" "$(value vi/1/active input | cut -d' ' -f1)" file
+  is "libraries of this machine in use" "$(foreign)" ""
+  if [ "$(libraries)" -ge 30 ]; then ok "the bundle's own: $(libraries)"; else bad "the bundle's own: $(libraries)"; fi
+  echo 0 >/mpi/vi/1/enable
+  rmdir /mpi/vi/1
+else
+  echo "NOT RUN: this bundle was built without FFmpeg"
+fi
 rm -f s.*
 
 echo "== live"

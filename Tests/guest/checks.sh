@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What the scripts that run in the guest share; sourced by them. $mpi is where the tree is.
+
+mpi=/mpi
+passed=0
+failed=0
+
+# check NAME COMMAND...: one fact.
+check() {
+  local name=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    passed=$((passed + 1))
+    printf 'ok    %s\n' "$name"
+  else
+    failed=$((failed + 1))
+    printf 'FAIL  %s\n%s\n' "$name" "$output"
+  fi
+}
+
+# Waits until a command succeeds, at most so many seconds of the guest's time.
+wait_until() {
+  local deadline=$(($(date +%s) + $1))
+  shift
+  until "$@"; do
+    (($(date +%s) < deadline)) || return 1
+    sleep 0.2
+  done
+}
+
+# A `key: value` line of a page.
+value() { sed -n "s/^ *$2: //p" "$mpi/$1"; }
+has() { grep -qF -- "$2" "$mpi/$1" || { cat "$mpi/$1"; return 1; }; }
+is() { [[ $1 == "$2" ]] || { printf 'got %s, want %s\n' "$1" "$2"; return 1; }; }
+near() { (($1 >= $2 - $3 && $1 <= $2 + $3)) || { printf 'got %s, want %s, give or take %s\n' "$1" "$2" "$3"; return 1; }; }
+at_least() { (($(value "$1" "$2") >= $3)) || { value "$1" "$2"; return 1; }; }
+put() { printf '%s\n' "$2" >"$mpi/$1"; }
+
+# A write that must fail, with a line in error_log that says why.
+refused() {
+  put error_log clear
+  if put "$1" "$2" 2>/dev/null; then
+    printf '%s was taken\n' "$2"
+    return 1
+  fi
+  has error_log "$3"
+}
+
+# The block of one device.
+device() { sed -n "\\#^$1\$#,/^[^ ]/p" $mpi/devices | sed '1d' | grep '^ '; }
+device_says() { device "$1" | grep -qxF -- "  $2" || { device "$1"; return 1; }; }
+
+# Starts the program and waits until it serves. Sets $program.
+serve() {
+  mkdir -p $mpi
+  ./mpifs --at $mpi "$@" >/tmp/mpifs.log 2>&1 &
+  program=$!
+  check "it serves" wait_until 20 grep -q '^mpifs: serving' /tmp/mpifs.log
+}
+
+has_ended() { ! kill -0 "$program" 2>/dev/null; }
+
+# Ends the program, and prints the count of NAME.
+finish() {
+  kill -TERM "$program"
+  check "it ends" wait_until 5 has_ended
+  grep -a '^mpifs: ' /tmp/mpifs.log | grep -v serving
+  printf '%s: %d checks passed, %d failed\n' "$1" $passed $failed
+  ((failed == 0 && passed > 0))
+}
