@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
+import Devices
 import Foundation
 import MediaCore
 import Testing
 
+@testable import Codecs
+
 /// Streams of libvpx, as FFmpeg makes them, read by ours.
 @Suite struct VP8BitstreamTests {
-  /// Pictures of an IVF file.
+  /// An IVF file and the pictures in it.
   static func pictures(_ options: [String], size: String = "322x242", count: Int = 12) throws -> [[UInt8]] {
+    try file(options, size: size, count: count).pictures
+  }
+
+  static func file(
+    _ options: [String], size: String = "322x242", count: Int = 12
+  ) throws -> (bytes: [UInt8], pictures: [[UInt8]]) {
     let result = try Tool.run(
       "ffmpeg",
       [
@@ -22,8 +31,43 @@ import Testing
       pictures.append(Array(rest.prefix(size)))
       rest = rest.dropFirst(size)
     }
-    return pictures
+    return ([UInt8](result.output), pictures)
   }
+
+  @Test func anIVFFileIsCutIntoItsPicturesHoweverItComes() throws {
+    let (bytes, pictures) = try Self.file(["-b:v", "300k"])
+    #expect(bytes.withUnsafeBytes { StreamSniffer.codec($0) } == .vp8)
+    for largest in [1, 7, 333, bytes.count] {
+      let split = AccessUnitSplitterTests.units(.vp8, bytes, pieces: { Int.random(in: 1...largest, using: &$0) })
+      #expect(split.units == pictures && split.skipped == 0)
+    }
+    // Whole files one after the other.
+    let twice = AccessUnitSplitterTests.units(.vp8, bytes + bytes, pieces: { _ in 1000 })
+    let isSame = twice.units == pictures + pictures
+    #expect(isSame)
+  }
+
+  #if FFmpeg
+    @Test func itIsDecodedByFFmpeg() throws {
+      let pictures = try Self.pictures(["-b:v", "300k"])
+      let factory = try #require(SoftwareCodecs.decoderFactories().first { $0.codecs.contains(.vp8) })
+      let decoder = try factory.open(
+        DecoderConfiguration(
+          codec: .vp8, allocator: MemfdAllocator(), user: .anonymous, poolName: "vdec0", bufferCount: 4))
+      var sink = TimeList()
+      for (index, picture) in pictures.enumerated() {
+        try picture.withUnsafeBytes { try decoder.decode($0, pts: Int64(index), into: &sink) }
+      }
+      try decoder.drain(into: &sink)
+      #expect(sink.times == Array(0..<12))
+      #expect(decoder.layout?.width == 322 && decoder.layout?.height == 242)
+    }
+
+    private struct TimeList: FrameSink, ~Copyable {
+      var times: [Int64] = []
+      mutating func picture(_ frame: consuming Frame) { times.append(frame.pts) }
+    }
+  #endif
 
   /// What libvpx makes of its user's scale of 64 steps.
   @Test(arguments: [(0, 0), (20, 25), (40, 59), (63, 127)])
