@@ -33,7 +33,7 @@ struct Program {
     let configuration = try startConfiguration(watch.inventory)
     let log = RuntimeLogs()
     let memory = AllocatorPolicy()
-    let catalogue = engines(watch.inventory)
+    let catalogue = engines(watch)
     let (runtime, graph) = try makeRuntime(catalogue, memory, mountPoint: path, log: log)
     try load(configuration, into: runtime)
     let debug: DebugTree
@@ -76,7 +76,8 @@ struct Program {
 
   // MARK: parts
 
-  private func engines(_ inventory: DeviceInventory) -> EngineCatalogue {
+  private func engines(_ watch: DeviceWatch) -> EngineCatalogue {
+    let inventory = watch.inventory
     let encoders = V4L2EncoderFactory.all(in: inventory)
     // I420 leads, which the software engines take as it is, but where a device's encoder would have it converted.
     let needsNV12 = encoders.contains { $0.inputFormats.contains(.nv12) && !$0.inputFormats.contains(.i420) }
@@ -89,7 +90,7 @@ struct Program {
       encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
-      outputFormats: usual + packed, display: KMSDisplayFactory(),
+      outputFormats: usual + packed, display: KMSDisplayFactory(changed: { watch.lookAgain() }),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
