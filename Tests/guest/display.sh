@@ -176,12 +176,13 @@ put vo/0/rect ""
 check "and back to the camera's own" shows 640 480 /tmp/large,640,480,0,0
 
 echo '== unplugged'
-before=$(value vo/0/stats dropped_device_error)
+lost() { value vo/0/stats "dropped_$1"; }
+grown() { (($(lost "$1") > before + $2)); }
+before=$(lost device_error)
 echo off >"$status"
 check "the state says so" wait_until 10 state_has vo/0 "$connector is not connected"
 check "the screen is off" wait_until 5 crtc_is_off
-not_shown() { (($(value vo/0/stats dropped_device_error) > before + 5)); }
-check "frames are counted as lost" wait_until 10 not_shown
+check "frames are counted as lost" wait_until 10 grown device_error 5
 check "health names it" grep -q "^vo/0: failed: .*$connector is not connected" $mpi/health
 check "the camera goes on" more vi/0 5
 check "devices knows" wait_until 10 device_says "$VKMS_CARD" "connectors: $connector disconnected"
@@ -206,9 +207,8 @@ check "which is no error of its" is "$(grep -ci 'failed' /tmp/modetest.log)" 0
 check "acquire says who has it" refused vo/0/acquire 1 "another program has the card: modetest"
 echo >&9
 wait $other
-before=$(value vo/0/stats dropped_disabled)
-not_shown() { (($(value vo/0/stats dropped_disabled) > before)); }
-check "frames meanwhile were dropped as disabled" wait_until 5 not_shown
+before=$(lost disabled)
+check "frames meanwhile are dropped as disabled" wait_until 5 grown disabled 5
 put vo/0/acquire 1
 check "it is ours again" wait_until 10 state_has vo/0 running
 check "with the picture" shows 640 480 /tmp/large,640,480,0,0
