@@ -87,9 +87,11 @@ struct Program {
     let packed: [PixelFormat] =
       !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
     return EngineCatalogue(
-      encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
+      encoders: encoders + SoftwareCodecs.encoderFactories(),
+      decoders: V4L2DecoderFactory.all(in: inventory) + SoftwareCodecs.decoderFactories(),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
+      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()],
+      packetSources: SoftwareCodecs.packetSourceFactories(), inputFormats: usual + packed,
       outputFormats: usual + packed, display: KMSDisplayFactory(changed: { watch.lookAgain() }),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }

@@ -18,6 +18,8 @@ public enum SettingType: Sendable, Equatable {
   case choice(_ choices: [String], elsewhere: [String] = [], devices: Bool = false)
   /// What ``InputSpecification`` takes.
   case input
+  /// Where coded bytes come from: `feed`, or `file:` and a path.
+  case codedInput
   /// `x,y,w,h` in pixels on even coordinates; an empty line for none.
   case rectangle(limit: Int)
   /// The object frames come from; an empty line for none.
@@ -36,7 +38,7 @@ extension SettingType {
     case .integer: "integer"
     case .rate: "rate"
     case .choice: "choice"
-    case .input: "input"
+    case .input, .codedInput: "input"
     case .rectangle: "rectangle"
     case .source: "object"
     case .display(let setting): setting.rawValue
@@ -55,6 +57,7 @@ extension SettingType {
     case .rate(let range): "\(range.lowerBound)..\(range.upperBound)"
     case .choice(let choices, _, _): choices.joined(separator: " ")
     case .input: "pattern, file:/path, /dev/videoN"
+    case .codedInput: "feed, file:/path"
     case .rectangle(let limit): "x,y,w,h even, within 0..\(limit), or empty"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     case .display(let setting): setting.range
@@ -70,7 +73,7 @@ extension SettingType {
     case .integer: "a whole decimal number\(unit.isEmpty ? "" : " of \(unit)"), \(range)"
     case .rate: "frames per second, \(range), as 30, 30000/1001 or 29.97"
     case .choice(let choices, _, _): choices.count == 1 ? "only \(range) is available" : "one of: \(range)"
-    case .input: "one of: \(range)"
+    case .input, .codedInput: "one of: \(range)"
     case .rectangle: range
     case .source, .display: "one of: \(range)"
     }
