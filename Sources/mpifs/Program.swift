@@ -76,6 +76,10 @@ struct Program {
 
   // MARK: parts
 
+  private static var converters: [any PictureConverterFactory] {
+    SoftwareCodecs.converterFactories() + [VendorConverterFactory()]
+  }
+
   private func engines(_ inventory: DeviceInventory) -> EngineCatalogue {
     let encoders = V4L2EncoderFactory.all(in: inventory)
     // I420 leads, which the software engines take as it is, but where a device's encoder would have it converted.
@@ -84,10 +88,11 @@ struct Program {
     let scalers = V4L2ScalerFactory.all(in: inventory)
     // What only devices give and take is offered where there are devices.
     let packed: [PixelFormat] = scalers.isEmpty ? [] : [.yuyv, .uyvy, .rgb24, .xrgb8888]
+    let cameras = V4L2SourceFactory(convertible: Program.converters.flatMap(\.inputs))
     return EngineCatalogue(
       encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
+      sources: SoftwareCodecs.sourceFactories() + [cameras], converters: Program.converters, inputFormats: usual + packed,
       outputFormats: usual + packed, picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
@@ -133,7 +138,7 @@ struct Program {
     if let file = options.load {
       return StartText(name: file, text: try contents(file), input: asked, isInputAsked: asked != nil)
     }
-    let camera = asked == nil ? inventory.firstCamera() : nil
+    let camera = asked == nil ? inventory.firstCamera(converting: Program.converters.flatMap(\.inputs)) : nil
     return StartText(
       name: "the default configuration", text: PackageResources.mpifs_conf, input: asked ?? camera,
       isInputAsked: asked != nil)

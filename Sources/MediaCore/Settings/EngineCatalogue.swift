@@ -7,6 +7,8 @@ public struct EngineCatalogue: Sendable {
   public var decoders: [any DecoderFactory]
   public var scalers: [any ScalerFactory]
   public var sources: [any SourceFactory]
+  /// What makes raw pictures of those that inputs give otherwise; the first that takes a format is used.
+  public var converters: [any PictureConverterFactory]
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
   /// is, so that nothing is converted unasked.
   public var inputFormats: [PixelFormat]
@@ -17,7 +19,7 @@ public struct EngineCatalogue: Sendable {
 
   public init(
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
-    sources: [any SourceFactory] = [],
+    sources: [any SourceFactory] = [], converters: [any PictureConverterFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
   ) {
@@ -25,6 +27,7 @@ public struct EngineCatalogue: Sendable {
     self.decoders = decoders
     self.scalers = scalers
     self.sources = sources
+    self.converters = converters
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture
