@@ -87,13 +87,15 @@ struct Program {
     let usual: [PixelFormat] = needsNV12 ? [.nv12, .i420] : [.i420, .nv12]
     let scalers = V4L2ScalerFactory.all(in: inventory)
     // What only devices give and take is offered where there are devices.
-    let packed: [PixelFormat] = scalers.isEmpty ? [] : [.yuyv, .uyvy, .rgb24, .xrgb8888]
+    let packed: [PixelFormat] =
+      !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
     let cameras = V4L2SourceFactory(convertible: Program.converters.flatMap(\.inputs))
     return EngineCatalogue(
       encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [cameras], converters: Program.converters, inputFormats: usual + packed,
-      outputFormats: usual + packed, picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
+      sources: SoftwareCodecs.sourceFactories() + [cameras], converters: Program.converters,
+      inputFormats: usual + packed, outputFormats: usual + packed, display: KMSDisplayFactory(),
+      picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
   private func devices(

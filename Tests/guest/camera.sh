@@ -201,7 +201,7 @@ sed 's/^/      /' /tmp/native
 check "which has eight colours" is "$(sort -u /tmp/native | wc -l)" 8
 for code in RGGB BA81 GBRG GRBG RG10 BYR2 GREY YVYU YV12; do
   if ! v4l2-ctl -d "$VIVID_CAP" --list-formats | grep -q "'$code'"; then
-    check "vivid has no $code: it is refused" refused vi/0/device_format_none x ""
+    echo "      this vivid has no $code"
     continue
   fi
   copied=$(value vi/0/stats bytes_copied)

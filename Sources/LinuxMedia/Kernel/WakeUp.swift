@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CLinux
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 
 /// An eventfd with which one thread ends another one's wait.
 public struct WakeUp: ~Copyable, Sendable {
@@ -44,10 +45,12 @@ public struct PollResult: Sendable, Equatable {
   public var events: Int32
   /// The other thread asked to stop waiting.
   public var woken: Bool
-  public init(events: Int32, woken: Bool) {
+
+  public init(events: Int32 = 0, woken: Bool = false) {
     self.events = events
     self.woken = woken
   }
+
   public var timedOut: Bool { events == 0 && !woken }
   public var readable: Bool { events & Int32(POLLIN) != 0 }
   public var writable: Bool { events & Int32(POLLOUT) != 0 }

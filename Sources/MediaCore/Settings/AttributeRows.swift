@@ -16,7 +16,8 @@ enum AttributeRows {
     case .scaler: scaler(catalogue)
     case .scalerOutput: scalerOutput(catalogue)
     case .encoder: encoder(catalogue)
-    case .decoder, .display, .region, .pool: []
+    case .display: display(catalogue)
+    case .decoder, .region, .pool: []
     }
   }
 
@@ -82,12 +83,14 @@ enum AttributeRows {
     let codecs = catalogue.codecs
     let hasPictures = codecs.contains(.mjpeg)
     let hasStreams = codecs.contains { $0 != .mjpeg }
-    // Some engine leaves the size of its pictures to the quantiser.
-    let hasQuantiser =
-      hasPictures
-      || codecs.contains { codec in
-        catalogue.encoders(for: codec).contains { $0.capabilities(for: codec).contains(.noBitrate) }
+    // Some engine leaves the size of its pictures to the quantiser, or can be told to.
+    func some(_ ability: EncoderCapabilities) -> Bool {
+      codecs.contains { codec in
+        catalogue.encoders(for: codec).contains { $0.capabilities(for: codec).contains(ability) }
       }
+    }
+    let hasFixedQuantiser = some(.fixedQuantiser)
+    let hasQuantiser = hasPictures || hasFixedQuantiser || some(.noBitrate)
     let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
     let rows =
       [
@@ -108,7 +111,7 @@ enum AttributeRows {
           "rc_mode",
           .choice((hasStreams ? ["cbr"] : []) + (hasQuantiser ? ["fixqp"] : []), elsewhere: ["vbr", "avbr"]),
           default: .text("cbr"), .restart,
-          "rate control: cbr holds bitrate, fixqp holds quality (mjpeg; devices without a rate control, at their own QP)",
+          "rate control: cbr holds bitrate, fixqp the quantisers qp_i and qp_p (mjpeg: quality)",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
@@ -116,8 +119,12 @@ enum AttributeRows {
           useless: {
             isPictures($0)
               ? "mjpeg has no bitrate; its size follows quality"
-              : catalogue.hasNoBitrate($0) ? "this engine holds no bitrate; its size follows the quantiser" : nil
+              : catalogue.hasNoBitrate($0)
+                ? "this engine holds no bitrate; its size follows the quantiser"
+                : $0.text("rc_mode") == "fixqp" ? "fixqp holds no bitrate; its size follows qp_i and qp_p" : nil
           }),
+        quantiser("qp_i", "key pictures", catalogue),
+        quantiser("qp_p", "predicted pictures", catalogue),
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
           effect: .frameRate,
@@ -145,19 +152,38 @@ enum AttributeRows {
         Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
       ]
     // What no coding of this build uses is no attribute at all.
-    let absent = (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (hasPictures ? [] : ["quality"])
+    let absent =
+      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (hasPictures ? [] : ["quality"])
+      + (hasFixedQuantiser ? [] : ["qp_i", "qp_p"])
     return rows.filter { !absent.contains($0.key) }
+  }
+
+  /// The range is that of all engines here; the one in use has its own, and says so.
+  private static func quantiser(_ key: String, _ pictures: String, _ catalogue: EngineCatalogue) -> Attribute {
+    let ranges = Codec.allCases.flatMap { codec in
+      catalogue.encoders(for: codec).compactMap { $0.quantisers(for: codec) }
+    }
+    let range = (ranges.map(\.lowerBound).min() ?? 0)...(ranges.map(\.upperBound).max() ?? 51)
+    return Attribute(
+      key, .integer(range, off: "auto"), default: .none, .live, capability: .liveQuantiser, effect: .quantiser,
+      "quantiser of \(pictures) with rc_mode fixqp; auto is the engine's own",
+      useless: {
+        isPictures($0)
+          ? "mjpeg has no quantiser; its size follows quality"
+          : !catalogue.hasQuantisers($0)
+            ? "this engine takes no quantiser" : $0.text("rc_mode") == "fixqp" ? nil : "rc_mode is not fixqp"
+      })
   }
 
   // MARK: rows several kinds share
 
-  private static let common = [
+  static let common = [
     Attribute("state", .info, "stopped, running, starved, or failed: why"),
     Attribute("active", .info, "what is really in use, and why where it differs from what was asked"),
     Attribute("stats", .info, "frames in, out and dropped by cause; queue; times; bytes copied"),
   ]
 
-  private static let snapshot = Attribute("snapshot.jpg", .picture, "the last picture as a JPEG file")
+  static let snapshot = Attribute("snapshot.jpg", .picture, "the last picture as a JPEG file")
 
   private static func side(
     _ key: String, _ value: Int, _ change: Attribute.Change, _ summary: String
@@ -188,13 +214,13 @@ enum AttributeRows {
       default: .text("auto"), .restart, summary)
   }
 
-  private static func source(_ types: [ObjectType], effect: EffectRule? = nil) -> Attribute {
+  static func source(_ types: [ObjectType], effect: EffectRule? = nil) -> Attribute {
     Attribute(
       "source", .source(types), default: .none, .live, effect: effect,
       "object the frames come from; empty unbinds")
   }
 
-  private static func enable(_ what: String, effect: EffectRule? = nil) -> Attribute {
+  static func enable(_ what: String, effect: EffectRule? = nil) -> Attribute {
     Attribute("enable", .boolean, default: .boolean(false), .live, effect: effect, "1: \(what); 0: stopped")
   }
 

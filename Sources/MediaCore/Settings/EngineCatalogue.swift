@@ -9,6 +9,8 @@ public struct EngineCatalogue: Sendable {
   public var sources: [any SourceFactory]
   /// What makes raw pictures of those that inputs give otherwise; the first that takes a format is used.
   public var converters: [any PictureConverterFactory]
+  /// Opens displays; `nil` where the build has none.
+  public var display: (any DisplayFactory)?
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
   /// is, so that nothing is converted unasked.
   public var inputFormats: [PixelFormat]
@@ -21,6 +23,7 @@ public struct EngineCatalogue: Sendable {
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
     sources: [any SourceFactory] = [], converters: [any PictureConverterFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
+    display: (any DisplayFactory)? = nil,
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
   ) {
     self.encoders = encoders
@@ -28,6 +31,7 @@ public struct EngineCatalogue: Sendable {
     self.scalers = scalers
     self.sources = sources
     self.converters = converters
+    self.display = display
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture
@@ -68,8 +72,22 @@ public struct EngineCatalogue: Sendable {
     return engine.capabilities(for: codec).contains(.noBitrate)
   }
 
-  /// The rate control these settings' coding and engine have: `fixqp` where every picture stands alone or the engine
-  /// holds no bitrate, else `cbr`.
+  /// Whether the engine these settings mean takes quantisers that it holds.
+  func hasQuantisers(_ settings: ObjectSettings) -> Bool {
+    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
+      let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
+    else { return false }
+    return engine.capabilities(for: codec).contains(.fixedQuantiser)
+  }
+
+  /// The rate controls these settings' coding and engine have, the usual one first.
+  func rateModes(_ settings: ObjectSettings) -> [String] {
+    let usual = usualRateMode(settings)
+    return usual == "cbr" && hasQuantisers(settings) ? ["cbr", "fixqp"] : [usual]
+  }
+
+  /// The rate control these settings' coding and engine have unasked: `fixqp` where every picture stands alone or the
+  /// engine holds no bitrate, else `cbr`.
   func usualRateMode(_ settings: ObjectSettings) -> String {
     AttributeRows.isPictures(settings) || hasNoBitrate(settings) ? "fixqp" : "cbr"
   }

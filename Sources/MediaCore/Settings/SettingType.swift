@@ -24,6 +24,8 @@ public enum SettingType: Sendable, Equatable {
   case rectangle(limit: Int)
   /// The object frames come from; an empty line for none.
   case source([ObjectType])
+  /// A card, connector or mode.
+  case display(DisplaySetting)
 }
 
 extension SettingType {
@@ -40,6 +42,7 @@ extension SettingType {
     case .deviceFormat: "format"
     case .rectangle: "rectangle"
     case .source: "object"
+    case .display(let setting): setting.rawValue
     }
   }
 
@@ -58,6 +61,7 @@ extension SettingType {
     case .deviceFormat: "auto, MJPG, RGGB, ..."
     case .rectangle(let limit): "x,y,w,h even, within 0..\(limit), or empty"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
+    case .display(let setting): setting.range
     }
   }
 
@@ -73,7 +77,7 @@ extension SettingType {
     case .input: "one of: \(range)"
     case .deviceFormat: "auto, or a format's four characters as v4l2-ctl --list-formats prints them"
     case .rectangle: range
-    case .source: "one of: \(range)"
+    case .source, .display: "one of: \(range)"
     }
   }
 }

@@ -8,7 +8,8 @@ struct ListedEncoder: EncoderFactory {
   var isHardware = false
   var priority = 0
   var listedProfiles: [String] = []
-  func capabilities(for codec: Codec) -> EncoderCapabilities { [.liveBitrate] }
+  var abilities: EncoderCapabilities = [.liveBitrate]
+  func capabilities(for codec: Codec) -> EncoderCapabilities { abilities }
   func profiles(for codec: Codec) -> [String] { listedProfiles }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
@@ -30,7 +31,13 @@ extension EngineCatalogue {
       ListedEncoder(name: "openh264", codecs: [.h264], priority: 2, listedProfiles: ["baseline", "main"]),
       ListedEncoder(name: "turbojpeg", codecs: [.mjpeg]),
     ],
-    scalers: [ListedScaler(name: "libyuv")], sources: [ListedSource()])
+    scalers: [ListedScaler(name: "libyuv")], sources: [ListedSource()], display: ListedDisplay())
+}
+
+struct ListedDisplay: DisplayFactory {
+  func open(_ configuration: DisplayConfiguration, listener: any DisplayListener) throws(Failure) -> any Display {
+    throw Failure(.notSupported, "open", on: configuration.name)
+  }
 }
 
 /// Takes whatever is in its list.
