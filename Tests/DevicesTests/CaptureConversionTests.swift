@@ -23,7 +23,8 @@ import Testing
         converters: converters, inputFormats: [.i420, .nv12]),
       allocator: MemfdAllocator(), listener: logs)
     var values: [String: SettingValue] = [
-      "input": .text("/dev/video0"), "width": .integer(640), "height": .integer(360), "format": .text("i420"),
+      "input": .text("/dev/video0"), "device_format": .text("auto"), "width": .integer(640), "height": .integer(360),
+      "format": .text("i420"),
     ]
     values.merge(settings) { $1 }
     let path = try #require(ObjectPath("vi/0"))

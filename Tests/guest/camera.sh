@@ -221,7 +221,7 @@ check "the time it takes shows" at_least vi/0/stats time_mean_us 1
 put vi/0/enable 0
 check "what is no format" refused vi/0/device_format RGGB8 "is no format"
 put vi/0/device_format MJPG
-check "what the device has not" refused vi/0/enable 1 "MJPG is not offered or cannot be used: YUYV"
+check "what the device has not" refused vi/0/enable 1 "mjpeg is not offered or cannot be used: YUYV"
 put vi/0/device_format auto
 put vi/0/enable 1
 check "it runs again" wait_until 20 at_least vi/0/stats frames_out $(($(value vi/0/stats frames_out) + 3))

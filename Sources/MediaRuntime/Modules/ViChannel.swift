@@ -67,6 +67,7 @@ final class ViChannel: GraphObject {
       throw Failure(.notSupported, "input", on: text, "this build reads no such input")
     }
     let format = PixelFormat(named: settings.text("format"))
+    let deviceFormat = settings.text("device_format").flatMap { $0 == "auto" ? nil : PixelFormat(deviceName: $0) }
     let request = SourceRequest(
       width: settings.integer("width") ?? 0, height: settings.integer("height") ?? 0,
       format: format ?? environment.engines.inputFormats.first ?? .i420, isFormatOpen: format == nil,
@@ -74,7 +75,7 @@ final class ViChannel: GraphObject {
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
       // A full queue, one being worked on, one being made. Full HD is 3 MB a buffer: no more than can be in use.
       bufferCount: environment.options.queueDepth + 2, memory: settings.text("memory") ?? "auto",
-      controls: settings.controls, deviceFormat: settings.text("device_format").flatMap(PixelFormat.init(deviceName:)))
+      controls: settings.controls, deviceFormat: deviceFormat)
     let source = try factory.open(input, request)
     let new = try ViRun(self, node: node, source: source, wanted: request.format, environment: environment)
     if let pool = source.pool {
