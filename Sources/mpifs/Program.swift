@@ -91,9 +91,11 @@ struct Program {
       !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
     let cameras = V4L2SourceFactory(convertible: Program.converters.flatMap(\.inputs))
     return EngineCatalogue(
-      encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
+      encoders: encoders + SoftwareCodecs.encoderFactories(),
+      decoders: V4L2DecoderFactory.all(in: inventory) + SoftwareCodecs.decoderFactories(),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [cameras], converters: Program.converters,
+      sources: SoftwareCodecs.sourceFactories() + [cameras],
+      packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
       inputFormats: usual + packed, outputFormats: usual + packed, display: KMSDisplayFactory(),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }

@@ -65,6 +65,13 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
       ]
     values += elsewhere.map { ($0, .notSupported) }
     if devices { values.append(("/dev/video99", .operationNotSupportedByDevice)) }
+  case .codedInput:
+    values +=
+      words + [
+        ("", .invalidArgument), ("pattern", .invalidArgument), ("file:", .invalidArgument),
+        ("file:a", .invalidArgument),
+        ("/dev/video0", .invalidArgument), ("feed ", .invalidArgument), ("Feed", .invalidArgument),
+      ]
   case .input:
     values +=
       words + [
