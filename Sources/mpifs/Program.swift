@@ -76,6 +76,10 @@ struct Program {
 
   // MARK: parts
 
+  private static var converters: [any PictureConverterFactory] {
+    SoftwareCodecs.converterFactories() + [VendorConverterFactory()]
+  }
+
   private func engines(_ watch: DeviceWatch) -> EngineCatalogue {
     let inventory = watch.inventory
     let encoders = V4L2EncoderFactory.all(in: inventory)
@@ -86,13 +90,15 @@ struct Program {
     // What only devices give and take is offered where there are devices.
     let packed: [PixelFormat] =
       !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
+    let cameras = V4L2SourceFactory(convertible: Program.converters.flatMap(\.inputs))
     return EngineCatalogue(
       encoders: encoders + SoftwareCodecs.encoderFactories(),
       decoders: V4L2DecoderFactory.all(in: inventory) + SoftwareCodecs.decoderFactories(),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()],
-      packetSources: SoftwareCodecs.packetSourceFactories(), inputFormats: usual + packed,
-      outputFormats: usual + packed, display: KMSDisplayFactory(changed: { watch.lookAgain() }),
+      sources: SoftwareCodecs.sourceFactories() + [cameras],
+      packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
+      inputFormats: usual + packed, outputFormats: usual + packed,
+      display: KMSDisplayFactory(changed: { watch.lookAgain() }),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
@@ -138,7 +144,7 @@ struct Program {
     if let file = options.load {
       return StartText(name: file, text: try contents(file), input: asked, isInputAsked: asked != nil)
     }
-    let camera = asked == nil ? inventory.firstCamera() : nil
+    let camera = asked == nil ? inventory.firstCamera(converting: Program.converters.flatMap(\.inputs)) : nil
     return StartText(
       name: "the default configuration", text: PackageResources.mpifs_conf, input: asked ?? camera,
       isInputAsked: asked != nil)
