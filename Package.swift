@@ -111,6 +111,8 @@ let package = Package(
     .executableTarget(
       name: "guest-devices", dependencies: ["Devices", "LinuxMedia", "MediaCore", system], path: "Tests/guest/Devices",
       swiftSettings: strict),
+    // Says there what a screen shows.
+    .executableTarget(name: "guest-screen", dependencies: ["CDRM"], path: "Tests/guest/Screen", swiftSettings: strict),
     .executableTarget(
       name: "mpifs-bench", dependencies: ["MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
       exclude: ["thresholds"], swiftSettings: strict),

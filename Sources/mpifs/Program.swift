@@ -33,7 +33,7 @@ struct Program {
     let configuration = try startConfiguration(watch.inventory)
     let log = RuntimeLogs()
     let memory = AllocatorPolicy()
-    let catalogue = engines(watch.inventory)
+    let catalogue = engines(watch)
     let (runtime, graph) = try makeRuntime(catalogue, memory, mountPoint: path, log: log)
     try load(configuration, into: runtime)
     let debug: DebugTree
@@ -80,7 +80,8 @@ struct Program {
     SoftwareCodecs.converterFactories() + [VendorConverterFactory()]
   }
 
-  private func engines(_ inventory: DeviceInventory) -> EngineCatalogue {
+  private func engines(_ watch: DeviceWatch) -> EngineCatalogue {
+    let inventory = watch.inventory
     let encoders = V4L2EncoderFactory.all(in: inventory)
     // I420 leads, which the software engines take as it is, but where a device's encoder would have it converted.
     let needsNV12 = encoders.contains { $0.inputFormats.contains(.nv12) && !$0.inputFormats.contains(.i420) }
@@ -96,7 +97,8 @@ struct Program {
       scalers: scalers + SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [cameras],
       packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
-      inputFormats: usual + packed, outputFormats: usual + packed, display: KMSDisplayFactory(),
+      inputFormats: usual + packed, outputFormats: usual + packed,
+      display: KMSDisplayFactory(changed: { watch.lookAgain() }),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
