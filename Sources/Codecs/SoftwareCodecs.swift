@@ -26,6 +26,9 @@ public enum SoftwareCodecs {
 
   public static func scalerFactories() -> [any ScalerFactory] { [LibYUVScalerFactory()] }
 
+  /// What makes raw pictures of JPEG ones.
+  public static func converterFactories() -> [any PictureConverterFactory] { [TurboJPEGConverterFactory()] }
+
   /// The test pattern, and media files. Files are handled in every build: one without FFmpeg refuses them with ENOTSUP.
   public static func sourceFactories() -> [any SourceFactory] { [PatternSourceFactory(), MediaFileSourceFactory()] }
 

@@ -42,6 +42,11 @@ enum AttributeRows {
           "memory", .choice(["auto", "mmap", "dmabuf"]), default: .text("auto"), .restart,
           "whose memory a capture device fills: its own (mmap) or the allocator's (dmabuf)",
           useless: { isDevice($0) ? nil : "only a capture device has a choice of memory" }))
+      rows.append(
+        Attribute(
+          "device_format", .deviceFormat, default: .text("auto"), .restart,
+          "what a capture device itself gives, as v4l2-ctl names it; auto takes what reaches size and fps at least cost",
+          useless: { isDevice($0) ? nil : "only a capture device has formats of its own" }))
     }
     rows.append(enable("takes pictures from the input"))
     return rows + common + [snapshot]

@@ -7,6 +7,8 @@ public struct EngineCatalogue: Sendable {
   public var decoders: [any DecoderFactory]
   public var scalers: [any ScalerFactory]
   public var sources: [any SourceFactory]
+  /// What makes raw pictures of those that inputs give otherwise; the first that takes a format is used.
+  public var converters: [any PictureConverterFactory]
   /// Readers of coded files, for decoder channels.
   public var packetSources: [any PacketSourceFactory]
   /// Opens displays; `nil` where the build has none.
@@ -22,6 +24,7 @@ public struct EngineCatalogue: Sendable {
   public init(
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
     sources: [any SourceFactory] = [], packetSources: [any PacketSourceFactory] = [],
+    converters: [any PictureConverterFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     display: (any DisplayFactory)? = nil,
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
@@ -30,6 +33,7 @@ public struct EngineCatalogue: Sendable {
     self.decoders = decoders
     self.scalers = scalers
     self.sources = sources
+    self.converters = converters
     self.packetSources = packetSources
     self.display = display
     self.inputFormats = inputFormats

@@ -78,6 +78,8 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("", .invalidArgument), ("file:", .invalidArgument), ("file:relative", .invalidArgument),
         ("clip.mp4", .invalidArgument), ("Pattern", .invalidArgument),
       ]
+  case .deviceFormat:
+    values += ["", "x", " ", "RG", "RGGB8", "%s%n", "R GB", "../e", "Auto.", "٣٣"].map { ($0, .invalidArgument) }
   case .rectangle:
     values +=
       words + [
