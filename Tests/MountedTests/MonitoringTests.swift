@@ -257,9 +257,11 @@ import Testing
   @Test func defaultsAreWhatHelpSays() throws {
     let served = try Served(["--load", "none"])
     #expect(
-      try run("mkdir", served.path("vi/0"), served.path("vpss/0"), served.path("vpss/0/0"), served.path("venc/0"),
-        served.path("vdec/0"), served.path("vo/0"))
-        .status
+      try run(
+        "mkdir", served.path("vi/0"), served.path("vpss/0"), served.path("vpss/0/0"), served.path("venc/0"),
+        served.path("vdec/0"), served.path("vo/0")
+      )
+      .status
         == 0)
     for row in HelpPage(try served.cat("help")).rows where row.kind == "setting" {
       // Which controls there are is the device's affair.

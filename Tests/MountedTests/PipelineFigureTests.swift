@@ -25,7 +25,8 @@ import Testing
     let directories = try run("find", served.at, "-mindepth", "1", "-type", "d", "-printf", "%P\\n").lines
     #expect(
       Set(directories.map(String.init)) == [
-        "rk_dmabuf", "vcodec", "vcodec/enc", "vdec", "vo", "venc", "venc/0", "venc/1", "venc/2", "vi", "vi/0", "vpss", "vpss/0",
+        "rk_dmabuf", "vcodec", "vcodec/enc", "vdec", "vo", "venc", "venc/0", "venc/1", "venc/2", "vi", "vi/0", "vpss",
+        "vpss/0",
         "vpss/0/0", "vpss/0/1",
       ])
   }
