@@ -2,8 +2,10 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <linux/netlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 _Static_assert(F_SEAL_SHRINK == 2, "the seal Swift passes");
 
@@ -34,6 +36,20 @@ int mpifs_ftruncate(int fd, int64_t length) { RESULT(ftruncate(fd, length)); }
 int mpifs_add_seals(int fd, int seals) { RESULT(fcntl(fd, F_ADD_SEALS, seals)); }
 int mpifs_duplicate(int fd) { RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 int mpifs_eventfd(void) { RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+int mpifs_uevents(void) {
+  int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+  if (fd < 0) return -errno;
+  // Group 1 is the kernel's own; group 2 is udev's.
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
 int64_t mpifs_seek_end(int fd) { RESULT64(lseek(fd, 0, SEEK_END)); }
 int mpifs_fstat(int fd, struct stat *out) { RESULT(fstat(fd, out)); }
 int64_t mpifs_read(int fd, void *bytes, size_t count) { RESULT64(read(fd, bytes, count)); }

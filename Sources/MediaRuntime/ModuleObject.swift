@@ -35,8 +35,11 @@ public protocol ModuleObject: AnyObject, Sendable {
   /// nothing.
   var hasFailed: Bool { get }
 
-  /// A command attribute, such as `idr`. No I/O.
+  /// A command attribute, such as `idr`. No I/O, unless ``touchesDevice(_:)`` says so.
   func perform(_ command: String, argument: String) throws(Refusal)
+
+  /// Whether a command does I/O and so is carried out on the control executor.
+  func touchesDevice(_ command: String) -> Bool
 
   /// The controls of the device it runs on; `nil` while it runs on none. No I/O.
   var controls: (any ControlSurface)? { get }
@@ -54,6 +57,7 @@ public protocol ModuleObject: AnyObject, Sendable {
 
 extension ModuleObject {
   public var hasFailed: Bool { false }
+  public func touchesDevice(_ command: String) -> Bool { false }
   public var controls: (any ControlSurface)? { nil }
   public func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
     throw Refusal(

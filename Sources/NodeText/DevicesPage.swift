@@ -22,6 +22,7 @@ public enum DevicesPage {
       line("driver", card.driver, to: &out)
       let connectors = card.connectors.map { "\($0.name) \($0.isConnected ? "connected" : "disconnected")" }
       line("connectors", connectors.isEmpty ? "none" : connectors.joined(separator: ", "), to: &out)
+      for connector in card.connectors { write(connector, of: card, objects, to: &out) }
       line("used_by", users(of: card.path, objects), to: &out)
     }
     for node in report.refused {
@@ -50,6 +51,28 @@ public enum DevicesPage {
     if video.needsMediaController { line("media_controller", "must set it up first", to: &out) }
     line("backend", video.engine ?? "none", to: &out)
     line("used_by", users, to: &out)
+  }
+
+  /// Longest list of modes that is printed; monitors have dozens.
+  private static let shownModes = 8
+
+  private static func write(
+    _ connector: CardReport.Connector, of card: CardReport, _ objects: [ObjectState], to out: inout TextWriter
+  ) {
+    guard !connector.modes.isEmpty else { return }
+    var modes = connector.modes.prefix(shownModes).joined(separator: " ")
+    if connector.modes.count > shownModes { modes += " and \(connector.modes.count - shownModes) more" }
+    let names = objects.filter { object in
+      object.active.contains { $0.key == "backend" && $0.value == card.path }
+        && object.active.contains { $0.key == "connector" && $0.value == connector.name }
+    }.map(\.path)
+    out.text("  ")
+    out.line(connector.name)
+    out.text(": ")
+    if let monitor = connector.monitor { out.line("\(monitor), ") }
+    out.line(modes)
+    if !names.isEmpty { out.line(", in use by \(names.joined(separator: " "))") }
+    out.newline()
   }
 
   private static func users(of path: String, _ objects: [ObjectState]) -> String {

@@ -47,9 +47,15 @@ public struct CardReport: Sendable, Equatable {
   public struct Connector: Sendable, Equatable {
     public var name: String
     public var isConnected: Bool
-    public init(name: String, isConnected: Bool) {
+    /// What the monitor calls itself; nil where it does not tell.
+    public var monitor: String?
+    /// Modes of the monitor, the preferred first.
+    public var modes: [String]
+    public init(name: String, isConnected: Bool, monitor: String? = nil, modes: [String] = []) {
       self.name = name
       self.isConnected = isConnected
+      self.monitor = monitor
+      self.modes = modes
     }
   }
   public var path: String

@@ -21,7 +21,9 @@ extension DevicesReport {
       cards: inventory.cards.map { card in
         CardReport(
           path: card.path, driver: card.driver,
-          connectors: card.connectors.map { .init(name: $0.name, isConnected: $0.connected) })
+          connectors: card.connectors.map {
+            .init(name: $0.name, isConnected: $0.isConnected, monitor: $0.monitor, modes: $0.modes)
+          })
       },
       heaps: inventory.heaps, hasUdmabuf: inventory.hasUdmabuf, memoryChoice: memoryChoice,
       refused: inventory.refused.map { KeyValue(key: $0.path, value: "\($0.failure)") })

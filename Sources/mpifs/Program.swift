@@ -83,17 +83,20 @@ struct Program {
     let usual: [PixelFormat] = needsNV12 ? [.nv12, .i420] : [.i420, .nv12]
     let scalers = V4L2ScalerFactory.all(in: inventory)
     // What only devices give and take is offered where there are devices.
-    let packed: [PixelFormat] = scalers.isEmpty ? [] : [.yuyv, .uyvy, .rgb24, .xrgb8888]
+    let packed: [PixelFormat] =
+      !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
     return EngineCatalogue(
-      encoders: encoders + SoftwareCodecs.encoderFactories(), scalers: scalers + SoftwareCodecs.scalerFactories(),
+      encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
+      scalers: scalers + SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
-      outputFormats: usual + packed, picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
+      outputFormats: usual + packed, display: KMSDisplayFactory(),
+      picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
   private func devices(
     _ watch: DeviceWatch, _ catalogue: EngineCatalogue, _ memoryChoice: String
   ) -> @Sendable () -> DevicesReport {
-    let names = Set(catalogue.encoders.map(\.name) + catalogue.scalers.map(\.name))
+    let names = Set(catalogue.encoders.map(\.name) + catalogue.decoders.map(\.name) + catalogue.scalers.map(\.name))
     return { DevicesReport(watch.inventory, engines: names, memoryChoice: memoryChoice) }
   }
 

@@ -33,17 +33,28 @@ import Testing
         path: path, kind: "venc", condition: .running, active: [KeyValue(key: "backend", value: backend)],
         statistics: ObjectStatistics(createdMicroseconds: 0, generation: 1))
     }
+    let screen = ObjectState(
+      path: "vo/1", kind: "vo", condition: .running,
+      active: [KeyValue(key: "backend", value: "/dev/dri/card0"), KeyValue(key: "connector", value: "Virtual-1")],
+      statistics: ObjectStatistics(createdMicroseconds: 0, generation: 1))
     let page = rendered(
       DevicesReport(
         videos: [encoder],
         cards: [
-          CardReport(path: "/dev/dri/card0", driver: "vkms", connectors: [.init(name: "Virtual-1", isConnected: true)])
+          CardReport(
+            path: "/dev/dri/card0", driver: "vkms",
+            connectors: [
+              .init(
+                name: "Virtual-1", isConnected: true, monitor: "LG\nUltra",
+                modes: (0..<11).map { "1024x768@\(60 + $0).00" }),
+              .init(name: "Virtual-2", isConnected: false),
+            ])
         ],
         heaps: ["system"], hasUdmabuf: true, memoryChoice: "heap:system",
         refused: [KeyValue(key: "/dev/video9", value: "open: Permission denied")]),
       [
         object("venc/0", "/dev/video1"), object("venc/1", "openh264"), object("venc/2", "/dev/video1"),
-        object("venc/3", "/dev/video10"),
+        object("venc/3", "/dev/video10"), screen,
       ])
     #expect(
       page == """
@@ -62,8 +73,10 @@ import Testing
         /dev/dri/card0
           role: display
           driver: vkms
-          connectors: Virtual-1 connected
-          used_by: nobody here
+          connectors: Virtual-1 connected, Virtual-2 disconnected
+          Virtual-1: LG\\nUltra, 1024x768@60.00 1024x768@61.00 1024x768@62.00 1024x768@63.00 1024x768@64.00 \
+        1024x768@65.00 1024x768@66.00 1024x768@67.00 and 3 more, in use by vo/1
+          used_by: vo/1
         /dev/video9
           refused: open: Permission denied
         memory

@@ -1,12 +1,12 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What scenarios of the guest share: counting checks, looking at the tree. Sourced by bash scripts beside it.
+# What the scripts that run in the guest share; sourced by them. $mpi is where the tree is.
 
 mpi=/mpi
 passed=0
 failed=0
 
-# check NAME COMMAND...: one fact; what the command prints is shown when it fails.
+# check NAME COMMAND...: one fact.
 check() {
   local name=$1 output
   shift
@@ -19,12 +19,6 @@ check() {
   fi
 }
 
-# The last words of a scenario, and its exit status.
-finish() {
-  printf '%s: %d checks passed, %d failed\n' "$1" $passed $failed
-  ((failed == 0 && passed > 0))
-}
-
 # Waits until a command succeeds, at most so many seconds of the guest's time.
 wait_until() {
   local deadline=$(($(date +%s) + $1))
@@ -33,14 +27,6 @@ wait_until() {
     (($(date +%s) < deadline)) || return 1
     sleep 0.2
   done
-}
-
-# start_program OPTION...: serves the tree at /mpi with these options, sets `program` to its process.
-start_program() {
-  mkdir -p $mpi
-  ./mpifs --at $mpi "$@" >/tmp/mpifs.log 2>&1 &
-  program=$!
-  wait_until 20 grep -q '^mpifs: serving' /tmp/mpifs.log || { cat /tmp/mpifs.log; return 1; }
 }
 
 # A `key: value` line of a page.
@@ -59,6 +45,34 @@ refused() {
     return 1
   fi
   has error_log "$3"
+}
+
+# The block of one device.
+device() { sed -n "\\#^$1\$#,/^[^ ]/p" $mpi/devices | sed '1d' | grep '^ '; }
+device_says() { device "$1" | grep -qxF -- "  $2" || { device "$1"; return 1; }; }
+
+# Starts the program and waits until it serves. Sets $program.
+serve() {
+  mkdir -p $mpi
+  ./mpifs --at $mpi "$@" >/tmp/mpifs.log 2>&1 &
+  program=$!
+  check "it serves" wait_until 20 grep -q '^mpifs: serving' /tmp/mpifs.log
+}
+
+has_ended() { ! kill -0 "$program" 2>/dev/null; }
+
+# Ends the program, and prints the count of NAME.
+finish() {
+  kill -TERM "$program"
+  check "it ends" wait_until 5 has_ended
+  grep -a '^mpifs: ' /tmp/mpifs.log | grep -v serving
+  tally "$1"
+}
+
+# Prints the count of NAME; the status says whether all passed.
+tally() {
+  printf '%s: %d checks passed, %d failed\n' "$1" $passed $failed
+  ((failed == 0 && passed > 0))
 }
 
 # Minor number of a device node, as the kernel's trace points name it.

@@ -88,7 +88,7 @@ observe() {
 }
 
 through_mpifs() {
-  start_program --load none
+  serve --load none
   mkdir $mpi/vi/0 $mpi/venc/0
   cat >$mpi/config <<END
 vi/0/input = $VIVID_CAP
@@ -161,4 +161,4 @@ check "no more than v4l2-ctl" compare "${ioctls[mpifs]:-99} <= ${ioctls[v4l2-ctl
 check "no more calls of all kinds than GStreamer" compare "${calls[mpifs]:-999} <= ${calls[gstreamer]:-0}"
 check "no more CPU time than the leaner, within what the emulator's clock is worth" compare "$(total mpifs) <= 1.25 * $leaner"
 echo "      dropped by the camera: ${dropped:-?}"
-finish measure
+tally measure

@@ -7,12 +7,7 @@ set -u
 # shellcheck source=Tests/guest/checks.sh
 source ./checks.sh
 
-# The block of one device.
-device() { sed -n "\\#^$1\$#,/^[^ ]/p" $mpi/devices | sed '1d' | grep '^ '; }
-device_says() { device "$1" | grep -qxF -- "  $2" || { device "$1"; return 1; }; }
-
-start_program --load none
-check "it serves" has help venc
+serve --load none
 
 echo '== devices'
 planes=single
@@ -183,8 +178,4 @@ accounts() {
 }
 check "in = out + dropped + in flight" accounts
 
-kill -TERM $program
-gone() { ! kill -0 $program 2>/dev/null; }
-check "it ends" wait_until 5 gone
-grep -a '^mpifs: ' /tmp/mpifs.log | grep -v serving
 finish pipeline

@@ -30,6 +30,8 @@ int mpifs_ftruncate(int fd, int64_t length);
 int mpifs_add_seals(int fd, int seals);
 int mpifs_duplicate(int fd);
 int mpifs_eventfd(void);
+// A netlink socket that receives the kernel's announcements of devices.
+int mpifs_uevents(void);
 int64_t mpifs_seek_end(int fd);
 int mpifs_fstat(int fd, struct stat *out);
 int64_t mpifs_read(int fd, void *bytes, size_t count);

@@ -85,7 +85,7 @@ final class CaptureRun: BufferOwner {
     }
   }
 
-  private static func memories(
+  static func memories(
     _ queue: VideoQueue, _ index: Int, _ format: VideoFormat, _ allocator: any Allocator, _ name: String
   ) throws(Failure) -> ([any Memory], QueueBuffer) {
     let planeCount = max(1, format.planes.count)

@@ -28,7 +28,17 @@ public struct DeviceInventory: Sendable {
   public struct Card: Sendable {
     public var path: String
     public var driver: String
-    public var connectors: [(name: String, connected: Bool)]
+    public var connectors: [Connector]
+  }
+
+  /// Where a monitor is plugged in, as the kernel knows it.
+  public struct Connector: Sendable {
+    public var name: String
+    public var isConnected: Bool
+    /// What the monitor calls itself.
+    public var monitor: String?
+    /// Its modes, the preferred first.
+    public var modes: [String]
   }
 
   /// A node that is there and could not be asked.
@@ -60,9 +70,10 @@ public struct DeviceInventory: Sendable {
     for path in DeviceInventory.nodes(in: "\(root)/dri", prefix: "card") {
       do throws(KernelError) {
         let card = try DRMCard(path, kernel: kernel)
-        if let driver = card.driver {
-          cards.append(Card(path: path, driver: driver, connectors: card.connectors))
-        }
+        let connectors = DeviceInventory.connectors(of: card)
+        // Whoever opens a card first becomes its master: looking must not keep others from using it.
+        card.dropMaster()
+        cards.append(Card(path: path, driver: card.driver, connectors: connectors))
       } catch {
         refused.append(Refused(path: path, failure: Failure(error)))
       }
@@ -90,6 +101,20 @@ public struct DeviceInventory: Sendable {
       captureMemory: capture.flatMap { memory(of: device, $0) },
       outputMemory: output.flatMap { memory(of: device, $0) },
       needsMediaController: device.capability.flags.contains(.mediaController))
+  }
+
+  /// Empty without mode setting.
+  private static func connectors(of card: DRMCard) -> [Connector] {
+    guard let resources = try? card.resources() else { return [] }
+    return resources.connectors.compactMap { id -> Connector? in
+      guard var found = try? card.connector(id, probe: false), !found.isWriteback else { return nil }
+      // Nobody has asked yet since the start of the machine; no picture is there that could flicker.
+      if found.status == .unknown, let asked = try? card.connector(id, probe: true) { found = asked }
+      let modes = found.modes.sorted { $0.isPreferred && !$1.isPreferred }
+      return Connector(
+        name: found.name, isConnected: found.status == .connected, monitor: card.monitor(of: id),
+        modes: modes.map(\.description))
+    }
   }
 
   private static func memory(of device: V4L2Device, _ type: BufferType) -> QueueCapabilities? {

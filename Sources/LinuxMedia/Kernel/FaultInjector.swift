@@ -5,7 +5,7 @@ public import SystemPackage
 
 /// What a fault is planted on.
 public enum KernelCall: Sendable, Hashable {
-  case open, mmap, memfd, truncate, addSeals, duplicate, eventfd, seekEnd, status, read, write, poll
+  case open, mmap, memfd, truncate, addSeals, duplicate, eventfd, uevents, seekEnd, status, read, write, poll
   case ioctl(UInt)
 }
 
@@ -73,6 +73,7 @@ public final class FaultInjector: Kernel {
   public func addSeals(_ fd: CInt, _ seals: CInt) -> CInt { fault(.addSeals) ?? inner.addSeals(fd, seals) }
   public func duplicate(_ fd: CInt) -> CInt { fault(.duplicate) ?? inner.duplicate(fd) }
   public func eventfd() -> CInt { fault(.eventfd) ?? inner.eventfd() }
+  public func uevents() -> CInt { fault(.uevents) ?? inner.uevents() }
   public func seekEnd(_ fd: CInt) -> Int64 { fault(.seekEnd).map(Int64.init) ?? inner.seekEnd(fd) }
   public func status(_ fd: CInt, _ out: UnsafeMutablePointer<stat>) -> CInt {
     fault(.status) ?? inner.status(fd, out)

@@ -22,6 +22,8 @@ public protocol Kernel: Sendable {
   func duplicate(_ fd: CInt) -> CInt
   /// A non-blocking eventfd, close-on-exec.
   func eventfd() -> CInt
+  /// A non-blocking socket that receives the kernel's announcements of devices, close-on-exec.
+  func uevents() -> CInt
   /// `lseek(fd, 0, SEEK_END)`: for a DMA-BUF its size.
   func seekEnd(_ fd: CInt) -> Int64
   func status(_ fd: CInt, _ out: UnsafeMutablePointer<stat>) -> CInt
@@ -49,6 +51,7 @@ public struct LinuxKernel: Kernel {
   public func addSeals(_ fd: CInt, _ seals: CInt) -> CInt { mpifs_add_seals(fd, seals) }
   public func duplicate(_ fd: CInt) -> CInt { mpifs_duplicate(fd) }
   public func eventfd() -> CInt { mpifs_eventfd() }
+  public func uevents() -> CInt { mpifs_uevents() }
   public func seekEnd(_ fd: CInt) -> Int64 { mpifs_seek_end(fd) }
   public func status(_ fd: CInt, _ out: UnsafeMutablePointer<stat>) -> CInt { mpifs_fstat(fd, out) }
   public func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 {

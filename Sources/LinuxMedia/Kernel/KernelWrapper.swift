@@ -24,8 +24,14 @@ extension KernelWrapper {
   public func addSeals(_ fd: CInt, _ seals: CInt) -> CInt { inner.addSeals(fd, seals) }
   public func duplicate(_ fd: CInt) -> CInt { inner.duplicate(fd) }
   public func eventfd() -> CInt { inner.eventfd() }
+  public func uevents() -> CInt { inner.uevents() }
   public func seekEnd(_ fd: CInt) -> Int64 { inner.seekEnd(fd) }
   public func status(_ fd: CInt, _ out: UnsafeMutablePointer<stat>) -> CInt { inner.status(fd, out) }
   public func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 { inner.read(fd, bytes) }
   public func write(_ fd: CInt, _ bytes: UnsafeRawBufferPointer) -> Int64 { inner.write(fd, bytes) }
+}
+
+extension Kernel {
+  /// For doors to one device only: they announce nothing.
+  public func uevents() -> CInt { -EPROTONOSUPPORT }
 }

@@ -44,6 +44,12 @@ public struct PollResult: Sendable, Equatable {
   public var events: Int32
   /// The other thread asked to stop waiting.
   public var woken: Bool
+
+  public init(events: Int32 = 0, woken: Bool = false) {
+    self.events = events
+    self.woken = woken
+  }
+
   public var timedOut: Bool { events == 0 && !woken }
   public var readable: Bool { events & Int32(POLLIN) != 0 }
   public var writable: Bool { events & Int32(POLLOUT) != 0 }

@@ -16,7 +16,8 @@ enum AttributeRows {
     case .scaler: scaler(catalogue)
     case .scalerOutput: scalerOutput(catalogue)
     case .encoder: encoder(catalogue)
-    case .decoder, .display, .region, .pool: []
+    case .display: display(catalogue)
+    case .decoder, .region, .pool: []
     }
   }
 
@@ -146,13 +147,13 @@ enum AttributeRows {
 
   // MARK: rows several kinds share
 
-  private static let common = [
+  static let common = [
     Attribute("state", .info, "stopped, running, starved, or failed: why"),
     Attribute("active", .info, "what is really in use, and why where it differs from what was asked"),
     Attribute("stats", .info, "frames in, out and dropped by cause; queue; times; bytes copied"),
   ]
 
-  private static let snapshot = Attribute("snapshot.jpg", .picture, "the last picture as a JPEG file")
+  static let snapshot = Attribute("snapshot.jpg", .picture, "the last picture as a JPEG file")
 
   private static func side(
     _ key: String, _ value: Int, _ change: Attribute.Change, _ summary: String
@@ -183,13 +184,13 @@ enum AttributeRows {
       default: .text("auto"), .restart, summary)
   }
 
-  private static func source(_ types: [ObjectType], effect: EffectRule? = nil) -> Attribute {
+  static func source(_ types: [ObjectType], effect: EffectRule? = nil) -> Attribute {
     Attribute(
       "source", .source(types), default: .none, .live, effect: effect,
       "object the frames come from; empty unbinds")
   }
 
-  private static func enable(_ what: String, effect: EffectRule? = nil) -> Attribute {
+  static func enable(_ what: String, effect: EffectRule? = nil) -> Attribute {
     Attribute("enable", .boolean, default: .boolean(false), .live, effect: effect, "1: \(what); 0: stopped")
   }
 

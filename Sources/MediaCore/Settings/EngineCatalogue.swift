@@ -7,6 +7,8 @@ public struct EngineCatalogue: Sendable {
   public var decoders: [any DecoderFactory]
   public var scalers: [any ScalerFactory]
   public var sources: [any SourceFactory]
+  /// Opens displays; `nil` where the build has none.
+  public var display: (any DisplayFactory)?
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
   /// is, so that nothing is converted unasked.
   public var inputFormats: [PixelFormat]
@@ -19,12 +21,14 @@ public struct EngineCatalogue: Sendable {
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
     sources: [any SourceFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
+    display: (any DisplayFactory)? = nil,
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
   ) {
     self.encoders = encoders
     self.decoders = decoders
     self.scalers = scalers
     self.sources = sources
+    self.display = display
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture

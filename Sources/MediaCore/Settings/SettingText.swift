@@ -80,6 +80,10 @@ enum SettingText {
       return .text(input.description)
     case .rectangle(let limit):
       return text.isEmpty ? .none : .rectangle(try rectangle(text, limit: limit, hint))
+    case .display(let setting):
+      if text.isEmpty { throw bad("is empty") }
+      guard let value = setting.canonical(text) else { throw bad("names no \(setting.rawValue)") }
+      return .text(value)
     case .source(let types):
       if text.isEmpty { return .none }
       guard let path = ObjectPath(text) else { throw bad("names no object") }

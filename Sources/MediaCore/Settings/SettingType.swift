@@ -22,6 +22,8 @@ public enum SettingType: Sendable, Equatable {
   case rectangle(limit: Int)
   /// The object frames come from; an empty line for none.
   case source([ObjectType])
+  /// A card, connector or mode.
+  case display(DisplaySetting)
 }
 
 extension SettingType {
@@ -37,6 +39,7 @@ extension SettingType {
     case .input: "input"
     case .rectangle: "rectangle"
     case .source: "object"
+    case .display(let setting): setting.rawValue
     }
   }
 
@@ -54,6 +57,7 @@ extension SettingType {
     case .input: "pattern, file:/path, /dev/videoN"
     case .rectangle(let limit): "x,y,w,h even, within 0..\(limit), or empty"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
+    case .display(let setting): setting.range
     }
   }
 
@@ -68,7 +72,7 @@ extension SettingType {
     case .choice(let choices, _, _): choices.count == 1 ? "only \(range) is available" : "one of: \(range)"
     case .input: "one of: \(range)"
     case .rectangle: range
-    case .source: "one of: \(range)"
+    case .source, .display: "one of: \(range)"
     }
   }
 }

@@ -59,7 +59,9 @@ struct Plan {
   var failedBefore: Set<ObjectPath> = []
 
   /// Whether devices or files are touched, so that the control executor has to do it.
-  var needsControl: Bool { !stops.isEmpty || !starts.isEmpty || !controls.isEmpty }
+  var needsControl: Bool {
+    !stops.isEmpty || !starts.isEmpty || !controls.isEmpty || command.map { $0.object.touchesDevice($0.key) } ?? false
+  }
 }
 
 extension ObjectPath {

@@ -76,7 +76,8 @@ public final class MediaGraph: ModuleFactory {
       }
       return VpssOutput(node(path, .videoProcessing, depth: 0), settings, group: group)
     case .venc: return VencChannel(node(path, .encoder, depth: environment.options.queueDepth), settings, environment)
-    case .vdec, .vo, .rgn, .vb:
+    case .vo: return VoChannel(node(path, .videoOutput, depth: environment.options.queueDepth), settings, environment)
+    case .vdec, .rgn, .vb:
       throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind.rawValue) is not built")
     }
   }
@@ -117,7 +118,7 @@ public final class MediaGraph: ModuleFactory {
 
   public func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
     let file = "\(receiver)/source"
-    guard receiver.kind == .venc || (receiver.kind == .vpss && receiver.output == nil) else {
+    guard receiver.kind == .venc || receiver.kind == .vo || (receiver.kind == .vpss && receiver.output == nil) else {
       let hint = receiver.kind == .vpss ? "write it to \(receiver.group)/source" : ""
       throw Refusal(.invalidArgument, path: file, reason: "\(receiver) receives from no source", hint: hint)
     }
@@ -226,6 +227,7 @@ final class RetiringObject: ModuleObject {
   func perform(_ command: String, argument: String) throws(Refusal) {
     try object.perform(command, argument: argument)
   }
+  func touchesDevice(_ command: String) -> Bool { object.touchesDevice(command) }
   var controls: (any ControlSurface)? { object.controls }
   func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
     try object.setControl(name, value, written: written, isKept: isKept)

@@ -30,7 +30,13 @@ extension EngineCatalogue {
       ListedEncoder(name: "openh264", codecs: [.h264], priority: 2, listedProfiles: ["baseline", "main"]),
       ListedEncoder(name: "turbojpeg", codecs: [.mjpeg]),
     ],
-    scalers: [ListedScaler(name: "libyuv")], sources: [ListedSource()])
+    scalers: [ListedScaler(name: "libyuv")], sources: [ListedSource()], display: ListedDisplay())
+}
+
+struct ListedDisplay: DisplayFactory {
+  func open(_ configuration: DisplayConfiguration, listener: any DisplayListener) throws(Failure) -> any Display {
+    throw Failure(.notSupported, "open", on: configuration.name)
+  }
 }
 
 /// Takes whatever is in its list.

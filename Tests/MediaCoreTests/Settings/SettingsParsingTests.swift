@@ -5,6 +5,11 @@ import Testing
 
 private let table = SettingsTable(.listed)
 
+/// An object of each kind.
+private let objects = [
+  "vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0", "vo/N": "vo/0",
+]
+
 private func path(_ text: String) -> ObjectPath { ObjectPath(text)! }
 
 private func parse(_ object: String, _ key: String, _ bytes: [UInt8]) -> Result<SettingValue, Refusal> {
@@ -74,6 +79,21 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("16000,0,640,64", .outOfRange), ("0, 0, 64, 64", .invalidArgument), ("64x64", .invalidArgument),
         ("0,0,64,64.0", .invalidArgument),
       ]
+  case .display(let setting):
+    // A connector may be called nearly anything the kernel makes up.
+    values += words.filter { word in
+      setting != .connector || !word.0.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+    }
+    values += [
+      ("", .invalidArgument), ("auto ", .invalidArgument), ("HDMI A", .invalidArgument), ("card0/", .invalidArgument),
+      ("/dev/dri/card0\u{301}", .invalidArgument), ("../dri/card0", .invalidArgument),
+      ("1280x720@60Hz!", .invalidArgument),
+    ]
+    if setting == .device {
+      values += ["/dev/dri/card", "/dev/dri/card00", "/dev/dri/card-1", "/dev/video0", "/dev/dri/renderD128"].map {
+        ($0, .invalidArgument)
+      }
+    }
   case .source:
     values +=
       words + [
@@ -89,7 +109,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
   @Test func everyWritableAttributeRefusesItsTableOfBadValues() {
     var checked = 0
     for type in table.types {
-      let object = ["vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0"][type.pattern]!
+      let object = objects[type.pattern]!
       for attribute in table.attributes(type) where attribute.kind == .setting || attribute.kind == .command {
         for (text, errno) in bad(attribute.type) {
           guard case .failure(let refusal) = parse(object, attribute.key, Array(text.utf8)) else {
@@ -153,7 +173,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
   }
 
   private static func value(_ attribute: Attribute, _ type: ObjectType, _ text: String) throws -> SettingValue {
-    let object = ["vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0"][type.pattern]!
+    let object = objects[type.pattern]!
     return try parse(object, attribute.key, Array(text.utf8)).get()
   }
 

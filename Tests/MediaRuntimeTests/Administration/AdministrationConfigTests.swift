@@ -30,6 +30,14 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
   case .input:
     return ["pattern", "file:/a b.mp4", "file:/ü\\n=#", "file:/x ", "file:/ = "].randomElement(using: &dice) ?? ""
   case .rectangle: return Bool.random(using: &dice) ? "" : "2,4,640,480"
+  case .display(let setting):
+    let values =
+      switch setting {
+      case .device: ["auto", "/dev/dri/card0", "/dev/dri/card12"]
+      case .connector: ["auto", "HDMI-A-1", "eDP-1"]
+      case .mode: ["auto", "1280x720", "1920x1080@59.94"]
+      }
+    return values.randomElement(using: &dice) ?? "auto"
   case .source: return (sources + [""]).randomElement(using: &dice) ?? ""
   }
 }

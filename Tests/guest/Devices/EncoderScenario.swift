@@ -268,7 +268,7 @@ private func read(_ path: String) -> [UInt8] {
 }
 
 /// Decibels over all bytes.
-private func peakSignalToNoise(_ a: [UInt8], _ b: [UInt8]) -> Double {
+func peakSignalToNoise(_ a: [UInt8], _ b: [UInt8]) -> Double {
   var sum: UInt64 = 0
   for index in a.indices {
     let difference = Int64(a[index]) - Int64(b[index])

@@ -239,7 +239,7 @@ func disconnectScenario(_ checks: Checks, camera: String) {
   _ = checks.run("interrupt") {
     let source = try V4L2CaptureSource(camera, request())
     try take(1, from: source)
-    let stopper = Stopper(source)
+    let stopper = Stopper(source.interrupt)
     stopper.startAfter(milliseconds: 100)
     let got = try take(100_000, from: source)
     checks.expect(
@@ -254,12 +254,12 @@ func disconnectScenario(_ checks: Checks, camera: String) {
 /// only when all are.
 private func disconnect(_ camera: String) throws { try Switches(camera).set("disconnect") }
 
-/// Interrupts a source from another thread.
+/// Interrupts a source or a decoder from another thread.
 final class Stopper: @unchecked Sendable {
-  private let source: any Source
+  private let interrupt: () -> Void
   private var thread = pthread_t()
   private var delay = timespec()
-  init(_ source: any Source) { self.source = source }
+  init(_ interrupt: @escaping () -> Void) { self.interrupt = interrupt }
 
   func startAfter(milliseconds: Int) {
     delay = timespec(tv_sec: 0, tv_nsec: milliseconds * 1_000_000)
@@ -270,7 +270,7 @@ final class Stopper: @unchecked Sendable {
         guard let argument else { return nil }
         let me = Unmanaged<Stopper>.fromOpaque(argument).takeRetainedValue()
         nanosleep(&me.delay, nil)
-        me.source.interrupt()
+        me.interrupt()
         return nil
       }, me.toOpaque())
   }

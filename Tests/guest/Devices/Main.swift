@@ -3,12 +3,12 @@ import Glibc
 
 /// Runs LinuxMedia and Devices against real kernel drivers: vivid, vicodec, vim2m, vkms, dma-heaps, udmabuf.
 ///
-/// `guest-devices [memory|inventory|capture|faults|encoder|leaks]...`; all of them without arguments. The nodes come from the
+/// `guest-devices [memory|inventory|capture|faults|encoder|decoder|leaks]...`; all of them without arguments. The nodes come from the
 /// environment the guest sets. Exits with 1 when a check failed.
 @main struct Main {
   static func main() {
     func node(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "/dev/no-\(name)" }
-    let all = ["memory", "inventory", "capture", "faults", "encoder", "leaks"]
+    let all = ["memory", "inventory", "capture", "faults", "encoder", "decoder", "leaks"]
     let wanted = CommandLine.arguments.count > 1 ? Array(CommandLine.arguments.dropFirst()) : all
     let checks = Checks()
     let camera = node("VIVID_CAP")
@@ -26,6 +26,7 @@ import Glibc
         disconnectScenario(checks, camera: camera)
       case "encoder":
         encoderScenario(checks, camera: camera, encoder: node("VICODEC_ENC"), decoder: node("VICODEC_DEC"))
+      case "decoder": decoderScenario(checks, encoder: node("VICODEC_ENC"), decoder: node("VICODEC_DEC"))
       case "leaks": leakScenario(checks, camera: camera)
       default:
         print("no scenario \(name): \(all.joined(separator: " "))")

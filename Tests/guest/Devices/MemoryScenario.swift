@@ -76,7 +76,7 @@ func inventoryScenario(_ checks: Checks, camera: String, encoder: String, decode
     )
   }
   for card in inventory.cards {
-    print("      \(card.path): \(card.driver) \(card.connectors.map { "\($0.name)\($0.connected ? "+" : "-")" })")
+    print("      \(card.path): \(card.driver) \(card.connectors.map { "\($0.name)\($0.isConnected ? "+" : "-")" })")
   }
   func role(_ path: String) -> VideoRole? { inventory.videos.first { $0.path == path }?.role }
   let fwht = FourCC.fwht

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import LinuxMedia
+internal import MediaCore
+import Synchronization
+internal import SystemPackage
+
+/// One DRM card and all displays on it: only one open file may set modes, so they share it, and one thread waits for its
+/// events and puts frames on their way.
+///
+/// Ownership: the card owns the open file, the screens and, until it ends, its thread. It exists as long as a display of
+/// it is open. The lock guards all of it and is held for ioctls; reports never take it, the frame path only to find a
+/// way.
+final class KMSCard: @unchecked Sendable {
+  /// Stands for "let go by hand" in a failure.
+  static let released = Errno.canceled
+  static let gone = ENODEV
+  /// How often connectors are looked at although nothing was announced, and a lost card or screen is asked for again,
+  /// nanoseconds. Not every driver announces.
+  private static let pace: Int64 = 1_000_000_000
+
+  let path: String
+  private let kernel: any Kernel
+  private let lock = CardLock()
+  private let wakeUp: WakeUp
+  private let ended: WakeUp
+  private let uevents: Uevents?
+  // Of the thread.
+  private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+
+  // Guarded by the lock.
+  private var device: DRMCard?
+  private(set) var driver = ""
+  private(set) var isMaster = false
+  private var isReleased = false
+  private var screens: [KMSScreen] = []
+  private var isEnding = false
+  private var hasThread = false
+  private var lookAt: Int64 = 0
+  /// Files given up; let go outside the lock, since closing may wait for the hardware.
+  private var remains: [DRMCard] = []
+
+  init(_ path: String, kernel: any Kernel) throws(Failure) {
+    self.path = path
+    self.kernel = kernel
+    do throws(KernelError) {
+      wakeUp = try WakeUp(kernel: kernel)
+      ended = try WakeUp(kernel: kernel)
+    } catch {
+      throw Failure(error)
+    }
+    // Without announcements the connectors are looked at every second all the same.
+    uevents = try? Uevents(kernel: kernel)
+  }
+
+  deinit { scratch.deallocate() }
+
+  func wake() { wakeUp.signal() }
+  func withLock<Result, Thrown: Error>(_ body: () throws(Thrown) -> Result) throws(Thrown) -> Result {
+    try lock.withLock(body)
+  }
+
+  /// Runs with the open file.
+  func withDevice<Result>(_ body: (DRMCard) throws(Failure) -> Result) throws(Failure) -> Result {
+    try lock.withLock { () throws(Failure) -> Result in
+      guard let device else { throw Failure(.deviceGone, "show", on: path, "the card is gone") }
+      return try body(device)
+    }
+  }
+
+  var isUnused: Bool { lock.withLock { screens.isEmpty } }
+
+  // MARK: the control executor's
+
+  /// Opens a display.
+  func add(
+    _ configuration: DisplayConfiguration, listener: any DisplayListener
+  ) throws(Failure) -> KMSDisplay {
+    try lock.withLock { () throws(Failure) -> KMSDisplay in
+      if isReleased {
+        throw Failure(.resourceBusy, "enable", on: path, "it was let go by hand; acquire it first")
+      }
+      try openDevice()
+      do throws(Failure) {
+        let display = try place(configuration, listener)
+        try startThread()
+        wake()
+        return display
+      } catch {
+        giveUpUnused()
+        throw error
+      }
+    }
+  }
+
+  private func place(
+    _ configuration: DisplayConfiguration, _ listener: any DisplayListener
+  ) throws(Failure) -> KMSDisplay {
+    let found = try connector(configuration)
+    let screen: KMSScreen
+    if let shared = screens.first(where: { $0.name == found.name }) {
+      if let mode = shared.pipe?.mode, configuration.mode != .preferred,
+        ScreenGeometry.choose(configuration.mode, among: found.modes) != mode
+      {
+        throw Failure(
+          .resourceBusy, "mode", on: "\(path) \(found.name)",
+          "it shows \(mode) for \(shared.layers.map(\.name).joined(separator: " "))")
+      }
+      screen = shared
+    } else {
+      screen = KMSScreen(found.name, wanted: configuration.mode)
+      if found.status == .disconnected {
+        screen.fail(Failure(.deviceGone, "show", on: path, "\(found.name) is not connected"))
+      } else {
+        try light(screen, found)
+      }
+    }
+    let display = KMSDisplay(configuration, on: screen, of: self, listener: listener)
+    do throws(Failure) {
+      try display.checkRectangle()
+    } catch {
+      if screen.layers.isEmpty { screen.darken() }
+      throw error
+    }
+    if !screens.contains(where: { $0 === screen }) { screens.append(screen) }
+    screen.add(display)
+    display.publish()
+    return display
+  }
+
+  /// The connector that was named, else the first with a monitor: one nobody else has, or one that can be shared.
+  private func connector(_ configuration: DisplayConfiguration) throws(Failure) -> DRMConnector {
+    guard let device else { throw Failure(.deviceGone, "enable", on: path) }
+    let all = try asFailure { () throws(KernelError) -> [DRMConnector] in
+      var found: [DRMConnector] = []
+      for id in try device.resources().connectors { found.append(try device.connector(id, probe: true)) }
+      return found.filter { !$0.isWriteback }
+    }
+    if configuration.connector != "auto" {
+      if let named = all.first(where: { $0.name == configuration.connector }) { return named }
+      throw Failure(
+        .deviceGone, "connector", on: path,
+        "it has no \(configuration.connector)\(all.isEmpty ? "" : ", but \(all.map(\.name).joined(separator: " "))")")
+    }
+    let lit = all.filter { $0.status != .disconnected && !$0.modes.isEmpty }
+    guard let first = lit.first(where: { found in !screens.contains { $0.name == found.name } }) ?? lit.first else {
+      throw Failure(.deviceGone, "enable", on: path, "no connector has a monitor")
+    }
+    return first
+  }
+
+  private func light(_ screen: KMSScreen, _ found: DRMConnector) throws(Failure) {
+    guard let device else { throw Failure(.deviceGone, "enable", on: path) }
+    try screen.light(found, on: device, taken: screens.compactMap { $0 === screen ? nil : $0.crtc })
+  }
+
+  /// Opens the file and becomes its master.
+  private func openDevice() throws(Failure) {
+    guard device == nil || !isMaster else { return }
+    let opened: DRMCard
+    do throws(KernelError) {
+      if let device { opened = device } else { opened = try DRMCard(path, kernel: kernel) }
+    } catch {
+      throw Failure(error)
+    }
+    do throws(KernelError) {
+      try opened.enableAtomic()
+    } catch {
+      throw Failure(.notSupported, error.operation, on: path, "its driver has no atomic mode setting")
+    }
+    do throws(KernelError) {
+      try opened.becomeMaster()
+    } catch {
+      let other = DRMClients.master(of: path, kernel: kernel).map { ": \($0)" } ?? ""
+      throw Failure(.resourceBusy, error.operation, on: path, "another program has the card\(other)")
+    }
+    (device, driver, isMaster) = (opened, opened.driver, true)
+  }
+
+  private func giveUpUnused() {
+    guard screens.isEmpty, !hasThread else { return }
+    device?.dropMaster()
+    (device, isMaster) = (nil, false)
+  }
+
+  /// Takes a display away. With the last one the file is closed when this returns, unless the device hangs.
+  func close(_ display: KMSDisplay) {
+    let isLast = lock.withLock {
+      let screen = display.screen
+      if screen.layers.count == 1, screen.layers[0] === display {
+        screen.darken()
+        screen.remove(display)
+        screens.removeAll { $0 === screen }
+      } else {
+        screen.remove(display)
+      }
+      display.silence()
+      isEnding = screens.isEmpty
+      return isEnding && hasThread
+    }
+    guard isLast else { return }
+    wake()
+    _ = try? ended.wait(timeoutMilliseconds: 2000)
+    lock.withLock {
+      device?.dropMaster()
+      (device, isMaster) = (nil, false)
+      remains = []
+    }
+  }
+
+  /// Lets all screens go as they were, and others set modes.
+  func release() {
+    lock.withLock {
+      isReleased = true
+      for screen in screens {
+        if isMaster { screen.darken() } else { screen.abandon() }
+        screen.fail(
+          Failure(KMSCard.released, "release", on: path, "let go by hand; write 1 to acquire to have it back"))
+      }
+      device?.dropMaster()
+      isMaster = false
+      publish()
+    }
+  }
+
+  /// - Throws: EBUSY another program has it.
+  func acquire() throws(Failure) {
+    try lock.withLock { () throws(Failure) in
+      isReleased = false
+      try openDevice()
+      lookAt = 0
+      look(probe: true)
+      publish()
+    }
+    wake()
+  }
+
+  private func publish() {
+    for screen in screens { for layer in screen.layers { layer.publish() } }
+  }
+
+  // MARK: the thread
+
+  private func startThread() throws(Failure) {
+    guard !hasThread else { return }
+    let work = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        if let argument { Unmanaged<KMSCard>.fromOpaque(argument).takeRetainedValue().run() }
+        return nil
+      }, work.toOpaque())
+    guard code == 0 else {
+      work.release()
+      throw Failure(.init(rawValue: code), "pthread_create", on: path)
+    }
+    pthread_detach(thread)
+    hasThread = true
+  }
+
+  private func run() {
+    while turn() {}
+    ended.signal()
+  }
+
+  /// Waits for something to happen and deals with it.
+  /// - Returns: false when there is nothing to wait for any more.
+  private func turn() -> Bool {
+    let waiting: (DRMCard?, Int32)? = lock.withLock { isEnding ? nil : (device, pause(Monotonic.now())) }
+    guard let (device, pause) = waiting else { return false }
+    var (events, announced) = (PollResult(events: 0, woken: false), false)
+    do throws(KernelError) {
+      if let device {
+        (events, announced) = try device.wait(
+          orWake: wakeUp, other: uevents?.raw ?? -1, timeoutMilliseconds: pause)
+      } else {
+        events.woken = try wakeUp.wait(timeoutMilliseconds: pause)
+      }
+    } catch {
+      // Waiting itself fails: not in a circle at full speed.
+      usleep(100_000)
+    }
+    if events.woken { wakeUp.clear() }
+    let isHot = announced && (uevents?.takeDisplayChanges() ?? false)
+    let gone = lock.withLock {
+      if !isEnding { work(device, events, isHot: isHot) }
+      defer { remains = [] }
+      return remains
+    }
+    _ = gone
+    return true
+  }
+
+  /// Milliseconds until something is due by itself.
+  private func pause(_ now: Int64) -> Int32 {
+    var due = max(lookAt, now)
+    for screen in screens {
+      if screen.deadline != 0 { due = min(due, screen.deadline) }
+      if screen.retryAt != 0 { due = min(due, screen.retryAt) }
+    }
+    return Int32(clamping: max(0, (due - now + 999_999) / 1_000_000))
+  }
+
+  private func work(_ waited: DRMCard?, _ events: PollResult, isHot: Bool) {
+    let now = Monotonic.now()
+    if let device, device === waited {
+      if events.readable { read(device) }
+      if events.failed { giveUp(Failure(.deviceGone, "poll", on: path, "the card is gone")) }
+    }
+    for screen in screens where screen.deadline != 0 && now > screen.deadline {
+      screen.timeOut()
+      giveUp(Failure(.timedOut, "flip", on: path, "no picture came onto \(screen.name) within 500 ms"))
+      // It is opened anew at the next turn.
+      lookAt = now
+      break
+    }
+    if isHot || now >= lookAt {
+      lookAt = now + KMSCard.pace
+      look(probe: isHot)
+    }
+    for screen in screens {
+      switch screen.commit(now: now) {
+      case .done: continue
+      case .masterLost: loseMaster()
+      case .cardGone: giveUp(Failure(.deviceGone, "DRM_IOCTL_MODE_ATOMIC", on: path, "the card is gone"))
+      }
+    }
+    for screen in screens { screen.rest() }
+  }
+
+  private func read(_ device: DRMCard) {
+    do throws(KernelError) {
+      try device.readEvents(scratch) { event in
+        for screen in screens where screen.crtc.map(UInt64.init) == event.userData { screen.flipped(event) }
+      }
+    } catch {
+      giveUp(Failure(error))
+    }
+  }
+
+  private func loseMaster() {
+    isMaster = false
+    let other = DRMClients.master(of: path, kernel: kernel).map { ": \($0)" } ?? ""
+    for screen in screens {
+      screen.abandon()
+      screen.fail(Failure(.resourceBusy, "show", on: path, "another program has the card\(other)"))
+    }
+    publish()
+  }
+
+  /// The file is of no use any more; another one is opened as soon as that is possible.
+  private func giveUp(_ failure: Failure) {
+    for screen in screens {
+      screen.abandon()
+      screen.fail(failure)
+    }
+    if let device { remains.append(device) }
+    (device, isMaster) = (nil, false)
+    publish()
+  }
+
+  /// Sees whether monitors came or went, and takes back what was lost.
+  private func look(probe: Bool) {
+    guard !isReleased else { return }
+    if device == nil || !isMaster {
+      // The old file must be closed first, or it would be the master.
+      guard remains.isEmpty, (try? openDevice()) != nil else { return }
+    }
+    guard let device else { return }
+    do throws(KernelError) {
+      let ids = try device.resources().connectors
+      for screen in screens {
+        screen.forgetGone()
+        var found: DRMConnector?
+        for id in ids {
+          let connector = try device.connector(id, probe: probe)
+          if connector.name == screen.name { found = connector }
+        }
+        look(screen, found, device)
+      }
+    } catch {
+      if error.errno == .deviceGone { giveUp(Failure(error, "the card is gone")) }
+    }
+  }
+
+  private func look(_ screen: KMSScreen, _ found: DRMConnector?, _ device: DRMCard) {
+    guard let found, found.status != .disconnected else {
+      if screen.isUp { screen.darken(turningOff: true) }
+      screen.fail(Failure(.deviceGone, "show", on: path, "\(screen.name) is not connected"))
+      return
+    }
+    if let mode = screen.pipe?.mode {
+      // Another monitor may hang on it now.
+      guard !found.modes.contains(mode) else { return }
+      screen.darken(turningOff: true)
+    }
+    do throws(Failure) {
+      // The kernel knows the modes of a monitor that has just come only after asking it.
+      try light(screen, (try? device.connector(found.id, probe: true)) ?? found)
+      publish()
+    } catch {
+      screen.fail(error)
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+public import LinuxMedia
+public import MediaCore
+import Synchronization
+internal import SystemPackage
+
+/// Opens displays on the DRM cards of this machine.
+public final class KMSDisplayFactory: DisplayFactory {
+  private let root: String
+  private let kernel: any Kernel
+  /// Cards that are open, by path.
+  private let cards = Mutex<[String: KMSCard]>([:])
+
+  /// - Parameter root: directory with the nodes; `/dev` but for tests.
+  public init(in root: String = "/dev", kernel: any Kernel = LinuxKernel()) {
+    self.root = root
+    self.kernel = kernel
+  }
+
+  public func open(
+    _ configuration: DisplayConfiguration, listener: any DisplayListener
+  ) throws(Failure) -> any Display {
+    if configuration.device != "auto" { return try open(configuration, configuration.device, listener) }
+    let paths = DeviceInventory.nodes(in: "\(root)/dri", prefix: "card")
+    var refusals: [Failure] = []
+    for path in paths {
+      do throws(Failure) {
+        return try open(configuration, path, listener)
+      } catch {
+        refusals.append(error)
+      }
+    }
+    // What stops a card that has a monitor says more than that others have none.
+    let absent: [Errno] = [.deviceGone, .notSupported]
+    if let telling = refusals.first(where: { !absent.contains($0.errno) }) { throw telling }
+    throw Failure(
+      .deviceGone, "enable", on: configuration.name,
+      paths.isEmpty
+        ? "there is no DRM card" : "no DRM card with a connected connector; devices lists what there is")
+  }
+
+  private func open(
+    _ configuration: DisplayConfiguration, _ path: String, _ listener: any DisplayListener
+  ) throws(Failure) -> any Display {
+    let known = cards.withLock { $0[path] }
+    // One that has ended is not used again.
+    let card: KMSCard
+    if let known, !known.isUnused { card = known } else { card = try KMSCard(path, kernel: kernel) }
+    let display = try card.add(configuration, listener: listener)
+    cards.withLock { $0[path] = card }
+    return display
+  }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import LinuxMedia
+internal import MediaCore
+
+/// A connector that is lit: with the CRTC that feeds it, its mode and its planes. Made by setting the mode, black at
+/// first; guarded by the card's lock.
+///
+/// Ownership: the mode's blob, the black picture behind small planes, and what the screen showed before it was taken,
+/// which ``restore(turningOff:)`` puts back.
+final class KMSPipe {
+  let card: DRMCard
+  let connector: UInt32
+  let crtc: UInt32
+  let mode: DRMMode
+  let monitor: String?
+  let planes: [KMSPlane]
+  private let primary: KMSPlane
+  private let numbers: (connectorCRTC: UInt32, mode: UInt32, active: UInt32)
+  private let modeBlob: DRMBlob
+  private let before: Before
+  private var black: Black?
+  /// Used for one commit after the other.
+  var request = AtomicRequest()
+
+  /// What the screen showed before. The mode is a blob of our own, since the one it was set with goes with it.
+  private struct Before {
+    var mode: DRMBlob?
+    var isActive: Bool
+    /// CRTC the connector was fed by.
+    var connectorCRTC: UInt64
+  }
+
+  private final class Black {
+    let framebuffer: Framebuffer
+    private let memory: Descriptor
+
+    init(_ card: DRMCard, _ mode: DRMMode) throws(KernelError) {
+      let buffer = try card.dumbBuffer(width: mode.width, lines: mode.height, bitsPerPixel: 32)
+      let (pitch, size) = (buffer.pitch, buffer.size)
+      let memory = buffer.take()
+      let mapping = try Mapping(memory.raw, size: size, subject: card.path, kernel: card.kernel)
+      memset(mapping.address, 0, size)
+      framebuffer = try card.framebuffer(
+        FramebufferLayout(
+          width: UInt32(mode.width), height: UInt32(mode.height), format: PixelFormat.xrgb8888.rawValue,
+          planes: [.init(descriptor: memory.raw, pitch: UInt32(pitch), offset: 0)]))
+      self.memory = memory
+    }
+  }
+
+  /// Finds what feeds the connector, and sets the mode.
+  /// - Parameter taken: CRTCs of other screens of ours.
+  /// - Throws: EINVAL no such mode; ENODEV no monitor, or no CRTC is left; ENOTSUP the driver lacks something; what it
+  ///   says.
+  init(
+    _ found: DRMConnector, _ wanted: DisplayMode, on card: DRMCard, taken: [UInt32]
+  ) throws(Failure) {
+    guard found.status != .disconnected, !found.modes.isEmpty else {
+      throw Failure(.deviceGone, "enable", on: card.path, "\(found.name) is not connected")
+    }
+    guard let mode = ScreenGeometry.choose(wanted, among: found.modes) else {
+      let known = found.modes.prefix(12).map(\.description).joined(separator: " ")
+      throw Failure(.invalidArgument, "mode", on: "\(card.path) \(found.name)", "it has no \(wanted), but \(known)")
+    }
+    self.card = card
+    self.mode = mode
+    connector = found.id
+    monitor = card.monitor(of: found.id)
+    let (crtc, index) = try KMSPipe.crtc(for: found, on: card, taken: taken)
+    self.crtc = crtc
+    let lacking = Failure(.notSupported, "enable", on: card.path, "its driver lacks what atomic mode setting needs")
+    let feeding = try asFailure { () throws(KernelError) in try card.properties(of: found.id, .connector) }
+    let own = try asFailure { () throws(KernelError) in try card.properties(of: crtc, .crtc) }
+    guard let connectorCRTC = feeding["CRTC_ID"], let modeID = own["MODE_ID"], let active = own["ACTIVE"] else {
+      throw lacking
+    }
+    numbers = (connectorCRTC.id, modeID.id, active.id)
+    let bytes = (try? card.blob(UInt32(truncatingIfNeeded: modeID.value))) ?? []
+    before = Before(
+      mode: bytes.isEmpty ? nil : try? card.blob(bytes: bytes), isActive: active.value != 0,
+      connectorCRTC: connectorCRTC.value)
+    let planes = try asFailure { () throws(KernelError) in try card.planes() }
+      .filter { $0.crtcs >> UInt32(index) & 1 != 0 }.compactMap { KMSPlane($0, on: card) }
+    self.planes = planes
+    guard let primary = planes.first(where: { $0.kind == .primary }) else { throw lacking }
+    self.primary = primary
+    modeBlob = try asFailure { () throws(KernelError) in try card.blob(of: mode) }
+    black = try asFailure("a black picture") { () throws(KernelError) in try Black(card, mode) }
+    setUp()
+    try asFailure("setting \(mode) on \(found.name)") { () throws(KernelError) in
+      try card.commit(&request, .allowModeSet)
+    }
+  }
+
+  /// The CRTC that feeds the connector now, else the first that could and feeds no other.
+  private static func crtc(
+    for connector: DRMConnector, on card: DRMCard, taken: [UInt32]
+  ) throws(Failure) -> (UInt32, Int) {
+    try asFailure { () throws(KernelError) in
+      let crtcs = try card.resources().crtcs
+      if connector.encoder != 0 {
+        let now = try card.encoder(connector.encoder).crtc
+        if now != 0, !taken.contains(now), let index = crtcs.firstIndex(of: now) { return (now, index) }
+      }
+      var first: (UInt32, Int)?
+      for encoder in connector.encoders {
+        let mask = try card.encoder(encoder).crtcs
+        for (index, id) in crtcs.enumerated() where mask >> UInt32(index) & 1 != 0 && !taken.contains(id) {
+          if try card.crtc(id, index: index).mode == nil { return (id, index) }
+          first = first ?? (id, index)
+        }
+      }
+      guard let first else {
+        throw KernelError(.deviceGone, "looking for a free CRTC for \(connector.name)", on: card.path)
+      }
+      return first
+    }
+  }
+
+  private func setUp() {
+    request.removeAll()
+    request.set(connector, numbers.connectorCRTC, UInt64(crtc))
+    request.set(crtc, numbers.mode, UInt64(modeBlob.id))
+    request.set(crtc, numbers.active, 1)
+    for plane in planes where plane !== primary && plane.crtcBefore == crtc { plane.hide(in: &request) }
+    showBlack()
+  }
+
+  private func showBlack() {
+    guard let black else { return }
+    primary.show(
+      black.framebuffer.id, width: mode.width, height: mode.height, on: crtc,
+      at: Rectangle(x: 0, y: 0, width: mode.width, height: mode.height), in: &request)
+  }
+
+  // MARK: while it is lit
+
+  var size: (width: Int, height: Int) { (mode.width, mode.height) }
+
+  /// Adds to the request that a plane is left. The primary plane cannot be: many drivers want it as long as there is a
+  /// picture at all.
+  func leave(_ plane: KMSPlane) {
+    guard plane === primary else {
+      plane.hide(in: &request)
+      return
+    }
+    if black == nil { black = try? Black(card, mode) }
+    showBlack()
+  }
+
+  /// The primary plane shows a picture: the black one is not needed until it is left.
+  func primaryIsCovered() { black = nil }
+  func isPrimary(_ plane: KMSPlane?) -> Bool { plane === primary }
+
+  /// Gives the screen back as it was when it was taken, or turns it off.
+  /// - Parameter turningOff: off even if it showed something, as for a monitor that was unplugged.
+  func restore(turningOff: Bool) {
+    request.removeAll()
+    if !turningOff, before.isActive, let old = before.mode, before.connectorCRTC == UInt64(crtc) {
+      request.set(connector, numbers.connectorCRTC, before.connectorCRTC)
+      request.set(crtc, numbers.mode, UInt64(old.id))
+      request.set(crtc, numbers.active, 1)
+      for plane in planes {
+        if plane.crtcBefore == crtc { plane.restore(in: &request) } else { plane.hide(in: &request) }
+      }
+      if card.attemptCommit(&request, .allowModeSet) == 0 { return }
+      // What was shown is gone with its owner.
+      request.removeAll()
+    }
+    for plane in planes { plane.hide(in: &request) }
+    request.set(connector, numbers.connectorCRTC, 0)
+    request.set(crtc, numbers.active, 0)
+    request.set(crtc, numbers.mode, 0)
+    _ = card.attemptCommit(&request, .allowModeSet)
+  }
+}

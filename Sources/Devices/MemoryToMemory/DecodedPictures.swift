@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import LinuxMedia
+internal import MediaCore
+import Synchronization
+internal import SystemPackage
+
+/// The CAPTURE queue of a decoder from one change of size to the next, and the pictures in it.
+///
+/// Owns the memory of its pictures: the driver's own, exported once each (MMAP), or an allocator's (DMABUF, one buffer for
+/// good behind each index). What the graph drops comes home on whatever thread and is queued again by the decoder's
+/// worker alone, since some drivers work inside QBUF. Nobody writes into a picture: the driver may still read it as a
+/// reference. Pictures that are out when the queue ends stay valid through their own descriptors.
+final class DecodedPictures: BufferOwner {
+  let format: VideoFormat
+  let layout: FrameLayout
+  let visible: SelectionRectangle
+  let pool: CapturePool
+  let kind: String
+  private let templates: [QueueBuffer]
+  private let home: Mutex<Home>
+  private let waker: DecoderWaker
+
+  // Of the worker.
+  private nonisolated(unsafe) var queue: VideoQueue?
+  private nonisolated(unsafe) var buffers: [Buffer] = []
+  /// Which the driver has, and how many.
+  private nonisolated(unsafe) var isQueued: [Bool]
+  private(set) nonisolated(unsafe) var queued = 0
+  private(set) nonisolated(unsafe) var isStreaming = false
+
+  private struct Home {
+    var isOpen = true
+    /// Indexes to be queued again.
+    var indexes: [Int] = []
+  }
+
+  /// Allocates, queues and starts. Leaves nothing allocated when it fails.
+  /// - Parameter count: pictures wished; the driver may give more or fewer.
+  init(
+    _ device: V4L2Device, format: VideoFormat, layout: FrameLayout, visible: SelectionRectangle,
+    memory: BufferMemory, count: Int, configuration: DecoderConfiguration, waker: DecoderWaker
+  ) throws(Failure) {
+    let queue = VideoQueue(device, format.type, memory: memory)
+    var memories: [[any Memory]] = []
+    var templates: [QueueBuffer] = []
+    do throws(Failure) {
+      let given = try asFailure { () throws(KernelError) in try queue.request(count) }
+      guard given > 0 else { throw Failure(.noMemory, "VIDIOC_REQBUFS", on: device.path, "no buffer was given") }
+      for index in 0..<given {
+        let (parts, template) = try CaptureRun.memories(
+          queue, index, format, configuration.allocator, configuration.poolName)
+        memories.append(parts)
+        templates.append(template)
+      }
+      guard let first = memories.first, CaptureFormats.fits(layout, first.map(\.size)) else {
+        throw Failure(
+          .invalidArgument, "VIDIOC_QUERYBUF", on: device.path,
+          "the driver's buffers are smaller than its own format needs")
+      }
+    } catch {
+      memories = []
+      try? queue.releaseAll()
+      throw error
+    }
+    self.format = format
+    self.layout = layout
+    self.visible = visible
+    self.templates = templates
+    self.waker = waker
+    self.queue = queue
+    isQueued = Array(repeating: false, count: templates.count)
+    kind = memory == .mmap ? "v4l2:mmap" : "v4l2:dmabuf:\(configuration.allocator.name)"
+    pool = CapturePool(name: configuration.poolName)
+    home = Mutex(Home())
+    home.withLock { $0.indexes.reserveCapacity(templates.count) }
+    buffers = memories.enumerated().map { index, parts in
+      Buffer(memory: parts[0], linked: Array(parts.dropFirst()), size: parts[0].size, index: index, owner: self)
+    }
+    pool.begin(buffers, size: memories.first?.first?.size ?? 0, kind: kind)
+    do throws(KernelError) {
+      for index in templates.indices { try enqueue(index) }
+      try queue.start()
+      isStreaming = true
+    } catch {
+      finish()
+      throw Failure(error, memory == .dmabuf ? "memory from \(configuration.allocator.name)" : "")
+    }
+  }
+
+  var count: Int { templates.count }
+
+  private func enqueue(_ index: Int) throws(KernelError) {
+    try queue?.enqueue(templates[index])
+    isQueued[index] = true
+    queued += 1
+    pool.wasQueued()
+  }
+
+  func recycle(_ buffer: Buffer) {
+    let isOpen = home.withLock { home in
+      if home.isOpen { home.indexes.append(buffer.index) }
+      return home.isOpen
+    }
+    if isOpen { waker.pictureCameHome() } else { pool.forget(buffer) }
+  }
+
+  var hasComeHome: Bool { home.withLock { !$0.indexes.isEmpty } }
+
+  /// Gives the driver what came home.
+  func queueHome() throws(KernelError) {
+    guard isStreaming else { return }
+    while let index = home.withLock({ $0.indexes.popLast() }) {
+      do throws(KernelError) {
+        try enqueue(index)
+      } catch {
+        home.withLock { $0.indexes.append(index) }
+        throw error
+      }
+    }
+  }
+
+  func dequeue() -> Dequeued {
+    guard isStreaming, let queue else { return .empty }
+    let result = queue.dequeue()
+    if case .buffer(let buffer) = result {
+      guard templates.indices.contains(buffer.index) else {
+        return .failed(KernelError(.ioError, "VIDIOC_DQBUF index \(buffer.index)", on: queue.device.path))
+      }
+      isQueued[buffer.index] = false
+      queued -= 1
+      pool.wasDequeued()
+    }
+    return result
+  }
+
+  /// The first use of a picture that was dequeued.
+  func take(_ buffer: QueueBuffer, as user: UserSlot) -> BufferRef { buffers[buffer.index].take(as: user) }
+
+  /// A dequeued buffer nobody gets.
+  func giveBack(_ index: Int) { home.withLock { $0.indexes.append(index) } }
+
+  /// Where the picture lies in a dequeued buffer; drivers may put it further back in the memory.
+  func layout(of buffer: QueueBuffer) -> FrameLayout {
+    var found = layout
+    func move(_ plane: inout Plane) {
+      guard plane.lines > 0, plane.memory < buffer.planeCount else { return }
+      plane.offset += Int32(clamping: buffer[Int(plane.memory)].dataOffset)
+    }
+    move(&found.plane0)
+    move(&found.plane1)
+    move(&found.plane2)
+    return found
+  }
+
+  /// Takes everything from the driver; what is out stays out. It goes on with ``start()``.
+  func stop() throws(KernelError) {
+    guard isStreaming, let queue else { return }
+    try queue.stop()
+    isStreaming = false
+    for index in isQueued.indices where isQueued[index] {
+      isQueued[index] = false
+      pool.wasDequeued()
+      giveBack(index)
+    }
+    queued = 0
+  }
+
+  func start() throws(KernelError) {
+    guard !isStreaming, let queue else { return }
+    try queue.start()
+    isStreaming = true
+    try queueHome()
+  }
+
+  /// The end: the driver's buffers are freed, or orphaned where the graph still has them.
+  /// - Returns: false when the driver would not free its buffers while some are in use.
+  @discardableResult
+  func finish() -> Bool {
+    guard let queue else { return true }
+    try? queue.stop()
+    let isFree = (try? queue.releaseAll()) != nil
+    letGo()
+    return isFree
+  }
+
+  /// The device is closed by somebody else: nothing of it is touched any more.
+  func letGo() {
+    queue = nil
+    isStreaming = false
+    queued = 0
+    home.withLock { $0 = Home(isOpen: false) }
+    let old = buffers
+    buffers = []
+    pool.end(old)
+  }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import LinuxMedia
+internal import MediaCore
+internal import SystemPackage
+
+/// How the CAPTURE queue of a decoder is set up for the stream the device has read the header of.
+struct DecoderPictureSetup {
+  let device: V4L2Device
+  let type: BufferType
+  let configuration: DecoderConfiguration
+  /// `nil`: the driver's own, or the allocator's where the driver cannot export its own.
+  let wantedMemory: BufferMemory?
+  let status: DecoderStatus
+  let waker: DecoderWaker
+  /// Pictures a device keeps for itself where it does not say.
+  private static let usualReferences = 4
+
+  /// Format of the pictures and the visible part of them.
+  func format() throws(Failure) -> (VideoFormat, SelectionRectangle) {
+    try asFailure { () throws(KernelError) in
+      var format = try device.format(of: type)
+      if CaptureFormats.pixelFormat(of: format.fourcc) == nil {
+        let offered = try device.formats(of: type).map(\.fourcc)
+        let best = CaptureFormats.preference.lazy.compactMap { wanted in
+          offered.first { CaptureFormats.pixelFormat(of: $0) == wanted }
+        }.first
+        guard let best else { throw KernelError(.notSupported, "VIDIOC_ENUM_FMT", on: device.path) }
+        format.fourcc = best
+        format.planes = []
+        format = try device.setFormat(format)
+      }
+      let whole = SelectionRectangle(width: format.width, height: format.height)
+      do throws(KernelError) {
+        return (format, try device.selection(.compose, of: type))
+      } catch {
+        guard error.errno == .invalidArgument || error.errno == .inappropriateIOCTLForDevice else { throw error }
+        status.remark("the device does not tell the visible part: all of \(whole.width)x\(whole.height) is shown")
+        return (format, whole)
+      }
+    }
+  }
+
+  /// - Parameter fallback: size to set where the device has not said that it read one.
+  func begin(fallback: (width: Int, height: Int)?) throws(Failure) -> DecodedPictures {
+    if let fallback {
+      try asFailure { () throws(KernelError) in
+        var format = try device.format(of: type)
+        guard format.width < fallback.width || format.height < fallback.height else { return }
+        (format.width, format.height, format.planes) = (fallback.width, fallback.height, [])
+        _ = try device.setFormat(format)
+      }
+    }
+    let (format, visible) = try self.format()
+    guard let whole = CaptureFormats.layout(of: format), let layout = whole.showing(visible) else {
+      throw Failure(
+        .notSupported, "VIDIOC_G_FMT", on: device.path,
+        "the driver gives \(format.width)x\(format.height) \(format.fourcc), visible \(visible.width)x\(visible.height)"
+      )
+    }
+    let needed = try self.needed()
+    if needed == nil {
+      status.remark("the device does not tell how many pictures it needs: \(Self.usualReferences) are assumed")
+    }
+    let count = (needed ?? Self.usualReferences) + configuration.bufferCount
+    return try allocate(format, layout, visible, count)
+  }
+
+  /// Pictures the device keeps for itself, `nil` where it does not say.
+  func needed() throws(Failure) -> Int? {
+    try asFailure { () throws(KernelError) in
+      // V4L2_CID_MIN_BUFFERS_FOR_CAPTURE
+      try device.control(0x0098_0927).map { (control) throws(KernelError) in Int(try device.value(of: control)) }
+    }
+  }
+
+  /// The driver's own memory first: it is what the device reads its references from.
+  private func allocate(
+    _ format: VideoFormat, _ layout: FrameLayout, _ visible: SelectionRectangle, _ count: Int
+  ) throws(Failure) -> DecodedPictures {
+    let order: [BufferMemory] = wantedMemory == .dmabuf ? [.dmabuf, .mmap] : [.mmap, .dmabuf]
+    var refused: Failure?
+    for memory in order {
+      do throws(Failure) {
+        let made = try DecodedPictures(
+          device, format: format, layout: layout, visible: visible, memory: memory, count: count,
+          configuration: configuration, waker: waker)
+        if let refused { status.remark("pictures lie in \(made.kind): \(refused)") }
+        return made
+      } catch {
+        if let refused { throw refused }
+        refused = error
+      }
+    }
+    throw refused ?? Failure(.noMemory, "VIDIOC_REQBUFS", on: device.path)
+  }
+}
+
+extension FrameLayout {
+  /// The part of it that is to be seen, its planes starting there; `nil` when it lies outside or cannot start there.
+  func showing(_ part: SelectionRectangle) -> FrameLayout? {
+    guard part.left >= 0, part.top >= 0, part.width > 0, part.height > 0, part.left + part.width <= Int(width),
+      part.top + part.height <= Int(height)
+    else { return nil }
+    var found = self
+    (found.width, found.height) = (Int32(part.width), Int32(part.height))
+    // Bytes a pixel of the first plane; how much smaller the others are.
+    let (size, across, down): (Int, Int, Int) =
+      switch format {
+      case .nv12, .nv21: (1, 2, 2)
+      case .nv16: (1, 2, 1)
+      case .i420: (1, 2, 2)
+      case .yuyv, .uyvy: (2, 2, 1)
+      case .xrgb8888, .argb8888: (4, 1, 1)
+      case .rgb24: (3, 1, 1)
+      default: (0, 1, 1)
+      }
+    guard size > 0, part.left % across == 0, part.top % down == 0 else { return nil }
+    func move(_ plane: inout Plane, _ bytes: Int, _ left: Int, _ top: Int, _ lines: Int) {
+      guard plane.lines > 0 else { return }
+      plane.offset += Int32(clamping: top * Int(plane.stride) + left * bytes)
+      plane.lines = Int32(clamping: lines)
+    }
+    let chromaLines = (part.height + down - 1) / down
+    move(&found.plane0, size, part.left, part.top, part.height)
+    // Interleaved chroma has two bytes for every second pixel.
+    let chroma = format == .i420 ? (1, part.left / 2) : (2, part.left / 2)
+    move(&found.plane1, chroma.0, chroma.1, part.top / down, chromaLines)
+    move(&found.plane2, chroma.0, chroma.1, part.top / down, chromaLines)
+    return found
+  }
+}

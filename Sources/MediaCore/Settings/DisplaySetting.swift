@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The settings of a display that name something of the hardware. What exists may change while the program runs, so only
+/// the spelling is checked here.
+public enum DisplaySetting: String, Sendable {
+  case device, connector, mode
+
+  /// The values taken, for `help`.
+  var range: String {
+    switch self {
+    case .device: "auto, /dev/dri/cardN"
+    case .connector: "auto, a name such as HDMI-A-1"
+    case .mode: "auto, 1280x720, 1280x720@60"
+    }
+  }
+
+  /// The canonical text; `nil` when it is no value.
+  func canonical(_ text: String) -> String? {
+    switch self {
+    case .device:
+      if text == "auto" { return text }
+      guard text.hasPrefix("/dev/dri/card") else { return nil }
+      let number = text.dropFirst(13)
+      guard (1...3).contains(number.utf8.count), number.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+        return nil
+      }
+      return number.count == 1 || number.first != "0" ? text : nil
+    case .connector:
+      // The kernel's names: letters and digits with hyphens between them.
+      let isName =
+        (1...31).contains(text.utf8.count)
+        && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+      return isName ? text : nil
+    case .mode:
+      return DisplayMode(text)?.description
+    }
+  }
+}
+
+extension AttributeRows {
+  /// The rows of a display.
+  static func display(_ catalogue: EngineCatalogue) -> [Attribute] {
+    guard catalogue.display != nil else { return [] }
+    return [
+      Attribute(
+        "device", .display(.device), default: .text("auto"), .restart,
+        "DRM card; auto takes the first with a monitor"),
+      Attribute(
+        "connector", .display(.connector), default: .text("auto"), .restart,
+        "where the monitor is plugged in; auto takes the first that has one; one that is named is waited for"),
+      Attribute(
+        "mode", .display(.mode), default: .text("auto"), .restart,
+        "size and rate of the screen; auto takes what the monitor prefers"),
+      Attribute(
+        "rect", .rectangle(limit: largestSide), default: .none, unit: "pixels", .live,
+        "where on the screen the picture fills x,y,w,h; empty for all of it, with the picture's shape kept"),
+      source([.input, .scalerOutput]),
+      enable("shows the frames that come"),
+      Attribute("release", .command, "write 1: lets the card go for another program, with the screen as it was before"),
+      Attribute("acquire", .command, "write 1: takes the card again after release"),
+    ] + common + [snapshot]
+  }
+}
