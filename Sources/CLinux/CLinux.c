@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <fcntl.h>
 #include <linux/netlink.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 _Static_assert(F_SEAL_SHRINK == 2, "the seal Swift passes");
 
@@ -30,7 +33,7 @@ int64_t mpifs_mmap(size_t length, int protection, int fd, int64_t offset) {
 }
 
 int mpifs_munmap(void *address, size_t length) { RESULT(munmap(address, length)); }
-int mpifs_poll(struct pollfd *fds, unsigned long count, int timeout_ms) { RESULT(poll(fds, count, timeout_ms)); }
+int mpifs_poll(void *fds, unsigned long count, int timeout_ms) { RESULT(poll(fds, count, timeout_ms)); }
 int mpifs_memfd_create(const char *name, unsigned flags) { RESULT(memfd_create(name, flags)); }
 int mpifs_ftruncate(int fd, int64_t length) { RESULT(ftruncate(fd, length)); }
 int mpifs_add_seals(int fd, int seals) { RESULT(fcntl(fd, F_ADD_SEALS, seals)); }
@@ -51,7 +54,7 @@ int mpifs_uevents(void) {
 }
 
 int64_t mpifs_seek_end(int fd) { RESULT64(lseek(fd, 0, SEEK_END)); }
-int mpifs_fstat(int fd, struct stat *out) { RESULT(fstat(fd, out)); }
+int mpifs_fstat(int fd, void *out) { RESULT(fstat(fd, out)); }
 int64_t mpifs_read(int fd, void *bytes, size_t count) { RESULT64(read(fd, bytes, count)); }
 int64_t mpifs_write(int fd, const void *bytes, size_t count) { RESULT64(write(fd, bytes, count)); }
 

@@ -105,6 +105,41 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   }
 
   @Test(arguments: names)
+  func aFixedQuantiserIsTheOneInTheStreamAndChangesAtOnce(_ name: String) throws {
+    var fixed = try h264(gop: 10)
+    fixed.rateMode = .fixqp
+    (fixed.keyQuantiser, fixed.predictedQuantiser) = (20, 30)
+    var coarse = fixed
+    (coarse.keyQuantiser, coarse.predictedQuantiser) = (38, 45)
+    let list = try Self.encode(name, fixed, frames: 40) { index, encoder, _ in
+      if index == 15 { try expectTaken(encoder, coarse) }
+    }
+    var parser = PictureParser(.h264)
+    let infos = list.pictures.map { picture in picture.withUnsafeBytes { parser.parse($0) } }
+    #expect(infos.indices.filter { infos[$0].isKey } == [0, 10, 20, 30])
+    #expect(infos[..<15].map { $0.qp ?? -1 } == infos[..<15].map { $0.isKey ? 20 : 30 })
+    #expect(infos[15...].map { $0.qp ?? -1 } == infos[15...].map { $0.isKey ? 38 : 45 })
+    let decoded = try Tool.decode(list.stream, "h264")
+    #expect(decoded.status == 0 && decoded.errors == "")
+    // What is left to the engine, it chooses, and holds no bitrate either.
+    var own = try h264(gop: 10, bitrate: 50)
+    own.rateMode = .fixqp
+    let other = try Self.encode(name, own, frames: 12)
+    var second = PictureParser(.h264)
+    let found = other.pictures.compactMap { picture in picture.withUnsafeBytes { second.parse($0) }.qp }
+    #expect(found.count == 12 && found.allSatisfy { (18...28).contains($0) }, "\(found)")
+  }
+
+  @Test(arguments: names)
+  func aQuantiserBeyondTheCodingsIsRefused(_ name: String) throws {
+    let factory = try #require(h264Factories.first { $0.name == name })
+    var fixed = try h264()
+    fixed.rateMode = .fixqp
+    fixed.keyQuantiser = 52
+    #expect(throws: Failure(.outOfRange, "qp_i", on: name, "it takes 0..51")) { try factory.validate(fixed) }
+  }
+
+  @Test(arguments: names)
   func aNewSizeOrProfileNeedsANewEncoder(_ name: String) throws {
     _ = try Self.encode(name, try h264(), frames: 1) { _, encoder, _ in
       try expectTaken(encoder, h264(320, 180), false)

@@ -97,6 +97,35 @@ import Testing
     #expect(encoder.capabilities.contains(.liveBitrate) == (driver != "wave5-enc"))
   }
 
+  @Test func quantisersAreHeldWhereTheRateControlCanBeSwitchedOff() throws {
+    let (i, p) = (mpifs_V4L2_CID_MPEG_VIDEO_H264_I_FRAME_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP)
+    let control = mpifs_V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE
+    let quantiser = M2MFakeDevice.Control(minimum: 1, maximum: 51, usual: 26)
+    let device = M2MFakeDevice {
+      $0.controls = [Self.bitrate: .init(), control: .init(), i: quantiser, p: quantiser]
+    }
+    var fixed = configuration()
+    (fixed.rateMode, fixed.keyQuantiser, fixed.predictedQuantiser) = (.fixqp, 20, nil)
+    let encoder = try encoder(device, "/dev/video90", fixed)
+    #expect(encoder.capabilities.isSuperset(of: [.fixedQuantiser, .liveQuantiser]))
+    #expect(device.written(control) == [0])
+    #expect(device.written(i) == [20] && device.written(p) == [26])
+    fixed.predictedQuantiser = 35
+    #expect(try encoder.reconfigure(fixed))
+    fixed.predictedQuantiser = nil
+    #expect(try encoder.reconfigure(fixed))
+    #expect(device.written(p) == [26, 35, 26], "its own again")
+    // A rate control that is always on takes quantisers as a hint at most.
+    let always = M2MFakeDevice { $0.controls = [Self.bitrate: .init(), i: quantiser, p: quantiser] }
+    #expect(!(try self.encoder(always, "/dev/video90").capabilities.contains(.fixedQuantiser)))
+    // wave5 and s5p-mfc read them when they are opened.
+    device.change { $0.driver = "s5p-mfc" }
+    let late = try self.encoder(device, "/dev/video90", fixed)
+    fixed.keyQuantiser = 40
+    #expect(!late.capabilities.contains(.liveQuantiser))
+    #expect(try late.reconfigure(fixed) == false)
+  }
+
   @Test(arguments: [true, false]) func aDrainEndsWithAnEmptyBufferOrByStoppingTheQueue(hasCommands: Bool) throws {
     let device = M2MFakeDevice { $0.hasCommands = hasCommands }
     let encoder = try encoder(device, "/dev/video90")

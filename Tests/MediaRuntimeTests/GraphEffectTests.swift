@@ -88,6 +88,41 @@ import Testing
     #expect(tracker.records.last?.verdict == .noEffect)
   }
 
+  private func feed(_ tracker: EffectTracker, from first: Int, qp: Int?, bytes: Int, count: Int = 30) {
+    for number in first..<first + count {
+      tracker.picture(
+        CodedPicture(type: .p, qp: qp, isKey: number % 30 == 0), bytes: bytes, pts: Int64(number) * 33_333)
+    }
+  }
+
+  @Test func aQuantiserIsReadFromItsKindOfPicture() {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(
+      EffectChange(key: "qp_i", old: "20", new: "30", measure: .quantiser(30, before: 20, ofKeys: true)), baseline: 900)
+    feed(tracker, from: 1, qp: 30, bytes: 100, count: 29)
+    #expect(tracker.records.last?.verdict == .pending, "no key picture yet")
+    feed(tracker, from: 30, qp: 30, bytes: 100, count: 1)
+    #expect(tracker.records.last?.verdict == .effective)
+    #expect(tracker.records.last?.measured == "30")
+    tracker.add(
+      EffectChange(key: "qp_p", old: "20", new: "40", measure: .quantiser(40, before: 20, ofKeys: false)),
+      baseline: 900)
+    feed(tracker, from: 31, qp: 20, bytes: 900)
+    #expect(tracker.records.last?.verdict == .noEffect)
+    #expect(tracker.records.last?.measured == "20")
+  }
+
+  @Test(arguments: [(600, EffectVerdict.effective), (1000, .noEffect), (1400, .noEffect)])
+  func aStreamThatDoesNotTellItsQuantiserIsJudgedBySize(bytes: Int, verdict: EffectVerdict) {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(
+      EffectChange(key: "qp_p", old: "10", new: "20", measure: .quantiser(20, before: 10, ofKeys: false)),
+      baseline: 1000)
+    feed(tracker, from: 1, qp: nil, bytes: bytes)
+    #expect(tracker.records.last?.verdict == verdict)
+    #expect(tracker.records.last?.measured == "\(bytes) bytes a picture, 1000 before")
+  }
+
   @Test func theLastThirtyTwoAreKept() {
     let tracker = EffectTracker(path: "venc/0")
     for value in 0..<50 {

@@ -96,6 +96,15 @@ put venc/0/idr 1
 check "a key frame on demand" wait_until 10 grep -q '^idr: effective' $mpi/venc/0/effect
 put venc/0/gop 4
 check "another gop takes effect" wait_until 20 grep -q '^gop: effective' $mpi/venc/0/effect
+# FWHT's headers tell no quantiser: judged by the size of the pictures.
+check "a quantiser the device has not" refused venc/0/qp_i 32 "it takes 1..31"
+put venc/0/qp_p 2
+check "a finer quantiser takes effect" wait_until 20 grep -q '^qp_p: effective old=auto new=2' $mpi/venc/0/effect
+put venc/0/qp_i 4
+check "and one for key pictures" wait_until 20 grep -q '^qp_i: effective old=auto new=4' $mpi/venc/0/effect
+grep '^qp' $mpi/venc/0/effect | sed 's/^/      /'
+put venc/0/qp_i auto
+put venc/0/qp_p auto
 check "key frames are counted" at_least venc/0/stats key_frames $((keys + 2))
 
 echo '== two channels, one device'

@@ -3,17 +3,14 @@
 // with variable arguments, and structures whose unions or packing Swift does not see well.
 #pragma once
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/memfd.h>
 #include <linux/udmabuf.h>
 #include <linux/videodev2.h>
-#include <poll.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -24,7 +21,9 @@ int mpifs_close(int fd);
 int mpifs_ioctl(int fd, unsigned long request, void *argument);
 int64_t mpifs_mmap(size_t length, int protection, int fd, int64_t offset);
 int mpifs_munmap(void *address, size_t length);
-int mpifs_poll(struct pollfd *fds, unsigned long count, int timeout_ms);
+// A struct pollfd and a struct stat are `void` here: declared in two modules, they would belong to whichever the compiler
+// happens to read first, and the public API must name Glibc's.
+int mpifs_poll(void *fds, unsigned long count, int timeout_ms);
 int mpifs_memfd_create(const char *name, unsigned flags);
 int mpifs_ftruncate(int fd, int64_t length);
 int mpifs_add_seals(int fd, int seals);
@@ -33,7 +32,7 @@ int mpifs_eventfd(void);
 // A netlink socket that receives the kernel's announcements of devices.
 int mpifs_uevents(void);
 int64_t mpifs_seek_end(int fd);
-int mpifs_fstat(int fd, struct stat *out);
+int mpifs_fstat(int fd, void *out);
 int64_t mpifs_read(int fd, void *bytes, size_t count);
 int64_t mpifs_write(int fd, const void *bytes, size_t count);
 

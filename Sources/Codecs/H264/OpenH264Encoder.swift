@@ -56,7 +56,11 @@ private struct OpenH264Handle: ~Copyable {
 ///
 /// Owns the library's encoder. Serial use by the session that owns it, as ``Encoder`` says.
 final class OpenH264Encoder: Encoder, @unchecked Sendable {
-  static let abilities: EncoderCapabilities = [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]
+  static let abilities: EncoderCapabilities = [
+    .forceType, .liveBitrate, .liveGOP, .liveFrameRate, .fixedQuantiser, .liveQuantiser,
+  ]
+  /// Quantisers that `auto` means: the library has none of its own. Key pictures get three less, about the ratio x264 has.
+  static let usualQuantisers = (key: 23, predicted: 26)
 
   let engine: String
   let inputFormats: [PixelFormat] = [.i420]
@@ -68,6 +72,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   private var sinceIDR = 0
   /// Forced picture that the library has not given yet.
   private var owesIDR = true
+  /// With a fixed quantiser: what the library was told last, quantiser included.
+  private var fixed: SEncParamExt?
 
   init(_ configuration: EncoderConfiguration) throws(Failure) {
     self.configuration = configuration
@@ -85,6 +91,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       throw Failure(.invalidArgument, "InitializeExt", on: "openh264", "code \(result) \(handle.message())")
     }
     try handle.set(ENCODER_OPTION_DATAFORMAT, "DATAFORMAT", CInt(videoFormatI420.rawValue))
+    if configuration.rateMode == .fixqp { fixed = parameters }
   }
 
   /// Every setting that shapes the stream, written down: the library's defaults changed between its versions.
@@ -95,7 +102,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.iPicHeight = CInt(c.height)
     p.iTargetBitrate = bits
     p.iMaxBitrate = bits
-    p.iRCMode = RC_BITRATE_MODE
+    let isFixed = c.rateMode == .fixqp
+    p.iRCMode = isFixed ? RC_OFF_MODE : RC_BITRATE_MODE
     p.fMaxFrameRate = frameRate(c)
     p.iTemporalLayerNum = 1
     p.iSpatialLayerNum = 1
@@ -120,12 +128,13 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.iLoopFilterBetaOffset = 0
     p.bEnableDenoise = false
     p.bEnableBackgroundDetection = true
-    p.bEnableAdaptiveQuant = true
+    p.bEnableAdaptiveQuant = !isFixed
     p.bEnableFrameCroppingFlag = true
     p.bEnableSceneChangeDetect = false
     p.sSpatialLayers.0.iVideoWidth = CInt(c.width)
     p.sSpatialLayers.0.iVideoHeight = CInt(c.height)
     p.sSpatialLayers.0.fFrameRate = frameRate(c)
+    p.sSpatialLayers.0.iDLayerQp = CInt(c.keyQuantiser ?? usualQuantisers.key)
     p.sSpatialLayers.0.iSpatialBitrate = bits
     p.sSpatialLayers.0.iMaxSpatialBitrate = bits
     p.sSpatialLayers.0.uiProfileIdc =
@@ -164,6 +173,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     }
     if directive.type == .idr || directive.type == .i || sinceIDR >= configuration.gop { owesIDR = true }
     if owesIDR { _ = mpifs_openh264_force_idr(handle.encoder) }
+    try setQuantiser(isKey: owesIDR)
 
     let pixels = try frame.beginPixels(write: false)
     var picture = SSourcePicture()
@@ -183,6 +193,18 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       throw Failure(.ioError, "EncodeFrame", on: "openh264", "code \(result) \(handle.message())")
     }
     emit(pts: frame.pts, into: &sink)
+  }
+
+  /// A fixed quantiser is a setting of the layer, so it is told with every change between key and predicted pictures.
+  private func setQuantiser(isKey: Bool) throws(Failure) {
+    guard var parameters = fixed else { return }
+    let usual = Self.usualQuantisers
+    let wanted = CInt(
+      isKey ? configuration.keyQuantiser ?? usual.key : configuration.predictedQuantiser ?? usual.predicted)
+    guard parameters.sSpatialLayers.0.iDLayerQp != wanted else { return }
+    parameters.sSpatialLayers.0.iDLayerQp = wanted
+    try handle.set(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, "SVC_ENCODE_PARAM_EXT", parameters)
+    fixed = parameters
   }
 
   private func emit<Sink: PacketSink & ~Copyable>(pts: Int64, into sink: inout Sink) {
@@ -215,12 +237,19 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     same.frameRate = configuration.frameRate
     // JPEG's quality means nothing here.
     same.quality = configuration.quality
+    // Told with the next picture.
+    same.keyQuantiser = configuration.keyQuantiser
+    same.predictedQuantiser = configuration.predictedQuantiser
     guard same == configuration else { return false }
     let old = configuration
+    if new.rateMode == .fixqp {
+      fixed?.fMaxFrameRate = Self.frameRate(new)
+      fixed?.sSpatialLayers.0.fFrameRate = Self.frameRate(new)
+    }
     if Self.frameRate(new) != Self.frameRate(old) {
       try handle.set(ENCODER_OPTION_FRAME_RATE, "FRAME_RATE", Self.frameRate(new))
     }
-    if Self.bitsPerSecond(new) != Self.bitsPerSecond(old) {
+    if new.rateMode != .fixqp, Self.bitsPerSecond(new) != Self.bitsPerSecond(old) {
       do throws(Failure) {
         try setBitrate(new)
       } catch {

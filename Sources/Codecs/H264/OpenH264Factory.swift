@@ -21,12 +21,14 @@ public struct OpenH264Factory: EncoderFactory {
   /// though the engine never uses the 8x8 transform). High first: same speed to a few per cent, fewer bits.
   public func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["high", "main", "baseline"] : [] }
 
+  public func quantisers(for codec: Codec) -> ClosedRange<Int>? { codec == .h264 ? H264Limits.quantisers : nil }
+
+  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { OpenH264Encoder.usualQuantisers }
+
   public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
-    guard configuration.rateMode == .cbr else {
-      throw Failure(
-        .notSupported, "rc_mode", on: name, "this engine runs cbr here, not \(configuration.rateMode.rawValue)")
-    }
+    try H264Limits.checkRate(configuration, engine: name)
+    try validateQuantisers(configuration)
     guard configuration.bitrate <= OpenH264Factory.maximumBitrate else {
       throw Failure(.outOfRange, "bitrate", on: name, "at most \(OpenH264Factory.maximumBitrate) kbps")
     }
@@ -44,6 +46,17 @@ public struct OpenH264Factory: EncoderFactory {
 
 /// Checks that every H.264 engine here shares.
 enum H264Limits {
+  /// ITU-T H.264, 7.4.3: luma of eight bits.
+  static let quantisers = 0...51
+
+  static func checkRate(_ configuration: EncoderConfiguration, engine: String) throws(Failure) {
+    guard configuration.rateMode == .cbr || configuration.rateMode == .fixqp else {
+      throw Failure(
+        .notSupported, "rc_mode", on: engine,
+        "this engine runs cbr and fixqp here, not \(configuration.rateMode.rawValue)")
+    }
+  }
+
   static func check(
     _ configuration: EncoderConfiguration, engine: String, profiles: [String]
   ) throws(Failure) {

@@ -43,7 +43,11 @@
   ///
   /// Owns the library's encoder. Serial use by the session that owns it.
   final class X264Encoder: Encoder, @unchecked Sendable {
-    static let abilities: EncoderCapabilities = [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]
+    static let abilities: EncoderCapabilities = [
+      .forceType, .liveBitrate, .liveGOP, .liveFrameRate, .fixedQuantiser, .liveQuantiser,
+    ]
+    /// Quantisers that `auto` means: the library's usual quality, and its usual ratio for key pictures.
+    static let usualQuantisers = (key: 20, predicted: 23)
 
     let engine = "x264 \(mpifs_x264_build())"
     let inputFormats: [PixelFormat] = [.i420, .nv12]
@@ -87,8 +91,14 @@
       p.b_annexb = 1
       p.b_aud = 0
       p.i_log_level = X264_LOG_NONE
-      p.rc.i_rc_method = X264_RC_ABR
-      setBitrate(&p, c, opened: c.frameRate)
+      if c.rateMode == .fixqp {
+        // Told with every picture. The mode that is called constant quantiser clips that to what it was opened with.
+        p.rc.i_rc_method = X264_RC_CRF
+        p.rc.i_aq_mode = X264_AQ_NONE
+      } else {
+        p.rc.i_rc_method = X264_RC_ABR
+        setBitrate(&p, c, opened: c.frameRate)
+      }
       let profile = c.profile.isEmpty ? "high" : c.profile
       return x264_param_apply_profile(&p, profile) == 0
     }
@@ -116,6 +126,12 @@
       let picture = handle.input
       x264_picture_init(picture)
       picture.pointee.i_type = owesIDR ? X264_TYPE_IDR : X264_TYPE_AUTO
+      if configuration.rateMode == .fixqp {
+        let usual = X264Encoder.usualQuantisers
+        let quantiser =
+          owesIDR ? configuration.keyQuantiser ?? usual.key : configuration.predictedQuantiser ?? usual.predicted
+        picture.pointee.i_qpplus1 = CInt(quantiser + 1)
+      }
       picture.pointee.i_pts = number
       number += 1
       let pixels = try frame.beginPixels(write: false)
@@ -160,7 +176,13 @@
       same.frameRate = configuration.frameRate
       // JPEG's quality means nothing here.
       same.quality = configuration.quality
+      same.keyQuantiser = configuration.keyQuantiser
+      same.predictedQuantiser = configuration.predictedQuantiser
       guard same == configuration else { return false }
+      if new.rateMode == .fixqp {
+        configuration = new
+        return true
+      }
       let before = handle.parameters.pointee.rc
       X264Encoder.setBitrate(&handle.parameters.pointee, new, opened: openedRate)
       if handle.parameters.pointee.rc.i_bitrate != before.i_bitrate {

@@ -16,12 +16,14 @@
 
     public func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["high", "main", "baseline"] : [] }
 
+    public func quantisers(for codec: Codec) -> ClosedRange<Int>? { codec == .h264 ? H264Limits.quantisers : nil }
+
+    public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { X264Encoder.usualQuantisers }
+
     public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
       try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
-      guard configuration.rateMode == .cbr else {
-        throw Failure(
-          .notSupported, "rc_mode", on: name, "this engine runs cbr here, not \(configuration.rateMode.rawValue)")
-      }
+      try H264Limits.checkRate(configuration, engine: name)
+      try validateQuantisers(configuration)
     }
 
     public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {

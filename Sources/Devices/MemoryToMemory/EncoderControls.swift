@@ -77,7 +77,25 @@ struct EncoderControls {
     if gop != nil && live.contains(.gop) { found.insert(.liveGOP) }
     if quality != nil && live.contains(.quality) { found.insert(.liveQuality) }
     if qpI != nil && qpP != nil && live.contains(.quantiser) { found.insert(.perFrameQP) }
+    // A device with a rate control holds quantisers only when that can be switched off.
+    if quantisers != nil && (bitrate == nil || frameRateControl != nil) {
+      found.insert(.fixedQuantiser)
+      if live.contains(.quantiser) { found.insert(.liveQuantiser) }
+    }
     return found
+  }
+
+  /// Quantisers both kinds of picture take.
+  var quantisers: ClosedRange<Int>? {
+    guard let qpI, let qpP else { return nil }
+    let (low, high) = (Int(max(qpI.minimum, qpP.minimum)), Int(min(qpI.maximum, qpP.maximum)))
+    return low <= high ? low...high : nil
+  }
+
+  /// The device's own.
+  var usualQuantisers: (key: Int, predicted: Int)? {
+    guard let qpI, let qpP else { return nil }
+    return (Int(qpI.defaultValue), Int(qpP.defaultValue))
   }
 
   /// Whether the change reaches the running stream; else the encoder must be opened anew.
@@ -85,6 +103,8 @@ struct EncoderControls {
     (new.bitrate == old.bitrate || bitrate == nil || live.contains(.bitrate))
       && (new.gop == old.gop || gop == nil || live.contains(.gop))
       && (new.quality == old.quality || quality == nil || live.contains(.quality))
+      && (new.keyQuantiser == old.keyQuantiser && new.predictedQuantiser == old.predictedQuantiser
+        || live.contains(.quantiser))
   }
 
   /// Profiles of the runtime's names that the device offers, its own default first.
@@ -110,6 +130,7 @@ struct EncoderControls {
     if let rateMode { try device.setValue(configuration.rateMode == .cbr ? 1 : 0, of: rateMode) }
     try setBitrate(configuration.bitrate, &remarks)
     try setQuality(configuration.quality)
+    if configuration.rateMode == .fixqp { try setQuantisers(configuration) }
     return try setGOP(configuration.gop, &remarks)
   }
 
@@ -131,6 +152,13 @@ struct EncoderControls {
 
   func setQuality(_ value: Int) throws(KernelError) {
     if let quality { try device.setValue(Int64(value), of: quality) }
+  }
+
+  /// What is left to the device goes back to its own.
+  func setQuantisers(_ configuration: EncoderConfiguration) throws(KernelError) {
+    for (control, value) in [(qpI, configuration.keyQuantiser), (qpP, configuration.predictedQuantiser)] {
+      if let control { try device.setValue(value.map { Int64($0) } ?? control.defaultValue, of: control) }
+    }
   }
 
   func setQP(_ value: Int) throws(KernelError) {

@@ -390,6 +390,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     let old = self.configuration
     var rest = configuration
     (rest.bitrate, rest.gop, rest.quality) = (old.bitrate, old.gop, old.quality)
+    (rest.keyQuantiser, rest.predictedQuantiser) = (old.keyQuantiser, old.predictedQuantiser)
     guard rest == old, !isAbandoned, controls.isLive(from: old, to: configuration) else { return false }
     var remarks: [String] = []
     do throws(KernelError) {
@@ -399,6 +400,11 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
         framesToKey = min(framesToKey, configuration.gop - 1)
       }
       if configuration.quality != old.quality { try controls.setQuality(configuration.quality) }
+      if configuration.keyQuantiser != old.keyQuantiser
+        || configuration.predictedQuantiser != old.predictedQuantiser
+      {
+        try controls.setQuantisers(configuration)
+      }
     } catch {
       // The driver wants it set before streaming (allegro says so): a new encoder can have it.
       if error.errno == .resourceBusy { return false }

@@ -10,6 +10,8 @@ public struct V4L2EncoderFactory: EncoderFactory {
   public var priority: Int { 0 }
   private let abilities: [Codec: EncoderCapabilities]
   private let offeredProfiles: [Codec: [String]]
+  private let offeredQuantisers: [Codec: ClosedRange<Int>]
+  private let ownQuantisers: [Codec: (key: Int, predicted: Int)]
   /// Formats of the frames it takes without a conversion, best first.
   public let inputFormats: [PixelFormat]
   private let kernel: any Kernel
@@ -25,13 +27,19 @@ public struct V4L2EncoderFactory: EncoderFactory {
     codecs = known
     var found: [Codec: EncoderCapabilities] = [:]
     var profiles: [Codec: [String]] = [:]
+    var quantisers: [Codec: ClosedRange<Int>] = [:]
+    var own: [Codec: (key: Int, predicted: Int)] = [:]
     for codec in known {
       guard let controls = try? EncoderControls(device, codec) else { continue }
       found[codec] = controls.capabilities
       profiles[codec] = controls.profiles
+      quantisers[codec] = controls.quantisers
+      own[codec] = controls.usualQuantisers
     }
     abilities = found
     offeredProfiles = profiles
+    offeredQuantisers = quantisers
+    ownQuantisers = own
     let offered = video.outputFormats.compactMap { CaptureFormats.pixelFormat(of: $0) }
     inputFormats = CaptureFormats.preference.filter { $0 != .mjpeg && offered.contains($0) }
     guard !inputFormats.isEmpty else { return nil }
@@ -47,6 +55,10 @@ public struct V4L2EncoderFactory: EncoderFactory {
 
   public func profiles(for codec: Codec) -> [String] { offeredProfiles[codec] ?? [] }
 
+  public func quantisers(for codec: Codec) -> ClosedRange<Int>? { offeredQuantisers[codec] }
+
+  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { ownQuantisers[codec] }
+
   public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     guard codecs.contains(configuration.codec) else {
       throw Failure(
@@ -61,6 +73,7 @@ public struct V4L2EncoderFactory: EncoderFactory {
         .notSupported, "rc_mode", on: name,
         "it holds no bitrate: its only rate control is fixqp, not \(configuration.rateMode.rawValue)")
     }
+    try validateQuantisers(configuration)
   }
 
   public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {

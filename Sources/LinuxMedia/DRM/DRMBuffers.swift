@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CDRM
 internal import CLinux
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 
 /// A picture in DMA-BUFs as a plane scans it out.
 public struct FramebufferLayout: Sendable, Equatable {

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CDRM
 internal import CLinux
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 import Synchronization
 
 /// An open DRM device node, `/dev/dri/cardN`.

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CLinux
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 
 /// An eventfd with which one thread ends another one's wait.
 public struct WakeUp: ~Copyable, Sendable {

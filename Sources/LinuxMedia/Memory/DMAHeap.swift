@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CLinux
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 
 /// One DMA-BUF heap, `/dev/dma_heap/NAME` (kernel: `dma-heap.h`).
 public struct DMAHeap: ~Copyable, Sendable {

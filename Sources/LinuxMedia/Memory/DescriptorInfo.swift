@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CLinux
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 
 /// What `/proc/PID/fdinfo/FD` says of a DMA-BUF (kernel: `dma_buf_show_fdinfo`).
 public struct DescriptorInfo: Sendable, Equatable {

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CLinux
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 
 /// What a device says it is (VIDIOC_QUERYCAP).
 public struct V4L2Capability: Sendable, Equatable {

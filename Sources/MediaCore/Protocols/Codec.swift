@@ -34,10 +34,15 @@ public struct EncoderConfiguration: Sendable, Equatable {
   public var quality: Int
   /// Threads the engine may use; 1 unless asked, since channels already run side by side.
   public var threads: Int
+  /// Quantisers of key and of predicted pictures where the rate mode is `fixqp`, in the coding's own units; `nil` leaves
+  /// them to the engine.
+  public var keyQuantiser: Int?
+  public var predictedQuantiser: Int?
 
   public init(
     codec: Codec, profile: String, width: Int, height: Int, format: PixelFormat, frameRate: FrameRate, gop: Int,
-    rateMode: RateMode, bitrate: Int, quality: Int, threads: Int = 1
+    rateMode: RateMode, bitrate: Int, quality: Int, threads: Int = 1, keyQuantiser: Int? = nil,
+    predictedQuantiser: Int? = nil
   ) {
     self.codec = codec
     self.profile = profile
@@ -50,6 +55,8 @@ public struct EncoderConfiguration: Sendable, Equatable {
     self.bitrate = bitrate
     self.quality = quality
     self.threads = threads
+    self.keyQuantiser = keyQuantiser
+    self.predictedQuantiser = predictedQuantiser
   }
 }
 
@@ -69,6 +76,10 @@ public struct EncoderCapabilities: OptionSet, Sendable {
   public static let reencode = EncoderCapabilities(rawValue: 1 << 7)
   /// Holds no bitrate by itself: the size of its pictures follows the quantiser.
   public static let noBitrate = EncoderCapabilities(rawValue: 1 << 8)
+  /// Takes quantisers for key and predicted pictures and holds them (`fixqp`).
+  public static let fixedQuantiser = EncoderCapabilities(rawValue: 1 << 9)
+  /// Takes other ones while it runs.
+  public static let liveQuantiser = EncoderCapabilities(rawValue: 1 << 10)
 }
 
 /// What the rate controller decides for one frame; `nil` leaves it to the engine.
@@ -130,6 +141,24 @@ extension Encoder {
   public var isBroken: Bool { false }
 }
 
+extension EncoderFactory {
+  public func quantisers(for codec: Codec) -> ClosedRange<Int>? { nil }
+  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { nil }
+
+  /// Checks `qp_i` and `qp_p` against what the engine takes.
+  public func validateQuantisers(_ configuration: EncoderConfiguration) throws(Failure) {
+    for (key, value) in [("qp_i", configuration.keyQuantiser), ("qp_p", configuration.predictedQuantiser)] {
+      guard let value else { continue }
+      guard let range = quantisers(for: configuration.codec) else {
+        throw Failure(.notSupported, key, on: name, "it takes no quantiser for \(configuration.codec)")
+      }
+      guard range.contains(value) else {
+        throw Failure(.outOfRange, key, on: name, "it takes \(range.lowerBound)..\(range.upperBound)")
+      }
+    }
+  }
+}
+
 /// Makes encoders of one engine; registered by the program.
 public protocol EncoderFactory: Sendable {
   /// The name `backend` takes: `openh264`, `x264`, `turbojpeg`, `/dev/video11`.
@@ -143,6 +172,10 @@ public protocol EncoderFactory: Sendable {
   func capabilities(for codec: Codec) -> EncoderCapabilities
   /// Profiles offered for the codec, default first; empty where it has none.
   func profiles(for codec: Codec) -> [String]
+  /// Quantisers it takes for the codec, `nil` where it takes none.
+  func quantisers(for codec: Codec) -> ClosedRange<Int>?
+  /// The ones it uses itself for key and predicted pictures in `fixqp`, where it takes any.
+  func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)?
   /// Checks without opening anything whether the configuration is possible.
   /// - Throws: EINVAL/ERANGE/ENOTSUP with what would be right.
   func validate(_ configuration: EncoderConfiguration) throws(Failure)

@@ -97,6 +97,8 @@ public struct EffectRule: Sendable, Equatable {
   public static let frameRate = EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5)
   /// The distance of key frames: the group under way may still have the old one.
   public static let groups = EffectRule(.groups(2))
+  /// The quantiser of the next key picture, or of the next other one.
+  public static let quantiser = EffectRule(.groups(1))
   /// What the next picture must show.
   public static let nextPicture = EffectRule(.frames(1))
 

@@ -78,12 +78,14 @@ enum AttributeRows {
     let codecs = catalogue.codecs
     let hasPictures = codecs.contains(.mjpeg)
     let hasStreams = codecs.contains { $0 != .mjpeg }
-    // Some engine leaves the size of its pictures to the quantiser.
-    let hasQuantiser =
-      hasPictures
-      || codecs.contains { codec in
-        catalogue.encoders(for: codec).contains { $0.capabilities(for: codec).contains(.noBitrate) }
+    // Some engine leaves the size of its pictures to the quantiser, or can be told to.
+    func some(_ ability: EncoderCapabilities) -> Bool {
+      codecs.contains { codec in
+        catalogue.encoders(for: codec).contains { $0.capabilities(for: codec).contains(ability) }
       }
+    }
+    let hasFixedQuantiser = some(.fixedQuantiser)
+    let hasQuantiser = hasPictures || hasFixedQuantiser || some(.noBitrate)
     let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
     let rows =
       [
@@ -104,7 +106,7 @@ enum AttributeRows {
           "rc_mode",
           .choice((hasStreams ? ["cbr"] : []) + (hasQuantiser ? ["fixqp"] : []), elsewhere: ["vbr", "avbr"]),
           default: .text("cbr"), .restart,
-          "rate control: cbr holds bitrate, fixqp holds quality (mjpeg; devices without a rate control, at their own QP)",
+          "rate control: cbr holds bitrate, fixqp the quantisers qp_i and qp_p (mjpeg: quality)",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
@@ -112,8 +114,12 @@ enum AttributeRows {
           useless: {
             isPictures($0)
               ? "mjpeg has no bitrate; its size follows quality"
-              : catalogue.hasNoBitrate($0) ? "this engine holds no bitrate; its size follows the quantiser" : nil
+              : catalogue.hasNoBitrate($0)
+                ? "this engine holds no bitrate; its size follows the quantiser"
+                : $0.text("rc_mode") == "fixqp" ? "fixqp holds no bitrate; its size follows qp_i and qp_p" : nil
           }),
+        quantiser("qp_i", "key pictures", catalogue),
+        quantiser("qp_p", "predicted pictures", catalogue),
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
           effect: .frameRate,
@@ -141,8 +147,27 @@ enum AttributeRows {
         Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
       ]
     // What no coding of this build uses is no attribute at all.
-    let absent = (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (hasPictures ? [] : ["quality"])
+    let absent =
+      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (hasPictures ? [] : ["quality"])
+      + (hasFixedQuantiser ? [] : ["qp_i", "qp_p"])
     return rows.filter { !absent.contains($0.key) }
+  }
+
+  /// The range is that of all engines here; the one in use has its own, and says so.
+  private static func quantiser(_ key: String, _ pictures: String, _ catalogue: EngineCatalogue) -> Attribute {
+    let ranges = Codec.allCases.flatMap { codec in
+      catalogue.encoders(for: codec).compactMap { $0.quantisers(for: codec) }
+    }
+    let range = (ranges.map(\.lowerBound).min() ?? 0)...(ranges.map(\.upperBound).max() ?? 51)
+    return Attribute(
+      key, .integer(range, off: "auto"), default: .none, .live, capability: .liveQuantiser, effect: .quantiser,
+      "quantiser of \(pictures) with rc_mode fixqp; auto is the engine's own",
+      useless: {
+        isPictures($0)
+          ? "mjpeg has no quantiser; its size follows quality"
+          : !catalogue.hasQuantisers($0)
+            ? "this engine takes no quantiser" : $0.text("rc_mode") == "fixqp" ? nil : "rc_mode is not fixqp"
+      })
   }
 
   // MARK: rows several kinds share

@@ -69,8 +69,22 @@ public struct EngineCatalogue: Sendable {
     return engine.capabilities(for: codec).contains(.noBitrate)
   }
 
-  /// The rate control these settings' coding and engine have: `fixqp` where every picture stands alone or the engine
-  /// holds no bitrate, else `cbr`.
+  /// Whether the engine these settings mean takes quantisers that it holds.
+  func hasQuantisers(_ settings: ObjectSettings) -> Bool {
+    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
+      let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
+    else { return false }
+    return engine.capabilities(for: codec).contains(.fixedQuantiser)
+  }
+
+  /// The rate controls these settings' coding and engine have, the usual one first.
+  func rateModes(_ settings: ObjectSettings) -> [String] {
+    let usual = usualRateMode(settings)
+    return usual == "cbr" && hasQuantisers(settings) ? ["cbr", "fixqp"] : [usual]
+  }
+
+  /// The rate control these settings' coding and engine have unasked: `fixqp` where every picture stands alone or the
+  /// engine holds no bitrate, else `cbr`.
   func usualRateMode(_ settings: ObjectSettings) -> String {
     AttributeRows.isPictures(settings) || hasNoBitrate(settings) ? "fixqp" : "cbr"
   }

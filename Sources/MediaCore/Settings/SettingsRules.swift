@@ -15,6 +15,7 @@ extension SettingsTable {
   ) throws(Refusal) -> ObjectSettings {
     var new = old
     for (key, value) in written { new[key] = value }
+    if path.type == .encoder { settleRateMode(&new, from: old, written: written) }
     for attribute in settings(path.type) {
       let key = attribute.key
       if let reason = attribute.uselessness(new) {
@@ -56,6 +57,17 @@ extension SettingsTable {
     }
   }
 
+  /// A rate control nobody wrote follows the coding and the engine: to their usual one, unless somebody chose another one
+  /// that they have too.
+  private func settleRateMode(
+    _ new: inout ObjectSettings, from old: ObjectSettings, written: [String: SettingValue]
+  ) {
+    guard written["rc_mode"] == nil else { return }
+    let mode = new.text("rc_mode") ?? ""
+    let isChosen = mode != catalogue.usualRateMode(old)
+    if !isChosen || !catalogue.rateModes(new).contains(mode) { new["rc_mode"] = .text(catalogue.usualRateMode(new)) }
+  }
+
   private func checkEncoder(
     _ path: ObjectPath, _ new: inout ObjectSettings, written: [String: SettingValue]
   ) throws(Refusal) {
@@ -72,15 +84,13 @@ extension SettingsTable {
         hint: names.isEmpty ? "" : "write the backend too: auto \(names)")
     }
 
-    let mode = catalogue.usualRateMode(new)
-    if new.text("rc_mode") != mode {
-      guard written["rc_mode"] == nil else {
-        throw refusal(
-          path, "rc_mode", new, .notSupported,
-          catalogue.hasNoBitrate(new)
-            ? "\(engine.name) holds no bitrate" : "is not available with \(codec.rawValue)", hint: "only \(mode) is")
-      }
-      new["rc_mode"] = .text(mode)
+    let modes = catalogue.rateModes(new)
+    if let mode = new.text("rc_mode"), !modes.contains(mode) {
+      throw refusal(
+        path, "rc_mode", new, .notSupported,
+        catalogue.hasNoBitrate(new)
+          ? "\(engine.name) holds no bitrate" : "is not available with \(codec.rawValue) of \(engine.name)",
+        hint: "only \(modes.joined(separator: " ")) is")
     }
 
     if let profile = new.text("profile"), profile != "auto", !engine.profiles(for: codec).contains(profile) {

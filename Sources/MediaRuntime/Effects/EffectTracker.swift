@@ -16,6 +16,8 @@ struct EffectChange: Sendable {
     case frameRate(Double)
     /// JPEG quality factor.
     case quality(Int)
+    /// Quantiser of key pictures or of the others.
+    case quantiser(Int, before: Int, ofKeys: Bool)
     /// The next picture is a key frame, or the one after it when one was being coded already.
     case keyFrame
   }
@@ -193,6 +195,8 @@ final class EffectTracker: Sendable {
       watch.groups += 1
       guard effective || watch.groups > 1 else { return nil }
       return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
+    case .quantiser(let wanted, let before, let ofKeys):
+      return judgeQuantiser(&watch, wanted, before, picture, bytes, ofKeys: ofKeys)
     case .gop(let wanted): return judgeGroup(&watch, wanted, picture, number)
     case .bitrate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
     case .frameRate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: false)
@@ -213,6 +217,36 @@ final class EffectTracker: Sendable {
     return watch.groups < EffectRule.groups.groups ?? 1
       ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
   }
+
+  /// The stream's own word where it has one; else the mean size of such pictures, which a coarser quantiser makes smaller.
+  /// The first may have been under way.
+  private func judgeQuantiser(
+    _ watch: inout Watch, _ wanted: Int, _ before: Int, _ picture: CodedPicture, _ bytes: Int, ofKeys: Bool
+  ) -> Verdict? {
+    guard picture.isKey == ofKeys else { return nil }
+    watch.pictures += 1
+    watch.bits += bytes * 8
+    if let found = picture.qp {
+      // Means over slices are rounded.
+      let isEffective = abs(found - wanted) <= 1
+      return isEffective || watch.pictures > 2
+        ? Verdict(effective: isEffective, measured: "\(found)", unit: nil) : nil
+    }
+    let mean = Double(watch.bits) / 8 / Double(watch.pictures)
+    let isLast = watch.pictures >= (ofKeys ? EffectTracker.keySizes : EffectTracker.sizes)
+    var isEffective = wanted == before
+    var against = "none before to compare with"
+    if let baseline = watch.baseline, baseline > 0 {
+      against = "\(Int(baseline)) before"
+      if wanted != before { isEffective = wanted > before ? mean < baseline * 0.99 : mean > baseline * 1.01 }
+    }
+    guard isLast || isEffective && (ofKeys || watch.pictures > 2) else { return nil }
+    return Verdict(effective: isEffective, measured: "\(Int(mean)) bytes a picture, \(against)", unit: nil)
+  }
+
+  /// Pictures whose sizes are looked at before a quantiser is called without effect.
+  private static let keySizes = 3
+  private static let sizes = 16
 
   /// Rates are measured over whole windows of the stream. A rate that has moved at least half way to what
   /// was asked is an effect, even where the picture needs fewer bits than it may have.

@@ -111,6 +111,12 @@ final class VencChannel: GraphObject, SessionWork {
         baseline = figures.bitsPerSecond.map { Double($0) / 1000 }
       case "gop": measure = .gop(new.integer(key) ?? 1)
       case "quality": measure = .quality(new.integer(key) ?? 0)
+      case "qp_i", "qp_p":
+        let isKey = key == "qp_i"
+        guard let used, let own = used.factory.usualQuantisers(for: used.configuration.codec) else { continue }
+        let usual = isKey ? own.key : own.predicted
+        measure = .quantiser(new.integer(key) ?? usual, before: old.integer(key) ?? usual, ofKeys: isKey)
+        baseline = (isKey ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
       case "fps_src", "fps_dst":
         // One change of the rate, seen once, even where both were written.
         if key == "fps_src" && changed.contains("fps_dst") { continue }
@@ -272,7 +278,8 @@ final class VencChannel: GraphObject, SessionWork {
       height: Int(layout?.height ?? 480), format: layout?.format ?? .i420, frameRate: codedRate(settings) ?? .thirty,
       gop: max(1, settings.integer("gop") ?? 60),
       rateMode: settings.text("rc_mode").flatMap(EncoderConfiguration.RateMode.init) ?? .cbr,
-      bitrate: settings.integer("bitrate") ?? 2000, quality: settings.integer("quality") ?? 70)
+      bitrate: settings.integer("bitrate") ?? 2000, quality: settings.integer("quality") ?? 70,
+      keyQuantiser: settings.integer("qp_i"), predictedQuantiser: settings.integer("qp_p"))
   }
 
   // MARK: the worker
@@ -491,7 +498,7 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .none: key.hasPrefix("fps") ? "-1" : ""
+    case .none: key.hasPrefix("fps") ? "-1" : key.hasPrefix("qp") ? "auto" : ""
     }
   }
 }

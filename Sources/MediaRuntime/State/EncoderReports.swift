@@ -99,6 +99,10 @@ extension VencChannel {
       mode: mode, gop: codec == .mjpeg ? nil : settings.integer("gop"), sourceFrameRate: rates.source,
       targetFrameRate: rates.target)
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }
+    if mode == .fixqp {
+      report.fixedKeyQP = settings.integer("qp_i")
+      report.fixedPredictedQP = settings.integer("qp_p")
+    }
     report.run = RateRunReport(
       currentBitsPerSecond: coded.bitsPerSecond, currentFrameRate: Int(coded.picturesPerSecond.rounded()),
       targetBitsPerSecond: target, previousBitsPerSecond: coded.previousBitsPerSecond,

@@ -10,7 +10,11 @@ import Testing
     var codecs: [Codec] = [.fwht]
     var isHardware: Bool { true }
     var priority: Int { 0 }
-    func capabilities(for codec: Codec) -> EncoderCapabilities { [.noBitrate, .liveGOP] }
+    var quantisers: ClosedRange<Int>? = 1...31
+    func capabilities(for codec: Codec) -> EncoderCapabilities {
+      quantisers == nil ? [.noBitrate, .liveGOP] : [.noBitrate, .liveGOP, .fixedQuantiser]
+    }
+    func quantisers(for codec: Codec) -> ClosedRange<Int>? { quantisers }
     func profiles(for codec: Codec) -> [String] { [] }
     func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
     func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
@@ -34,6 +38,39 @@ import Testing
     #expect(fwht.text("rc_mode") == "fixqp")
     #expect(try change(fwht, ["codec": .text("h264")]).text("rc_mode") == "cbr")
     #expect(try change(fwht, ["gop": .integer(8)]).integer("gop") == 8)
+  }
+
+  @Test func quantisersGoWithAFixedRateControlAndLastAsLongAsIt() throws {
+    let start = table.defaults(.encoder)
+    #expect(throws: Refusal.self) { try change(start, ["qp_i": .integer(10)]) }
+    let fwht = try change(start, ["codec": .text("fwht")])
+    let set = try change(fwht, ["qp_i": .integer(10), "qp_p": .integer(12)])
+    #expect(set.integer("qp_i") == 10 && set.integer("qp_p") == 12)
+    #expect(try change(set, ["codec": .text("h264")]).integer("qp_i") == nil)
+    #expect(table.attribute(.encoder, "qp_i")?.type.range == "auto or 1..31")
+    let none = SettingsTable(EngineCatalogue(encoders: [Device(quantisers: nil)]))
+    #expect(none.attribute(.encoder, "qp_i") == nil)
+  }
+
+  @Test func anEngineWithBothRateControlsKeepsTheOneThatWasChosen() throws {
+    var both = ListedEncoder(name: "x264", codecs: [.h264])
+    both.abilities = [.liveBitrate, .fixedQuantiser]
+    let table = SettingsTable(EngineCatalogue(encoders: [both, ListedEncoder(name: "turbojpeg", codecs: [.mjpeg])]))
+    let path = try #require(venc)
+    func change(_ from: ObjectSettings, _ written: [String: SettingValue]) throws -> ObjectSettings {
+      try table.settings(path, from: from, writing: written)
+    }
+    let start = table.defaults(.encoder)
+    #expect(start.text("rc_mode") == "cbr")
+    let fixed = try change(start, ["rc_mode": .text("fixqp"), "qp_p": .integer(30)])
+    #expect(try change(fixed, ["gop": .integer(9)]).text("rc_mode") == "fixqp")
+    #expect(throws: Refusal.self) { try change(fixed, ["bitrate": .integer(4000)]) }
+    #expect(throws: Refusal.self) { try change(start, ["qp_p": .integer(30)]) }
+    #expect(try change(fixed, ["rc_mode": .text("cbr")]).integer("qp_p") == nil)
+    // JPEG has only the one, which nobody chose: back with H.264 comes its usual one.
+    let pictures = try change(start, ["codec": .text("mjpeg")])
+    #expect(pictures.text("rc_mode") == "fixqp")
+    #expect(try change(pictures, ["codec": .text("h264")]).text("rc_mode") == "cbr")
   }
 
   @Test(arguments: [("rc_mode", SettingValue.text("cbr")), ("bitrate", .integer(4000)), ("backend", .text("software"))])

@@ -8,7 +8,8 @@ struct ListedEncoder: EncoderFactory {
   var isHardware = false
   var priority = 0
   var listedProfiles: [String] = []
-  func capabilities(for codec: Codec) -> EncoderCapabilities { [.liveBitrate] }
+  var abilities: EncoderCapabilities = [.liveBitrate]
+  func capabilities(for codec: Codec) -> EncoderCapabilities { abilities }
   func profiles(for codec: Codec) -> [String] { listedProfiles }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {

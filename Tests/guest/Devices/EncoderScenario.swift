@@ -41,7 +41,13 @@ func encoderScenario(_ checks: Checks, camera: String, encoder path: String, dec
     let can = factory.capabilities(for: .fwht)
     checks.expect(
       "abilities: QP, type and group of pictures, no bitrate", can,
-      is: [.perFrameQP, .forceType, .liveGOP, .noBitrate])
+      is: [.perFrameQP, .forceType, .liveGOP, .noBitrate, .fixedQuantiser, .liveQuantiser])
+    checks.expect("quantisers", factory.quantisers(for: .fwht), is: 1...31)
+    var coarse = configuration(1280, 720)
+    coarse.keyQuantiser = 32
+    var refused = ""
+    do { _ = try factory.open(coarse) } catch { refused = "\(error)" }
+    checks.expect(refused.contains("it takes 1..31"), "a quantiser it has not", refused)
     var wrong = configuration(1280, 720)
     wrong.codec = .h264
     var said = ""
@@ -163,6 +169,15 @@ private func liveScenario(_ checks: Checks, _ camera: String, _ path: String) {
     checks.expect(
       (sizes[3...].max() ?? 0) < (sizes[..<3].min() ?? 0), "a coarser quantiser makes smaller pictures at once",
       "\(sizes)")
+    var fixed = configuration(640, 360, gop: 16)
+    let held = try V4L2Encoder(path, fixed)
+    var predicted = Recorder()
+    try take(16, from: source) { try held.encode($0, EncodeDirective(), into: &predicted) }
+    fixed.predictedQuantiser = 2
+    checks.expect("quantisers change while running", try held.reconfigure(fixed), is: true)
+    try take(16, from: source) { try held.encode($0, EncodeDirective(), into: &predicted) }
+    let means = [predicted.sizes[1..<16], predicted.sizes[17...]].map { $0.reduce(0, +) / $0.count }
+    checks.expect(means[1] > means[0], "each for its kind of picture", "\(means) bytes a predicted one")
     let encoder = try V4L2Encoder(path, configuration(640, 360, gop: 16))
     var sink = Recorder()
     try take(8, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
