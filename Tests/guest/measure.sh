@@ -4,7 +4,9 @@
 # on the same devices, in the same size and format. Counts by the kernel's trace points, CPU time as the kernel accounts it:
 # the program's and that of the kernel threads that work meanwhile. Ends with `measure: N checks passed, M failed`.
 #
-# Nothing here is a time of a real machine: the guest is emulated. What counts is one beside the other.
+# Nothing here is a time of a real machine: the guest is emulated. What counts is one beside the other, and as the guest's clock
+# counts instructions, that does not depend on how busy this machine is. To see it by the wall clock instead, run it in
+# a guest without --virtual-time with FPS=5 in its environment.
 set -u
 
 # shellcheck source=Tests/guest/checks.sh
@@ -12,9 +14,10 @@ source ./checks.sh
 # GStreamer 1.22 allocates the encoder's coded buffers for this size whatever is asked, and fails at others.
 width=1280
 height=720
-fps=10
+# Slow enough that no picture is dropped: coding one takes a third of a second of the emulated processor.
+fps=${FPS:-2}
 rounds=${ROUNDS:-2}
-frames=${FRAMES:-60}
+frames=${FRAMES:-30}
 
 # compare EXPRESSION: arithmetic of awk, true or not
 compare() { awk "BEGIN { exit !($1) }" || { printf '%s does not hold\n' "$1"; return 1; }; }
@@ -28,13 +31,14 @@ echo "minor == $(minor "$VICODEC_ENC") && (type == 1 || type == 9)" >$tracing/ev
 echo 1 >$tracing/events/v4l2/v4l2_dqbuf/enable
 done_frames() { grep -c v4l2_dqbuf $tracing/trace; }
 
-# pass_frames N: returns when so many more came out of the encoder, or 60 s have passed.
+# pass_frames N: returns when so many more came out of the encoder, or 120 s have passed.
 pass_frames() {
-  local until=$((SECONDS + 60)) first
+  local until=$((SECONDS + 120)) first
   first=$(done_frames)
   while (($(done_frames) - first < $1)); do
     ((SECONDS < until)) || return 1
-    sleep 0.5
+    # Short beside the pause between two pictures, so that a window ends where no work is half done.
+    sleep 0.05
   done
 }
 
@@ -47,16 +51,16 @@ ticks() {
     END { print own + 0, kernel + 0, user + 0 }'
 }
 
-declare -A own user kernel ioctls calls bytes
+declare -A own user kernel ioctls buffers calls bytes
 # mean SUM AFTER BEFORE FRAMES: the sum and this round's share of the mean, milliseconds a frame.
 mean() { awk "BEGIN { print $1 + ($2 - $3) * 10 / $4 / $rounds }"; }
-# observe NAME PID...: a window of `frames` frames for the CPU time, one of 30 frames for the calls.
+# observe NAME PID...: a window of `frames` frames for the CPU time, one of 15 frames for the calls.
 observe() {
   local name=$1 before after count pid
   shift
   echo >$tracing/trace
   echo 1 >$tracing/tracing_on
-  pass_frames 10 || { printf 'no frames through %s\n' "$name"; return 1; }
+  pass_frames 5 || { printf 'no frames through %s\n' "$name"; return 1; }
   echo >$tracing/trace
   read -r -a before < <(ticks "$@")
   pass_frames "$frames" || return 1
@@ -73,18 +77,19 @@ observe() {
   echo 1 >$tracing/events/raw_syscalls/sys_enter/enable
   echo >$tracing/trace
   echo 1 >$tracing/tracing_on
-  pass_frames 30
+  pass_frames 15
   echo 0 >$tracing/tracing_on
   echo 0 >$tracing/events/raw_syscalls/sys_enter/enable
   cp $tracing/trace /tmp/calls
   echo >$tracing/set_event_pid
   count=$(grep -c v4l2_dqbuf /tmp/calls)
-  # NR 16 is ioctl, 0 and 1 are read and write; their third argument is a number of bytes.
-  read -r "ioctls[$name]" "calls[$name]" "bytes[$name]" < <(sed -n 's/.*sys_enter: NR \([0-9]*\) (\(.*\))/\1 \2/p' /tmp/calls | tr -d , |
+  # NR 16 is ioctl, of which c058560f and c0585611 are QBUF and DQBUF; 0 and 1 are read and write, whose third argument is a
+  # number of bytes.
+  read -r "buffers[$name]" "ioctls[$name]" "calls[$name]" "bytes[$name]" < <(sed -n 's/.*sys_enter: NR \([0-9]*\) (\(.*\))/\1 \2/p' /tmp/calls | tr -d , |
     awk -v n="$count" '
       function hex(text, i, value) { for (i = 1; i <= length(text); i++) value = value * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1; return value }
-      { calls++ } $1 == 16 { ioctls++ } $1 == 0 || $1 == 1 { bytes += hex($4) }
-      END { printf "%.2f %.2f %.0f\n", ioctls / n, calls / n, bytes / n }')
+      { calls++ } $1 == 16 { ioctls++ } $3 == "c058560f" || $3 == "c0585611" { buffers++ } $1 == 0 || $1 == 1 { bytes += hex($4) }
+      END { printf "%.2f %.2f %.2f %.0f\n", buffers / n, ioctls / n, calls / n, bytes / n }')
 }
 
 through_mpifs() {
@@ -145,20 +150,22 @@ for ((round = 0; round < rounds; round++)); do
 done 2>/dev/null
 
 echo "      a frame of ${width}x$height, means of $rounds rounds of $frames frames"
-row() { printf '      %-10s %12s %14s %18s %8s %8s %16s\n' "$@"; }
-row "" "process, ms" "in user mode" "kernel threads, ms" ioctls calls "read+written, B"
+row() { printf '      %-10s %12s %14s %18s %11s %8s %8s %16s\n' "$@"; }
+row "" "process, ms" "in user mode" "kernel threads, ms" QBUF+DQBUF ioctls calls "read+written, B"
 for name in mpifs gstreamer v4l2-ctl; do
-  row $name "${own[$name]:-?}" "${user[$name]:-?}" "${kernel[$name]:-?}" "${ioctls[$name]:-?}" "${calls[$name]:-?}" "${bytes[$name]:-?}"
+  row $name "${own[$name]:-?}" "${user[$name]:-?}" "${kernel[$name]:-?}" "${buffers[$name]:-?}" "${ioctls[$name]:-?}" "${calls[$name]:-?}" "${bytes[$name]:-?}"
 done
 total() { awk "BEGIN { print ${own[$1]:-0} + ${kernel[$1]:-0} }"; }
 leaner=$(awk "BEGIN { a = $(total gstreamer); b = $(total v4l2-ctl); print a < b ? a : b }")
 echo "      $(total mpifs) ms through mpifs, $leaner ms through the leaner of the others"
 
 check "mpifs copies no byte of a picture" test "$copied" = 0
-check "six ioctls a frame: one QBUF and one DQBUF for each of three queues" compare "${ioctls[mpifs]:-99} <= 6.2"
-check "no more ioctls than GStreamer" compare "${ioctls[mpifs]:-99} <= ${ioctls[gstreamer]:-0} + 0.2"
-check "no more than v4l2-ctl" compare "${ioctls[mpifs]:-99} <= ${ioctls[v4l2-ctl]:-0} + 0.2"
+check "one QBUF and one DQBUF for each of three queues" compare "${buffers[mpifs]:-99} <= 6.2"
+check "no more of them than GStreamer" compare "${buffers[mpifs]:-99} <= ${buffers[gstreamer]:-0} + 0.2"
+check "no more of them than v4l2-ctl" compare "${buffers[mpifs]:-99} <= ${buffers[v4l2-ctl]:-0} + 0.2"
+# vivid changes a control with each picture, and mpifs is told of it: the tree shows the camera's controls.
+check "no more ioctls of all kinds than GStreamer" compare "${ioctls[mpifs]:-99} <= ${ioctls[gstreamer]:-0} + 0.2"
 check "no more calls of all kinds than GStreamer" compare "${calls[mpifs]:-999} <= ${calls[gstreamer]:-0}"
-check "no more CPU time than the leaner, within what the emulator's clock is worth" compare "$(total mpifs) <= 1.25 * $leaner"
+check "no more CPU time than the leaner of the two" compare "$(total mpifs) <= ${MARGIN:-1.05} * $leaner"
 echo "      dropped by the camera: ${dropped:-?}"
 tally measure
