@@ -90,7 +90,8 @@ let package = Package(
     .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
     .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(
-      name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", system], swiftSettings: strict),
+      name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", "MediaRuntime", "Codecs", system],
+      swiftSettings: strict),
     // Counts heap calls of a thread, for tests that say a steady state makes none.
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
     .testTarget(
@@ -110,6 +111,8 @@ let package = Package(
     .executableTarget(
       name: "guest-devices", dependencies: ["Devices", "LinuxMedia", "MediaCore", system], path: "Tests/guest/Devices",
       swiftSettings: strict),
+    // Says there what a screen shows.
+    .executableTarget(name: "guest-screen", dependencies: ["CDRM"], path: "Tests/guest/Screen", swiftSettings: strict),
     .executableTarget(
       name: "mpifs-bench", dependencies: ["MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
       exclude: ["thresholds"], swiftSettings: strict),

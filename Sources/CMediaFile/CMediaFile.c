@@ -21,8 +21,7 @@ const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
 
 #include "FFmpegFunctions.h"
 
-// FFmpeg, once it is loaded.
-static mpifs_ffmpeg ff;
+mpifs_ffmpeg mpifs_ff;
 
 // Owns everything below; freed by close.
 struct mpifs_media_file {
@@ -57,7 +56,9 @@ static void keep_complaint(void *context, int level, const char *text, va_list a
   while (length && (complaint[length - 1] == '\n' || complaint[length - 1] == ' ')) complaint[--length] = 0;
 }
 
-static int32_t fail(int error, const char *what, char *message, size_t size) {
+void mpifs_media_begin(void) { complaint[0] = 0; }
+
+int32_t mpifs_media_fail(int error, const char *what, char *message, size_t size) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";
   ff.av_strerror(error, text, sizeof text);
   if (size) snprintf(message, size, "%s: %s%s%s", what, text, complaint[0] ? ": " : "", complaint);
@@ -98,60 +99,80 @@ static void media_close(mpifs_media_file *file) {
   ff.av_free(file);
 }
 
-static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
-  complaint[0] = 0;
-  file->format = ff.avformat_alloc_context();
-  if (!file->format) return fail(AVERROR(ENOMEM), "open", message, size);
-  file->format->interrupt_callback.callback = is_interrupted;
-  file->format->interrupt_callback.opaque = file;
+int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, int (*is_interrupted)(void *), void *opaque,
+                                int *stream, const AVCodec **decoder, char *message, size_t size) {
+  mpifs_media_begin();
+  *format = ff.avformat_alloc_context();
+  if (!*format) return mpifs_media_fail(AVERROR(ENOMEM), "open", message, size);
+  (*format)->interrupt_callback.callback = is_interrupted;
+  (*format)->interrupt_callback.opaque = opaque;
   // A list of other files inside the file must not reach out to the network.
   AVDictionary *options = NULL;
   ff.av_dict_set(&options, "protocol_whitelist", "file", 0);
-  int result = ff.avformat_open_input(&file->format, file->url, NULL, &options);
+  int result = ff.avformat_open_input(format, url, NULL, &options);
   ff.av_dict_free(&options);
-  if (result < 0) return fail(result, "not a media file", message, size);
-  result = ff.avformat_find_stream_info(file->format, NULL);
-  if (result < 0) return fail(result, "no stream can be read", message, size);
-  const AVCodec *codec = NULL;
-  file->stream = ff.av_find_best_stream(file->format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
-  if (file->stream == AVERROR_DECODER_NOT_FOUND)
-    return fail(file->stream, "no decoder for the video stream", message, size);
-  if (file->stream < 0) return fail(file->stream, "no video stream", message, size);
-  AVStream *stream = file->format->streams[file->stream];
-  if (stream->disposition & AV_DISPOSITION_ATTACHED_PIC)
-    return fail(AVERROR_STREAM_NOT_FOUND, "no video stream, only a cover picture", message, size);
-  for (unsigned index = 0; index < file->format->nb_streams; index++) {
-    if ((int)index != file->stream) file->format->streams[index]->discard = AVDISCARD_ALL;
+  if (result < 0) return mpifs_media_fail(result, "not a media file", message, size);
+  result = ff.avformat_find_stream_info(*format, NULL);
+  if (result < 0) return mpifs_media_fail(result, "no stream can be read", message, size);
+  *stream = ff.av_find_best_stream(*format, AVMEDIA_TYPE_VIDEO, -1, -1, decoder, 0);
+  if (*stream == AVERROR_DECODER_NOT_FOUND)
+    return mpifs_media_fail(*stream, "no decoder for the video stream", message, size);
+  if (*stream < 0) return mpifs_media_fail(*stream, "no video stream", message, size);
+  if ((*format)->streams[*stream]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+    return mpifs_media_fail(AVERROR_STREAM_NOT_FOUND, "no video stream, only a cover picture", message, size);
+  for (unsigned index = 0; index < (*format)->nb_streams; index++) {
+    if ((int)index != *stream) (*format)->streams[index]->discard = AVDISCARD_ALL;
   }
+  return 1;
+}
+
+static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
+  const AVCodec *codec = NULL;
+  int result =
+      mpifs_media_open_format(&file->format, file->url, is_interrupted, file, &file->stream, &codec, message, size);
+  if (result < 0) return result;
+  AVStream *stream = file->format->streams[file->stream];
   file->decoder = ff.avcodec_alloc_context3(codec);
-  if (!file->decoder) return fail(AVERROR(ENOMEM), "open decoder", message, size);
+  if (!file->decoder) return mpifs_media_fail(AVERROR(ENOMEM), "open decoder", message, size);
   result = ff.avcodec_parameters_to_context(file->decoder, stream->codecpar);
-  if (result < 0) return fail(result, "stream parameters", message, size);
+  if (result < 0) return mpifs_media_fail(result, "stream parameters", message, size);
   // Threads cost memory and delay; small pictures do not need them.
   int is_large = (int64_t)stream->codecpar->width * stream->codecpar->height > 1280 * 720;
   file->decoder->thread_count = is_large ? file->threads : 1;
   file->decoder->pkt_timebase = stream->time_base;
   result = ff.avcodec_open2(file->decoder, codec, NULL);
-  if (result < 0) return fail(result, "open decoder", message, size);
+  if (result < 0) return mpifs_media_fail(result, "open decoder", message, size);
   return 1;
+}
+
+int32_t mpifs_media_check(const char *path, char *message, size_t size) {
+  mpifs_media_begin();
+  struct stat status;
+  if (stat(path, &status) != 0) return mpifs_media_fail(AVERROR(errno), "stat", message, size);
+  if (S_ISDIR(status.st_mode)) return mpifs_media_fail(AVERROR(EISDIR), "open", message, size);
+  if (!S_ISREG(status.st_mode)) {
+    if (size) snprintf(message, size, "not a regular file");
+    return -EINVAL;
+  }
+  if (access(path, R_OK) != 0) return mpifs_media_fail(AVERROR(errno), "open", message, size);
+  return 0;
+}
+
+AVRational mpifs_media_rate(AVFormatContext *format, AVStream *stream) {
+  AVRational rate = ff.av_guess_frame_rate(format, stream, NULL);
+  // Some containers state their clock as the rate.
+  int is_plausible = rate.num > 0 && rate.den > 0 && av_q2d(rate) <= 240 && av_q2d(rate) >= 0.1;
+  return is_plausible ? rate : (AVRational){0, 1};
 }
 
 static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **out, mpifs_media_info *info,
                           char *message, size_t size) {
   *out = NULL;
-  complaint[0] = 0;
-  // Opening a pipe or a device could block for ever.
-  struct stat status;
-  if (stat(path, &status) != 0) return fail(AVERROR(errno), "stat", message, size);
-  if (S_ISDIR(status.st_mode)) return fail(AVERROR(EISDIR), "open", message, size);
-  if (!S_ISREG(status.st_mode)) {
-    if (size) snprintf(message, size, "not a regular file");
-    return -EINVAL;
-  }
-  if (access(path, R_OK) != 0) return fail(AVERROR(errno), "open", message, size);
+  int32_t checked = mpifs_media_check(path, message, size);
+  if (checked < 0) return checked;
 
   mpifs_media_file *file = ff.av_mallocz(sizeof *file);
-  if (!file) return fail(AVERROR(ENOMEM), "open", message, size);
+  if (!file) return mpifs_media_fail(AVERROR(ENOMEM), "open", message, size);
   file->threads = threads;
   // With the protocol's name in front no path can be taken for another protocol.
   file->url = ff.av_asprintf("file:%s", path);
@@ -160,7 +181,7 @@ static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **
   file->converted = ff.av_frame_alloc();
   int32_t result = file->url && file->packet && file->frame && file->converted
                        ? open_input(file, message, size)
-                       : fail(AVERROR(ENOMEM), "open", message, size);
+                       : mpifs_media_fail(AVERROR(ENOMEM), "open", message, size);
   if (result < 0) {
     media_close(file);
     return result;
@@ -169,11 +190,9 @@ static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **
   memset(info, 0, sizeof *info);
   info->width = stream->codecpar->width;
   info->height = stream->codecpar->height;
-  AVRational rate = ff.av_guess_frame_rate(file->format, stream, NULL);
-  // Some containers state their clock as the rate.
-  int is_plausible = rate.num > 0 && rate.den > 0 && av_q2d(rate) <= 240 && av_q2d(rate) >= 0.1;
-  info->rate_num = is_plausible ? rate.num : 0;
-  info->rate_den = is_plausible ? rate.den : 1;
+  AVRational rate = mpifs_media_rate(file->format, stream);
+  info->rate_num = rate.num;
+  info->rate_den = rate.den;
   snprintf(info->codec, sizeof info->codec, "%s", ff.avcodec_get_name(stream->codecpar->codec_id));
   // "mov,mp4,m4a,3gp,3g2,mj2" and the like: the first name will do.
   snprintf(info->container, sizeof info->container, "%.*s", (int)strcspn(file->format->iformat->name, ","),
@@ -188,14 +207,14 @@ static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **
 static int32_t decode(mpifs_media_file *file, char *message, size_t size) {
   int errors = 0;
   for (;;) {
-    if (is_interrupted(file)) return fail(AVERROR_EXIT, "read", message, size);
+    if (is_interrupted(file)) return mpifs_media_fail(AVERROR_EXIT, "read", message, size);
     int result = ff.avcodec_receive_frame(file->decoder, file->frame);
     if (result >= 0) return 1;
     if (result == AVERROR_EOF) return 0;
     if (result != AVERROR(EAGAIN)) {
       // The decoder gives up on a picture, not on the file; but no decoder may hold us here for ever.
       file->refused++;
-      if (++errors > 1000) return fail(result, "decode", message, size);
+      if (++errors > 1000) return mpifs_media_fail(result, "decode", message, size);
       continue;
     }
     if (file->draining) return 0;
@@ -206,7 +225,7 @@ static int32_t decode(mpifs_media_file *file, char *message, size_t size) {
       continue;
     }
     if (result == AVERROR(EAGAIN)) continue;
-    if (result < 0) return fail(result, "read", message, size);
+    if (result < 0) return mpifs_media_fail(result, "read", message, size);
     if (file->packet->stream_index == file->stream) {
       // The decoder has just asked for more, so it cannot be full: any refusal is about the packet.
       if (ff.avcodec_send_packet(file->decoder, file->packet) < 0) file->refused++;
@@ -228,7 +247,7 @@ static int32_t convert(mpifs_media_file *file, char *message, size_t size) {
     to->width = from->width;
     to->height = from->height;
     int result = ff.av_frame_get_buffer(to, 0);
-    if (result < 0) return fail(result, "memory for a picture", message, size);
+    if (result < 0) return mpifs_media_fail(result, "memory for a picture", message, size);
   }
   struct SwsContext *old = file->scaler;
   file->scaler = ff.sws_getCachedContext(old, from->width, from->height, from->format, to->width, to->height, to->format,
@@ -249,16 +268,16 @@ static int32_t convert(mpifs_media_file *file, char *message, size_t size) {
   }
   int result = ff.sws_scale(file->scaler, (const uint8_t *const *)from->data, from->linesize, 0, from->height, to->data,
                          to->linesize);
-  return result < 0 ? fail(result, "convert", message, size) : 1;
+  return result < 0 ? mpifs_media_fail(result, "convert", message, size) : 1;
 }
 
 static int32_t media_next(mpifs_media_file *file, mpifs_media_picture *picture, char *message, size_t size) {
-  complaint[0] = 0;
+  mpifs_media_begin();
   int32_t result = 1;
   if (file->pending) {
     file->pending = 0;
   } else {
-    if (!file->decoder) return fail(AVERROR(EIO), "read", message, size);
+    if (!file->decoder) return mpifs_media_fail(AVERROR(EIO), "read", message, size);
     result = decode(file, message, size);
   }
   if (result <= 0) return result;
@@ -335,6 +354,8 @@ const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
       .refused = media_refused,
       .interrupt = media_interrupt,
       .close = media_close,
+      .decoder = &mpifs_decoder,
+      .packets = &mpifs_packets,
       .version = "FFmpeg " AV_STRINGIFY(LIBAVFORMAT_VERSION),
   };
   static int is_loaded;

@@ -3,6 +3,7 @@
 // so a call through the table is checked like any other.
 #pragma once
 #include <libavcodec/avcodec.h>
+#include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avstring.h>
 #include <libavutil/pixdesc.h>
@@ -11,6 +12,7 @@
 // One line a function: library and name.
 #define MPIFS_FFMPEG_FUNCTIONS(F) \
   F(avutil, av_asprintf) \
+  F(avutil, av_buffer_create) \
   F(avutil, av_dict_free) \
   F(avutil, av_dict_set) \
   F(avutil, av_frame_alloc) \
@@ -27,11 +29,22 @@
   F(avcodec, av_packet_alloc) \
   F(avcodec, av_packet_free) \
   F(avcodec, av_packet_unref) \
+  F(avcodec, av_bsf_alloc) \
+  F(avcodec, av_bsf_flush) \
+  F(avcodec, av_bsf_free) \
+  F(avcodec, av_bsf_get_by_name) \
+  F(avcodec, av_bsf_init) \
+  F(avcodec, av_bsf_receive_packet) \
+  F(avcodec, av_bsf_send_packet) \
+  F(avcodec, avcodec_align_dimensions2) \
   F(avcodec, avcodec_alloc_context3) \
+  F(avcodec, avcodec_default_get_buffer2) \
+  F(avcodec, avcodec_find_decoder) \
   F(avcodec, avcodec_flush_buffers) \
   F(avcodec, avcodec_free_context) \
   F(avcodec, avcodec_get_name) \
   F(avcodec, avcodec_open2) \
+  F(avcodec, avcodec_parameters_copy) \
   F(avcodec, avcodec_parameters_to_context) \
   F(avcodec, avcodec_receive_frame) \
   F(avcodec, avcodec_send_packet) \
@@ -49,10 +62,32 @@
   F(swscale, sws_scale) \
   F(swscale, sws_setColorspaceDetails)
 
+// FFmpeg, once it is loaded.
+#define ff mpifs_ff
+
 #define MPIFS_DECLARE(library, name) __typeof__(&name) name;
 typedef struct {
   MPIFS_FFMPEG_FUNCTIONS(MPIFS_DECLARE)
 } mpifs_ffmpeg;
 
+extern mpifs_ffmpeg mpifs_ff;
+
+// FFmpeg's error and its last complaint on this thread as a text, and as -errno.
+int32_t mpifs_media_fail(int error, const char *what, char *message, size_t size);
+// Forgets what FFmpeg complained about before.
+void mpifs_media_begin(void);
+// 0 for a regular file that may be read, else -errno: opening a pipe or a device could block for ever.
+int32_t mpifs_media_check(const char *path, char *message, size_t size);
+// Opens `url` and finds its video stream; of the others nothing is read. `decoder` is NULL where none is needed. What
+// was opened is in `format` in any case.
+int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, int (*is_interrupted)(void *), void *opaque,
+                                int *stream, const AVCodec **decoder, char *message, size_t size);
+// Frames a second of a stream; 0/1 when the file does not say.
+AVRational mpifs_media_rate(AVFormatContext *format, AVStream *stream);
+
 // Loads the libraries and fills the table. 1, or 0 with `message` saying which library or function is missing.
 int mpifs_ffmpeg_load(mpifs_ffmpeg *functions, char *message, size_t size);
+
+#include "CMediaFile.h"
+extern const mpifs_decoder_functions mpifs_decoder;
+extern const mpifs_packet_functions mpifs_packets;

@@ -46,3 +46,33 @@ static inline void mpifs_openh264_destroy(ISVCEncoder *encoder) {
   (*encoder)->Uninitialize(encoder);
   WelsDestroySVCEncoder(encoder);
 }
+
+// Prepares a decoder, or a used one for another stream. Damage is concealed and reported; error texts go to `log`,
+// which must outlive the decoder.
+static inline int mpifs_openh264_open_decoder(ISVCDecoder *decoder, mpifs_openh264_log *log) {
+  (*decoder)->Uninitialize(decoder);
+  WelsTraceCallback callback = mpifs_openh264_trace;
+  int level = WELS_LOG_ERROR;
+  void *context = log;
+  (*decoder)->SetOption(decoder, DECODER_OPTION_TRACE_CALLBACK, (void *)&callback);
+  (*decoder)->SetOption(decoder, DECODER_OPTION_TRACE_CALLBACK_CONTEXT, &context);
+  (*decoder)->SetOption(decoder, DECODER_OPTION_TRACE_LEVEL, &level);
+  SDecodingParam parameters;
+  memset(&parameters, 0, sizeof parameters);
+  parameters.uiTargetDqLayer = 255;
+  parameters.eEcActiveIdc = ERROR_CON_SLICE_COPY;
+  parameters.sVideoProperty.size = sizeof parameters.sVideoProperty;
+  parameters.sVideoProperty.eVideoBsType = VIDEO_BITSTREAM_AVC;
+  return (int)(*decoder)->Initialize(decoder, &parameters);
+}
+static inline int mpifs_openh264_decode(
+    ISVCDecoder *decoder, const unsigned char *bytes, int count, unsigned char **planes, SBufferInfo *info) {
+  return (int)(*decoder)->DecodeFrameNoDelay(decoder, bytes, count, planes, info);
+}
+static inline int mpifs_openh264_flush(ISVCDecoder *decoder, unsigned char **planes, SBufferInfo *info) {
+  return (int)(*decoder)->FlushFrame(decoder, planes, info);
+}
+static inline void mpifs_openh264_destroy_decoder(ISVCDecoder *decoder) {
+  (*decoder)->Uninitialize(decoder);
+  WelsDestroyDecoder(decoder);
+}

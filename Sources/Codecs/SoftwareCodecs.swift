@@ -12,7 +12,22 @@ public enum SoftwareCodecs {
     return all
   }
 
+  /// The order is of no matter: `auto` goes by priority.
+  public static func decoderFactories() -> [any DecoderFactory] {
+    var all: [any DecoderFactory] = [OpenH264DecoderFactory(), TurboJPEGDecoderFactory()]
+    #if FFmpeg
+      all.append(FFmpegDecoderFactory())
+    #endif
+    return all
+  }
+
+  /// Elementary streams in every build; containers with FFmpeg.
+  public static func packetSourceFactories() -> [any PacketSourceFactory] { [CodedFileFactory()] }
+
   public static func scalerFactories() -> [any ScalerFactory] { [LibYUVScalerFactory()] }
+
+  /// What makes raw pictures of JPEG ones.
+  public static func converterFactories() -> [any PictureConverterFactory] { [TurboJPEGConverterFactory()] }
 
   /// The test pattern, and media files. Files are handled in every build: one without FFmpeg refuses them with ENOTSUP.
   public static func sourceFactories() -> [any SourceFactory] { [PatternSourceFactory(), MediaFileSourceFactory()] }

@@ -20,6 +20,7 @@ public protocol LiveReports: Sendable {
   func health() -> HealthReport
   func effects(of path: ObjectPath) -> [EffectRecord]
   func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader
+  func openFeed(_ path: ObjectPath) throws(Refusal) -> FeedWriter
   /// The controls of the device an input channel runs on; `nil` while it runs on none.
   func controls(of path: ObjectPath) -> (any ControlSurface)?
   /// Calls back when controls came or went, before whoever made them come or go is answered. At most one listener.

@@ -123,6 +123,15 @@ extension DebugTree {
           }
         }
       }
+    case .sink:
+      return Node.sink { opening in
+        do throws(MediaCore.Refusal) {
+          return PacketSink(try reports.openFeed(path), signal: opening.signal)
+        } catch {
+          runtime.errorLog.record(error)
+          throw NodeError(error)
+        }
+      }
     case .blob:
       return nil
     }

@@ -70,13 +70,33 @@ extension DebugTree {
         regions: reports.regions(), encoders: reports.encoders(), objects: objects, health: reports.health(),
         log: runtime.moduleLog.records, refusals: runtime.errorLog.records,
         effects: objects.compactMap { ObjectPath($0.path) }.flatMap { reports.effects(of: $0) },
-        metrics: filesystem()
+        metrics: filesystem() + displayMetrics(objects)
           + [
             MetricFamily(
               name: "refusals", kind: .counter, help: "Refused writes and failures recorded in error_log.",
               samples: [MetricSample(value: Double(runtime.errorLog.total))])
           ])
     }
+  }
+}
+
+/// What displays count beyond what every object does, for `metrics`.
+private func displayMetrics(_ objects: [ObjectState]) -> [MetricFamily] {
+  let families: [(key: String, help: String)] = [
+    ("flips", "Pictures that came onto the screen."),
+    ("repeated_vblanks", "Times the screen was drawn again with the picture it had."),
+    ("missed_vblanks", "Repeated vblanks at which the next picture was due."),
+    ("mode_sets", "Times the mode was set."), ("outages", "Times the screen went away."),
+    ("timeouts", "Pictures the device did not confirm within 500 ms."),
+  ]
+  return families.map { family in
+    MetricFamily(
+      name: "vo_\(family.key)", kind: .counter, help: family.help,
+      samples: objects.compactMap { object in
+        guard object.kind == "vo" else { return nil }
+        return object.moreStatistics.first { $0.key == family.key }.flatMap { Double($0.value) }
+          .map { MetricSample(object: object.path, value: $0) }
+      })
   }
 }
 

@@ -56,7 +56,7 @@ struct Answer: @unchecked Sendable {
     let owned = Unmanaged.passRetained(handle)
     reply.fh = UInt64(UInt(bitPattern: owned.toOpaque()))
     reply.open_flags = UInt32(FOPEN_DIRECT_IO)
-    if handle is StreamHandle { reply.open_flags |= UInt32(FOPEN_STREAM | FOPEN_NONSEEKABLE) }
+    if handle is any PumpedHandle { reply.open_flags |= UInt32(FOPEN_STREAM | FOPEN_NONSEEKABLE) }
     if handle is DirectoryHandle { reply.open_flags = 0 }
     let status = withUnsafeBytes(of: &reply) {
       fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)

@@ -145,6 +145,21 @@ enum Callbacks {
         let bytes = UnsafeRawBufferPointer(start: data, count: size)
         switch try tree.write(bytes, at: Int64(offset), to: handle, caller: caller) {
         case .taken: answer.written(size)
+        case .sink(let sink):
+          let tell: @Sendable (Result<Int, NodeError>) -> Void = { done in
+            answer.server.tree.noteSinkWrite(done, of: sink.node, caller: caller)
+            switch done {
+            case .success(let count): answer.written(count)
+            case .failure(let error): answer.fail(error)
+            }
+          }
+          if (info?.pointee.flags ?? 0) & O_NONBLOCK != 0 {
+            tell(sink.writeNow(bytes))
+          } else {
+            let waiting = SinkHandle.Waiting(bytes)
+            let parked = tree.parked(sink.node, .write, caller) { tell(waiting.settle($0)) }
+            sink.park(waiting, parked, arm: answer.arm)
+          }
         case .command(let command):
           let parked = tree.parked(handle.node, .write, caller, deadline: command.deadline) {
             (outcome: Result<Void, NodeError>) in

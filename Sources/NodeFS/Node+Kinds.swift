@@ -85,6 +85,16 @@ extension Node {
     Node(kind: .blob(Blob(limit: limit, deliver: deliver)), permissions: mode & 0o777, owner: owner)
   }
 
+  /// Takes a stream of bytes, mode 0200, not seekable. A write that finds no room waits without holding a serving thread
+  /// until all of it is taken (`O_NONBLOCK`: takes what fits, `EAGAIN` when nothing does).
+  ///
+  /// - Parameter open: Called for each `open(2)`; an error thrown (`EBUSY` where there is a writer) is that of `open(2)`.
+  public static func sink(
+    owner: Owner? = nil, mode: UInt32 = 0o200, open: @escaping @Sendable (SinkOpening) throws -> any SinkCursor
+  ) -> Node {
+    Node(kind: .sink(open), permissions: mode & 0o777, owner: owner)
+  }
+
   /// A symbolic link. Needed to show a *directory* under a second name; files can simply be added twice.
   public static func symlink(to target: String, owner: Owner? = nil) -> Node {
     Node(kind: .symlink(target), permissions: 0o777, owner: owner)

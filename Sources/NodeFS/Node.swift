@@ -51,6 +51,7 @@ public class Node: @unchecked Sendable {
     case setting(Render, Command)
     case command(Command)
     case stream(@Sendable (StreamOpening) throws -> any StreamCursor)
+    case sink(@Sendable (SinkOpening) throws -> any SinkCursor)
     case picture(PictureDesk)
     case blob(Blob)
     case symlink(String)

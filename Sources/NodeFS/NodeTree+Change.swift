@@ -9,6 +9,8 @@ extension NodeTree {
     case taken
     /// A command the caller waits for: `run`.
     case command(Node.Command)
+    /// Bytes for a sink, which may have to wait: `SinkHandle.write`.
+    case sink(SinkHandle)
   }
 
   /// Checks a write before any handler sees it.
@@ -29,6 +31,7 @@ extension NodeTree {
       counters.bytesWritten.wrappingIncrement(by: UInt64(bytes.count), ordering: .relaxed)
       return .taken
     }
+    if let handle = handle as? SinkHandle { return .sink(handle) }
     let command: Node.Command
     switch node.kind {
     case .setting(_, let its), .command(let its): command = its
@@ -40,6 +43,19 @@ extension NodeTree {
         NodeError(.invalidArgument, "must come in one write at offset 0, not at \(offset): use cat, cp or a heredoc"))
     }
     return .command(command)
+  }
+
+  /// Notes what became of a write to a sink: bytes that were taken, or a refusal.
+  func noteSinkWrite(_ result: Result<Int, NodeError>, of node: Node, caller: Caller) {
+    switch result {
+    case .success(let count):
+      node.noteWritten()
+      counters.bytesWritten.wrappingIncrement(by: UInt64(count), ordering: .relaxed)
+    case .failure(let error):
+      // Who is told to come again, or has gone, was not refused.
+      let passing: [Errno] = [.resourceTemporarilyUnavailable, .interrupted, NodeError(.gone).errno]
+      if !passing.contains(error.errno) { _ = refuse(.write, node.path, error, caller) }
+    }
   }
 
   /// Runs one command for a parked write. `arm` as for `Parked.park`.
@@ -149,7 +165,7 @@ extension NodeTree {
     if !change.isDisjoint(with: [.uid, .gid]) { throw refuse(.changeOwner, .notPermitted, "owners are fixed") }
     guard change.contains(.size) else { return }
     switch node.kind {
-    case .setting, .command, .blob: return
+    case .setting, .command, .blob, .sink: return
     case .directory: throw NodeError(.isDirectory)
     default: throw refuse(.truncate, .permissionDenied, "the node is read-only")
     }

@@ -38,6 +38,9 @@ extension NodeTree {
     case .blob(let blob):
       guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
       return .handle(BlobHandle(node, blob: blob, opener: caller))
+    case .sink(let open):
+      guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
+      return .handle(try openSink(node, open, caller))
     case .directory: throw NodeError(.isDirectory)
     case .symlink: throw NodeError(.tooManySymbolicLinkLevels)
     }
@@ -54,6 +57,24 @@ extension NodeTree {
       throw NodeError(from: error)
     }
     let handle = StreamHandle(node, cursor: cursor, signal: signal)
+    signal.onReadable { [weak self, weak handle] in
+      guard let self, let handle else { return }
+      streamIsReadable(handle)
+    }
+    return handle
+  }
+
+  private func openSink(
+    _ node: Node, _ open: @Sendable (SinkOpening) throws -> any SinkCursor, _ caller: Caller
+  ) throws(NodeError) -> SinkHandle {
+    let signal = StreamSignal()
+    let cursor: any SinkCursor
+    do {
+      cursor = try open(SinkOpening(caller: caller, signal: signal))
+    } catch {
+      throw NodeError(from: error)
+    }
+    let handle = SinkHandle(node, cursor: cursor, signal: signal)
     signal.onReadable { [weak self, weak handle] in
       guard let self, let handle else { return }
       streamIsReadable(handle)

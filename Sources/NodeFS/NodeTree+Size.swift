@@ -18,7 +18,7 @@ extension NodeTree {
     case .picture(let desk): return desk.lastSize
     case .symlink(let target): return target.utf8.count
     case .stream: return Self.nominalSize
-    case .directory, .command, .blob: return 0
+    case .directory, .command, .blob, .sink: return 0
     }
   }
 

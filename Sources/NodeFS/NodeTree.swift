@@ -118,13 +118,13 @@ protocol TreeListener: AnyObject, Sendable {
   func attributesChanged(inode: UInt64)
   /// A deadline earlier than all others came in.
   func deadlineCameCloser()
-  /// A stream somebody waits for may be readable.
-  func streamIsReadable(_ handle: StreamHandle)
+  /// A stream somebody waits for may be readable, or a sink have room.
+  func streamIsReadable(_ handle: any PumpedHandle)
 }
 
 extension NodeTree {
   /// A stream's producer raised its signal while somebody waits. Its thread is not the place to answer from.
-  func streamIsReadable(_ handle: StreamHandle) {
+  func streamIsReadable(_ handle: any PumpedHandle) {
     if let listener = currentListener { listener.streamIsReadable(handle) } else { handle.pump() }
   }
 }

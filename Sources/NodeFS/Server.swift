@@ -43,7 +43,7 @@ final class Server: @unchecked Sendable {
 
   /// What the clock thread has to look at.
   struct Agenda {
-    var streams: [StreamHandle] = []
+    var streams: [any PumpedHandle] = []
     var mustLook = false
     var isUnmounted = false
     var isOver = false
@@ -215,7 +215,7 @@ extension Server: TreeListener {
     agenda.change { $0.mustLook = true }
   }
 
-  func streamIsReadable(_ handle: StreamHandle) {
+  func streamIsReadable(_ handle: any PumpedHandle) {
     agenda.change { $0.streams.append(handle) }
   }
 }

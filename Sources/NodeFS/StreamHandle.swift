@@ -3,8 +3,14 @@ import DequeModule
 import Synchronization
 import SystemPackage
 
+/// An open node whose parked requests are served when its owner says that something has changed.
+protocol PumpedHandle: AnyObject, Sendable {
+  /// Serves who waits, as far as it goes. On any thread but the owner's.
+  func pump()
+}
+
 /// An open stream: a cursor, and the reads that wait for it.
-final class StreamHandle: Handle, @unchecked Sendable {
+final class StreamHandle: Handle, PumpedHandle, @unchecked Sendable {
   private struct Waiting {
     let request: Parked<Slice>
     let size: Int

@@ -33,7 +33,7 @@ struct Program {
     let configuration = try startConfiguration(watch.inventory)
     let log = RuntimeLogs()
     let memory = AllocatorPolicy()
-    let catalogue = engines(watch.inventory)
+    let catalogue = engines(watch)
     let (runtime, graph) = try makeRuntime(catalogue, memory, mountPoint: path, log: log)
     try load(configuration, into: runtime)
     let debug: DebugTree
@@ -76,7 +76,12 @@ struct Program {
 
   // MARK: parts
 
-  private func engines(_ inventory: DeviceInventory) -> EngineCatalogue {
+  private static var converters: [any PictureConverterFactory] {
+    SoftwareCodecs.converterFactories() + [VendorConverterFactory()]
+  }
+
+  private func engines(_ watch: DeviceWatch) -> EngineCatalogue {
+    let inventory = watch.inventory
     let encoders = V4L2EncoderFactory.all(in: inventory)
     // I420 leads, which the software engines take as it is, but where a device's encoder would have it converted.
     let needsNV12 = encoders.contains { $0.inputFormats.contains(.nv12) && !$0.inputFormats.contains(.i420) }
@@ -85,11 +90,15 @@ struct Program {
     // What only devices give and take is offered where there are devices.
     let packed: [PixelFormat] =
       !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
+    let cameras = V4L2SourceFactory(convertible: Program.converters.flatMap(\.inputs))
     return EngineCatalogue(
-      encoders: encoders + SoftwareCodecs.encoderFactories(), decoders: V4L2DecoderFactory.all(in: inventory),
+      encoders: encoders + SoftwareCodecs.encoderFactories(),
+      decoders: V4L2DecoderFactory.all(in: inventory) + SoftwareCodecs.decoderFactories(),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
-      sources: SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()], inputFormats: usual + packed,
-      outputFormats: usual + packed, display: KMSDisplayFactory(),
+      sources: SoftwareCodecs.sourceFactories() + [cameras],
+      packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
+      inputFormats: usual + packed, outputFormats: usual + packed,
+      display: KMSDisplayFactory(changed: { watch.lookAgain() }),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 
@@ -135,7 +144,7 @@ struct Program {
     if let file = options.load {
       return StartText(name: file, text: try contents(file), input: asked, isInputAsked: asked != nil)
     }
-    let camera = asked == nil ? inventory.firstCamera() : nil
+    let camera = asked == nil ? inventory.firstCamera(converting: Program.converters.flatMap(\.inputs)) : nil
     return StartText(
       name: "the default configuration", text: PackageResources.mpifs_conf, input: asked ?? camera,
       isInputAsked: asked != nil)

@@ -68,30 +68,56 @@ import Testing
 }
 
 @Suite struct CaptureFormatsTests {
-  private func offer(_ fourcc: FourCC, size: Bool = true, rate: Bool = true) throws -> OfferedFormat {
-    let format = try #require(CaptureFormats.pixelFormat(of: fourcc))
-    return OfferedFormat(fourcc: fourcc, pixelFormat: format, hasSize: size, hasRate: rate)
+  /// - Parameter fastest: most frames a second at the wanted size; `nil`: the driver does not tell.
+  private func offer(_ fourcc: FourCC, size: Bool = true, fastest: Double? = nil) -> OfferedFormat {
+    let format = CaptureFormats.pixelFormat(of: fourcc) ?? PixelFormat(rawValue: fourcc.rawValue)
+    return OfferedFormat(
+      fourcc: fourcc, pixelFormat: format,
+      isConverted: format == .mjpeg || !CaptureFormats.preference.contains(format), hasSize: size, fastest: fastest)
   }
 
-  @Test func theWantedFormatIsTakenWhenItCanDoTheJob() throws {
-    let offered = try [offer(.nv12), offer(.yuyv), offer(.nv16)]
-    #expect(CaptureFormats.choose(offered, wanted: .nv16)?.fourcc == .nv16)
+  private func choose(_ offered: [OfferedFormat], _ wanted: PixelFormat) -> (fourcc: FourCC?, why: String?) {
+    let request = SourceRequest(
+      width: 1920, height: 1080, format: wanted, frameRate: .thirty, allocator: MemfdAllocator(), user: .anonymous,
+      poolName: "vi0", bufferCount: 3)
+    let choice = CaptureFormats.choose(offered, wanted: wanted, request: request)
+    return (choice?.format.fourcc, choice?.why)
   }
 
-  @Test func withoutItTheOneThatNeedsLeastWork() throws {
-    let offered = try [offer(.mjpeg), offer(.rgb24), offer(.yuyv), offer(.yuv420)]
-    #expect(CaptureFormats.choose(offered, wanted: .nv12)?.fourcc == .yuv420)
+  private static let rggb = FourCC(rawValue: PixelFormat("RGGB").rawValue)
+
+  @Test func theWantedFormatIsTakenWhenItCanDoTheJob() {
+    #expect(choose([offer(.nv12), offer(.yuyv), offer(.nv16)], .nv16) == (.nv16, nil))
+  }
+
+  @Test func withoutItTheOneThatNeedsLeastWork() {
+    #expect(choose([offer(.mjpeg), offer(.rgb24), offer(.yuyv), offer(.yuv420)], .nv12) == (.yuv420, nil))
+    #expect(choose([offer(Self.rggb), offer(.mjpeg)], .nv12) == (.mjpeg, nil))
+    #expect(choose([offer(Self.rggb)], .nv12) == (Self.rggb, nil))
   }
 
   // The ordinary USB camera: raw up to some size and rate, MJPEG above.
-  @Test func aSlowRawFormatLosesToACompressedOneThatReachesTheRate() throws {
-    let offered = try [offer(.yuyv, rate: false), offer(.mjpeg)]
-    #expect(CaptureFormats.choose(offered, wanted: .yuyv)?.fourcc == .mjpeg)
-    #expect(CaptureFormats.choose([try offer(.yuyv, rate: false)], wanted: .yuyv)?.fourcc == .yuyv)
+  @Test func aSlowRawFormatLosesToACompressedOneThatReachesTheRate() {
+    #expect(
+      choose([offer(.yuyv, fastest: 5), offer(.mjpeg, fastest: 30)], .yuyv)
+        == (.mjpeg, "yuyv gives at most 5 frames/s at 1920x1080, mjpeg 30"))
+    #expect(
+      choose([offer(.yuyv, size: false), offer(.mjpeg, fastest: 60)], .yuyv)
+        == (.mjpeg, "yuyv is not offered at 1920x1080, mjpeg 60"))
+    // 29.97 does for 30.
+    #expect(choose([offer(.yuyv, fastest: 30000 / 1001.0), offer(.mjpeg, fastest: 60)], .yuyv) == (.yuyv, nil))
+  }
+
+  @Test func whenNoneReachesTheRateTheFastestIsTaken() {
+    #expect(
+      choose([offer(.yuyv, fastest: 7.5), offer(.mjpeg, fastest: 15)], .yuyv)
+        == (.mjpeg, "yuyv gives at most 7.50 frames/s at 1920x1080, mjpeg 15"))
+    #expect(choose([offer(.yuyv, fastest: 5)], .yuyv) == (.yuyv, nil))
+    #expect(choose([offer(.yuyv, fastest: 5), offer(.mjpeg, fastest: 5)], .yuyv) == (.yuyv, nil))
   }
 
   @Test func nothingThatCanBeUsedIsNothing() {
-    #expect(CaptureFormats.choose([], wanted: .nv12) == nil)
+    #expect(choose([], .nv12) == (nil, nil))
   }
 
   private func format(_ fourcc: FourCC, _ width: Int, _ height: Int, _ planes: [(Int, Int)]) -> VideoFormat {
@@ -121,7 +147,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (FourCC.nv12, 640, 360, 600), (.yuyv, 640, 360, 640), (.nv12, 0, 360, 640), (.h264, 640, 360, 640),
+    (FourCC.nv12, 640, 360, 600), (.yuyv, 640, 360, 640), (.nv12, 0, 360, 640),
     (.nv12, 640, 360, Int(UInt32.max)), (.nv12, 70000, 360, 70000),
   ])
   func driversThatLieAboutTheirFormatAreNotBelieved(fourcc: FourCC, width: Int, height: Int, stride: Int) {

@@ -161,6 +161,40 @@ import Testing
     #expect(Set(camera.with { $0.imports }).count == 6)
   }
 
+  // REQBUFS, QBUF, STREAMON
+  @Test(arguments: [UInt(0xc014_5608), 0xc058_560f, 0x4004_5612])
+  func aRefusedImportFallsBackToTheDriversBuffers(call: UInt) throws {
+    let camera = FakeCamera()
+    camera.with { $0.refusesImportAt = call }
+    var asked = request(memory: "dmabuf")
+    asked.allocator = PretendedDMABufs()
+    let source = try V4L2CaptureSource("/dev/video0", asked, kernel: camera)
+    #expect(source.memoryKind == "mmap")
+    let facts = Dictionary(source.facts.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+    #expect(facts["allocator"] == "the device, exported as DMA-BUF")
+    #expect(facts["memory_why"]?.hasPrefix("dmabuf was refused: VIDIOC_") == true)
+    #expect(try take(8, from: source).count == 8)
+    // The same after a restart.
+    camera.with { $0.isBroken = true }
+    #expect(try take(8, from: source).count == 8)
+    #expect(source.memoryKind == "mmap")
+  }
+
+  @Test func whatWasChosenIsSaidWithTheReason() throws {
+    func facts(_ memory: String) throws -> [String] {
+      var asked = request(memory: memory)
+      asked.allocator = PretendedDMABufs()
+      let source = try V4L2CaptureSource("/dev/video0", asked, kernel: FakeCamera())
+      return source.facts.map { "\($0.key): \($0.value)" }
+    }
+    #expect(
+      try facts("auto") == [
+        "device_format: NV12", "allocator: the device, exported as DMA-BUF",
+        "memory_why: the driver's own buffers fit its needs",
+      ])
+    #expect(try facts("dmabuf") == ["device_format: NV12", "allocator: pretended", "memory_why: asked for"])
+  }
+
   @Test func aDriverThatPromisesLessThanItsFormatIsNotUsed() throws {
     let camera = FakeCamera()
     camera.with { $0.missingBytes = 1000 }

@@ -2,10 +2,11 @@
 import CLinux
 import Glibc
 import LinuxMedia
+import MediaCore
 import Synchronization
 
-/// A capture driver behind the kernel's door: one NV12 and YUYV camera, in whichever buffer layout is asked for, that
-/// fills a queued buffer whenever somebody waits for one. Time does not pass in it.
+/// A capture driver behind the kernel's door: one NV12 and YUYV camera (or with other formats), in whichever buffer
+/// layout is asked for, that fills a queued buffer whenever somebody waits for one. Time does not pass in it.
 final class FakeCamera: KernelWrapper {
   struct State {
     var isPresent = true
@@ -25,9 +26,19 @@ final class FakeCamera: KernelWrapper {
     var missingBytes: UInt32 = 0
     var canExport = true
     var imports: [Int32] = []
+    var isImporting = false
     var offersSize = true
     /// `nil`: a driver without controls.
     var controls: FakeControls?
+    var formats = [mpifs_V4L2_PIX_FMT_YUYV, mpifs_V4L2_PIX_FMT_NV12, mpifs_V4L2_PIX_FMT_H264]
+    /// Most frames a second of a format; the others do not tell.
+    var rates: [UInt32: UInt32] = [:]
+    /// What is in the next buffers, one after the other; then no more come. Empty from the start: whatever was there.
+    var pictures: [[UInt8]] = []
+    /// Exported memory of the buffers, by their number.
+    var exported: [UInt32: Int32] = [:]
+    /// What the driver refuses for imported memory: REQBUFS, QBUF or STREAMON.
+    var refusesImportAt: UInt?
   }
 
   private let state = Mutex(State())
@@ -63,7 +74,9 @@ final class FakeCamera: KernelWrapper {
   }
 
   func ioctl(_ fd: CInt, _ request: UInt, _ argument: UnsafeMutableRawPointer?) -> CInt {
-    with { state in
+    // DMA_BUF_IOCTL_SYNC: what is exported here is always coherent.
+    if request == 0x4008_6200 { return 0 }
+    return with { state in
       guard state.openFiles.contains(fd) else { return real.ioctl(fd, request, argument) }
       guard state.isPresent else { return -ENODEV }
       guard let argument else { return -EFAULT }
@@ -99,15 +112,28 @@ final class FakeCamera: KernelWrapper {
       clock_gettime(CLOCK_MONOTONIC, &now)
       (buffer.tv_sec, buffer.tv_usec) = (Int64(now.tv_sec), Int64(now.tv_nsec) / 1000)
       buffer.num_planes = state.format.num_planes
+      let bytes = fill(buffer.index, &state)
       for plane in 0..<buffer.num_planes {
-        let size = mpifs_format_plane(&state.format, plane).sizeimage
+        let size = bytes ?? mpifs_format_plane(&state.format, plane).sizeimage
         mpifs_buffer_set_plane(
-          &buffer, plane, mpifs_plane(bytesused: size, length: size, data_offset: 0, mem_offset: 0, fd: -1))
+          &buffer, plane,
+          mpifs_plane(
+            bytesused: size, length: mpifs_format_plane(&state.format, plane).sizeimage, data_offset: 0, mem_offset: 0,
+            fd: -1))
       }
       state.done.append(buffer)
     }
     let hasEvents = !(state.controls?.events.isEmpty ?? true)
     return (state.done.isEmpty ? 0 : Int16(POLLIN)) | (hasEvents ? Int16(POLLPRI) : 0)
+  }
+
+  /// - Returns: how many bytes the picture has, where a test gave one.
+  private func fill(_ index: UInt32, _ state: inout State) -> UInt32? {
+    guard let picture = state.pictures.first, let fd = state.exported[index] else { return nil }
+    state.pictures.removeFirst()
+    state.isSilent = state.pictures.isEmpty
+    pwrite(fd, picture, picture.count, 0)
+    return UInt32(picture.count)
   }
 
   private func answer(_ request: UInt, _ argument: UnsafeMutableRawPointer, _ state: inout State) -> CInt {
@@ -122,9 +148,14 @@ final class FakeCamera: KernelWrapper {
       return 0
     case mpifs_VIDIOC_ENUM_FMT:
       let out = argument.bindMemory(to: v4l2_fmtdesc.self, capacity: 1)
-      let formats = [mpifs_V4L2_PIX_FMT_YUYV, mpifs_V4L2_PIX_FMT_NV12, mpifs_V4L2_PIX_FMT_H264]
-      guard out.pointee.type == type, out.pointee.index < 3 else { return -EINVAL }
-      out.pointee.pixelformat = formats[Int(out.pointee.index)]
+      guard out.pointee.type == type, out.pointee.index < state.formats.count else { return -EINVAL }
+      out.pointee.pixelformat = state.formats[Int(out.pointee.index)]
+      return 0
+    case mpifs_VIDIOC_ENUM_FRAMEINTERVALS:
+      let out = argument.bindMemory(to: v4l2_frmivalenum.self, capacity: 1)
+      guard let rate = state.rates[out.pointee.pixel_format], out.pointee.index == 0 else { return -EINVAL }
+      out.pointee.type = UInt32(V4L2_FRMIVAL_TYPE_DISCRETE.rawValue)
+      out.pointee.discrete = v4l2_fract(numerator: 1, denominator: rate)
       return 0
     case mpifs_VIDIOC_ENUM_FRAMESIZES:
       let out = argument.bindMemory(to: v4l2_frmsizeenum.self, capacity: 1)
@@ -137,11 +168,15 @@ final class FakeCamera: KernelWrapper {
       guard state.count == 0 else { return -EBUSY }
       mpifs_format_from_kernel(out, &state.format)
       (state.format.width, state.format.height, state.format.num_planes) = (640, 360, 1)
-      let packed = state.format.pixelformat == mpifs_V4L2_PIX_FMT_YUYV
+      let (line, size): (UInt32, UInt32) =
+        switch state.format.pixelformat {
+        case mpifs_V4L2_PIX_FMT_YUYV: (1280, 460_800)
+        case mpifs_V4L2_PIX_FMT_MJPEG: (0, 200_000)
+        case PixelFormat("RGGB").rawValue: (640, 230_400)
+        default: (640, 345_600)
+        }
       mpifs_format_set_plane(
-        &state.format, 0,
-        mpifs_plane_format(
-          bytesperline: packed ? 1280 : 640, sizeimage: (packed ? 460_800 : 345_600) - state.missingBytes))
+        &state.format, 0, mpifs_plane_format(bytesperline: line, sizeimage: size - state.missingBytes))
       mpifs_format_to_kernel(&state.format, out)
       return 0
     case mpifs_VIDIOC_S_PARM:
@@ -152,6 +187,8 @@ final class FakeCamera: KernelWrapper {
     case mpifs_VIDIOC_REQBUFS:
       let out = argument.bindMemory(to: v4l2_requestbuffers.self, capacity: 1)
       guard !state.isStreaming else { return -EBUSY }
+      if out.pointee.memory == 4, out.pointee.count > 0, state.refusesImportAt == request { return -EINVAL }
+      state.isImporting = out.pointee.memory == 4
       out.pointee.count = min(out.pointee.count, 6)
       out.pointee.capabilities = 0b10101
       state.count = Int(out.pointee.count)
@@ -163,11 +200,13 @@ final class FakeCamera: KernelWrapper {
       let fd = real.memfd("plane")
       _ = real.truncate(fd, Int64(mpifs_format_plane(&state.format, out.pointee.plane).sizeimage))
       out.pointee.fd = fd
+      if out.pointee.plane == 0 { state.exported[out.pointee.index] = fd }
       return 0
     case mpifs_VIDIOC_QBUF:
       var buffer = mpifs_buffer()
       mpifs_buffer_from_kernel(argument.bindMemory(to: v4l2_buffer.self, capacity: 1), &buffer)
       guard Int(buffer.index) < state.count, !state.queued.contains(buffer.index) else { return -EINVAL }
+      if buffer.memory == 4, state.refusesImportAt == request { return -EINVAL }
       if buffer.memory == 4 { state.imports.append(mpifs_buffer_plane(&buffer, 0).fd) }
       state.queued.append(buffer.index)
       return 0
@@ -180,6 +219,7 @@ final class FakeCamera: KernelWrapper {
       mpifs_buffer_to_kernel(&done, out, planes)
       return 0
     case mpifs_VIDIOC_STREAMON:
+      if state.isImporting, state.refusesImportAt == request { return -EINVAL }
       state.isStreaming = true
       return 0
     case mpifs_VIDIOC_STREAMOFF:

@@ -166,4 +166,64 @@ frames=$(value vi/0/stats frames_out)
 check "frames move" wait_until 20 at_least vi/0/stats frames_out $((frames + 5))
 check "report has the controls" grep -q '^==> vi/0/controls/help <==' $mpi/report
 
+echo '== a bare sensor'
+# The colours of vivid's eight bars, as "r g b" a line.
+bars() {
+  local file=/tmp/bars.ppm n
+  cat $mpi/vi/0/snapshot.jpg >/tmp/bars.jpg && djpeg -pnm /tmp/bars.jpg >$file || return 1
+  for n in 1 3 5 7 9 11 13 15; do
+    tail -c +$(($(head -n 3 $file | wc -c) + 1 + (200 * 640 + n * 40) * 3)) $file | head -c 3 | od -An -tu1
+  done
+}
+# same_bars A B: colours alike, give or take what the mosaic costs.
+same_bars() {
+  paste -d ' ' "$1" "$2" | awk '{for (i = 1; i <= 3; i++) {d = $i - $(i + 3); if (d < 0) d = -d; if (d > 12) bad = 1}}
+    END {exit bad || NR != 8}' || { paste "$1" "$2"; return 1; }
+}
+camera() { # camera DEVICE_FORMAT FORMAT
+  put vi/0/enable 0
+  put vi/0/device_format "$1"
+  put vi/0/format "$2"
+  put vi/0/enable 1
+  wait_until 20 at_least vi/0/stats frames_out 1
+}
+camera auto nv12
+put $c/test_pattern '75% Colorbar'
+put $c/osd_text_mode None
+put $c/brightness 128
+put $c/contrast 128
+check "its own format is taken as it is" is "$(value vi/0/active device_format)" NV12
+check "and not converted" is "$(value vi/0/active conversion)" ""
+settled() { bars >/tmp/bars.txt && [[ $(head -n 1 /tmp/bars.txt | tr -s ' ') == ' 19'?' 19'?' 19'? || $(head -n 1 /tmp/bars.txt | tr -s ' ') == ' 18'?' 18'?' 18'? ]]; }
+check "the test picture is on" wait_until 20 settled
+bars >/tmp/native
+sed 's/^/      /' /tmp/native
+check "which has eight colours" is "$(sort -u /tmp/native | wc -l)" 8
+for code in RGGB BA81 GBRG GRBG RG10 BYR2 GREY YVYU YV12; do
+  if ! v4l2-ctl -d "$VIVID_CAP" --list-formats | grep -q "'$code'"; then
+    echo "      this vivid has no $code"
+    continue
+  fi
+  copied=$(value vi/0/stats bytes_copied)
+  camera $code auto
+  check "$code: which conversion runs" is "$(value vi/0/active conversion)" "$code -> i420 by libv4lconvert"
+  check "$code: pictures move" wait_until 20 at_least vi/0/stats frames_out $(($(value vi/0/stats frames_out) + 3))
+  check "$code: what the CPU wrote is counted" is $((($(value vi/0/stats bytes_copied) - copied) % 345600)) 0
+  bars >/tmp/converted
+  if [[ $code == GREY ]]; then
+    check "$code: gray" awk '{if ($1 - $2 > 4 || $2 - $1 > 4 || $1 - $3 > 4 || $3 - $1 > 4) exit 1}' /tmp/converted
+  else
+    check "$code: the test picture's colours" same_bars /tmp/native /tmp/converted
+  fi
+done
+check "none was damaged" is "$(value vi/0/stats source_damaged)" 0
+check "the time it takes shows" at_least vi/0/stats time_mean_us 1
+put vi/0/enable 0
+check "what is no format" refused vi/0/device_format RGGB8 "is no format"
+put vi/0/device_format MJPG
+check "what the device has not" refused vi/0/enable 1 "mjpeg is not offered or cannot be used: YUYV"
+put vi/0/device_format auto
+put vi/0/enable 1
+check "it runs again" wait_until 20 at_least vi/0/stats frames_out $(($(value vi/0/stats frames_out) + 3))
+
 finish camera

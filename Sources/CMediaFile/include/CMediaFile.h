@@ -36,6 +36,90 @@ typedef struct {
   int32_t damaged;
 } mpifs_media_picture;
 
+// One access unit of a file, with start codes and its parameter sets.
+typedef struct {
+  const uint8_t *bytes;
+  int64_t size;
+  // Microseconds from the first picture; INT64_MIN when unknown.
+  int64_t pts;
+  int64_t duration;
+} mpifs_media_packet;
+
+// A media file whose packets are read without decoding them; used as mpifs_media_file.
+typedef struct mpifs_media_packets mpifs_media_packets;
+
+// As in mpifs_media_functions below.
+typedef struct {
+  int32_t (*open)(const char *path, mpifs_media_packets **packets, mpifs_media_info *info, char *message, size_t size);
+  // The next unit, valid until the next call.
+  int32_t (*next)(mpifs_media_packets *packets, mpifs_media_packet *packet, char *message, size_t size);
+  int32_t (*rewind)(mpifs_media_packets *packets, char *message, size_t size);
+  void (*interrupt)(mpifs_media_packets *packets);
+  void (*close)(mpifs_media_packets *packets);
+} mpifs_packet_functions;
+
+// Memory a decoder wants for a picture.
+typedef struct {
+  // As it will be shown.
+  int32_t width, height;
+  int32_t format;
+  int32_t stride[3];
+  int64_t offset[3];
+  int64_t size;
+  // Pictures the decoder keeps at most besides those it has given.
+  int32_t references;
+} mpifs_picture_request;
+
+typedef struct {
+  // NULL: there is none now; the decoder then uses its own.
+  uint8_t *base;
+  // Given back by `release`.
+  void *owner;
+} mpifs_picture_memory;
+
+// Who gives the memory. Called inside the calls of the decoder, on their thread.
+typedef struct {
+  void *context;
+  mpifs_picture_memory (*take)(void *context, const mpifs_picture_request *request);
+  void (*release)(void *owner, uint8_t *base);
+} mpifs_picture_hooks;
+
+typedef struct {
+  int32_t width, height;
+  int32_t format;
+  // What `take` gave, when the picture lies there; NULL when it lies elsewhere and must be copied.
+  void *owner;
+  // From the start of that memory.
+  int64_t offset[3];
+  int32_t stride[3];
+  // Of the packet it was made from.
+  int64_t pts;
+  // Not 0: the decoder marked it as damaged.
+  int32_t damaged;
+  // FFmpeg's name of how it lies: "yuv422p".
+  char pixels[32];
+} mpifs_decoded_picture;
+
+// Decodes packets. Owned by the caller between open and close; used by one thread at a time.
+typedef struct mpifs_media_decoder mpifs_media_decoder;
+
+typedef struct {
+  // `codec` is FFmpeg's name. `engine` (of 64 bytes) becomes what decodes: "h264 (libavcodec 59.37.100)".
+  int32_t (*open)(const char *codec, const mpifs_picture_hooks *hooks, mpifs_media_decoder **decoder, char *engine,
+                  char *message, size_t size);
+  // Takes one packet; its bytes are copied. NULL begins draining.
+  int32_t (*send)(mpifs_media_decoder *decoder, const uint8_t *bytes, int32_t count, int64_t pts, char *message,
+                  size_t size);
+  // The next picture, valid until the next call; 0 when there is none now.
+  int32_t (*receive)(mpifs_media_decoder *decoder, mpifs_decoded_picture *picture, char *message, size_t size);
+  // Writes the picture just received as I420, its samples' range kept.
+  int32_t (*copy)(mpifs_media_decoder *decoder, uint8_t *const plane[3], const int32_t stride[3], char *message,
+                  size_t size);
+  // Forgets everything; also ends draining.
+  void (*flush)(mpifs_media_decoder *decoder);
+  void (*close)(mpifs_media_decoder *decoder);
+} mpifs_decoder_functions;
+
 // Results: 1 = done, 0 = end of the file, negative = -errno; `message` (of `size` bytes) then says why.
 typedef struct {
   int32_t (*open)(const char *path, int32_t threads, mpifs_media_file **file, mpifs_media_info *info, char *message,
@@ -49,6 +133,8 @@ typedef struct {
   // Makes a blocked call return -EINTR, and every later one. From any thread.
   void (*interrupt)(mpifs_media_file *file);
   void (*close)(mpifs_media_file *file);
+  const mpifs_decoder_functions *decoder;
+  const mpifs_packet_functions *packets;
   // "FFmpeg 59.27.100"
   const char *version;
 } mpifs_media_functions;

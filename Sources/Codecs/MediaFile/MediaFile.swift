@@ -42,9 +42,14 @@
 
     func interrupt() { functions.pointee.interrupt(handle) }
 
+    /// A text the library wrote into a field of fixed size.
+    static func text<Characters>(_ tuple: Characters) -> String {
+      withUnsafeBytes(of: tuple) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
     /// Runs one call of the library and turns its result into `true`, `false` for the end, or a failure.
     @discardableResult
-    private static func call(
+    static func call(
       _ operation: String, _ path: String, _ body: (UnsafeMutablePointer<CChar>?, Int) -> Int32
     ) throws(Failure) -> Bool {
       var text = ""

@@ -77,8 +77,8 @@ public struct MediaFileSourceFactory: SourceFactory {
       frameRate = FrameRate(Int(info.rate_num), Int(info.rate_den)) ?? request.frameRate
       user = request.user
       let name = path.split(separator: "/").last.map { String($0) } ?? path
-      let pixels = MediaFileSource.text(info.pixels)
-      summary = "file \(name) (\(MediaFileSource.text(info.codec)) in \(MediaFileSource.text(info.container)))"
+      let pixels = MediaFile.text(info.pixels)
+      summary = "file \(name) (\(MediaFile.text(info.codec)) in \(MediaFile.text(info.container)))"
       var remarks: [String] = []
       if Int(info.width) != width || Int(info.height) != height {
         remarks.append("file is \(info.width)x\(info.height), scaled to \(width)x\(height)")
@@ -95,10 +95,6 @@ public struct MediaFileSourceFactory: SourceFactory {
     }
 
     deinit { ownPool.close() }
-
-    private static func text<Characters>(_ tuple: Characters) -> String {
-      withUnsafeBytes(of: tuple) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-    }
 
     var counters: SourceCounters {
       var counters = SourceCounters()

@@ -2,14 +2,16 @@
 internal import LinuxMedia
 internal import MediaCore
 
-/// A format a capture device offers, and whether it can do the size and rate that are wanted with it.
+/// A format a capture device offers, and what it can do of what is wanted with it.
 struct OfferedFormat {
   var fourcc: FourCC
   var pixelFormat: PixelFormat
+  /// It has to be converted before anything can be done with it.
+  var isConverted: Bool
   /// The wanted size is one of this format's, or the driver does not tell sizes.
   var hasSize: Bool
-  /// The wanted rate can be reached at that size, or the driver does not tell rates.
-  var hasRate: Bool
+  /// Most frames a second at that size; `nil` when the driver does not tell, or the size is not one.
+  var fastest: Double?
 }
 
 enum CaptureFormats {
@@ -35,39 +37,77 @@ enum CaptureFormats {
     .nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .xrgb8888, .argb8888, .rgb24, .mjpeg,
   ]
 
-  /// The format to set: the wanted one if it can do size and rate, else the best one that can, else the best that has
-  /// the size, else the best at all. So a camera that gives 1080p30 as MJPEG only gives that, and one that does not
-  /// reach the rate in any format gives the wanted one.
-  static func choose(_ offered: [OfferedFormat], wanted: PixelFormat) -> OfferedFormat? {
-    func rank(_ format: OfferedFormat) -> Int {
-      let quality = format.hasSize ? (format.hasRate ? 0 : 1) : 2
-      let taste = format.pixelFormat == wanted ? 0 : 1 + (preference.firstIndex(of: format.pixelFormat) ?? 99)
-      return quality * 1000 + taste
+  /// The format to set: one that has the wanted size, among those one that comes nearest to the wanted rate, among those
+  /// the one that costs least: the wanted one, then what needs no conversion, then JPEG, then what is left. So a camera
+  /// that gives 1080p30 as MJPEG only gives that.
+  /// - Returns: the choice, and why it is not the one that costs least.
+  static func choose(
+    _ offered: [OfferedFormat], wanted: PixelFormat, request: SourceRequest
+  ) -> (format: OfferedFormat, why: String?)? {
+    let rate = request.frameRate.framesPerSecond
+    func cost(_ format: OfferedFormat) -> Int {
+      if format.pixelFormat == wanted, !format.isConverted { return 0 }
+      let place = preference.firstIndex(of: format.pixelFormat) ?? preference.count
+      return 1 + place + (format.isConverted ? format.pixelFormat == .mjpeg ? 100 : 200 : 0)
     }
-    return offered.min { rank($0) < rank($1) }
+    /// Frames a second it falls short by. A hundredth of slack: 29.97 does for 30.
+    func lack(_ format: OfferedFormat) -> Double {
+      guard let fastest = format.fastest, fastest * 1.01 < rate else { return 0 }
+      return rate - fastest
+    }
+    func isBefore(_ a: OfferedFormat, _ b: OfferedFormat) -> Bool {
+      if a.hasSize != b.hasSize { return a.hasSize }
+      if lack(a) != lack(b) { return lack(a) < lack(b) }
+      return cost(a) < cost(b)
+    }
+    guard let best = offered.min(by: isBefore), let cheapest = offered.min(by: { cost($0) < cost($1) }) else {
+      return nil
+    }
+    guard cheapest.fourcc != best.fourcc else { return (best, nil) }
+    let size = "\(request.width)x\(request.height)"
+    let reason =
+      !cheapest.hasSize
+      ? "\(cheapest.pixelFormat) is not offered at \(size)"
+      : "\(cheapest.pixelFormat) gives at most \(cheapest.fastest.map(shortRate) ?? "?") frames/s at \(size)"
+    return (best, "\(reason), \(best.pixelFormat) \(best.fastest.map(shortRate) ?? "more")")
+  }
+
+  private static func shortRate(_ rate: Double) -> String {
+    let hundredths = Int((rate * 100).rounded())
+    let (whole, rest) = (hundredths / 100, hundredths % 100)
+    return rest == 0 ? "\(whole)" : "\(whole).\(rest < 10 ? "0" : "")\(rest)"
   }
 
   /// Asks the device for its formats that the runtime can take.
+  /// - Parameters:
+  ///   - accepted: formats the runtime works on.
+  ///   - convertible: formats something makes those of.
   static func offered(
-    by device: V4L2Device, _ type: BufferType, request: SourceRequest, accepted: [PixelFormat]
+    by device: V4L2Device, _ type: BufferType, request: SourceRequest, accepted: [PixelFormat],
+    convertible: [PixelFormat]
   ) throws(KernelError) -> [OfferedFormat] {
     var result: [OfferedFormat] = []
-    for format in try device.formats(of: type) {
-      guard !format.flags.contains(.emulated), let pixelFormat = pixelFormat(of: format.fourcc),
-        accepted.contains(pixelFormat)
-      else { continue }
+    for format in try device.formats(of: type) where !format.flags.contains(.emulated) {
+      let pixelFormat = pixelFormat(of: format.fourcc) ?? PixelFormat(rawValue: format.fourcc.rawValue)
+      let isConverted = !accepted.contains(pixelFormat)
+      guard !isConverted || convertible.contains(pixelFormat) else {
+        continue
+      }
+      if let forced = request.deviceFormat, forced != pixelFormat, forced.rawValue != format.fourcc.rawValue {
+        continue
+      }
       let sizes = try device.sizes(of: format.fourcc)
       let hasSize =
         sizes.isEmpty || sizes.contains { $0.contains(width: request.width, height: request.height) }
-      var hasRate = true
+      var fastest: Double?
       if hasSize {
-        let intervals = try device.intervals(of: format.fourcc, width: request.width, height: request.height)
-        let wanted = 1 / request.frameRate.framesPerSecond
-        // A hundredth of slack: 29.97 does for 30.
-        hasRate = intervals.isEmpty || intervals.contains { $0.shortest.seconds <= wanted * 1.01 }
+        fastest = try device.intervals(of: format.fourcc, width: request.width, height: request.height)
+          .map(\.shortest.seconds).filter { $0 > 0 }.min().map { 1 / $0 }
       }
       result.append(
-        OfferedFormat(fourcc: format.fourcc, pixelFormat: pixelFormat, hasSize: hasSize, hasRate: hasRate))
+        OfferedFormat(
+          fourcc: format.fourcc, pixelFormat: pixelFormat, isConverted: isConverted, hasSize: hasSize, fastest: fastest)
+      )
     }
     return result
   }
@@ -75,12 +115,13 @@ enum CaptureFormats {
   /// Where the planes of the format lie.
   ///
   /// In one memory they follow each other without a gap, chroma strides as the V4L2 documentation of each format says.
-  /// - Returns: `nil` for a format the runtime does not know, or numbers that cannot be.
+  /// - Returns: `nil` for numbers that cannot be.
   static func layout(of format: VideoFormat) -> FrameLayout? {
-    guard let pixelFormat = pixelFormat(of: format.fourcc), let first = format.planes.first,
+    guard let first = format.planes.first,
       (1...FrameSize.largest).contains(format.width), (1...FrameSize.largest).contains(format.height),
       first.bytesPerLine <= FrameSize.largest * 8, first.size <= Int32.max
     else { return nil }
+    let pixelFormat = pixelFormat(of: format.fourcc) ?? PixelFormat(rawValue: format.fourcc.rawValue)
     let (width, height) = (format.width, format.height)
     let stride = first.bytesPerLine
     let halfHeight = (height + 1) / 2
@@ -116,7 +157,14 @@ enum CaptureFormats {
       return FrameLayout(
         format: .mjpeg, width: width, height: height,
         plane0: Plane(offset: 0, stride: Int32(clamping: first.size), lines: 1))
-    default: return nil
+    default:
+      // What somebody else converts: its bytes, with the bytes a line where there are lines.
+      guard format.planes.count == 1 else { return nil }
+      return FrameLayout(
+        format: pixelFormat, width: width, height: height,
+        plane0: Plane(
+          offset: 0, stride: Int32(clamping: stride > 0 ? stride : first.size),
+          lines: stride > 0 ? Int32(clamping: height) : 1))
     }
   }
 

@@ -35,18 +35,24 @@ public final class V4L2CaptureSource: Source {
     let rate: FrameRate
     let memoryKind: String
     let remarks: [String]
-    init(summary: String, layout: FrameLayout, rate: FrameRate, memoryKind: String, remarks: [String]) {
+    let facts: [(key: String, value: String)]
+    init(
+      summary: String, layout: FrameLayout, rate: FrameRate, memoryKind: String, remarks: [String],
+      facts: [(key: String, value: String)]
+    ) {
       self.summary = summary
       self.layout = layout
       self.rate = rate
       self.memoryKind = memoryKind
       self.remarks = remarks
+      self.facts = facts
     }
   }
 
   private let path: String
   private let request: SourceRequest
   private let accepted: [PixelFormat]
+  private let convertible: [PixelFormat]
   private let kernel: any Kernel
   private let capturePool: CapturePool
   private let wake: Wake
@@ -69,16 +75,19 @@ public final class V4L2CaptureSource: Source {
 
   /// Opens the device, agrees on a format and starts streaming.
   ///
-  /// - Parameter accepted: formats the runtime can work on.
+  /// - Parameters:
+  ///   - accepted: formats the runtime can work on.
+  ///   - convertible: formats the runtime can make those of; pictures are handed on as they came.
   /// - Throws: ENOENT, EACCES, ENODEV, EBUSY as the kernel says; ENOTTY no V4L2 device; EINVAL no capture device;
   ///   ENOTSUP none of its formats is accepted.
   public init(
     _ path: String, _ request: SourceRequest, accepted: [PixelFormat] = V4L2CaptureSource.rawFormats,
-    kernel: any Kernel = LinuxKernel()
+    convertible: [PixelFormat] = [], kernel: any Kernel = LinuxKernel()
   ) throws(Failure) {
     self.path = path
     self.request = request
     self.accepted = accepted
+    self.convertible = convertible
     self.kernel = kernel
     let pool = CapturePool(name: request.poolName)
     let wakeUp = try asFailure { () throws(KernelError) in try WakeUp(kernel: kernel) }
@@ -87,7 +96,7 @@ public final class V4L2CaptureSource: Source {
     let controls = CaptureControls(wanted: request.controls)
     // Before the format is set: some controls decide it (rotation), and some cannot be set while pictures come.
     controls.attach(device)
-    let started = try V4L2CaptureSource.start(device, request, accepted, pool, wake)
+    let started = try V4L2CaptureSource.start(device, request, (accepted, convertible), pool, wake)
     self.capturePool = pool
     self.deviceControls = controls
     self.wake = wake
@@ -111,6 +120,7 @@ public final class V4L2CaptureSource: Source {
   public var frameRate: FrameRate { current.rate }
   public var memoryKind: String { current.memoryKind }
   public var remarks: [String] { current.remarks }
+  public var facts: [(key: String, value: String)] { current.facts }
   public var isLive: Bool { true }
   public var pool: (any BufferPool)? { capturePool }
   public var controls: (any ControlSurface)? { deviceControls }
@@ -218,7 +228,8 @@ public final class V4L2CaptureSource: Source {
       return nil
     }
     var layout = run.layout
-    if layout.format == .mjpeg {
+    if layout.format == .mjpeg || !accepted.contains(layout.format) {
+      layout.plane0.lines = 1
       layout.plane0.offset = Int32(clamping: data.dataOffset)
       layout.plane0.stride = Int32(clamping: data.bytesUsed - data.dataOffset)
     } else {
@@ -281,7 +292,7 @@ public final class V4L2CaptureSource: Source {
     }
     worker.device = device
     do throws(Failure) {
-      let started = try V4L2CaptureSource.start(device, request, accepted, capturePool, wake)
+      let started = try V4L2CaptureSource.start(device, request, (accepted, convertible), capturePool, wake)
       worker.run = started.run
       published.store(started.published, ordering: .releasing)
       if worker.isAway {
@@ -351,15 +362,19 @@ extension V4L2CaptureSource {
   }
 
   private static func start(
-    _ device: V4L2Device, _ request: SourceRequest, _ accepted: [PixelFormat], _ pool: CapturePool, _ wake: Wake
+    _ device: V4L2Device, _ request: SourceRequest, _ formats: (accepted: [PixelFormat], convertible: [PixelFormat]),
+    _ pool: CapturePool, _ wake: Wake
   ) throws(Failure) -> Started {
     guard let type = device.captureType else {
       throw Failure(.invalidArgument, "open", on: device.path, "no capture device")
     }
     var remarks: [String] = []
+    var facts: [(key: String, value: String)] = []
     try adoptSignal(device)
-    let format = try negotiate(device, type, request, accepted, &remarks)
-    guard let layout = CaptureFormats.layout(of: format) else {
+    let format = try negotiate(device, type, request, formats, &remarks, &facts)
+    guard let layout = CaptureFormats.layout(of: format),
+      formats.accepted.contains(layout.format) || formats.convertible.contains(layout.format)
+    else {
       throw Failure(
         .invalidArgument, "VIDIOC_S_FMT", on: device.path,
         "the driver answered \(format.fourcc) \(format.width)x\(format.height), which cannot be used")
@@ -367,13 +382,13 @@ extension V4L2CaptureSource {
     let rate = try negotiateRate(device, type, request, &remarks)
     // Cameras have no such event; that is no error.
     _ = try? device.subscribe(.sourceChange, id: device.currentInput())
-    let run = try allocate(device, format, layout, request, pool, wake, &remarks)
+    let run = try allocate(device, format, layout, request, pool, wake, &remarks, &facts)
     let capability = device.capability
     return Started(
       run: run,
       published: Published(
         summary: "\(capability.card) (\(capability.driver), \(capability.bus))", layout: layout, rate: rate,
-        memoryKind: run.memory == .mmap ? "mmap" : "dmabuf", remarks: remarks))
+        memoryKind: run.memory == .mmap ? "mmap" : "dmabuf", remarks: remarks, facts: facts))
   }
 
   /// Sets a digital input to what comes in; inputs without timings need nothing.
@@ -394,8 +409,9 @@ extension V4L2CaptureSource {
   }
 
   private static func negotiate(
-    _ device: V4L2Device, _ type: BufferType, _ request: SourceRequest, _ accepted: [PixelFormat],
-    _ remarks: inout [String]
+    _ device: V4L2Device, _ type: BufferType, _ request: SourceRequest,
+    _ formats: (accepted: [PixelFormat], convertible: [PixelFormat]), _ remarks: inout [String],
+    _ facts: inout [(key: String, value: String)]
   ) throws(Failure) -> VideoFormat {
     var request = request
     // Left open: most cameras have full HD, and the driver names its nearest where it has not.
@@ -403,18 +419,27 @@ extension V4L2CaptureSource {
     (request.width, request.height) = request.size(ofOwn: 1920, 1080)
     let wanted = request
     let offered = try asFailure { () throws(KernelError) in
-      try CaptureFormats.offered(by: device, type, request: wanted, accepted: accepted)
+      try CaptureFormats.offered(
+        by: device, type, request: wanted, accepted: formats.accepted, convertible: formats.convertible)
     }
-    guard let choice = CaptureFormats.choose(offered, wanted: request.format) else {
+    guard let (choice, why) = CaptureFormats.choose(offered, wanted: request.format, request: request) else {
       let names = (try? device.formats(of: type))?.map(\.fourcc.description).joined(separator: " ") ?? ""
-      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "none of its formats can be used: \(names)")
+      let what =
+        request.deviceFormat.map { "\($0) is not offered or cannot be used" } ?? "none of its formats can be used"
+      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "\(what): \(names)")
+    }
+    facts.append((key: "device_format", value: "\(choice.fourcc)".trimmingBlanks))
+    if let forced = request.deviceFormat {
+      facts.append((key: "device_format_why", value: "\(forced) was asked for"))
+    } else if let why {
+      facts.append((key: "device_format_why", value: why))
     }
     let format = try asFailure { () throws(KernelError) in
       try device.setFormat(
         VideoFormat(type: type, fourcc: choice.fourcc, width: wanted.width, height: wanted.height))
     }
     let given = CaptureFormats.pixelFormat(of: format.fourcc)
-    if given != request.format, !request.isFormatOpen {
+    if given != request.format, !request.isFormatOpen, !choice.isConverted {
       remarks.append("format \(request.format) asked, the device gives \(given.map(String.init) ?? "\(format.fourcc)")")
     }
     if !isSizeOpen, format.width != request.width || format.height != request.height {
@@ -441,25 +466,37 @@ extension V4L2CaptureSource {
 
   private static func allocate(
     _ device: V4L2Device, _ format: VideoFormat, _ layout: FrameLayout, _ request: SourceRequest, _ pool: CapturePool,
-    _ wake: Wake, _ remarks: inout [String]
+    _ wake: Wake, _ remarks: inout [String], _ facts: inout [(key: String, value: String)]
   ) throws(Failure) -> CaptureRun {
+    func tell(_ memory: BufferMemory, _ why: String) {
+      facts.append(
+        (key: "allocator", value: memory == .mmap ? "the device, exported as DMA-BUF" : request.allocator.name))
+      facts.append((key: "memory_why", value: why))
+    }
     func begin(_ memory: BufferMemory) throws(Failure) -> CaptureRun {
       try CaptureRun(
         device, format: format, layout: layout, memory: memory, count: min(32, request.bufferCount + inDriver),
         allocator: request.allocator, pool: pool, wakeWorker: { wake.descriptor.signal() })
     }
     // The device's own buffers fit its needs; imported ones are for who asks, or for a driver that has none of its own.
-    let first: BufferMemory =
-      request.memory == "dmabuf" || request.memory == "auto" && !hasOwnMemory(device, format.type) ? .dmabuf : .mmap
+    let hasOwn = hasOwnMemory(device, format.type)
+    let first: BufferMemory = request.memory == "dmabuf" || request.memory == "auto" && !hasOwn ? .dmabuf : .mmap
     do throws(Failure) {
-      return try begin(first)
+      let run = try begin(first)
+      tell(
+        first,
+        request.memory != "auto"
+          ? "asked for" : hasOwn ? "the driver's own buffers fit its needs" : "the driver has no buffers of its own")
+      return run
     } catch {
       let isRefusal =
         first == .dmabuf
         ? error.errno != .deviceGone && error.errno != .resourceBusy
         : request.memory == "auto" && error.operation == "VIDIOC_EXPBUF"
       guard isRefusal, let run = try? begin(first == .dmabuf ? .mmap : .dmabuf) else { throw error }
-      remarks.append("memory \(first == .dmabuf ? "dmabuf" : "mmap") refused: \(error)")
+      let refused = first == .dmabuf ? "dmabuf" : "mmap"
+      remarks.append("memory \(refused) refused: \(error)")
+      tell(run.memory, "\(refused) was refused: \(error)")
       return run
     }
   }
@@ -488,4 +525,13 @@ func monotonicNanoseconds() -> Int64 {
   var time = timespec()
   clock_gettime(CLOCK_MONOTONIC, &time)
   return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}
+
+extension String {
+  /// Codes shorter than four characters are padded with blanks.
+  fileprivate var trimmingBlanks: String {
+    var text = self[...]
+    while text.last == " " { text.removeLast() }
+    return String(text)
+  }
 }

@@ -5,11 +5,18 @@ public import MediaCore
 /// Opens capture devices for `vi/N/input = /dev/videoN`.
 public struct V4L2SourceFactory: SourceFactory {
   private let accepted: [PixelFormat]
+  private let convertible: [PixelFormat]
   private let kernel: any Kernel
 
-  /// - Parameter accepted: formats the runtime can work on; with ``PixelFormat/mjpeg`` when it decodes those.
-  public init(accepted: [PixelFormat] = V4L2CaptureSource.rawFormats, kernel: any Kernel = LinuxKernel()) {
+  /// - Parameters:
+  ///   - accepted: formats the runtime can work on.
+  ///   - convertible: formats it can make those of, as JPEG pictures.
+  public init(
+    accepted: [PixelFormat] = V4L2CaptureSource.rawFormats, convertible: [PixelFormat] = [],
+    kernel: any Kernel = LinuxKernel()
+  ) {
     self.accepted = accepted
+    self.convertible = convertible
     self.kernel = kernel
   }
 
@@ -21,6 +28,6 @@ public struct V4L2SourceFactory: SourceFactory {
     guard case .device(let path) = input else {
       throw Failure(.invalidArgument, "open", on: "\(input)", "no device path")
     }
-    return try V4L2CaptureSource(path, request, accepted: accepted, kernel: kernel)
+    return try V4L2CaptureSource(path, request, accepted: accepted, convertible: convertible, kernel: kernel)
   }
 }

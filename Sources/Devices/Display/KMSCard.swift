@@ -21,6 +21,8 @@ final class KMSCard: @unchecked Sendable {
 
   let path: String
   private let kernel: any Kernel
+  /// Called when a monitor came or went.
+  private let changed: @Sendable () -> Void
   private let lock = CardLock()
   private let wakeUp: WakeUp
   private let ended: WakeUp
@@ -40,8 +42,9 @@ final class KMSCard: @unchecked Sendable {
   /// Files given up; let go outside the lock, since closing may wait for the hardware.
   private var remains: [DRMCard] = []
 
-  init(_ path: String, kernel: any Kernel) throws(Failure) {
+  init(_ path: String, kernel: any Kernel, changed: @escaping @Sendable () -> Void) throws(Failure) {
     self.path = path
+    self.changed = changed
     self.kernel = kernel
     do throws(KernelError) {
       wakeUp = try WakeUp(kernel: kernel)
@@ -386,7 +389,10 @@ final class KMSCard: @unchecked Sendable {
 
   private func look(_ screen: KMSScreen, _ found: DRMConnector?, _ device: DRMCard) {
     guard let found, found.status != .disconnected else {
-      if screen.isUp { screen.darken(turningOff: true) }
+      if screen.isUp {
+        screen.darken(turningOff: true)
+        changed()
+      }
       screen.fail(Failure(.deviceGone, "show", on: path, "\(screen.name) is not connected"))
       return
     }
@@ -399,6 +405,7 @@ final class KMSCard: @unchecked Sendable {
       // The kernel knows the modes of a monitor that has just come only after asking it.
       try light(screen, (try? device.connector(found.id, probe: true)) ?? found)
       publish()
+      changed()
     } catch {
       screen.fail(error)
     }

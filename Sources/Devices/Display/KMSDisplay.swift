@@ -143,6 +143,8 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   private func find(_ buffer: Buffer, _ layout: FrameLayout, _ device: DRMCard) throws(Failure) -> KMSWay {
+    // Before the place is read: who asks for another one meanwhile makes this way an old one.
+    let generation = generation
     if let outage = screen.outage { throw outage }
     guard screen.isUp else { throw Failure(.deviceGone, "show", on: name, "\(screen.name) is off") }
     try checkRectangle()
@@ -163,7 +165,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
     }
     for candidate in candidates {
       do throws(Failure) {
-        let found = try attempt(candidate, planes[candidate.plane], buffer, layout, target, device)
+        let found = try attempt(candidate, planes[candidate.plane], buffer, layout, target, generation, device)
         way = found
         reason = candidate.picture == .frame ? "" : refusals.joined(separator: "; ")
         publish(place: target)
@@ -181,7 +183,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   /// Has the device test one way.
   private func attempt(
     _ candidate: PlaneCandidate, _ plane: KMSPlane, _ buffer: Buffer, _ layout: FrameLayout, _ target: Rectangle,
-    _ device: DRMCard
+    _ generation: UInt64, _ device: DRMCard
   ) throws(Failure) -> KMSWay {
     let scanned: FrameLayout
     let picture: DisplayPicture?

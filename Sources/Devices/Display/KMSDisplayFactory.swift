@@ -11,10 +11,17 @@ public final class KMSDisplayFactory: DisplayFactory {
   /// Cards that are open, by path.
   private let cards = Mutex<[String: KMSCard]>([:])
 
-  /// - Parameter root: directory with the nodes; `/dev` but for tests.
-  public init(in root: String = "/dev", kernel: any Kernel = LinuxKernel()) {
+  private let changed: @Sendable () -> Void
+
+  /// - Parameters:
+  ///   - root: directory with the nodes; `/dev` but for tests.
+  ///   - changed: called when a monitor of a card in use came or went.
+  public init(
+    in root: String = "/dev", kernel: any Kernel = LinuxKernel(), changed: @escaping @Sendable () -> Void = {}
+  ) {
     self.root = root
     self.kernel = kernel
+    self.changed = changed
   }
 
   public func open(
@@ -45,7 +52,7 @@ public final class KMSDisplayFactory: DisplayFactory {
     let known = cards.withLock { $0[path] }
     // One that has ended is not used again.
     let card: KMSCard
-    if let known, !known.isUnused { card = known } else { card = try KMSCard(path, kernel: kernel) }
+    if let known, !known.isUnused { card = known } else { card = try KMSCard(path, kernel: kernel, changed: changed) }
     let display = try card.add(configuration, listener: listener)
     cards.withLock { $0[path] = card }
     return display

@@ -81,10 +81,16 @@ public struct DeviceInventory: Sendable {
   }
 
   /// What `--input` is when nothing was said: the first camera that gives a picture the runtime can work on.
-  public func firstCamera(accepting formats: [PixelFormat] = V4L2CaptureSource.rawFormats) -> String? {
-    videos.first { video in
+  /// - Parameter converting: formats it can make those of.
+  public func firstCamera(
+    accepting formats: [PixelFormat] = V4L2CaptureSource.rawFormats, converting: [PixelFormat] = []
+  ) -> String? {
+    let formats = formats + converting
+    return videos.first { video in
       video.role == .capture && !video.needsMediaController
-        && video.captureFormats.contains { CaptureFormats.pixelFormat(of: $0).map(formats.contains) ?? false }
+        && video.captureFormats.contains {
+          formats.contains(CaptureFormats.pixelFormat(of: $0) ?? PixelFormat(rawValue: $0.rawValue))
+        }
     }?.path
   }
 

@@ -8,6 +8,9 @@ import Synchronization
 ///
 /// Lives as long as the process; where inotify is not to be had, the list stays the one of the start.
 public final class DeviceWatch: Sendable {
+  /// Monitors that come and go make no node: the kernel announces them, or the display that uses them sees it.
+  private let uevents: Uevents?
+  private let bell: Bell?
   private let root: String
   private let kernel: any Kernel
   private let list: Mutex<DeviceInventory>
@@ -17,6 +20,8 @@ public final class DeviceWatch: Sendable {
   public init(in root: String = "/dev", kernel: any Kernel = LinuxKernel()) {
     self.root = root
     self.kernel = kernel
+    uevents = try? Uevents(kernel: kernel)
+    bell = try? Bell(kernel)
     // Before the first look, so that nothing that comes meanwhile is missed.
     let notifier = inotify_init1(CInt(IN_CLOEXEC))
     if notifier >= 0 {
@@ -31,6 +36,27 @@ public final class DeviceWatch: Sendable {
   }
 
   public var inventory: DeviceInventory { list.withLock { $0 } }
+
+  /// Something is other than it was: looks again soon, on the thread that watches.
+  public func lookAgain() { bell?.wakeUp.signal() }
+
+  /// Waits for nodes, announcements and calls.
+  /// - Returns: whether there are changes of nodes to be read, and whether there is reason to look anyway.
+  private func wait(_ notifier: CInt) -> (nodes: Bool, other: Bool) {
+    var entries = [
+      pollfd(fd: notifier, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: uevents?.raw ?? -1, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: bell?.wakeUp.raw ?? -1, events: Int16(POLLIN), revents: 0),
+    ]
+    guard poll(&entries, 3, -1) > 0 else { return (false, false) }
+    var other = false
+    if entries[1].revents != 0 { other = uevents?.takeDisplayChanges() ?? false }
+    if entries[2].revents != 0 {
+      bell?.wakeUp.clear()
+      other = true
+    }
+    return (entries[0].revents != 0, other)
+  }
 
   private func watch(_ notifier: CInt) {
     let work = Unmanaged.passRetained(Watcher(self, notifier))
@@ -64,6 +90,11 @@ public final class DeviceWatch: Sendable {
     }
   }
 
+  private final class Bell: Sendable {
+    let wakeUp: WakeUp
+    init(_ kernel: any Kernel) throws(KernelError) { wakeUp = try WakeUp(kernel: kernel) }
+  }
+
   private final class Watcher: Sendable {
     private let owner: DeviceWatch
     private let notifier: CInt
@@ -77,10 +108,16 @@ public final class DeviceWatch: Sendable {
       defer { close(notifier) }
       var bytes = [UInt8](repeating: 0, count: 4096)
       while true {
-        let count = bytes.withUnsafeMutableBytes { read(notifier, $0.baseAddress, $0.count) }
-        if count < 0 && errno == EINTR { continue }
-        guard count > 0 else { return }
-        guard bytes.withUnsafeBytes({ concerns(UnsafeRawBufferPointer(rebasing: $0[..<count])) }) else { continue }
+        let (nodes, other) = owner.wait(notifier)
+        if nodes {
+          let count = bytes.withUnsafeMutableBytes { read(notifier, $0.baseAddress, $0.count) }
+          if count < 0 && errno == EINTR { continue }
+          guard count > 0 else { return }
+          let concerned = bytes.withUnsafeBytes { concerns(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+          guard concerned || other else { continue }
+        } else if !other {
+          continue
+        }
         // Nodes come in groups: one look for all of them.
         repeat {
           var entry = pollfd(fd: notifier, events: Int16(POLLIN), revents: 0)

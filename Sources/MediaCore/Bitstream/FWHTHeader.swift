@@ -23,4 +23,28 @@ enum FWHTHeader {
     info.slices = 1
     info.hasParameterSets = true
   }
+
+  /// Where a frame of a stream ends: its header's last word is the size of what follows it.
+  static func cut(_ bytes: UnsafeRawBufferPointer) -> AccessUnitSplitter.Cut {
+    var at = 0
+    while at + 8 <= bytes.count {
+      // Both magic words, read byte by byte: a stream that was cut anywhere has them at any place.
+      guard bytes[at] == 0x4f else {
+        at += 1
+        continue
+      }
+      if bytes[at + 1] == 0x4f, bytes[at + 2] == 0x4f, bytes[at + 3] == 0x4f, bytes[at + 4] == 0xff,
+        bytes[at + 5] == 0xff, bytes[at + 6] == 0xff, bytes[at + 7] == 0xff
+      {
+        break
+      }
+      at += 1
+    }
+    if at > 0 { return .skip(at) }
+    guard bytes.count >= byteCount else { return .more }
+    let size = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 40, as: UInt32.self)))
+    // Damaged: look for the next one behind this one's magic.
+    guard size <= AccessUnitSplitter.largestUnit - byteCount else { return .skip(8) }
+    return bytes.count >= byteCount + size ? .unit(byteCount + size) : .more
+  }
 }

@@ -10,6 +10,7 @@ struct H264Reader: Sendable {
     var type: PictureType = .p
     var qp = 0
     var pictureSet = 0
+    var isField = false
     var deblockingDisabled = 0
     var alpha = 0
     var beta = 0
@@ -43,6 +44,7 @@ struct H264Reader: Sendable {
         qps += slice.qp
         readable += 1
         last = slice
+        info.isField = slice.isField
       default: break
       }
     }
@@ -83,6 +85,7 @@ struct H264Reader: Sendable {
       isField = r.bit()
       if isField { _ = r.bit() }
     }
+    slice.isField = isField
     if isIDR { _ = r.ue() }
     if sequence.pictureOrderType == 0 {
       r.skip(sequence.log2MaxPictureOrder)

@@ -62,7 +62,7 @@ struct HEVCReader: Sendable {
   }
 
   /// Size, profile and level of a sequence parameter set (7.3.2.2).
-  private static func sequence(_ payload: UnsafeRawBufferPointer) -> StreamSyntax? {
+  static func sequence(_ payload: UnsafeRawBufferPointer) -> StreamSyntax? {
     var r = BitReader(payload)
     r.skip(4)
     let subLayers = Int(r.bits(3))

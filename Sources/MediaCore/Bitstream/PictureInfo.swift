@@ -12,6 +12,8 @@ public struct PictureInfo: Sendable, Equatable {
   /// JPEG quality factor the quantisation table comes from, 1...100; `nil` for other formats and foreign tables.
   public var quality: Int?
   public var slices = 0
+  /// One field of an interlaced H.264 picture; the other comes in a unit of its own.
+  public var isField = false
   /// Size of all its bytes, start codes and headers counted.
   public var bits = 0
   /// Parameter sets (H.264: both kinds) came with it.

@@ -42,6 +42,24 @@ public struct PixelFormat: RawRepresentable, Sendable, Hashable {
   ]
 }
 
+extension PixelFormat {
+  /// From the tree's name, or the device's own four characters (three and a blank, where it has only three).
+  public init?(deviceName name: String) {
+    if let known = PixelFormat.named.first(where: { $0.name == name }) {
+      self = known.format
+      return
+    }
+    let bytes = Array(name.utf8)
+    func isPlain(_ byte: UInt8) -> Bool {
+      byte >= 0x30 && byte <= 0x39 || byte >= 0x41 && byte <= 0x5a || byte >= 0x61 && byte <= 0x7a
+    }
+    guard (3...4).contains(bytes.count), bytes.allSatisfy(isPlain) else { return nil }
+    var value: UInt32 = bytes.count == 3 ? 0x2000_0000 : 0
+    for (index, byte) in bytes.enumerated() { value |= UInt32(byte) << (8 * UInt32(index)) }
+    self.init(rawValue: value)
+  }
+}
+
 extension PixelFormat: CustomStringConvertible {
   /// The tree's name where there is one, else the fourcc with unprintable bytes as `?`.
   public var description: String {

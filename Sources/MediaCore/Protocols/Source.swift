@@ -60,11 +60,13 @@ public struct SourceRequest: Sendable, Equatable {
   public var memory: String
   /// Controls of the device to set before the first picture and whenever it comes back, as text by name.
   public var controls: [String: String]
+  /// The format the device itself is to give; `nil` leaves it to the source.
+  public var deviceFormat: PixelFormat?
 
   public init(
     width: Int, height: Int, format: PixelFormat, isFormatOpen: Bool = false, frameRate: FrameRate,
     allocator: any Allocator, user: UserSlot, poolName: String, bufferCount: Int, memory: String = "auto",
-    controls: [String: String] = [:]
+    controls: [String: String] = [:], deviceFormat: PixelFormat? = nil
   ) {
     self.width = width
     self.height = height
@@ -77,6 +79,7 @@ public struct SourceRequest: Sendable, Equatable {
     self.bufferCount = bufferCount
     self.memory = memory
     self.controls = controls
+    self.deviceFormat = deviceFormat
   }
 
   /// The size asked for, where the source's own would be `width` x `height`: what is left open is taken from it, with its
@@ -94,7 +97,7 @@ public struct SourceRequest: Sendable, Equatable {
     a.width == b.width && a.height == b.height && a.format == b.format && a.isFormatOpen == b.isFormatOpen
       && a.frameRate == b.frameRate
       && a.bufferCount == b.bufferCount && a.memory == b.memory && a.allocator.name == b.allocator.name
-      && a.controls == b.controls
+      && a.controls == b.controls && a.deviceFormat == b.deviceFormat
   }
 }
 
@@ -132,6 +135,8 @@ public protocol Source: AnyObject, Sendable {
   var pool: (any BufferPool)? { get }
   /// Where it delivers something else than was asked and why, one sentence each, for `active`.
   var remarks: [String] { get }
+  /// More for `active`, in order: `memory_why` and the like.
+  var facts: [(key: String, value: String)] { get }
   /// The device's own controls; `nil` for what is no device.
   var controls: (any ControlSurface)? { get }
 
@@ -151,6 +156,7 @@ public protocol Source: AnyObject, Sendable {
 extension Source {
   public var remarks: [String] { [] }
   public var controls: (any ControlSurface)? { nil }
+  public var facts: [(key: String, value: String)] { [] }
 }
 
 /// Makes sources.

@@ -6,6 +6,8 @@ public struct Attribute: Sendable {
   /// What the file is; decides its mode and contract.
   public enum Kind: String, Sendable, CaseIterable {
     case setting, command, info, stream, picture, blob
+    /// Takes a stream of bytes, with back-pressure.
+    case sink
   }
 
   /// When a new value of a setting takes effect on a running object.

@@ -16,8 +16,9 @@ enum AttributeRows {
     case .scaler: scaler(catalogue)
     case .scalerOutput: scalerOutput(catalogue)
     case .encoder: encoder(catalogue)
+    case .decoder: catalogue.decoders.isEmpty ? [] : decoder(catalogue)
     case .display: display(catalogue)
-    case .decoder, .region, .pool: []
+    case .region, .pool: []
     }
   }
 
@@ -41,6 +42,11 @@ enum AttributeRows {
           "memory", .choice(["auto", "mmap", "dmabuf"]), default: .text("auto"), .restart,
           "whose memory a capture device fills: its own (mmap) or the allocator's (dmabuf)",
           useless: { isDevice($0) ? nil : "only a capture device has a choice of memory" }))
+      rows.append(
+        Attribute(
+          "device_format", .deviceFormat, default: .text("auto"), .restart,
+          "what a capture device itself gives, as v4l2-ctl names it; auto takes what reaches size and fps at least cost",
+          useless: { isDevice($0) ? nil : "only a capture device has formats of its own" }))
     }
     rows.append(enable("takes pictures from the input"))
     return rows + common + [snapshot]
@@ -52,7 +58,7 @@ enum AttributeRows {
         "crop", .rectangle(limit: largestSide), default: .none, unit: "pixels", .live,
         "part of the incoming picture that is used, as x,y,w,h; empty for all of it"),
       backend(catalogue.scalers.map { ($0.name, $0.isHardware) }, "engine that scales; auto prefers hardware"),
-      source([.input, .scalerOutput]),
+      source([.input, .scalerOutput, .decoder]),
       enable("passes pictures on to its outputs"),
     ] + common
   }
@@ -137,7 +143,7 @@ enum AttributeRows {
         backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
-        source([.input, .scalerOutput], effect: .nextPicture),
+        source([.input, .scalerOutput, .decoder], effect: .nextPicture),
         enable("codes the frames that come", effect: .nextPicture),
         Attribute(
           "idr", .command, effect: .nextPicture, "write 1: the next frame becomes a key frame"),
@@ -151,6 +157,35 @@ enum AttributeRows {
       (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (hasPictures ? [] : ["quality"])
       + (hasFixedQuantiser ? [] : ["qp_i", "qp_p"])
     return rows.filter { !absent.contains($0.key) }
+  }
+
+  private static func decoder(_ catalogue: EngineCatalogue) -> [Attribute] {
+    let codecs = catalogue.decodableCodecs.map(\.rawValue)
+    return [
+      Attribute(
+        "codec", .choice(["auto"] + codecs, elsewhere: names(Codec.allCases.map(\.rawValue), but: codecs)),
+        default: .text("auto"), .restart, "coding of the input; auto finds it in the file or in the first bytes fed"),
+      Attribute(
+        "input", .codedInput, default: .text("feed"), .restart,
+        "where coded bytes come from: what is written to feed, or a file"),
+      Attribute(
+        "loop", .boolean, default: .boolean(true), .live, "1: a file is played over and over; 0: once"),
+      Attribute(
+        "pace", .choice(["auto", "realtime", "none"]), default: .text("auto"), .restart,
+        "realtime gives pictures by their times; none as fast as receivers take them; auto is realtime, but a fed stream "
+          + "that states no rate and comes steadily faster than fps is followed"),
+      Attribute(
+        "fps", .rate(1...240), default: .rate(.thirty), unit: "frames/s", .restart,
+        "rate of a stream that has no times and states none"),
+      backend(
+        catalogue.decoders.map { ($0.name, $0.isHardware) }, "engine that decodes; auto prefers hardware",
+        elsewhere: ["ffmpeg", "openh264", "turbojpeg"]),
+      enable("decodes what comes"),
+    ] + common + [
+      Attribute(
+        "feed", .sink, "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht): cat a.h264 > feed"),
+      snapshot,
+    ]
   }
 
   /// The range is that of all engines here; the one in use has its own, and says so.

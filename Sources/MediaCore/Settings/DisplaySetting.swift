@@ -54,7 +54,7 @@ extension AttributeRows {
       Attribute(
         "rect", .rectangle(limit: largestSide), default: .none, unit: "pixels", .live,
         "where on the screen the picture fills x,y,w,h; empty for all of it, with the picture's shape kept"),
-      source([.input, .scalerOutput]),
+      source([.input, .scalerOutput, .decoder]),
       enable("shows the frames that come"),
       Attribute("release", .command, "write 1: lets the card go for another program, with the screen as it was before"),
       Attribute("acquire", .command, "write 1: takes the card again after release"),

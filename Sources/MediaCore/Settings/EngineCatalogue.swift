@@ -7,6 +7,10 @@ public struct EngineCatalogue: Sendable {
   public var decoders: [any DecoderFactory]
   public var scalers: [any ScalerFactory]
   public var sources: [any SourceFactory]
+  /// What makes raw pictures of those that inputs give otherwise; the first that takes a format is used.
+  public var converters: [any PictureConverterFactory]
+  /// Readers of coded files, for decoder channels.
+  public var packetSources: [any PacketSourceFactory]
   /// Opens displays; `nil` where the build has none.
   public var display: (any DisplayFactory)?
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
@@ -19,7 +23,8 @@ public struct EngineCatalogue: Sendable {
 
   public init(
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
-    sources: [any SourceFactory] = [],
+    sources: [any SourceFactory] = [], packetSources: [any PacketSourceFactory] = [],
+    converters: [any PictureConverterFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     display: (any DisplayFactory)? = nil,
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
@@ -28,6 +33,8 @@ public struct EngineCatalogue: Sendable {
     self.decoders = decoders
     self.scalers = scalers
     self.sources = sources
+    self.converters = converters
+    self.packetSources = packetSources
     self.display = display
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
@@ -49,6 +56,11 @@ public struct EngineCatalogue: Sendable {
     encoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
+  /// Codings some engine here can decode, in the order of ``Codec``.
+  public var decodableCodecs: [Codec] {
+    Codec.allCases.filter { codec in decoders.contains { $0.codecs.contains(codec) } }
+  }
+
   /// Every engine that decodes the coding, the one `auto` takes first: hardware before software, then by priority.
   public func decoders(for codec: Codec) -> [any DecoderFactory] {
     decoders.filter { $0.codecs.contains(codec) }.sorted {
@@ -59,6 +71,11 @@ public struct EngineCatalogue: Sendable {
   /// The engine a `backend` means for decoding a coding: `auto`, `software`, or a name. `nil` when that one cannot.
   public func decoder(backend: String, for codec: Codec) -> (any DecoderFactory)? {
     decoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
+  }
+
+  /// The engines a `backend` means for decoding a coding, the preferred first: `auto` takes the next where one fails.
+  public func decoders(backend: String, for codec: Codec) -> [any DecoderFactory] {
+    decoders(for: codec).filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
   /// Whether the engine these settings mean holds no bitrate, so that only the quantiser decides the size of pictures.

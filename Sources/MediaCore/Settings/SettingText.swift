@@ -78,6 +78,15 @@ enum SettingText {
         throw bad("is not an absolute path", .invalidArgument, "file: and a path that starts with /")
       }
       return .text(input.description)
+    case .deviceFormat:
+      if text.isEmpty { throw bad("is empty") }
+      guard text == "auto" || PixelFormat(deviceName: text) != nil else { throw bad("is no format") }
+      return .text(text)
+    case .codedInput:
+      if text.isEmpty { throw bad("is empty") }
+      if text == CodedInput.feed.description { return .text(text) }
+      guard let input = CodedInput(text) else { throw bad("names no coded input") }
+      return .text(input.description)
     case .rectangle(let limit):
       return text.isEmpty ? .none : .rectangle(try rectangle(text, limit: limit, hint))
     case .display(let setting):

@@ -18,6 +18,10 @@ public enum SettingType: Sendable, Equatable {
   case choice(_ choices: [String], elsewhere: [String] = [], devices: Bool = false)
   /// What ``InputSpecification`` takes.
   case input
+  /// A device's format by its four characters or by the tree's name for it, or `auto`.
+  case deviceFormat
+  /// Where coded bytes come from: `feed`, or `file:` and a path.
+  case codedInput
   /// `x,y,w,h` in pixels on even coordinates; an empty line for none.
   case rectangle(limit: Int)
   /// The object frames come from; an empty line for none.
@@ -36,7 +40,8 @@ extension SettingType {
     case .integer: "integer"
     case .rate: "rate"
     case .choice: "choice"
-    case .input: "input"
+    case .input, .codedInput: "input"
+    case .deviceFormat: "format"
     case .rectangle: "rectangle"
     case .source: "object"
     case .display(let setting): setting.rawValue
@@ -55,6 +60,8 @@ extension SettingType {
     case .rate(let range): "\(range.lowerBound)..\(range.upperBound)"
     case .choice(let choices, _, _): choices.joined(separator: " ")
     case .input: "pattern, file:/path, /dev/videoN"
+    case .deviceFormat: "auto, MJPG, RGGB, ..."
+    case .codedInput: "feed, file:/path"
     case .rectangle(let limit): "x,y,w,h even, within 0..\(limit), or empty"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     case .display(let setting): setting.range
@@ -70,7 +77,8 @@ extension SettingType {
     case .integer: "a whole decimal number\(unit.isEmpty ? "" : " of \(unit)"), \(range)"
     case .rate: "frames per second, \(range), as 30, 30000/1001 or 29.97"
     case .choice(let choices, _, _): choices.count == 1 ? "only \(range) is available" : "one of: \(range)"
-    case .input: "one of: \(range)"
+    case .input, .codedInput: "one of: \(range)"
+    case .deviceFormat: "auto, or a format's four characters as v4l2-ctl --list-formats prints them"
     case .rectangle: range
     case .source, .display: "one of: \(range)"
     }

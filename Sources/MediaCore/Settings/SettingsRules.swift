@@ -29,6 +29,7 @@ extension SettingsTable {
     }
     if path.type == .input { try checkControls(path, from: old, &new, written: written) }
     if path.type == .encoder { try checkEncoder(path, &new, written: written) }
+    if path.type == .decoder { try checkDecoder(path, new, written: written) }
     return new
   }
 
@@ -38,6 +39,19 @@ extension SettingsTable {
     Refusal(
       errno, path: "\(path)/\(key)", value: Array((text(path.type, key, values) ?? "").utf8), reason: reason, hint: hint
     )
+  }
+
+  private func checkDecoder(
+    _ path: ObjectPath, _ new: ObjectSettings, written: [String: SettingValue]
+  ) throws(Refusal) {
+    // With `auto` the coding is known when something comes.
+    guard let codec = new.text("codec").flatMap(Codec.init(rawValue:)) else { return }
+    let backend = new.text("backend") ?? "auto"
+    guard catalogue.decoder(backend: backend, for: codec) == nil else { return }
+    let able = catalogue.decoders(for: codec).map(\.name).joined(separator: " ")
+    throw refusal(
+      path, written["backend"] != nil || written["codec"] == nil ? "backend" : "codec", new, .notSupported,
+      "\(backend) does not decode \(codec.rawValue)", hint: able.isEmpty ? "" : "write the backend too: auto \(able)")
   }
 
   /// Controls belong to one device: another input starts without those of the one before.

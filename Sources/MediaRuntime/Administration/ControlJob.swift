@@ -141,7 +141,7 @@ extension Administrator {
 
   /// Whether an input about to be opened lies in our own tree.
   private func checkInputs(_ plan: Plan) throws(Refusal) {
-    for path in plan.starts where path.type == .input {
+    for path in plan.starts where path.type == .input || path.type == .decoder {
       let settings = plan.updates.last { $0.path == path }?.new ?? settings(of: path)
       guard let text = settings?.text("input"), let input = InputSpecification(text) else { continue }
       try ownTree.check(input, path: "\(path)/input", value: Array(text.utf8))

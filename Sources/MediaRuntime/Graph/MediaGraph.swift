@@ -76,8 +76,9 @@ public final class MediaGraph: ModuleFactory {
       }
       return VpssOutput(node(path, .videoProcessing, depth: 0), settings, group: group)
     case .venc: return VencChannel(node(path, .encoder, depth: environment.options.queueDepth), settings, environment)
+    case .vdec: return VdecChannel(node(path, .decoder, depth: 0), settings, environment)
     case .vo: return VoChannel(node(path, .videoOutput, depth: environment.options.queueDepth), settings, environment)
-    case .vdec, .rgn, .vb:
+    case .rgn, .vb:
       throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind.rawValue) is not built")
     }
   }
@@ -124,10 +125,10 @@ public final class MediaGraph: ModuleFactory {
     }
     guard let source else { return }
     let value = Array("\(source)".utf8)
-    guard source.kind == .vi || source.kind == .vpss else {
+    guard source.kind == .vi || source.kind == .vpss || source.kind == .vdec else {
       throw Refusal(
         .invalidArgument, path: file, value: value, reason: "\(source) gives no frames",
-        hint: "an input such as vi/0 or a scaler's output such as vpss/0/0")
+        hint: "an input such as vi/0, a decoder such as vdec/0 or a scaler's output such as vpss/0/0")
     }
     guard source.kind != .vpss || source.output != nil else {
       throw Refusal(
@@ -191,6 +192,18 @@ public final class MediaGraph: ModuleFactory {
     } catch {
       throw Refusal(error, path: "\(path)/stream")
     }
+  }
+
+  /// Opens a decoder channel's way in for coded bytes.
+  /// - Throws: ENOENT no such channel, ENOTSUP it takes no bytes, EBUSY there is a writer, ENODEV it is being removed.
+  public func openFeed(_ path: ObjectPath) throws(Refusal) -> FeedWriter {
+    guard let object = object(path) else {
+      throw Refusal(.noSuchFileOrDirectory, path: "\(path)/feed", reason: "\(path) does not exist")
+    }
+    guard let channel = object as? VdecChannel else {
+      throw Refusal(.notSupported, path: "\(path)/feed", reason: "\(path) takes no bytes")
+    }
+    return try channel.feed.attach()
   }
 
   /// Makes a JPEG file of the next frame that passes the object. `reply` is called once, on another thread or, when

@@ -11,15 +11,20 @@ final class Room: Sendable {
   private let parker = Parker()
   private let waiters = Atomic<Int>(0)
   private let blocked = Mutex<[Session]>([])
+  /// Sources that wait for their receivers although the graph as a whole does not.
+  private let unpaced = Atomic<Int>(0)
 
   init(isLossless: Bool) { self.isLossless = isLossless }
 
   /// A frame was taken from the port's queue. Whoever waits is woken when half of it is empty, not for every place:
   /// a wake-up costs more than a frame.
   @inline(__always) func made(in port: InPort) {
-    guard isLossless, port.waiting * 2 <= port.depth else { return }
+    guard isLossless || unpaced.load(ordering: .relaxed) > 0, port.waiting * 2 <= port.depth else { return }
     if waiters.add(0, ordering: .sequentiallyConsistent).newValue > 0 { wake() }
   }
+
+  /// A source that is played as fast as its receivers take frames comes or goes.
+  func countUnpaced(_ change: Int) { unpaced.add(change, ordering: .relaxed) }
 
   func wake() {
     let sessions = blocked.withLock { sessions in

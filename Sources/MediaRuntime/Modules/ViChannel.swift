@@ -41,7 +41,9 @@ final class ViChannel: GraphObject {
           hint: "pattern")
       }
     }
-    let fixed = changed.intersection(["input", "width", "height", "format", "fps", "memory", "backend"])
+    let fixed = changed.intersection([
+      "input", "width", "height", "format", "fps", "memory", "device_format", "backend",
+    ])
     if running, let key = fixed.sorted().first {
       throw Refusal(
         .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
@@ -65,6 +67,7 @@ final class ViChannel: GraphObject {
       throw Failure(.notSupported, "input", on: text, "this build reads no such input")
     }
     let format = PixelFormat(named: settings.text("format"))
+    let deviceFormat = settings.text("device_format").flatMap { $0 == "auto" ? nil : PixelFormat(deviceName: $0) }
     let request = SourceRequest(
       width: settings.integer("width") ?? 0, height: settings.integer("height") ?? 0,
       format: format ?? environment.engines.inputFormats.first ?? .i420, isFormatOpen: format == nil,
@@ -72,17 +75,18 @@ final class ViChannel: GraphObject {
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
       // A full queue, one being worked on, one being made. Full HD is 3 MB a buffer: no more than can be in use.
       bufferCount: environment.options.queueDepth + 2, memory: settings.text("memory") ?? "auto",
-      controls: settings.controls)
+      controls: settings.controls, deviceFormat: deviceFormat)
     let source = try factory.open(input, request)
-    let new = ViRun(self, node: node, source: source, environment: environment)
+    let new = try ViRun(self, node: node, source: source, wanted: request.format, environment: environment)
     if let pool = source.pool {
       environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
     }
-    node.output.announce(StreamFormat(layout: source.layout, rate: source.frameRate))
+    node.output.announce(StreamFormat(layout: new.layout, rate: source.frameRate))
     state.store(RunState(.running), ordering: .releasing)
     do throws(Failure) {
       try new.begin()
     } catch {
+      new.end()
       finish(new)
       throw error
     }
@@ -181,7 +185,7 @@ final class ViChannel: GraphObject {
   func activeFacts() -> [KeyValue] {
     guard let run = current.load(ordering: .acquiring) else { return [] }
     let source = run.source
-    let layout = source.layout
+    let layout = run.layout
     let backend = settings.load(ordering: .acquiring).settings.text("input") ?? ""
     var facts = [
       KeyValue(key: "backend", value: backend), KeyValue(key: "input", value: source.summary),
@@ -190,6 +194,11 @@ final class ViChannel: GraphObject {
       KeyValue(key: "format", value: "\(layout.format)"), KeyValue(key: "fps", value: "\(source.frameRate)"),
       KeyValue(key: "paced", value: source.isLive ? "by the device" : run.isPaced ? "by time stamps" : "no"),
     ]
+    facts += source.facts.map { KeyValue(key: $0.key, value: $0.value) }
+    if let conversion = run.conversion {
+      facts.append(KeyValue(key: "conversion", value: conversion.summary))
+      facts.append(KeyValue(key: "conversion_memory", value: conversion.memory))
+    }
     // A source that says itself where it differs knows why; for the others the difference is found here.
     facts += source.remarks.map { KeyValue(key: "differs", value: $0) }
     guard source.remarks.isEmpty else { return facts }
@@ -213,7 +222,7 @@ final class ViChannel: GraphObject {
     return [
       KeyValue(key: "source_dropped", value: "\(counters.droppedByDevice)"),
       KeyValue(key: "source_no_buffer", value: "\(counters.droppedNoBuffer)"),
-      KeyValue(key: "source_damaged", value: "\(counters.damaged)"),
+      KeyValue(key: "source_damaged", value: "\(counters.damaged + run.damaged)"),
       KeyValue(key: "source_outages", value: "\(counters.outages)"),
       KeyValue(key: "source_restarts", value: "\(counters.restarts)"),
       KeyValue(key: "clock_slips", value: "\(run.slips)"),

@@ -23,14 +23,35 @@ final class ViRun: AtomicReference, Sendable {
   private let parker = Parker()
   private let thread = Mutex<Thread?>(nil)
   private let slipped = Atomic<UInt64>(0)
+  /// The format the channel was asked to give.
+  private let wanted: PixelFormat
+  /// Swapped by the thread when the source gives something else; read by reports.
+  private let conversionNow = ManagedAtomic<ViConversion?>(nil)
+  private let damagedPictures = Atomic<UInt64>(0)
 
-  init(_ channel: ViChannel, node: Node, source: any Source, environment: Environment) {
+  /// - Throws: ENOTSUP, ENOMEM when the source's pictures cannot be converted.
+  init(
+    _ channel: ViChannel, node: Node, source: any Source, wanted: PixelFormat, environment: Environment
+  ) throws(Failure) {
     // The channel outlives its run: `stop` joins the thread.
     self.channel = Unmanaged.passUnretained(channel)
     self.node = node
     self.source = source
+    self.wanted = wanted
     self.environment = environment
+    conversionNow.store(try conversion(of: source.layout), ordering: .releasing)
   }
+
+  private func conversion(of input: FrameLayout) throws(Failure) -> ViConversion? {
+    try ViConversion.make(input, wanted: wanted, name: "vi\(node.path.number).raw", user: node.user, environment)
+  }
+
+  /// What makes raw pictures of the source's; `nil` when they are raw.
+  var conversion: ViConversion? { conversionNow.load(ordering: .acquiring) }
+  /// What the receivers get.
+  var layout: FrameLayout { conversion?.layout ?? source.layout }
+  /// Pictures that could not be converted because they were damaged.
+  var damaged: UInt64 { damagedPictures.load(ordering: .relaxed) }
 
   /// Times the clock of a paced source was set anew because it could not keep up.
   var slips: UInt64 { slipped.load(ordering: .relaxed) }
@@ -54,6 +75,7 @@ final class ViRun: AtomicReference, Sendable {
       return thread
     }
     old?.join()
+    conversionNow.exchange(nil, ordering: .acquiringAndReleasing)?.close()
   }
 
   private var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -67,8 +89,10 @@ final class ViRun: AtomicReference, Sendable {
 
   private func loop() {
     var pace = Pace()
-    var layout = source.layout
+    var layout = self.layout
     var rate = source.frameRate
+    // What the receivers take as it comes.
+    var plain = conversion == nil ? source.layout.format : nil
     var errors = 0
     while !isStopping {
       let frame: Frame?
@@ -89,13 +113,59 @@ final class ViRun: AtomicReference, Sendable {
         let done = Clock.now()
         node.work.record(.done, wait: 0, run: done - began, end: done)
       }
-      if frame.layout != layout || source.frameRate != rate {
-        layout = frame.layout
+      guard let raw = converted(frame, &plain) else { continue }
+      if raw.layout != layout || source.frameRate != rate {
+        layout = raw.layout
         rate = source.frameRate
         node.output.announce(StreamFormat(layout: layout, rate: rate))
       }
-      give(frame, &pace)
+      give(raw, &pace)
     }
+  }
+
+  /// The picture as the receivers take it; `nil` when it was lost on the way, which is counted.
+  private func converted(_ frame: consuming Frame, _ plain: inout PixelFormat?) -> Frame? {
+    if frame.layout.format == plain { return frame }
+    var conversion = self.conversion
+    if conversion?.input != source.layout {
+      // The source has started anew with another size or format.
+      do throws(Failure) {
+        let new = try self.conversion(of: source.layout)
+        conversionNow.exchange(new, ordering: .acquiringAndReleasing)?.close()
+        conversion = new
+        plain = new == nil ? source.layout.format : nil
+      } catch {
+        lost(.formatMismatch, error)
+        return nil
+      }
+    }
+    guard let conversion else { return frame }
+    let began = Clock.now()
+    do throws(Failure) {
+      var written = 0
+      guard let raw = try conversion.convert(frame, as: node.user, written: &written) else {
+        lost(.noBuffer, nil)
+        return nil
+      }
+      let done = Clock.now()
+      node.work.record(.done, wait: 0, run: done - began, copied: written, end: done)
+      return raw
+    } catch {
+      let done = Clock.now()
+      node.work.record(.failed, wait: 0, run: done - began, end: done)
+      damagedPictures.add(1, ordering: .relaxed)
+      lost(.deviceError, error)
+      return nil
+    }
+  }
+
+  /// A picture that came and goes no further. Told at the first, second, fourth, ... damaged one.
+  private func lost(_ cause: DropCause, _ failure: Failure?) {
+    node.input.counters.block.begin()
+    node.input.counters.countMissed(1, cause)
+    node.input.counters.block.end()
+    guard let failure, damaged & (damaged &- 1) == 0 else { return }
+    environment.log(.videoInput, .warning, "\(node.path): picture dropped, \(damaged) damaged so far: \(failure)")
   }
 
   private func give(_ frame: consuming Frame, _ pace: inout Pace) {

@@ -32,6 +32,8 @@ final class VoChannel: GraphObject, SessionWork {
   private nonisolated(unsafe) var layout: FrameLayout?
   private nonisolated(unsafe) var isShared = false
   private nonisolated(unsafe) var retryAt: Int64 = 0
+  /// What frames are counted as until then.
+  private nonisolated(unsafe) var refusal = DropCause.deviceError
 
   private final class InUse: AtomicReference, Sendable {
     let display: any Display
@@ -240,7 +242,7 @@ final class VoChannel: GraphObject, SessionWork {
       return way
     }
     guard now >= retryAt else {
-      node.work.drop(.deviceError)
+      node.work.drop(refusal)
       return nil
     }
     do throws(Failure) {
@@ -251,9 +253,10 @@ final class VoChannel: GraphObject, SessionWork {
     } catch {
       way = nil
       retryAt = now + 200_000_000
-      let isLetGo = error.errno == .canceled
-      if !isLetGo { changed(.failed(error)) }
-      node.work.drop(isLetGo ? .disabled : .deviceError)
+      // The display says so itself where somebody let it go.
+      refusal = error.errno == .canceled ? .disabled : .deviceError
+      if refusal == .deviceError { changed(.failed(error)) }
+      node.work.drop(refusal)
       return nil
     }
   }

@@ -59,9 +59,15 @@ extension MediaGraph {
           input.waiting >= input.depth ? .full : nil)
       )
     }
+    if let channel = object as? VdecChannel {
+      let since = channel.decodingSince
+      if since != 0, now - since > min(patience, 1_000_000_000) {
+        return (0, finding(since, "its own engine\(channel.engineName.map { " \($0)" } ?? "")"))
+      }
+    }
     let moved = max(figures.output.lastAt, state.since)
     guard now - moved > patienceForOutput(of: object, figures) else { return nil }
-    if object is ViChannel { return (0, finding(moved, object.waitingFor)) }
+    if object is ViChannel || object is VdecChannel { return (0, finding(moved, object.waitingFor)) }
 
     // Frames wait here, and nothing is being done about them: no worker, or no room further down.
     if input.waiting > 0 {

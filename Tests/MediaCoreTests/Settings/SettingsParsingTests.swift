@@ -65,12 +65,21 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
       ]
     values += elsewhere.map { ($0, .notSupported) }
     if devices { values.append(("/dev/video99", .operationNotSupportedByDevice)) }
+  case .codedInput:
+    values +=
+      words + [
+        ("", .invalidArgument), ("pattern", .invalidArgument), ("file:", .invalidArgument),
+        ("file:a", .invalidArgument),
+        ("/dev/video0", .invalidArgument), ("feed ", .invalidArgument), ("Feed", .invalidArgument),
+      ]
   case .input:
     values +=
       words + [
         ("", .invalidArgument), ("file:", .invalidArgument), ("file:relative", .invalidArgument),
         ("clip.mp4", .invalidArgument), ("Pattern", .invalidArgument),
       ]
+  case .deviceFormat:
+    values += ["", "x", " ", "RG", "RGGB8", "%s%n", "R GB", "../e", "Auto.", "٣٣"].map { ($0, .invalidArgument) }
   case .rectangle:
     values +=
       words + [

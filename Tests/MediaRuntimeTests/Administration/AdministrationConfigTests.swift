@@ -29,6 +29,8 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
   case .choice(let choices, _, _): return choices.randomElement(using: &dice) ?? ""
   case .input:
     return ["pattern", "file:/a b.mp4", "file:/ü\\n=#", "file:/x ", "file:/ = "].randomElement(using: &dice) ?? ""
+  case .deviceFormat: return ["auto", "mjpeg", "RGGB", "Y16"].randomElement(using: &dice) ?? "auto"
+  case .codedInput: return ["feed", "file:/a b.mp4", "file:/ü\\n=#", "file:/x "].randomElement(using: &dice) ?? ""
   case .rectangle: return Bool.random(using: &dice) ? "" : "2,4,640,480"
   case .display(let setting):
     let values =

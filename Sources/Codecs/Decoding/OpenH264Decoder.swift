@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+import COpenH264
+import Glibc
+public import MediaCore
+import Synchronization
+
+/// H.264 decoding with Cisco's openh264 (BSD): what there is without FFmpeg. Constrained baseline, main and high, frames
+/// only (no fields).
+public struct OpenH264DecoderFactory: DecoderFactory {
+  public init() {}
+  public var name: String { "openh264" }
+  public var codecs: [Codec] { [.h264] }
+  public var isHardware: Bool { false }
+  public var priority: Int { 20 }
+
+  public func open(_ configuration: DecoderConfiguration) throws(Failure) -> any Decoder {
+    guard configuration.codec == .h264 else {
+      throw Failure(.notSupported, "open", on: name, "openh264 decodes h264, not \(configuration.codec.rawValue)")
+    }
+    return try OpenH264Decoder(configuration)
+  }
+}
+
+/// Owner of one decoder of the library and of the memory it writes its messages to.
+private struct OpenH264DecoderHandle: ~Copyable {
+  let decoder: UnsafeMutablePointer<ISVCDecoder?>
+  let log: UnsafeMutablePointer<mpifs_openh264_log>
+
+  init() throws(Failure) {
+    var made: UnsafeMutablePointer<ISVCDecoder?>?
+    guard WelsCreateDecoder(&made) == 0, let made else {
+      throw Failure(.noMemory, "WelsCreateDecoder", on: "openh264")
+    }
+    let log = UnsafeMutablePointer<mpifs_openh264_log>.allocate(capacity: 1)
+    log.initialize(to: mpifs_openh264_log())
+    let result = mpifs_openh264_open_decoder(made, log)
+    guard result == 0 else {
+      mpifs_openh264_destroy_decoder(made)
+      log.deallocate()
+      throw Failure(.invalidArgument, "Initialize", on: "openh264", "code \(result)")
+    }
+    decoder = made
+    self.log = log
+  }
+
+  deinit {
+    mpifs_openh264_destroy_decoder(decoder)
+    log.deallocate()
+  }
+}
+
+/// One H.264 decoding channel of openh264. The library keeps its pictures to itself, so each is copied once.
+///
+/// Owns the library's decoder and the pictures' pool. Serial use, as ``Decoder`` says.
+final class OpenH264Decoder: Decoder, @unchecked Sendable {
+  let engine: String
+  var layout: FrameLayout? { shown.withLock { $0.layout } }
+  var memoryKind: String { pictures.memoryKind }
+  var pool: (any BufferPool)? { pictures.pool }
+  var counters: DecoderCounters { shown.withLock { $0.counters } }
+
+  private struct Shown {
+    var layout: FrameLayout?
+    var counters = DecoderCounters()
+  }
+
+  private typealias Planes = (
+    UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?
+  )
+
+  private let handle: OpenH264DecoderHandle
+  private let pictures: PicturePool
+  private let shown = Mutex(Shown())
+  private var sequence: UInt64 = 0
+  private var parser = PictureParser(.h264)
+
+  init(_ configuration: DecoderConfiguration) throws(Failure) {
+    handle = try OpenH264DecoderHandle()
+    pictures = PicturePool(configuration)
+    var version = OpenH264Version()
+    WelsGetCodecVersionEx(&version)
+    engine = "openh264 \(version.uMajor).\(version.uMinor).\(version.uRevision)"
+  }
+
+  func decode<Sink: FrameSink & ~Copyable>(
+    _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
+  ) throws(Failure) {
+    guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self), unit.count > 0 else { return }
+    guard let count = CInt(exactly: unit.count) else { throw Failure(.argListTooLong, "decode", on: "openh264") }
+    // With a change of size the library would forget what it still holds back; before a key picture all of it may go.
+    if parser.parse(unit).isKey { try giveHeldBack(into: &sink) }
+    var planes: Planes = (nil, nil, nil)
+    var info = SBufferInfo()
+    info.uiInBsTimeStamp = UInt64(bitPattern: pts)
+    let state = withUnsafeMutablePointer(to: &planes) {
+      $0.withMemoryRebound(to: UnsafeMutablePointer<UInt8>?.self, capacity: 3) {
+        mpifs_openh264_decode(handle.decoder, bytes, count, $0, &info)
+      }
+    }
+    if info.iBufferStatus == 1 { try give(planes, info, damaged: state != 0, into: &sink) }
+    // 0x01: more is needed, which is no error.
+    guard state & ~0x01 == 0 || info.iBufferStatus == 1 else {
+      throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(state))
+    }
+  }
+
+  private static func reason(_ state: CInt) -> String {
+    var parts: [String] = []
+    for (bit, text) in [
+      (0x02, "a reference picture is missing"), (0x04, "the bytes are damaged"), (0x08, "a layer is missing"),
+      (0x10, "no parameter sets came"), (0x20, "errors were concealed"), (0x40, "reference list is incomplete"),
+      (0x1000, "invalid argument"), (0x2000, "not initialised"), (0x4000, "out of memory"),
+    ] where state & CInt(bit) != 0 { parts.append(text) }
+    return parts.isEmpty ? "code \(state)" : parts.joined(separator: ", ")
+  }
+
+  private func give<Sink: FrameSink & ~Copyable>(
+    _ planes: Planes, _ info: SBufferInfo, damaged: Bool, into sink: inout Sink
+  ) throws(Failure) {
+    let memory = info.UsrData.sSystemBuffer
+    // 4:2:0 receivers need even sizes: an odd last column or line is left off.
+    guard let y = planes.0, let u = planes.1, let v = planes.2,
+      let new = FrameLayout(.i420, width: Int(memory.iWidth) & ~1, height: Int(memory.iHeight) & ~1, alignment: 64)
+    else { throw Failure(.illegalByteSequence, "decode", on: "openh264", "a picture without pixels") }
+    if try pictures.prepare(size: new.byteCount, references: 0) || layout != new { changed(to: new) }
+    let frame = Frame(
+      try pictures.take(), layout: new, pts: Int64(bitPattern: info.uiOutYuvTimeStamp), sequence: sequence,
+      stamps: FrameStamps())
+    sequence += 1
+    let target = try frame.beginPixels(write: true)
+    var copied = 0
+    let (w, h) = (Int(new.width), Int(new.height))
+    for (from, stride, to, width, height) in [
+      (y, memory.iStride.0, target.plane0, w, h), (u, memory.iStride.1, target.plane1, w / 2, h / 2),
+      (v, memory.iStride.1, target.plane2, w / 2, h / 2),
+    ] {
+      for line in 0..<height { memcpy(to.base + line * Int(to.stride), from + line * Int(stride), width) }
+      copied += width * height
+    }
+    try frame.endPixels(write: true)
+    shown.withLock {
+      $0.counters.bytesCopied += UInt64(copied)
+      if damaged { $0.counters.damaged += 1 }
+    }
+    sink.picture(frame)
+  }
+
+  private func changed(to new: FrameLayout) {
+    shown.withLock { shown in
+      if shown.layout != nil, shown.layout != new { shown.counters.layoutChanges += 1 }
+      shown.layout = new
+    }
+  }
+
+  func drain<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
+    try giveHeldBack(into: &sink)
+    try flush()
+  }
+
+  private func giveHeldBack<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
+    for _ in 0..<32 {
+      var planes: Planes = (nil, nil, nil)
+      var info = SBufferInfo()
+      withUnsafeMutablePointer(to: &planes) {
+        $0.withMemoryRebound(to: UnsafeMutablePointer<UInt8>?.self, capacity: 3) {
+          _ = mpifs_openh264_flush(handle.decoder, $0, &info)
+        }
+      }
+      guard info.iBufferStatus == 1 else { break }
+      try give(planes, info, damaged: false, into: &sink)
+    }
+  }
+
+  /// The library has no call for this: it is initialised anew.
+  func flush() throws(Failure) {
+    let result = mpifs_openh264_open_decoder(handle.decoder, handle.log)
+    guard result == 0 else { throw Failure(.ioError, "Initialize", on: "openh264", "code \(result)") }
+  }
+
+  func interrupt() { pictures.interrupt() }
+}

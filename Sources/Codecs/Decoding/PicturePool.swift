@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import MediaCore
+import Synchronization
+
+/// The buffers a software decoder puts its pictures into: one pool, made anew when the stream's pictures no longer fit.
+///
+/// Owned by one decoder; only `interrupt` and the read-only properties may be used by other threads. Pictures of an old
+/// pool stay valid until the last one who holds them lets go.
+final class PicturePool: Sendable {
+  /// How long a picture is waited for when the graph holds them all, milliseconds.
+  static let patience = 500
+
+  private let configuration: DecoderConfiguration
+  private let current = Mutex<Pool?>(nil)
+  private let free = TimedWake()
+  private let interrupted = Atomic<Bool>(false)
+
+  init(_ configuration: DecoderConfiguration) { self.configuration = configuration }
+
+  deinit { current.withLock { $0 }?.close() }
+
+  var pool: Pool? { current.withLock { $0 } }
+  var memoryKind: String { pool?.memoryKind ?? "" }
+  var user: UserSlot { configuration.user }
+
+  /// Makes sure that the pool's buffers hold `size` bytes and that there are enough of them.
+  /// - Parameter references: pictures the decoder keeps besides those the graph has.
+  /// - Returns: whether the pool is another one now.
+  @discardableResult
+  func prepare(size: Int, references: Int = 0) throws(Failure) -> Bool {
+    let count = max(2, configuration.bufferCount) + min(max(0, references), 18)
+    if let pool, pool.bufferSize == size, pool.buffers.count >= count { return false }
+    // The old one first: two sets of pictures of a large stream may be more than there is memory for.
+    current.withLock { pool in
+      pool?.close()
+      pool = nil
+    }
+    let new = try Pool(name: configuration.poolName, size: size, count: count, allocator: configuration.allocator)
+    current.withLock { $0 = new }
+    return true
+  }
+
+  /// A buffer if one is free now.
+  func takeNow() -> BufferRef? { pool?.take(as: configuration.user) }
+
+  /// A buffer, waiting for one while the graph holds them all.
+  /// - Throws: ENOBUFS after ``patience``, ECANCELED when interrupted.
+  func take() throws(Failure) -> BufferRef {
+    guard let pool else { throw Failure(.noBufferSpace, "take", on: configuration.poolName, "no pool yet") }
+    var left = PicturePool.patience
+    while !interrupted.load(ordering: .acquiring) {
+      if let ref = pool.take(as: configuration.user) { return ref }
+      guard left > 0 else {
+        throw Failure(
+          .noBufferSpace, "take", on: configuration.poolName, "the graph has held all \(pool.buffers.count) for 500 ms")
+      }
+      let free = free
+      pool.whenFree { free.signal() }
+      // A signal of an earlier wait may end this one early, so time is taken off in small steps.
+      if !free.wait(milliseconds: 20) { left -= 20 }
+    }
+    throw Failure(.canceled, "take", on: configuration.poolName)
+  }
+
+  func interrupt() {
+    interrupted.store(true, ordering: .releasing)
+    free.signal()
+  }
+}
+
+/// As ``Wake``, for waits that end by themselves. Owns a POSIX semaphore.
+final class TimedWake: Sendable {
+  // Sendable by hand: the pointer never changes and the semaphore it points to is made for threads.
+  private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
+
+  init() {
+    semaphore = .allocate(capacity: 1)
+    sem_init(semaphore, 0, 0)
+  }
+
+  deinit {
+    sem_destroy(semaphore)
+    semaphore.deallocate()
+  }
+
+  func signal() { sem_post(semaphore) }
+
+  /// - Returns: false when the time passed without a signal.
+  func wait(milliseconds: Int) -> Bool {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    let end = now.tv_nsec + milliseconds * 1_000_000
+    var until = timespec(tv_sec: now.tv_sec + end / 1_000_000_000, tv_nsec: end % 1_000_000_000)
+    return sem_timedwait(semaphore, &until) == 0
+  }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+import CTurboJPEG
+import CYUV
+public import MediaCore
+import Synchronization
+
+/// Motion JPEG decoding with libturbojpeg (BSD/IJG).
+public struct TurboJPEGDecoderFactory: DecoderFactory {
+  public init() {}
+  public var name: String { "turbojpeg" }
+  public var codecs: [Codec] { [.mjpeg] }
+  public var isHardware: Bool { false }
+  public var priority: Int { 40 }
+
+  public func open(_ configuration: DecoderConfiguration) throws(Failure) -> any Decoder {
+    guard configuration.codec == .mjpeg else {
+      throw Failure(.notSupported, "open", on: name, "turbojpeg decodes mjpeg, not \(configuration.codec.rawValue)")
+    }
+    return try TurboJPEGDecoder(configuration)
+  }
+}
+
+/// One motion JPEG decoding channel of libturbojpeg. 4:2:0 pictures are decoded straight into the pool; other
+/// samplings go through scratch memory and libyuv. Samples stay as they were coded, as hardware decoders do it, so that
+/// what `venc` made comes back as it was.
+///
+/// Owns the library's decompressor and the pictures' pool. Serial use, as ``Decoder`` says.
+final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
+  let engine = JPEGCompressor.engine
+  var layout: FrameLayout? { shown.withLock { $0.layout } }
+  var memoryKind: String { pictures.memoryKind }
+  var pool: (any BufferPool)? { pictures.pool }
+  var counters: DecoderCounters { shown.withLock { $0.counters } }
+  var remarks: [String] {
+    let sampling = shown.withLock { $0.sampling }
+    return sampling.isEmpty ? [] : ["pictures are \(sampling), converted to i420"]
+  }
+
+  private struct Shown {
+    var layout: FrameLayout?
+    var sampling = ""
+    var counters = DecoderCounters()
+  }
+
+  private let handle: Handle
+  private let pictures: PicturePool
+  private let shown = Mutex(Shown())
+  private var sequence: UInt64 = 0
+  private var y = Scratch()
+  private var u = Scratch()
+  private var v = Scratch()
+
+  private struct Handle: ~Copyable {
+    let pointer: tjhandle
+    init() throws(Failure) {
+      guard let made = tjInitDecompress() else { throw Failure(.noMemory, "tjInitDecompress", on: "turbojpeg") }
+      pointer = made
+    }
+    deinit { tjDestroy(pointer) }
+
+    var message: String { String(cString: tjGetErrorStr2(pointer)) }
+  }
+
+  init(_ configuration: DecoderConfiguration) throws(Failure) {
+    handle = try Handle()
+    pictures = PicturePool(configuration)
+  }
+
+  func decode<Sink: FrameSink & ~Copyable>(
+    _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
+  ) throws(Failure) {
+    guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self), unit.count > 0 else { return }
+    var (width, height, sampling, colours) = (CInt(0), CInt(0), CInt(0), CInt(0))
+    guard
+      tjDecompressHeader3(handle.pointer, bytes, UInt(unit.count), &width, &height, &sampling, &colours) == 0
+    else { throw Failure(.illegalByteSequence, "tjDecompressHeader", on: "turbojpeg", handle.message) }
+    let (w, h) = (Int(width), Int(height))
+    // Decoding writes whole pairs of lines and columns; an odd last one is left off what is shown.
+    guard let whole = FrameLayout(.i420, width: (w + 1) & ~1, height: (h + 1) & ~1, alignment: 64),
+      (2...16384).contains(w), (2...16384).contains(h)
+    else { throw Failure(.illegalByteSequence, "decode", on: "turbojpeg", "a picture of \(width)x\(height)") }
+    var new = whole
+    if w % 2 != 0 { new.width = Int32(w & ~1) }
+    if h % 2 != 0 { new.height = Int32(h & ~1) }
+    let isNewPool = try pictures.prepare(size: whole.byteCount)
+    let frame = Frame(
+      try pictures.take(), layout: whole, pts: pts, sequence: sequence, stamps: FrameStamps())
+    sequence += 1
+    let target = try frame.beginPixels(write: true)
+    var outcome: Result<Int, Failure>
+    do throws(Failure) {
+      outcome = .success(try decompress(unit, bytes, sampling, w, h, target))
+    } catch {
+      outcome = .failure(error)
+    }
+    try frame.endPixels(write: true)
+    let copied = try outcome.get()
+    note(new, isNewPool: isNewPool, sampling: TurboJPEGDecoder.name(sampling), copied: copied)
+    var made = frame
+    made.layout = new
+    sink.picture(made)
+  }
+
+  private func note(_ new: FrameLayout, isNewPool: Bool, sampling: String, copied: Int) {
+    shown.withLock { shown in
+      if shown.layout != nil, shown.layout != new { shown.counters.layoutChanges += 1 }
+      shown.layout = new
+      if shown.sampling != sampling { shown.sampling = sampling }
+      shown.counters.bytesCopied += UInt64(copied)
+    }
+  }
+
+  /// - Returns: bytes of pixels written besides the decoding itself.
+  private func decompress(
+    _ unit: UnsafeRawBufferPointer, _ bytes: UnsafePointer<UInt8>, _ sampling: CInt, _ w: Int, _ h: Int,
+    _ target: Pixels
+  ) throws(Failure) -> Int {
+    if sampling == CInt(TJSAMP_420.rawValue) {
+      try planes(unit, bytes, target.plane0, target.plane1, target.plane2)
+      return 0
+    }
+    let chromaWidth = Int(tjPlaneWidth(1, CInt(w), sampling))
+    let chromaHeight = Int(tjPlaneHeight(1, CInt(h), sampling))
+    let luma = try y.plane(
+      bytes: Int(tjPlaneWidth(0, CInt(w), sampling)), lines: Int(tjPlaneHeight(0, CInt(h), sampling)))
+    if sampling == CInt(TJSAMP_GRAY.rawValue) {
+      try planes(unit, bytes, luma, luma, luma)
+      I400ToI420(
+        luma.base, luma.stride, target.plane0.base, target.plane0.stride, target.plane1.base, target.plane1.stride,
+        target.plane2.base, target.plane2.stride, CInt(w), CInt(h))
+    } else {
+      let cb = try u.plane(bytes: chromaWidth, lines: chromaHeight)
+      let cr = try v.plane(bytes: chromaWidth, lines: chromaHeight)
+      try planes(unit, bytes, luma, cb, cr)
+      let convert =
+        switch sampling {
+        case CInt(TJSAMP_422.rawValue): I422ToI420
+        case CInt(TJSAMP_444.rawValue): I444ToI420
+        default:
+          throw Failure(
+            .notSupported, "decode", on: "turbojpeg", "pictures are \(TurboJPEGDecoder.name(sampling))")
+        }
+      _ = convert(
+        luma.base, luma.stride, cb.base, cb.stride, cr.base, cr.stride, target.plane0.base, target.plane0.stride,
+        target.plane1.base, target.plane1.stride, target.plane2.base, target.plane2.stride, CInt(w), CInt(h))
+    }
+    return PlaneExtent.byteCount(.i420, width: w, height: h)
+  }
+
+  private func planes(
+    _ unit: UnsafeRawBufferPointer, _ bytes: UnsafePointer<UInt8>, _ y: PlanePointer, _ u: PlanePointer,
+    _ v: PlanePointer
+  ) throws(Failure) {
+    let result = withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: 3) { bases in
+      bases[0] = y.base
+      bases[1] = u.base
+      bases[2] = v.base
+      var strides = (CInt(y.stride), CInt(u.stride), CInt(v.stride))
+      return withUnsafeMutablePointer(to: &strides) { tuple in
+        tuple.withMemoryRebound(to: CInt.self, capacity: 3) { strides in
+          tjDecompressToYUVPlanes(
+            handle.pointer, bytes, UInt(unit.count), bases.baseAddress, 0, strides, 0, 0)
+        }
+      }
+    }
+    // After a warning the picture is whole, if not in every block right.
+    if result != 0, tjGetErrorCode(handle.pointer) == CInt(TJERR_WARNING.rawValue) {
+      shown.withLock { $0.counters.damaged += 1 }
+    } else if result != 0 {
+      throw Failure(.illegalByteSequence, "tjDecompressToYUVPlanes", on: "turbojpeg", handle.message)
+    }
+  }
+
+  /// Empty for 4:2:0, which is what comes out.
+  private static func name(_ sampling: CInt) -> String {
+    switch sampling {
+    case CInt(TJSAMP_420.rawValue): ""
+    case CInt(TJSAMP_422.rawValue): "4:2:2"
+    case CInt(TJSAMP_444.rawValue): "4:4:4"
+    case CInt(TJSAMP_GRAY.rawValue): "grey"
+    case CInt(TJSAMP_440.rawValue): "4:4:0"
+    default: "4:1:1"
+    }
+  }
+
+  /// Nothing is ever delayed inside.
+  func drain<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) {}
+  func flush() throws(Failure) {}
+  func interrupt() { pictures.interrupt() }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+import CTurboJPEG
+import CYUV
+import Glibc
+import MediaCore
+import SystemPackage
+
+/// Owner of one decompressor of libturbojpeg and of the scratch memory between it and the picture. Serial use.
+///
+/// A 4:2:0 picture of even size is decoded into the target itself; others (most cameras give 4:2:2) go through scratch
+/// planes, since the library gives the samples as they are coded. The samples then have the whole range 0..255 that JPEG
+/// has, and get video's range (16..235, chroma 16..240), so that an encoder's viewers see the camera's contrast.
+struct JPEGDecompressor: ~Copyable {
+  private var handle: tjhandle
+  private var y = Scratch()
+  private var u = Scratch()
+  private var v = Scratch()
+  private var halfU = Scratch()
+  private var halfV = Scratch()
+
+  init() throws(Failure) {
+    guard let handle = tjInitDecompress() else { throw Failure(.noMemory, "tjInitDecompress", on: "turbojpeg") }
+    self.handle = handle
+  }
+
+  deinit { tjDestroy(handle) }
+
+  private struct Header {
+    var width: CInt = 0
+    var height: CInt = 0
+    var subsampling: CInt = 0
+    var colours: CInt = 0
+    var isGray: Bool { subsampling == CInt(TJSAMP_GRAY.rawValue) }
+  }
+
+  /// Decodes a whole picture into `target`, I420 or NV12.
+  ///
+  /// A picture that is larger than the target, as of cameras that code whole blocks, is cut at its right and lower edge.
+  /// Pictures without Huffman tables, as UVC cameras send, have the usual ones (T.81, K.3).
+  /// - Returns: bytes of pixels written, scratch included.
+  /// - Throws: EILSEQ for a picture that is cut off or otherwise damaged, or smaller than the target.
+  mutating func decompress(_ bytes: UnsafeRawBufferPointer, to target: Pixels) throws(Failure) -> Int {
+    do throws(Failure) {
+      return try decode(bytes, to: target)
+    } catch {
+      // The library may be left in the middle of the damaged picture, and would take up the next one there.
+      if let fresh = tjInitDecompress() {
+        tjDestroy(handle)
+        handle = fresh
+      }
+      throw error
+    }
+  }
+
+  private mutating func decode(_ bytes: UnsafeRawBufferPointer, to target: Pixels) throws(Failure) -> Int {
+    let header = try self.header(bytes)
+    guard header.width >= target.width, header.height >= target.height else {
+      throw JPEGDecompressor.damaged(
+        "a picture of \(header.width)x\(header.height) instead of \(target.width)x\(target.height)")
+    }
+    let isDirect =
+      target.format == .i420 && header.subsampling == CInt(TJSAMP_420.rawValue) && header.width == target.width
+      && header.height == target.height && target.width % 2 == 0 && target.height % 2 == 0
+    let written: Int
+    if isDirect {
+      try decode(bytes, header, target.plane0, target.plane1, target.plane2)
+      written = target.width * target.height * 3 / 2
+    } else {
+      written = try decodeThroughScratch(bytes, header, target)
+    }
+    JPEGDecompressor.narrow(target)
+    return written + PlaneExtent.byteCount(target.format, width: target.width, height: target.height)
+  }
+
+  private func header(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Header {
+    var header = Header()
+    let data = bytes.bindMemory(to: UInt8.self)
+    let result = tjDecompressHeader3(
+      handle, data.baseAddress, UInt(data.count), &header.width, &header.height, &header.subsampling, &header.colours)
+    guard result == 0 || tjGetErrorCode(handle) == CInt(TJERR_WARNING.rawValue) else {
+      throw JPEGDecompressor.damaged(message)
+    }
+    guard header.width > 0, header.height > 0, header.subsampling >= 0 else {
+      throw JPEGDecompressor.damaged("there is no picture in it")
+    }
+    guard header.colours == CInt(TJCS_YCbCr.rawValue) || header.colours == CInt(TJCS_GRAY.rawValue) else {
+      throw JPEGDecompressor.damaged("its colours are not those of a camera's JPEG")
+    }
+    return header
+  }
+
+  private func decode(
+    _ bytes: UnsafeRawBufferPointer, _ header: Header, _ a: PlanePointer, _ b: PlanePointer, _ c: PlanePointer
+  ) throws(Failure) {
+    let data = bytes.bindMemory(to: UInt8.self)
+    let result = withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: 3) { planes in
+      (planes[0], planes[1], planes[2]) = (a.base, b.base, c.base)
+      var strides = (a.stride, b.stride, c.stride)
+      return withUnsafeMutablePointer(to: &strides) { tuple in
+        tuple.withMemoryRebound(to: CInt.self, capacity: 3) { strides in
+          tjDecompressToYUVPlanes(
+            handle, data.baseAddress, UInt(data.count), planes.baseAddress, header.width, strides, header.height, 0)
+        }
+      }
+    }
+    guard result != 0 else { return }
+    let reason = message
+    // Bytes too many between two markers cost nothing, and some cameras send them in every picture. Only the first
+    // warning is told: that the picture is whole is looked up.
+    if tjGetErrorCode(handle) == CInt(TJERR_WARNING.rawValue), reason.contains("extraneous"),
+      JPEGDecompressor.hasEnd(data)
+    {
+      return
+    }
+    throw JPEGDecompressor.damaged(reason)
+  }
+
+  private var message: String { String(cString: tjGetErrorStr2(handle)) }
+
+  private static func damaged(_ reason: String) -> Failure {
+    Failure(.illegalByteSequence, "decode", on: "JPEG picture", reason)
+  }
+
+  /// Whether the picture ends with its end marker; cameras fill up with zeros behind it.
+  private static func hasEnd(_ data: UnsafeBufferPointer<UInt8>) -> Bool {
+    var end = data.count
+    while end > 0, data[end - 1] == 0 { end -= 1 }
+    return end >= 2 && data[end - 2] == 0xff && data[end - 1] == 0xd9
+  }
+
+  private mutating func decodeThroughScratch(
+    _ bytes: UnsafeRawBufferPointer, _ header: Header, _ target: Pixels
+  ) throws(Failure) -> Int {
+    let (width, height) = (Int(tjPlaneWidth(0, header.width, header.subsampling)), lines(0, header))
+    let luma = try y.plane(bytes: width, lines: height)
+    if header.isGray {
+      try decode(bytes, header, luma, luma, luma)
+      CopyPlane(
+        luma.base, luma.stride, target.plane0.base, target.plane0.stride, CInt(target.width), CInt(target.height))
+      fillChroma(target)
+      return width * height
+    }
+    let (chromaWidth, chromaHeight) = (Int(tjPlaneWidth(1, header.width, header.subsampling)), lines(1, header))
+    let cb = try u.plane(bytes: chromaWidth, lines: chromaHeight)
+    let cr = try v.plane(bytes: chromaWidth, lines: chromaHeight)
+    try decode(bytes, header, luma, cb, cr)
+    CopyPlane(
+      luma.base, luma.stride, target.plane0.base, target.plane0.stride, CInt(target.width), CInt(target.height))
+    // The part of the chroma that belongs to the target, whatever the picture's own subsampling.
+    let usedWidth = max(1, (target.width * chromaWidth + Int(header.width) - 1) / Int(header.width))
+    let usedHeight = max(1, (target.height * chromaHeight + Int(header.height) - 1) / Int(header.height))
+    let (halfWidth, halfHeight) = (target.chromaWidth, target.chromaHeight)
+    func scale(_ from: PlanePointer, to: PlanePointer) {
+      ScalePlane(
+        from.base, from.stride, CInt(usedWidth), CInt(usedHeight), to.base, to.stride, CInt(halfWidth),
+        CInt(halfHeight), kFilterBox)
+    }
+    if target.format == .i420 {
+      scale(cb, to: target.plane1)
+      scale(cr, to: target.plane2)
+    } else {
+      let a = try halfU.plane(bytes: halfWidth, lines: halfHeight)
+      let b = try halfV.plane(bytes: halfWidth, lines: halfHeight)
+      scale(cb, to: a)
+      scale(cr, to: b)
+      MergeUVPlane(
+        a.base, a.stride, b.base, b.stride, target.plane1.base, target.plane1.stride, CInt(halfWidth),
+        CInt(halfHeight))
+    }
+    return width * height + 2 * chromaWidth * chromaHeight
+      + PlaneExtent.byteCount(target.format, width: target.width, height: target.height)
+  }
+
+  private func lines(_ component: CInt, _ header: Header) -> Int {
+    Int(tjPlaneHeight(component, header.height, header.subsampling))
+  }
+
+  private func fillChroma(_ target: Pixels) {
+    let (width, height) = (CInt(target.chromaWidth), CInt(target.chromaHeight))
+    if target.format == .i420 {
+      SetPlane(target.plane1.base, target.plane1.stride, width, height, 128)
+      SetPlane(target.plane2.base, target.plane2.stride, width, height, 128)
+    } else {
+      SetPlane(target.plane1.base, target.plane1.stride, width * 2, height, 128)
+    }
+  }
+
+  // MARK: range
+
+  private static func narrow(_ p: Pixels) {
+    // 219/255 and 224/255 as 16-bit fractions; chroma's middle, 128, stays where it is.
+    narrow(p.plane0, p.width, p.height, factor: 56284, offset: 16 << 16 | 0x8000)
+    let chroma = (factor: UInt32(57569), offset: UInt32(128 << 16 | 0x8000) &- 57569 &* 128)
+    if p.format == .i420 {
+      narrow(p.plane1, p.chromaWidth, p.chromaHeight, factor: chroma.factor, offset: chroma.offset)
+      narrow(p.plane2, p.chromaWidth, p.chromaHeight, factor: chroma.factor, offset: chroma.offset)
+    } else {
+      narrow(p.plane1, p.chromaWidth * 2, p.chromaHeight, factor: chroma.factor, offset: chroma.offset)
+    }
+  }
+
+  private static func narrow(_ plane: PlanePointer, _ width: Int, _ height: Int, factor: UInt32, offset: UInt32) {
+    for row in 0..<height {
+      let line = plane.base + row * Int(plane.stride)
+      for column in 0..<width {
+        line[column] = UInt8(truncatingIfNeeded: (UInt32(line[column]) &* factor &+ offset) >> 16)
+      }
+    }
+  }
+}

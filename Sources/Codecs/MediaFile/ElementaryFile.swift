@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import Synchronization
+
+/// A file that is nothing but one coded stream. It has no times.
+///
+/// Owns the file and the bytes read ahead.
+final class ElementaryFile: PacketSource, @unchecked Sendable {
+  private static let piece = 64 << 10
+
+  let summary: String
+  let codec: Codec
+  let frameRate: FrameRate? = nil
+  var skipped: UInt64 { lost.load(ordering: .relaxed) }
+
+  private let file: ReadFile
+  private let interrupted = Atomic<Bool>(false)
+  private let lost = Atomic<UInt64>(0)
+  // Only the thread in `next` touches these.
+  private var splitter: AccessUnitSplitter
+  private var lostBefore: UInt64 = 0
+  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 16)
+  private var isAtEnd = false
+
+  init(_ file: consuming ReadFile, _ codec: Codec) {
+    let name = file.path.split(separator: "/").last.map { String($0) } ?? file.path
+    summary = "file \(name) (\(codec) stream)"
+    self.file = file
+    self.codec = codec
+    splitter = AccessUnitSplitter(codec)
+  }
+
+  deinit { buffer.deallocate() }
+
+  func next() throws(Failure) -> CodedUnit? {
+    defer { lost.store(lostBefore &+ splitter.skipped, ordering: .relaxed) }
+    while !interrupted.load(ordering: .acquiring) {
+      if let unit = splitter.next() { return CodedUnit(unit) }
+      guard !isAtEnd else { return nil }
+      let count = try file.read(into: buffer)
+      guard count > 0 else {
+        isAtEnd = true
+        return splitter.finish().map { CodedUnit($0) }
+      }
+      splitter.append(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    }
+    return nil
+  }
+
+  func rewind() throws(Failure) {
+    try file.rewind()
+    lostBefore &+= splitter.skipped
+    splitter = AccessUnitSplitter(codec)
+    isAtEnd = false
+  }
+
+  func interrupt() { interrupted.store(true, ordering: .releasing) }
+}

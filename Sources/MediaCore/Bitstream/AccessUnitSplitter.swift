@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Cuts the bytes of an elementary stream into access units: all of one picture with the parameter sets before it.
+///
+/// However the bytes are cut when they come, the units are the same: a unit that is not whole is kept until the rest
+/// came. H.264 and H.265 streams have start codes (ITU-T H.264 and H.265, annex B), motion JPEG is one file after the
+/// other, FWHT is one frame with its header after the other. Any bytes may come: what belongs to no unit is skipped and
+/// counted. Allocates only until it has seen the largest unit.
+///
+/// A unit with start codes ends where the next begins, so the last one comes with `finish`.
+public struct AccessUnitSplitter: ~Copyable {
+  /// A unit that grows larger than this is none.
+  public static let largestUnit = 16 << 20
+
+  private enum Cutter: Sendable {
+    case annexB(AnnexBCutter)
+    case jpeg(JPEGCutter)
+    case fwht
+  }
+
+  /// What a look at the bytes came to.
+  enum Cut: Equatable {
+    /// More bytes are needed.
+    case more
+    /// So many bytes at the front belong to no unit.
+    case skip(Int)
+    /// A unit of so many bytes stands at the front.
+    case unit(Int)
+  }
+
+  private var bytes = CodedBytes(capacity: 64 << 10)
+  private var cutter: Cutter
+  /// Bytes that belonged to no unit.
+  public private(set) var skipped: UInt64 = 0
+  /// Bytes of the unit given last, to be dropped at the next call.
+  private var given = 0
+
+  public init(_ codec: Codec) {
+    switch codec {
+    case .h264: cutter = .annexB(AnnexBCutter(isHEVC: false))
+    case .h265: cutter = .annexB(AnnexBCutter(isHEVC: true))
+    case .mjpeg: cutter = .jpeg(JPEGCutter())
+    case .fwht: cutter = .fwht
+    }
+  }
+
+  /// Bytes kept that are not given yet.
+  public var buffered: Int { bytes.count - given }
+
+  /// Takes the next bytes of the stream. Ends the validity of a unit that was given.
+  public mutating func append(_ more: UnsafeRawBufferPointer) {
+    settle()
+    bytes.append(more)
+  }
+
+  /// The next whole unit, valid until the next call of anything; `nil` when more bytes are needed.
+  public mutating func next() -> UnsafeRawBufferPointer? {
+    settle()
+    while true {
+      switch look() {
+      case .unit(let count):
+        given = count
+        return UnsafeRawBufferPointer(rebasing: bytes.all[..<count])
+      case .skip(let count): skip(count)
+      case .more:
+        guard bytes.count > Self.largestUnit else { return nil }
+        // What never ends is no unit: begin anew behind it.
+        skip(bytes.count)
+      }
+    }
+  }
+
+  /// The end of the stream: the last unit, where it is whole. Call `next` until it gives nothing before this. The
+  /// splitter then takes another stream.
+  public mutating func finish() -> UnsafeRawBufferPointer? {
+    settle()
+    let count = bytes.count
+    guard case .annexB(var last) = cutter, last.endsInUnit, count > 0 else {
+      skip(count)
+      return nil
+    }
+    last.restart()
+    cutter = .annexB(last)
+    given = count
+    return bytes.all
+  }
+
+  private mutating func settle() {
+    if given > 0 { bytes.drop(given) }
+    given = 0
+  }
+
+  private mutating func skip(_ count: Int) {
+    skipped &+= UInt64(count)
+    bytes.drop(count)
+    switch cutter {
+    case .annexB(var cutter):
+      cutter.restart()
+      self.cutter = .annexB(cutter)
+    case .jpeg(var cutter):
+      cutter.restart()
+      self.cutter = .jpeg(cutter)
+    case .fwht: break
+    }
+  }
+
+  private mutating func look() -> Cut {
+    switch cutter {
+    case .annexB(var annexB):
+      let cut = annexB.look(bytes.all)
+      cutter = .annexB(annexB)
+      return cut
+    case .jpeg(var jpeg):
+      let cut = jpeg.look(bytes.all)
+      cutter = .jpeg(jpeg)
+      return cut
+    case .fwht: return FWHTHeader.cut(bytes.all)
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Tells the coding of an elementary stream from its first bytes.
+public enum StreamSniffer {
+  /// Bytes that are enough to tell: parameter sets stand at the front of a stream that can be decoded from its start.
+  public static let enough = 256 << 10
+
+  /// - Returns: `nil` when the bytes are none of the codings, or too few.
+  public static func codec(_ bytes: UnsafeRawBufferPointer) -> Codec? {
+    if bytes.count >= 3, bytes[0] == 0xff, bytes[1] == 0xd8, bytes[2] == 0xff { return .mjpeg }
+    if bytes.count >= FWHTHeader.byteCount, FWHTHeader.cut(bytes) != .more, isFWHT(bytes) { return .fwht }
+    // A parameter set that can be read as one of H.264 and not as one of H.265, or the other way round.
+    for unit in AnnexBUnits(bytes) where unit.count > 3 && unit[0] & 0x80 == 0 {
+      if unit[0] & 31 == 7, H264Sequence.read(UnsafeRawBufferPointer(rebasing: unit[1...])) != nil { return .h264 }
+      if unit[0] == 0x42, unit[1] == 1,
+        HEVCReader.sequence(UnsafeRawBufferPointer(rebasing: unit[2...])) != nil
+      {
+        return .h265
+      }
+    }
+    return nil
+  }
+
+  /// Whether the bytes begin as a file of a stream does, as far as is worth reading it without a demultiplexer.
+  public static func isElementary(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard bytes.count >= 4 else { return false }
+    if let first = AnnexBUnits(bytes).first(where: { _ in true }), bytes[0] == 0, bytes[1] == 0,
+      bytes[2] == 1 || (bytes[2] == 0 && bytes[3] == 1)
+    {
+      // Program streams have start codes too, with the top bit set behind them.
+      return first[0] & 0x80 == 0 && codec(bytes) != nil
+    }
+    return bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff || isFWHT(bytes)
+  }
+
+  private static func isFWHT(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    bytes.count >= 8 && bytes[..<4].allSatisfy { $0 == 0x4f } && bytes[4..<8].allSatisfy { $0 == 0xff }
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// When the pictures of a decoder channel are due. Of the channel's thread alone.
+///
+/// Each is due at its time after the first. One that is less than `tolerance` late goes at once; one that is later is
+/// left out, and after `patience` of those in a row the clock slips: the picture counts as due now, and the rest follow
+/// it. Who had to wait for input does not leave pictures out for it: the clock slips at once.
+struct VdecPace {
+  static let tolerance: Int64 = 250_000_000
+  static let patience = 5
+
+  enum Verdict: Equatable {
+    /// At this time, CLOCK_MONOTONIC nanoseconds.
+    case due(Int64)
+    case now
+    case leaveOut
+  }
+
+  /// CLOCK_MONOTONIC of time 0, nanoseconds.
+  private(set) var base: Int64?
+  private var late = 0
+  /// Times the clock was set anew because pictures came too late.
+  private(set) var slips: UInt64 = 0
+
+  /// A new stream begins with the next picture.
+  mutating func restart() {
+    base = nil
+    late = 0
+  }
+
+  /// - Parameters:
+  ///   - time: of the picture, microseconds of the stream.
+  ///   - hasWaited: the input had run dry before this picture.
+  mutating func judge(_ time: Int64, at now: Int64, hasWaited: Bool) -> Verdict {
+    guard let base else {
+      self.base = now - time * 1000
+      return .now
+    }
+    let due = base + time * 1000
+    if due > now {
+      late = 0
+      return .due(due)
+    }
+    if hasWaited {
+      set(time, at: now)
+      return .now
+    }
+    guard now - due > VdecPace.tolerance else {
+      late = 0
+      return .now
+    }
+    late += 1
+    if late <= VdecPace.patience { return .leaveOut }
+    slips += 1
+    set(time, at: now)
+    return .now
+  }
+
+  /// Makes the picture of this time due now.
+  mutating func set(_ time: Int64, at now: Int64) {
+    base = now - time * 1000
+    late = 0
+  }
+
+  /// Presentation time in microseconds of CLOCK_MONOTONIC.
+  func presentation(_ time: Int64) -> Int64 { (base ?? 0) / 1000 + time }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import Atomics
+import MediaCore
+
+/// What `pace` may be.
+enum VdecPaceMode: String, Sendable {
+  case auto, realtime, none
+}
+
+/// The state of a decoder channel's thread.
+struct VdecWork: ~Copyable {
+  /// Of the stream that is being decoded; `nil` until something came to find it out by.
+  var codec: Codec? {
+    didSet { parser = codec.map { PictureParser($0) } }
+  }
+  /// What the channel was told; `nil` to find out.
+  let asked: Codec?
+  /// Rate of streams that state none.
+  let assumed: FrameRate
+  var parser: PictureParser?
+  var ledger = UnitLedger()
+  /// Pictures the decoder gave that are not due yet.
+  let pictures = FrameQueue(depth: 64)
+  /// One is held while it waits for its time.
+  var waiting = 0
+  var pace = VdecPace()
+  /// Pictures of this file's pass, or of what this writer feeds.
+  var picturesOfStream = 0
+
+  /// Units are left out until one that a decoder can start with.
+  var waitsForKey = true
+  var keyMissed = 0
+  /// Something was lost before.
+  var isBroken = false
+  var failures = 0
+  var retries = 0
+  /// The failure of now stands in `state` and the error log.
+  var isReported = false
+  /// The input had run dry.
+  var hasWaited = false
+
+  // Times, microseconds.
+  private var passStart: Int64 = 0
+  private var lastTime: Int64 = -1
+  private var lastDuration: Int64 = 0
+  private var isSecondField = false
+  private var hasFirstField = false
+  private var shownSyntax: StreamSyntax?
+
+  init(codec: Codec?, asked: Codec?, assumed: FrameRate) {
+    self.codec = codec
+    self.asked = asked
+    self.assumed = assumed
+    parser = codec.map { PictureParser($0) }
+  }
+
+  /// Every picture of this coding stands alone.
+  var standsAlone: Bool { codec == .mjpeg }
+
+  struct Reading {
+    /// The unit is a picture, or the first field of one.
+    var isFrame: Bool
+    /// A decoder can start here.
+    var isKey: Bool
+    var syntaxChanged: Bool
+  }
+
+  /// Looks into the headers of a unit.
+  mutating func read(_ unit: UnsafeRawBufferPointer) -> Reading {
+    let info = parser?.parse(unit) ?? PictureInfo()
+    // The second field of a picture comes in a unit of its own; the two are one picture.
+    isSecondField = info.isField && hasFirstField
+    hasFirstField = info.isField && !isSecondField
+    let changed = parser?.syntax != shownSyntax
+    if changed { shownSyntax = parser?.syntax }
+    let isFrame = codec == .mjpeg || codec == .fwht || info.slices > 0
+    return Reading(
+      isFrame: isFrame && !isSecondField, isKey: info.isKey || info.type == .i || standsAlone, syntaxChanged: changed)
+  }
+
+  /// Rate the stream's headers state.
+  private var stated: FrameRate? {
+    guard let rate = parser?.syntax?.frameRate, (1...240).contains(rate.framesPerSecond) else { return nil }
+    return rate
+  }
+
+  var statesRate: Bool { stated != nil }
+
+  func rate(_ container: FrameRate?) -> FrameRate { container ?? stated ?? assumed }
+
+  /// Time of a picture since the first one of the run; always later than the one before.
+  mutating func time(of unit: UnitLedger.Unit?) -> Int64 {
+    let interval = rate(nil).intervalNanoseconds / 1000
+    let next = lastTime < 0 ? 0 : lastTime + max(1, lastDuration)
+    let time = unit?.pts.map { max(passStart + $0, lastTime + 1) } ?? next
+    lastDuration = unit.map { $0.duration > 0 ? $0.duration : interval } ?? interval
+    lastTime = time
+    return time
+  }
+
+  /// The file begins again: its times go on where they were.
+  mutating func beginPass() { passStart = lastTime < 0 ? 0 : lastTime + lastDuration }
+}
+
+/// What a decoder channel has in use, swapped whole.
+final class VdecInUse: AtomicReference, Sendable {
+  let backend: String
+  let engine: String
+  let codec: Codec?
+  let layout: FrameLayout?
+  let syntax: StreamSyntax?
+  let memory: String
+  let rate: FrameRate
+  let why: String
+  let isHardware: Bool
+  let remarks: [String]
+
+  init(
+    backend: String, engine: String, codec: Codec?, layout: FrameLayout?, syntax: StreamSyntax?, memory: String,
+    rate: FrameRate, why: String, isHardware: Bool, remarks: [String]
+  ) {
+    self.backend = backend
+    self.engine = engine
+    self.codec = codec
+    self.layout = layout
+    self.syntax = syntax
+    self.memory = memory
+    self.rate = rate
+    self.why = why
+    self.isHardware = isHardware
+    self.remarks = remarks
+  }
+}
