@@ -54,9 +54,11 @@ device_says() { device "$1" | grep -qxF -- "  $2" || { device "$1"; return 1; };
 # Starts the program and waits until it serves. Sets $program.
 serve() {
   mkdir -p $mpi
+  # The words of an earlier run must not be taken for this one's.
+  rm -f /tmp/mpifs.log
   ./mpifs --at $mpi "$@" >/tmp/mpifs.log 2>&1 &
   program=$!
-  check "it serves" wait_until 20 grep -q '^mpifs: serving' /tmp/mpifs.log
+  check "it serves" wait_until 20 grep -qs '^mpifs: serving' /tmp/mpifs.log
 }
 
 has_ended() { ! kill -0 "$program" 2>/dev/null; }
