@@ -10,6 +10,11 @@ import Synchronization
 final class FakeCamera: KernelWrapper {
   struct State {
     var isPresent = true
+    /// Its node.
+    var path = "/dev/video0"
+    var bus = "usb-0000:00:14.0-1"
+    /// Does not come back by itself.
+    var staysAway = false
     /// Blocks in `poll` although buffers are queued.
     var isSilent = false
     var openFiles: Set<CInt> = []
@@ -51,11 +56,11 @@ final class FakeCamera: KernelWrapper {
   func with<Result>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
 
   func open(_ path: String, _ flags: CInt) -> CInt {
-    guard path == "/dev/video0" else { return real.open(path, flags) }
+    guard path == with({ $0.path }) else { return real.open(path, flags) }
     return with { state in
       // As vivid: a device that left is back when nobody holds it open any more.
       if !state.isPresent {
-        guard state.openFiles.isEmpty else { return -ENODEV }
+        guard state.openFiles.isEmpty, !state.staysAway else { return -ENODEV }
         state.isPresent = true
       }
       let fd = real.eventfd()
@@ -145,6 +150,7 @@ final class FakeCamera: KernelWrapper {
       out.pointee.device_caps = (type == 9 ? 0x1000 : 0x1) | 0x0400_0000
       out.pointee.version = 0x06_0c_75
       withUnsafeMutableBytes(of: &out.pointee.card) { $0.copyBytes(from: "Fake".utf8) }
+      withUnsafeMutableBytes(of: &out.pointee.bus_info) { $0.copyBytes(from: state.bus.utf8) }
       return 0
     case mpifs_VIDIOC_ENUM_FMT:
       let out = argument.bindMemory(to: v4l2_fmtdesc.self, capacity: 1)

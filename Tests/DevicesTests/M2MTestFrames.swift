@@ -34,13 +34,13 @@ struct TestFrames {
   let layout: FrameLayout
   let pool: Pool
 
-  init(_ format: PixelFormat, _ width: Int, _ height: Int, dmabuf: Bool = false) throws {
+  init(_ format: PixelFormat, _ width: Int, _ height: Int, dmabuf: Bool = false, count: Int = 2) throws {
     guard let layout = FrameLayout(format, width: width, height: height) else {
       throw Failure(.invalidArgument, "layout", on: "test")
     }
     self.layout = layout
     pool = try Pool(
-      name: "test", size: layout.byteCount, count: 2, allocator: PretendingAllocator(isDMABuf: dmabuf))
+      name: "test", size: layout.byteCount, count: count, allocator: PretendingAllocator(isDMABuf: dmabuf))
   }
 
   func frame(pts: Int64 = 0) throws -> Frame {

@@ -123,6 +123,8 @@ import Testing
       add(["0", "241", "1/2", "99999999999999999999", "500000/1001"], "ERANGE")
     case "choice":
       add(["", "h.264", "AUTO", "auto "], "EINVAL")
+    case "device", "connector", "mode":
+      add(["", "auto ", "Auto", "/dev/video0", "/dev/dri/card", "HDMI-A-01", "1280x", "640x480@", "-1"], "EINVAL")
     case "input":
       add(["", "file:", "file:relative/path", "pattern2", "http://example.org/"], "EINVAL")
     case "rectangle":

@@ -166,6 +166,44 @@ frames=$(value vi/0/stats frames_out)
 check "frames move" wait_until 20 at_least vi/0/stats frames_out $((frames + 5))
 check "report has the controls" grep -q '^==> vi/0/controls/help <==' $mpi/report
 
+echo '== back under another number'
+mv "$VIVID_CAP" /dev/video42
+put $c/disconnect 1
+check "and shown" wait_until 20 has vi/0/active "backend: /dev/video42"
+check "with what was asked" has vi/0/active "differs: $VIVID_CAP asked, the device came back as /dev/video42"
+check "in the module log, too" has vlog " as /dev/video42"
+check "the outage is counted" is "$(value vi/0/stats source_outages)" 2
+frames=$(value vi/0/stats frames_out)
+check "frames move" wait_until 20 at_least vi/0/stats frames_out $((frames + 3))
+put vi/0/enable 0
+mkdir -p /dev/v4l/by-id
+ln -s ../../video42 /dev/v4l/by-id/platform-vivid
+put vi/0/input /dev/v4l/by-id/platform-vivid
+put vi/0/enable 1
+check "a stable name is taken" has vi/0/active "backend: /dev/video42"
+mv /dev/video42 "$VIVID_CAP"
+ln -sfn "../../${VIVID_CAP##*/}" /dev/v4l/by-id/platform-vivid
+put $c/disconnect 1
+check "and followed" wait_until 20 has vi/0/active "backend: $VIVID_CAP"
+check "devices says who has it" device_says "$VIVID_CAP" "used_by: vi/0"
+
+echo '== memory'
+put vi/0/enable 0
+put vi/0/input "$VIVID_CAP"
+put vi/0/enable 1
+check "the device's own" is "$(value vi/0/active memory)" mmap
+check "why" is "$(value vi/0/active memory_why)" "the driver's own buffers fit its needs"
+put vi/0/enable 0
+put vi/0/memory dmabuf
+put vi/0/enable 1
+check "imported" is "$(value vi/0/active memory)" dmabuf
+check "from where" is "$(value vi/0/active allocator)" heap:system
+check "since" is "$(value vi/0/active memory_why)" "asked for"
+frames=$(value vi/0/stats frames_out)
+check "frames move in it" wait_until 20 at_least vi/0/stats frames_out $((frames + 3))
+put vi/0/enable 0
+put vi/0/memory auto
+
 echo '== a bare sensor'
 # The colours of vivid's eight bars, as "r g b" a line.
 bars() {
@@ -211,6 +249,7 @@ for code in RGGB BA81 GBRG GRBG RG10 BYR2 GREY YVYU YV12; do
   check "$code: what the CPU wrote is counted" is $((($(value vi/0/stats bytes_copied) - copied) % 345600)) 0
   bars >/tmp/converted
   if [[ $code == GREY ]]; then
+    # shellcheck disable=SC2016
     check "$code: gray" awk '{if ($1 - $2 > 4 || $2 - $1 > 4 || $1 - $3 > 4 || $3 - $1 > 4) exit 1}' /tmp/converted
   else
     check "$code: the test picture's colours" same_bars /tmp/native /tmp/converted

@@ -10,11 +10,12 @@ internal import SystemPackage
 ///
 /// Pictures are handed on where the driver wrote them (MMAP exported as DMA-BUF, or DMA-BUFs of an allocator), so the
 /// CPU copies none. A fatal streaming error restarts the stream; a device that goes away is closed, waited for and
-/// taken back under its path.
+/// taken back, also under another number.
 ///
 /// Ownership: the worker (the one caller of ``next()``) owns device and run; reports read what it publishes.
 public final class V4L2CaptureSource: Source {
   private struct Worker {
+    var finder: CaptureFinder
     /// `nil` while the device is away.
     var device: V4L2Device?
     var run: CaptureRun?
@@ -31,16 +32,19 @@ public final class V4L2CaptureSource: Source {
   /// What reports see; replaced whole.
   private final class Published: AtomicReference, Sendable {
     let summary: String
+    /// The device's node.
+    let node: String
     let layout: FrameLayout
     let rate: FrameRate
     let memoryKind: String
     let remarks: [String]
     let facts: [(key: String, value: String)]
     init(
-      summary: String, layout: FrameLayout, rate: FrameRate, memoryKind: String, remarks: [String],
+      summary: String, node: String, layout: FrameLayout, rate: FrameRate, memoryKind: String, remarks: [String],
       facts: [(key: String, value: String)]
     ) {
       self.summary = summary
+      self.node = node
       self.layout = layout
       self.rate = rate
       self.memoryKind = memoryKind
@@ -53,7 +57,6 @@ public final class V4L2CaptureSource: Source {
   private let request: SourceRequest
   private let accepted: [PixelFormat]
   private let convertible: [PixelFormat]
-  private let kernel: any Kernel
   private let capturePool: CapturePool
   private let wake: Wake
   private let deviceControls: CaptureControls
@@ -88,11 +91,11 @@ public final class V4L2CaptureSource: Source {
     self.request = request
     self.accepted = accepted
     self.convertible = convertible
-    self.kernel = kernel
     let pool = CapturePool(name: request.poolName)
     let wakeUp = try asFailure { () throws(KernelError) in try WakeUp(kernel: kernel) }
     let wake = Wake(wakeUp)
-    let device = try V4L2CaptureSource.open(path, kernel)
+    var finder = CaptureFinder(path, kernel: kernel)
+    let device = try finder.open()
     let controls = CaptureControls(wanted: request.controls)
     // Before the format is set: some controls decide it (rotation), and some cannot be set while pictures come.
     controls.attach(device)
@@ -100,7 +103,7 @@ public final class V4L2CaptureSource: Source {
     self.capturePool = pool
     self.deviceControls = controls
     self.wake = wake
-    self.worker = Mutex(Worker(device: device, run: started.run))
+    self.worker = Mutex(Worker(finder: finder, device: device, run: started.run))
     self.published = ManagedAtomic(started.published)
   }
 
@@ -116,6 +119,7 @@ public final class V4L2CaptureSource: Source {
 
   private var current: Published { published.load(ordering: .acquiring) }
   public var summary: String { current.summary }
+  public var device: String? { current.node }
   public var layout: FrameLayout { current.layout }
   public var frameRate: FrameRate { current.rate }
   public var memoryKind: String { current.memoryKind }
@@ -282,7 +286,7 @@ public final class V4L2CaptureSource: Source {
       if let open = worker.device {
         device = open
       } else {
-        device = try V4L2CaptureSource.open(path, kernel)
+        device = try worker.finder.open()
         deviceControls.attach(device)
       }
     } catch {
@@ -292,7 +296,8 @@ public final class V4L2CaptureSource: Source {
     }
     worker.device = device
     do throws(Failure) {
-      let started = try V4L2CaptureSource.start(device, request, (accepted, convertible), capturePool, wake)
+      let started = try V4L2CaptureSource.start(
+        device, request, (accepted, convertible), capturePool, wake, askedAs: worker.finder.path)
       worker.run = started.run
       published.store(started.published, ordering: .releasing)
       if worker.isAway {
@@ -343,19 +348,6 @@ public final class V4L2CaptureSource: Source {
 // MARK: - opening and negotiating
 
 extension V4L2CaptureSource {
-  private static func open(_ path: String, _ kernel: any Kernel) throws(Failure) -> V4L2Device {
-    let device: V4L2Device
-    do {
-      device = try V4L2Device(path, kernel: kernel)
-    } catch {
-      throw Failure(error, error.errno == .inappropriateIOCTLForDevice ? "no V4L2 device" : "")
-    }
-    guard device.captureType != nil, !device.isMemoryToMemory, device.capability.flags.contains(.streaming) else {
-      throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no capture device")
-    }
-    return device
-  }
-
   private struct Started {
     let run: CaptureRun
     let published: Published
@@ -363,13 +355,14 @@ extension V4L2CaptureSource {
 
   private static func start(
     _ device: V4L2Device, _ request: SourceRequest, _ formats: (accepted: [PixelFormat], convertible: [PixelFormat]),
-    _ pool: CapturePool, _ wake: Wake
+    _ pool: CapturePool, _ wake: Wake, askedAs path: String? = nil
   ) throws(Failure) -> Started {
     guard let type = device.captureType else {
       throw Failure(.invalidArgument, "open", on: device.path, "no capture device")
     }
     var remarks: [String] = []
     var facts: [(key: String, value: String)] = []
+    if let path, device.path != path { remarks.append("\(path) asked, the device came back as \(device.path)") }
     try adoptSignal(device)
     let format = try negotiate(device, type, request, formats, &remarks, &facts)
     guard let layout = CaptureFormats.layout(of: format),
@@ -387,7 +380,8 @@ extension V4L2CaptureSource {
     return Started(
       run: run,
       published: Published(
-        summary: "\(capability.card) (\(capability.driver), \(capability.bus))", layout: layout, rate: rate,
+        summary: "\(capability.card) (\(capability.driver), \(capability.bus))",
+        node: CaptureFinder.node(device.path), layout: layout, rate: rate,
         memoryKind: run.memory == .mmap ? "mmap" : "dmabuf", remarks: remarks, facts: facts))
   }
 

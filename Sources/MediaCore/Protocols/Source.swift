@@ -135,6 +135,8 @@ public protocol Source: AnyObject, Sendable {
   var pool: (any BufferPool)? { get }
   /// Where it delivers something else than was asked and why, one sentence each, for `active`.
   var remarks: [String] { get }
+  /// The node of the device it is, links resolved; `nil` for what is no device. May change with an outage.
+  var device: String? { get }
   /// More for `active`, in order: `memory_why` and the like.
   var facts: [(key: String, value: String)] { get }
   /// The device's own controls; `nil` for what is no device.
@@ -157,6 +159,7 @@ extension Source {
   public var remarks: [String] { [] }
   public var controls: (any ControlSurface)? { nil }
   public var facts: [(key: String, value: String)] { [] }
+  public var device: String? { nil }
 }
 
 /// Makes sources.

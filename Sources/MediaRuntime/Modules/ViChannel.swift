@@ -186,7 +186,7 @@ final class ViChannel: GraphObject {
     guard let run = current.load(ordering: .acquiring) else { return [] }
     let source = run.source
     let layout = run.layout
-    let backend = settings.load(ordering: .acquiring).settings.text("input") ?? ""
+    let backend = source.device ?? settings.load(ordering: .acquiring).settings.text("input") ?? ""
     var facts = [
       KeyValue(key: "backend", value: backend), KeyValue(key: "input", value: source.summary),
       KeyValue(key: "memory", value: source.memoryKind),

@@ -252,6 +252,8 @@ final class ViRun: AtomicReference, Sendable {
 
   private func recovered(_ errors: inout Int) {
     errors = 0
+    let node = source.device.map { " as \($0)" } ?? ""
+    environment.log(.videoInput, .information, "\(self.node.path): works again: \(source.summary)\(node)")
     channel._withUnsafeGuaranteedRef {
       $0.changed(.running)
       $0.reportControls(of: source)
