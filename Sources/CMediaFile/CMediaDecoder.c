@@ -77,6 +77,7 @@ static int32_t decoder_open(const char *name, const mpifs_picture_hooks *hooks, 
   mpifs_media_begin();
   enum AVCodecID id = !strcmp(name, "h264")    ? AV_CODEC_ID_H264
                       : !strcmp(name, "hevc")  ? AV_CODEC_ID_HEVC
+                      : !strcmp(name, "vp8")   ? AV_CODEC_ID_VP8
                       : !strcmp(name, "mjpeg") ? AV_CODEC_ID_MJPEG
                                                : AV_CODEC_ID_NONE;
   const AVCodec *codec = ff.avcodec_find_decoder(id);

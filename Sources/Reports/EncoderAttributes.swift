@@ -2,7 +2,7 @@
 
 /// A coded format.
 public enum CodedFormat: String, Sendable, Equatable, CaseIterable {
-  case h264, h265, mjpeg, fwht
+  case h264, h265, vp8, mjpeg, fwht
 }
 
 /// How key frames and references follow each other.

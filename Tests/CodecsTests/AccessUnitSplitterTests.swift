@@ -118,7 +118,9 @@ import Testing
         let whole = Self.units(codec, bytes, pieces: { _ in bytes.count })
         let split = Self.units(codec, bytes, pieces: { Int.random(in: 1...40, using: &$0) })
         #expect(split.units == whole.units && split.skipped == whole.skipped)
-        #expect(whole.units.reduce(0) { $0 + $1.count } + Int(whole.skipped) == bytes.count)
+        // A picture of VP8 has twelve bytes before it that are not its own.
+        let framing = codec == .vp8 ? 12 * whole.units.count : 0
+        #expect(whole.units.reduce(framing) { $0 + $1.count } + Int(whole.skipped) == bytes.count)
       }
     }
   }

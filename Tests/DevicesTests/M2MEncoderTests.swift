@@ -97,6 +97,34 @@ import Testing
     #expect(encoder.capabilities.contains(.liveBitrate) == (driver != "wave5-enc"))
   }
 
+  /// Encoders of single pictures list JPEG, those of video MJPG; VP8 has its own controls.
+  @Test(arguments: [
+    (mpifs_V4L2_PIX_FMT_JPEG, Codec.mjpeg), (mpifs_V4L2_PIX_FMT_MJPEG, .mjpeg), (mpifs_V4L2_PIX_FMT_VP8, .vp8),
+    (mpifs_V4L2_PIX_FMT_HEVC, .h265),
+  ])
+  func whatADeviceListsIsOfferedByItsName(fourcc: UInt32, codec: Codec) throws {
+    let (i, p) = (mpifs_V4L2_CID_MPEG_VIDEO_VPX_I_FRAME_QP, mpifs_V4L2_CID_MPEG_VIDEO_VPX_P_FRAME_QP)
+    let quantiser = M2MFakeDevice.Control(minimum: 0, maximum: 127, usual: 28)
+    let device = M2MFakeDevice {
+      $0.coded = [mpifs_V4L2_PIX_FMT_FWHT, fourcc]
+      $0.controls = codec == .vp8 ? [i: quantiser, p: quantiser] : [mpifs_V4L2_CID_JPEG_COMPRESSION_QUALITY: .init()]
+    }
+    let video = DeviceInventory.Video(
+      path: "/dev/video90", card: "Fake", driver: "fake", bus: "", role: .encoder([.fwht, FourCC(rawValue: fourcc)]),
+      captureFormats: [], outputFormats: [.nv12], isMultiplanar: false, captureMemory: nil, outputMemory: nil,
+      needsMediaController: false)
+    let factory = try #require(V4L2EncoderFactory(video, kernel: device))
+    #expect(factory.codecs == (codec == .mjpeg || codec == .vp8 || codec == .h265 ? [codec, .fwht] : []))
+    #expect(factory.quantisers(for: codec) == (codec == .vp8 ? 0...127 : nil))
+    var wanted = configuration()
+    (wanted.codec, wanted.rateMode) = (codec, .fixqp)
+    let encoder = try factory.open(wanted)
+    var list = PictureList()
+    try encoder.encode(try TestFrames(.nv12, 640, 360).frame(pts: 3), EncodeDirective(), into: &list)
+    #expect(list.pictures.map(\.pts) == [3])
+    #expect(encoder.capabilities.contains(.liveQuality) == (codec == .mjpeg))
+  }
+
   @Test func quantisersAreHeldWhereTheRateControlCanBeSwitchedOff() throws {
     let (i, p) = (mpifs_V4L2_CID_MPEG_VIDEO_H264_I_FRAME_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP)
     let control = mpifs_V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE

@@ -7,7 +7,7 @@
     public init() {}
     public var name: String { "ffmpeg" }
     /// libavcodec has no decoder of FWHT.
-    public var codecs: [Codec] { [.h264, .h265, .mjpeg] }
+    public var codecs: [Codec] { [.h264, .h265, .vp8, .mjpeg] }
     public var isHardware: Bool { false }
     public var priority: Int { 30 }
 
@@ -16,6 +16,7 @@
         switch configuration.codec {
         case .h264: "h264"
         case .h265: "hevc"
+        case .vp8: "vp8"
         case .mjpeg: "mjpeg"
         case .fwht: throw Failure(.notSupported, "open", on: name, "FFmpeg decodes no fwht")
         }

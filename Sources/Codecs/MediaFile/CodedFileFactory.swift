@@ -3,7 +3,7 @@ import Glibc
 public import MediaCore
 import SystemPackage
 
-/// Coded files for decoder channels: elementary streams (H.264, H.265, motion JPEG, FWHT) by a reader of our own in every
+/// Coded files for decoder channels: elementary streams (H.264, H.265, VP8 in IVF, motion JPEG, FWHT) by a reader of our own in every
 /// build, containers through FFmpeg's demultiplexers.
 public struct CodedFileFactory: PacketSourceFactory {
   public init() {}
@@ -22,7 +22,7 @@ public struct CodedFileFactory: PacketSourceFactory {
       #else
         throw Failure(
           .notSupported, "open", on: path,
-          "not an elementary stream (h264, h265, mjpeg, fwht), and this build has no FFmpeg for containers")
+          "not an elementary stream (h264, h265, mjpeg, fwht, vp8 as IVF), and this build has no FFmpeg for containers")
       #endif
     }
     if let codec, codec != source.codec {

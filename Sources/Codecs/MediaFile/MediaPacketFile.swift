@@ -29,13 +29,14 @@
         switch coding {
         case "h264": .h264
         case "hevc": .h265
+        case "vp8": .vp8
         case "mjpeg": .mjpeg
         default: nil
         }
       guard let known else {
         functions.pointee.close(made)
         throw Failure(
-          .notSupported, "open", on: path, "its video is \(coding); a vdec decodes h264, h265 and mjpeg of files")
+          .notSupported, "open", on: path, "its video is \(coding); a vdec decodes h264, h265, vp8 and mjpeg of files")
       }
       self.functions = functions
       self.path = path

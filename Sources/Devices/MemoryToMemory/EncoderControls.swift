@@ -57,6 +57,9 @@ struct EncoderControls {
     case .fwht:
       qpI = try find(mpifs_V4L2_CID_FWHT_I_FRAME_QP)
       qpP = try find(mpifs_V4L2_CID_FWHT_P_FRAME_QP)
+    case .vp8:
+      qpI = try find(mpifs_V4L2_CID_MPEG_VIDEO_VPX_I_FRAME_QP)
+      qpP = try find(mpifs_V4L2_CID_MPEG_VIDEO_VPX_P_FRAME_QP)
     case .mjpeg: (qpI, qpP) = (nil, nil)
     }
     // A reader may start at any key frame, so parameter sets belong to each: HEADER_MODE 1 is "with the first frame".
@@ -176,12 +179,14 @@ struct EncoderControls {
 }
 
 extension Codec {
-  var fourcc: FourCC {
+  /// V4L2's names for it: encoders of single pictures say JPEG, those of video MJPG.
+  var fourccs: [FourCC] {
     switch self {
-    case .h264: .h264
-    case .h265: .hevc
-    case .mjpeg: .mjpeg
-    case .fwht: .fwht
+    case .h264: [.h264]
+    case .h265: [.hevc]
+    case .vp8: [.vp8]
+    case .mjpeg: [.jpeg, .mjpeg]
+    case .fwht: [.fwht]
     }
   }
 
@@ -191,6 +196,7 @@ extension Codec {
     case .hevc: self = .h265
     case .mjpeg, .jpeg: self = .mjpeg
     case .fwht: self = .fwht
+    case .vp8: self = .vp8
     default: return nil
     }
   }

@@ -107,10 +107,15 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     // Coded format first: it decides which raw ones there are. The size of a coded buffer is a wish; s5p-mfc has none of
     // its own. A picture that does not fit comes out as damaged, so it is as large as a raw one, but at most 4 MiB.
     let size = min(max(256 * 1024, configuration.width * configuration.height * 3 / 2), 4 << 20)
+    let offered = try asFailure { () throws(KernelError) in try device.formats(of: type).map(\.fourcc) }
+    guard let fourcc = configuration.codec.fourccs.first(where: offered.contains) else {
+      throw Failure(
+        .notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not make \(configuration.codec)")
+    }
     let format = try asFailure { () throws(KernelError) in
       try device.setFormat(
         VideoFormat(
-          type: type, fourcc: configuration.codec.fourcc, width: configuration.width, height: configuration.height,
+          type: type, fourcc: fourcc, width: configuration.width, height: configuration.height,
           planes: [.init(size: size)]))
     }
     guard Codec(format.fourcc) == configuration.codec else {

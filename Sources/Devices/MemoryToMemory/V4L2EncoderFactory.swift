@@ -21,7 +21,7 @@ public struct V4L2EncoderFactory: EncoderFactory {
   /// - Returns: `nil` when it encodes nothing the runtime knows.
   public init?(_ video: DeviceInventory.Video, kernel: any Kernel = LinuxKernel()) {
     guard case .encoder(let formats) = video.role else { return nil }
-    let known = formats.compactMap { Codec($0) }
+    let known = Codec.allCases.filter { codec in formats.contains { Codec($0) == codec } }
     guard !known.isEmpty, let device = try? V4L2Device(video.path, kernel: kernel) else { return nil }
     name = video.path
     codecs = known

@@ -4,7 +4,7 @@
 ///
 /// However the bytes are cut when they come, the units are the same: a unit that is not whole is kept until the rest
 /// came. H.264 and H.265 streams have start codes (ITU-T H.264 and H.265, annex B), motion JPEG is one file after the
-/// other, FWHT is one frame with its header after the other. Any bytes may come: what belongs to no unit is skipped and
+/// other, FWHT is one frame with its header after the other, VP8 comes as IVF. Any bytes may come: what belongs to no unit is skipped and
 /// counted. Allocates only until it has seen the largest unit.
 ///
 /// A unit with start codes ends where the next begins, so the last one comes with `finish`.
@@ -16,6 +16,7 @@ public struct AccessUnitSplitter: ~Copyable {
     case annexB(AnnexBCutter)
     case jpeg(JPEGCutter)
     case fwht
+    case ivf
   }
 
   /// What a look at the bytes came to.
@@ -26,6 +27,10 @@ public struct AccessUnitSplitter: ~Copyable {
     case skip(Int)
     /// A unit of so many bytes stands at the front.
     case unit(Int)
+    /// So many bytes at the front belong to the stream and to no unit.
+    case pass(Int)
+    /// A unit stands behind so many bytes that tell its size.
+    case framed(header: Int, unit: Int)
   }
 
   private var bytes = CodedBytes(capacity: 64 << 10)
@@ -41,6 +46,7 @@ public struct AccessUnitSplitter: ~Copyable {
     case .h265: cutter = .annexB(AnnexBCutter(isHEVC: true))
     case .mjpeg: cutter = .jpeg(JPEGCutter())
     case .fwht: cutter = .fwht
+    case .vp8: cutter = .ivf
     }
   }
 
@@ -61,6 +67,10 @@ public struct AccessUnitSplitter: ~Copyable {
       case .unit(let count):
         given = count
         return UnsafeRawBufferPointer(rebasing: bytes.all[..<count])
+      case .framed(let header, let unit):
+        given = header + unit
+        return UnsafeRawBufferPointer(rebasing: bytes.all[header..<given])
+      case .pass(let count): bytes.drop(count)
       case .skip(let count): skip(count)
       case .more:
         guard bytes.count > Self.largestUnit else { return nil }
@@ -100,7 +110,7 @@ public struct AccessUnitSplitter: ~Copyable {
     case .jpeg(var cutter):
       cutter.restart()
       self.cutter = .jpeg(cutter)
-    case .fwht: break
+    case .fwht, .ivf: break
     }
   }
 
@@ -115,6 +125,7 @@ public struct AccessUnitSplitter: ~Copyable {
       cutter = .jpeg(jpeg)
       return cut
     case .fwht: return FWHTHeader.cut(bytes.all)
+    case .ivf: return IVFCutter.cut(bytes.all)
     }
   }
 }

@@ -4,7 +4,7 @@
 public struct PictureInfo: Sendable, Equatable {
   /// `nil` when the bytes hold no picture that can be read.
   public var type: PictureType?
-  /// A reader can start here: an IDR picture, any JPEG, an FWHT intra picture.
+  /// A reader can start here: an IDR picture, any JPEG, a VP8 key frame, an FWHT intra picture.
   public var isKey = false
   /// Quantiser of the picture: mean over its slices of the slice quantiser. `nil` where the format has none or it could
   /// not be read.
@@ -82,6 +82,7 @@ public struct PictureParser: Sendable {
     case h264(H264Reader)
     case jpeg(JPEGReader)
     case fwht
+    case vp8
     case hevc(HEVCReader)
     case none
   }
@@ -95,6 +96,7 @@ public struct PictureParser: Sendable {
     case .h264: reader = .h264(H264Reader())
     case .mjpeg: reader = .jpeg(JPEGReader())
     case .fwht: reader = .fwht
+    case .vp8: reader = .vp8
     case .h265: reader = .hevc(HEVCReader())
     }
   }
@@ -116,6 +118,9 @@ public struct PictureParser: Sendable {
     case .fwht:
       FWHTHeader.read(bytes, &info, &syntax)
       reader = .fwht
+    case .vp8:
+      VP8Reader.read(bytes, &info, &syntax)
+      reader = .vp8
     case .hevc(var hevc):
       hevc.read(bytes, &info, &syntax)
       reader = .hevc(hevc)

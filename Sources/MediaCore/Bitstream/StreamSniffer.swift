@@ -8,6 +8,7 @@ public enum StreamSniffer {
   /// - Returns: `nil` when the bytes are none of the codings, or too few.
   public static func codec(_ bytes: UnsafeRawBufferPointer) -> Codec? {
     if bytes.count >= 3, bytes[0] == 0xff, bytes[1] == 0xd8, bytes[2] == 0xff { return .mjpeg }
+    if IVFCutter.isHeader(bytes) { return .vp8 }
     if bytes.count >= FWHTHeader.byteCount, FWHTHeader.cut(bytes) != .more, isFWHT(bytes) { return .fwht }
     // A parameter set that can be read as one of H.264 and not as one of H.265, or the other way round.
     for unit in AnnexBUnits(bytes) where unit.count > 3 && unit[0] & 0x80 == 0 {
@@ -30,7 +31,7 @@ public enum StreamSniffer {
       // Program streams have start codes too, with the top bit set behind them.
       return first[0] & 0x80 == 0 && codec(bytes) != nil
     }
-    return bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff || isFWHT(bytes)
+    return bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff || isFWHT(bytes) || IVFCutter.isHeader(bytes)
   }
 
   private static func isFWHT(_ bytes: UnsafeRawBufferPointer) -> Bool {

@@ -2,7 +2,7 @@
 
 /// A video coding format the runtime knows by name.
 public enum Codec: String, Sendable, CaseIterable {
-  case h264, h265, mjpeg, fwht
+  case h264, h265, vp8, mjpeg, fwht
 }
 
 /// What a coded picture is; taken from the bitstream, not from an engine's flags.

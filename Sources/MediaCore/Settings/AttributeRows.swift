@@ -183,7 +183,8 @@ enum AttributeRows {
       enable("decodes what comes"),
     ] + common + [
       Attribute(
-        "feed", .sink, "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht): cat a.h264 > feed"),
+        "feed", .sink,
+        "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht, vp8 as IVF): cat a.h264 > feed"),
       snapshot,
     ]
   }

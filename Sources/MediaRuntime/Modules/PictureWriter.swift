@@ -81,6 +81,11 @@ final class PictureWriter {
     picture.quality = info.quality
     picture.isKey = info.isKey
     picture.hasParameterSets = info.hasParameterSets
+    if codec == .vp8, let syntax = parser.syntax {
+      // "VP80"
+      picture.framing = IVF(
+        fourcc: 0x3038_5056, width: UInt16(clamping: syntax.width), height: UInt16(clamping: syntax.height))
+    }
     let sets = parameterSets(info)
     headCount = 0
     bytes = 0

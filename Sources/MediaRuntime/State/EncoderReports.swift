@@ -85,7 +85,7 @@ extension VencChannel {
           alphaOffset: seen.deblockingAlpha, betaOffset: seen.deblockingBeta))
     case .h265: return .h265(H265Syntax())
     case .mjpeg: return .jpeg(JPEGSyntax(quality: coded.lastQuality ?? settings.integer("quality")))
-    case .fwht: return .other
+    case .fwht, .vp8: return .other
     }
   }
 

@@ -14,6 +14,8 @@ struct CodedPicture: Sendable, Equatable {
   /// A reader can start here.
   var isKey = false
   var hasParameterSets = false
+  /// What goes before the picture in a stream of such pictures.
+  var framing: IVF?
 }
 
 /// One coded picture in the ring.
@@ -306,14 +308,14 @@ final class PacketRing: Sendable {
       while filled < target.count {
         guard let number = nextPacket(for: reader, &state) else { break }
         let packet = state.packet(number)
-        let prefix = reader.needsStart && !packet.picture.hasParameterSets ? state.parameterSets.count : 0
+        let prefix = prefix(of: packet, for: reader, state)
         let size = prefix + packet.size
         if filled + size <= target.count {
           let place = UnsafeMutableRawBufferPointer(rebasing: target[filled..<filled + size])
-          copy(packet, prefix: prefix, to: place, state)
+          copy(packet, prefix: prefix, for: reader, to: place, state)
           filled += size
         } else {
-          reader.keep(size) { copy(packet, prefix: prefix, to: $0, state) }
+          reader.keep(size) { copy(packet, prefix: prefix, for: reader, to: $0, state) }
           filled += reader.takeRest(into: UnsafeMutableRawBufferPointer(rebasing: target[filled...]))
         }
         reader.delivered(packet)
@@ -326,11 +328,24 @@ final class PacketRing: Sendable {
     }
   }
 
+  /// Bytes that go before the picture: parameter sets at a reader's start and after a loss, or what tells pictures apart.
+  private func prefix(of packet: PacketDescriptor, for reader: StreamReader, _ state: borrowing State) -> Int {
+    guard packet.picture.framing != nil else {
+      return reader.needsStart && !packet.picture.hasParameterSets ? state.parameterSets.count : 0
+    }
+    return IVF.frameSize + (reader.origin == nil ? IVF.headerSize : 0)
+  }
+
   private func copy(
-    _ packet: PacketDescriptor, prefix: Int, to target: UnsafeMutableRawBufferPointer, _ state: borrowing State
+    _ packet: PacketDescriptor, prefix: Int, for reader: StreamReader, to target: UnsafeMutableRawBufferPointer,
+    _ state: borrowing State
   ) {
     guard let base = target.baseAddress else { return }
-    if prefix > 0 {
+    if let framing = packet.picture.framing {
+      if reader.origin == nil { framing.writeHeader(base) }
+      let time = packet.pts - (reader.origin ?? packet.pts)
+      IVF.writeFrame(base + prefix - IVF.frameSize, size: packet.size, time: time)
+    } else if prefix > 0 {
       state.parameterSets.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer($0)) }
     }
     let at = Int(packet.start % UInt64(state.capacity))

@@ -28,6 +28,8 @@ public final class StreamReader: Sendable {
   private(set) nonisolated(unsafe) var cursor: UInt64?
   /// The next picture is the first, or the first after a loss: parameter sets go before it.
   private(set) nonisolated(unsafe) var needsStart = true
+  /// Time of the first picture it was given.
+  private(set) nonisolated(unsafe) var origin: Int64?
   private nonisolated(unsafe) var group: UInt64 = 0
   private nonisolated(unsafe) var rest: [UInt8] = []
   private nonisolated(unsafe) var restTaken = 0
@@ -100,6 +102,7 @@ public final class StreamReader: Sendable {
     cursor = packet.number + 1
     group = packet.group
     needsStart = false
+    if origin == nil { origin = packet.pts }
   }
 
   /// - Returns: groups lost in whole or in part.
