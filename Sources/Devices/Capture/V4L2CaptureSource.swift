@@ -199,7 +199,8 @@ public final class V4L2CaptureSource: Source {
   /// - Returns: whether another picture comes in than the one that was agreed on.
   private func takeEvents(_ device: V4L2Device) throws(KernelError) -> Bool {
     var sourceChanged = false
-    while let event = try device.nextEvent() {
+    var isLast = false
+    while !isLast, let event = try device.nextEvent(isLast: &isLast) {
       switch event {
       case .sourceChange: sourceChanged = true
       case .control(let change): deviceControls.changed(change)
