@@ -125,6 +125,8 @@ import Testing
       add(["", "h.264", "AUTO", "auto "], "EINVAL")
     case "device", "connector", "mode":
       add(["", "auto ", "Auto", "/dev/video0", "/dev/dri/card", "HDMI-A-01", "1280x", "640x480@", "-1"], "EINVAL")
+    case "format":
+      add(["", "x", "RGGB8", "RG B", "auto "], "EINVAL")
     case "input":
       add(["", "file:", "file:relative/path", "pattern2", "http://example.org/"], "EINVAL")
     case "rectangle":
