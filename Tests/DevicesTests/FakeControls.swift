@@ -103,6 +103,7 @@ struct FakeControls {
       let out = argument.bindMemory(to: v4l2_event.self, capacity: 1)
       out.pointee.type = 3
       out.pointee.id = control.id
+      out.pointee.pending = UInt32(events.count)
       out.pointee.u.ctrl.changes = 3
       out.pointee.u.ctrl.type = control.type
       out.pointee.u.ctrl.value = Int32(truncatingIfNeeded: control.value)

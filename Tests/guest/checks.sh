@@ -54,9 +54,11 @@ device_says() { device "$1" | grep -qxF -- "  $2" || { device "$1"; return 1; };
 # Starts the program and waits until it serves. Sets $program.
 serve() {
   mkdir -p $mpi
+  # The words of an earlier run must not be taken for this one's.
+  rm -f /tmp/mpifs.log
   ./mpifs --at $mpi "$@" >/tmp/mpifs.log 2>&1 &
   program=$!
-  check "it serves" wait_until 20 grep -q '^mpifs: serving' /tmp/mpifs.log
+  check "it serves" wait_until 20 grep -qs '^mpifs: serving' /tmp/mpifs.log
 }
 
 has_ended() { ! kill -0 "$program" 2>/dev/null; }
@@ -66,6 +68,14 @@ finish() {
   kill -TERM "$program"
   check "it ends" wait_until 5 has_ended
   grep -a '^mpifs: ' /tmp/mpifs.log | grep -v serving
+  tally "$1"
+}
+
+# Prints the count of NAME; the status says whether all passed.
+tally() {
   printf '%s: %d checks passed, %d failed\n' "$1" $passed $failed
   ((failed == 0 && passed > 0))
 }
+
+# Minor number of a device node, as the kernel's trace points name it.
+minor() { printf '%d' "0x$(stat -c %T "$1")"; }

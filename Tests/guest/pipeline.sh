@@ -64,7 +64,6 @@ wait_until 30 at_least venc/0/stats frames_out $((before + 20)) >/dev/null
 echo 0 >$tracing/tracing_on
 frames=$(($(value venc/0/stats frames_out) - before))
 seen=$(($(value vi/0/stats frames_out) - seen))
-minor() { stat -c %T "$1" | sed 's/^/0x/' | xargs printf '%d'; }
 count() { grep -c "$1: minor = $(minor "$2"),.*type = $3" $tracing/trace; }
 echo "      $seen frames of the camera, $frames of the encoder"
 suffix=
@@ -187,43 +186,5 @@ accounts() {
   awk -F': ' '{v[$1] = $2} END {exit !(v["frames_in"] == v["frames_out"] + v["dropped"] + v["in_flight"])}' $page || { cat $page; return 1; }
 }
 check "in = out + dropped + in flight" accounts
-
-echo '== cycles'
-put venc/2/enable 0
-put vpss/0/0/enable 0
-put vpss/0/enable 0
-fds() { find "/proc/$program/fd" -type l | wc -l; }
-mappings() { wc -l </proc/$program/maps; }
-dmabufs() { tail -n 1 /sys/kernel/debug/dma_buf/bufinfo; }
-# Made, run until a picture came out of each device, and removed again.
-cycle() {
-  mkdir $mpi/vpss/1 $mpi/vpss/1/0 $mpi/venc/3
-  cat >$mpi/config <<END
-vpss/1/backend = $VIM2M
-vpss/1/source = vi/0
-vpss/1/enable = 1
-vpss/1/0/width = 320
-vpss/1/0/height = 240
-vpss/1/0/format = yuyv
-vpss/1/0/enable = 1
-venc/3/codec = fwht
-venc/3/backend = $VICODEC_ENC
-venc/3/source = vi/0
-venc/3/enable = 1
-END
-  wait_until 20 at_least venc/3/stats frames_out 1 && wait_until 20 at_least vpss/1/0/stats frames_out 1 || failed=$((failed + 1))
-  put venc/3/enable 0
-  put vpss/1/0/enable 0
-  put vpss/1/enable 0
-  put venc/3/source ''
-  rmdir $mpi/venc/3 $mpi/vpss/1/0 $mpi/vpss/1
-}
-cycle >/dev/null
-before=("$(fds)" "$(mappings)")
-memory=$(dmabufs)
-for _ in {1..20}; do cycle >/dev/null; done
-check "descriptors after twenty cycles" is "$(fds)" "${before[0]}"
-check "mappings after twenty cycles" near "$(mappings)" "${before[1]}" 4
-check "the kernel's buffers after twenty cycles" wait_until 5 is "$(dmabufs)" "$memory"
 
 finish pipeline

@@ -241,10 +241,33 @@ fetch() { # fetch PACKAGE FOLDER: unpack a Debian package there without installi
 
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p'; }
 
-kernel_dir() { # where the chosen kernel lives: the name changes when anything that shapes it does
-    local key
+# Where the chosen kernel lives: the name changes when anything that shapes it does, Debian's version of the source too.
+kernel_dir() {
+    local key version
     key=$( { [ "$VM_KERNEL" = custom ] && fragment; echo "$VM_KERNEL $VM_SERIES $STOCK_LOAD $STOCK_CARRY"; } | sha256sum | cut -c1-12)
-    printf '%s/%s-%s-%s\n' "$VM_CACHE" "$VM_KERNEL" "$VM_SERIES" "$key"
+    version=$(candidate "linux-source-$VM_SERIES")
+    if [ -z "$version" ] || [ "$version" = "(none)" ]; then
+        # Without package lists the newest that is there will do.
+        version=$(cd "$VM_CACHE" 2>/dev/null && for f in "$VM_KERNEL-"*"-$key"/kernel; do [ -e "$f" ] && printf '%s\n' "$f"; done | sort -V | tail -1)
+        version=${version#"$VM_KERNEL-"}; version=${version%"-$key/kernel"}
+    fi
+    printf '%s/%s-%s-%s\n' "$VM_CACHE" "$VM_KERNEL" "$(printf '%s' "${version:-$VM_SERIES}" | tr -c 'A-Za-z0-9.+-' _)" "$key"
+}
+
+# The version a kernel image says it has: a string its header points to.
+image_version() {
+    local at; at=$(od -An -tu2 -j526 -N2 "$1" | tr -d ' ')
+    dd if="$1" bs=1 skip=$((at + 512)) count=60 status=none | tr '\0' ' ' | cut -d ' ' -f 1
+}
+
+# Takes over a kernel that was built before the names told the version, where it is of the version wanted.
+adopt() {
+    local dir=$1 old
+    old=$VM_CACHE/$VM_KERNEL-$VM_SERIES-${dir##*-}
+    [ "$VM_KERNEL" = custom ] && [ -e "$old/kernel" ] && [ ! -e "$dir" ] || return 0
+    case $(candidate "linux-source-$VM_SERIES") in
+        "$(image_version "$old/kernel")"-*) ln -s "${old##*/}" "$dir" ;;
+    esac
 }
 
 build_custom() { # build_custom FOLDER
@@ -465,7 +488,7 @@ build_initramfs() { # build_initramfs FOLDER: everything that does not change fr
 cmd_build() {
     local dir
     need busybox cpio qemu-system-x86_64 v4l2-ctl modetest
-    dir=$(kernel_dir); mkdir -p "$dir"
+    dir=$(kernel_dir); adopt "$dir"; mkdir -p "$dir"
     if [ -n "${FORCE:-}" ] || [ ! -e "$dir/kernel" ]; then
         need gcc make bc bison flex perl xz apt-get dpkg depmod modprobe strip
         rm -rf "$dir"; mkdir -p "$dir"

@@ -229,8 +229,8 @@ final class KMSCard: @unchecked Sendable {
   /// - Throws: EBUSY another program has it.
   func acquire() throws(Failure) {
     try lock.withLock { () throws(Failure) in
-      isReleased = false
       try openDevice()
+      isReleased = false
       lookAt = 0
       look(probe: true)
       publish()
@@ -263,6 +263,10 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func run() {
+    // As `top -H` shows it.
+    if let name = try? Descriptor(opening: "/proc/thread-self/comm", O_WRONLY) {
+      _ = "display".utf8.withContiguousStorageIfAvailable { write(name.raw, $0.baseAddress, $0.count) }
+    }
     while turn() {}
     ended.signal()
   }

@@ -96,10 +96,6 @@ public final class DRMCard: Sendable {
     return attempt(mpifs_DRM_IOCTL_GET_CAP, &argument) < 0 ? 0 : argument.value
   }
 
-  /// Whether dumb buffers can be made: what a display without 3D needs.
-  public var hasDumbBuffers: Bool { capability(DRM_CAP_DUMB_BUFFER) != 0 }
-  /// Whether framebuffers can be made with an explicit layout modifier.
-  public var takesModifiers: Bool { capability(DRM_CAP_ADDFB2_MODIFIERS) != 0 }
   /// Whether buffers of other devices can be imported.
   public var importsBuffers: Bool { capability(DRM_CAP_PRIME) & 1 != 0 }
 

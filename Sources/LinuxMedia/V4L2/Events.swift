@@ -58,12 +58,21 @@ extension V4L2Device {
 
   /// The next event, `nil` when there is none.
   public func nextEvent() throws(KernelError) -> VideoEvent? {
+    var isLast = false
+    return try nextEvent(isLast: &isLast)
+  }
+
+  /// The next event, `nil` when there is none.
+  /// - Parameter isLast: whether it left none behind, which saves asking.
+  public func nextEvent(isLast: inout Bool) throws(KernelError) -> VideoEvent? {
+    isLast = true
     var argument = v4l2_event()
     let result = attempt(mpifs_VIDIOC_DQEVENT, &argument)
     // ENOENT is the driver's word for "none", EAGAIN the one of some older ones.
     if result == -ENOENT || result == -EAGAIN { return nil }
     if result < 0 { throw error(result, "VIDIOC_DQEVENT") }
     let flat = withUnsafePointer(to: argument) { mpifs_event_from_kernel($0) }
+    isLast = flat.pending == 0
     return switch flat.type {
     case VideoEventKind.sourceChange.rawValue: .sourceChange
     case VideoEventKind.endOfStream.rawValue: .endOfStream

@@ -26,11 +26,13 @@ public enum DisplaySetting: String, Sendable {
       }
       return number.count == 1 || number.first != "0" ? text : nil
     case .connector:
-      // The kernel's names: letters and digits with hyphens between them.
-      let isName =
-        (1...31).contains(text.utf8.count)
-        && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
-      return isName ? text : nil
+      if text == "auto" { return text }
+      // The kernel's names: a type, which may have hyphens in it, and a number.
+      guard text.utf8.count <= 31, let hyphen = text.lastIndex(of: "-"), hyphen != text.startIndex else { return nil }
+      let number = text[text.index(after: hyphen)...]
+      let isNumber = !number.isEmpty && number.first != "0" && number.allSatisfy { $0.isASCII && $0.isNumber }
+      let isType = text[..<hyphen].allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+      return isNumber && isType ? text : nil
     case .mode:
       return DisplayMode(text)?.description
     }

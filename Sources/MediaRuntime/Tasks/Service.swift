@@ -29,8 +29,9 @@ public struct ServiceFigures: Sendable, Equatable {
 
 /// The cores that execute tasks: CPU workers, or the one serial worker of a device.
 ///
-/// Sessions are taken by priority, then in turn. A worker that runs out of work looks on for a few microseconds before
-/// it parks, so that a steady stream of frames costs no wake-up call.
+/// Sessions are taken by priority, then in turn. Where work comes thick and fast, a worker that runs out of it looks on
+/// for a few microseconds before it parks, so that frames in quick succession cost no wake-up call; at a camera's pace
+/// that would only cost.
 public final class Service: Sendable {
   static let priorities = 8
   public let name: String
@@ -48,6 +49,8 @@ public final class Service: Sendable {
     /// Wake-ups sent whose threads have not come back yet.
     var waking = 0
     var spinning = 0
+    /// How long a worker last was without work, nanoseconds.
+    var lastIdle: Int64 = 0
     var closing = false
   }
   private nonisolated(unsafe) var ready = Ready()
@@ -63,6 +66,9 @@ public final class Service: Sendable {
   private static let spares = 8
   /// With sessions waiting and no worker beginning or ending anything for so long, all are taken for stuck. Nanoseconds.
   private static let patience: Int64 = 2_000_000_000
+  /// Looking on is tried where work came again within so many nanoseconds: well above what waking a thread takes, well
+  /// below a camera's interval.
+  private static let shortIdle: Int64 = 1_000_000
   private let workerCount = Atomic<Int>(0)
 
   /// - Throws: EAGAIN when not even one worker could be made.
@@ -144,8 +150,10 @@ public final class Service: Sendable {
     parker.lock()
     defer { parker.unlock() }
     if let session = take() { return session }
+    let idleSince = Clock.now()
+    defer { ready.lastIdle = Clock.now() - idleSince }
     // One worker looks on a little; the others park at once.
-    if ready.spinning == 0 && !ready.closing {
+    if ready.spinning == 0 && !ready.closing && ready.lastIdle < Service.shortIdle {
       ready.spinning = 1
       parker.unlock()
       var rounds = 0

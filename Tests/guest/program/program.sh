@@ -74,7 +74,8 @@ echo "== a media file, whose libraries are loaded late"
 if grep -q '^traits:.*FFmpeg' /opt/mpifs-*/VERSION; then
   mkdir /mpi/vi/1
   echo file:/with/s.h264 >/mpi/vi/1/input
-  echo 1 >/mpi/vi/1/enable
+  # Loading a hundred libraries may take longer here than a write waits; it goes on all the same.
+  (echo 1 >/mpi/vi/1/enable) 2>/dev/null
   becomes "it plays" 20 '[ "$(value vi/1/stats frames_out)" -gt 3 ]'
   is "it is the file" "$(value vi/1/active input | cut -d' ' -f1)" file
   is "libraries of this machine in use" "$(foreign)" ""
