@@ -104,6 +104,23 @@ import Testing
     graph.close()
   }
 
+  // A cheap USB camera, asked for nothing: all it has is 640x360, and that at a useful rate in MJPEG only.
+  @Test func aCameraWithoutFullHDGivesItsLargestSizeAtTheRateAsked() throws {
+    let whole = try jpeg(640, 360)
+    camera.with {
+      $0.formats = [mpifs_V4L2_PIX_FMT_YUYV, mpifs_V4L2_PIX_FMT_MJPEG]
+      $0.rates = [mpifs_V4L2_PIX_FMT_YUYV: 10, mpifs_V4L2_PIX_FMT_MJPEG: 30]
+      $0.pictures = [whole]
+    }
+    let (graph, object) = try channel(["width": .none, "height": .none])
+    let state = try wait(graph) { $0.statistics.framesOut == 1 }
+    #expect(value(state.active, "width") == "640")
+    #expect(value(state.active, "device_format_why") == "yuyv gives at most 10 frames/s at 640x360, mjpeg 30")
+    object.stop()
+    object.retire()
+    graph.close()
+  }
+
   @Test func aFormatTheDeviceHasNotIsRefusedWithThoseItHas() throws {
     let failure = #expect(throws: Failure.self) { _ = try channel(["device_format": .text("mjpeg")]) }
     #expect(failure?.errno == .notSupported)

@@ -32,8 +32,8 @@ private final class Audience: DisplayListener {
 }
 
 /// Waits for what another thread brings about.
-private func eventually(_ condition: () -> Bool) -> Bool {
-  for _ in 0..<20_000 {
+private func eventually(milliseconds: Int = 20_000, _ condition: () -> Bool) -> Bool {
+  for _ in 0..<milliseconds {
     if condition() { return true }
     usleep(1000)
   }
@@ -297,7 +297,9 @@ private func eventually(_ condition: () -> Bool) -> Bool {
     #expect(card.value(FakeCard.crtc, "ACTIVE") == 0)
     card.with { $0.isTaken = true }
     #expect(throws: Failure.self) { try display.acquire() }
+    // A refused command changes nothing: it is not taken as soon as the other lets go.
     card.with { $0.isTaken = false }
+    #expect(!eventually(milliseconds: 1500) { card.with { $0.master } != nil })
     try display.acquire()
     #expect(audience.now.conditions.last == .works)
     try show(2, frames, on: display)

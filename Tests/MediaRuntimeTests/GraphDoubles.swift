@@ -271,15 +271,15 @@ final class Bench: @unchecked Sendable {
 
   init(
     source: ScriptedSourceFactory = ScriptedSourceFactory(), encoder: ScriptedEncoderFactory = ScriptedEncoderFactory(),
-    scaler: ScriptedScalerFactory = ScriptedScalerFactory(), options: GraphOptions = GraphOptions(workers: 3),
-    display: (any DisplayFactory)? = nil
+    scaler: ScriptedScalerFactory = ScriptedScalerFactory(), decoders: [any DecoderFactory] = [],
+    options: GraphOptions = GraphOptions(workers: 3), display: (any DisplayFactory)? = nil
   ) throws {
     self.source = source
     self.encoder = encoder
     self.scaler = scaler
     graph = try MediaGraph(
       engines: EngineCatalogue(
-        encoders: [encoder], scalers: [scaler], sources: [source], display: display,
+        encoders: [encoder], decoders: decoders, scalers: [scaler], sources: [source], display: display,
         picture: { () throws(Failure) in ScriptedPictureEncoder() }),
       allocator: MemfdAllocator(), options: options)
   }

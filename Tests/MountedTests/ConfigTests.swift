@@ -91,7 +91,7 @@ import Testing
     let inode = try run("stat", "-c", "%i", served.path("venc/0")).text
     for bad in [
       "venc/0/bitrate = 1", "venc/0/bitrate = fast", "venc/0/nonsense = 1", "nonsense", "venc/99/gop = 5",
-      "venc/0/idr = 1", "venc/0/state = running", "vdec/0/codec = h264", "venc/0/gop = 5\u{1}",
+      "venc/0/idr = 1", "venc/0/state = running", "rgn/0/width = 64", "venc/0/gop = 5\u{1}",
     ] {
       let text = """
         # one

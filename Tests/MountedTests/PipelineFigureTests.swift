@@ -20,13 +20,13 @@ import Testing
     #expect(
       top.sorted() == [
         "config", "devices", "error_log", "health", "help", "metrics", "report", "rk_dmabuf", "valloc", "vcodec",
-        "venc",
-        "venc_info", "vi", "vlog", "vpss", "vrgn", "vsys",
+        "vdec", "venc", "venc_info", "vi", "vlog", "vo", "vpss", "vrgn", "vsys",
       ])
     let directories = try run("find", served.at, "-mindepth", "1", "-type", "d", "-printf", "%P\\n").lines
     #expect(
       Set(directories.map(String.init)) == [
-        "rk_dmabuf", "vcodec", "vcodec/enc", "venc", "venc/0", "venc/1", "venc/2", "vi", "vi/0", "vpss", "vpss/0",
+        "rk_dmabuf", "vcodec", "vcodec/enc", "vdec", "vo", "venc", "venc/0", "venc/1", "venc/2", "vi", "vi/0", "vpss",
+        "vpss/0",
         "vpss/0/0", "vpss/0/1",
       ])
   }

@@ -12,6 +12,7 @@ final class SampleTree: Sendable {
   let upload = Mutex<[UInt8]>([])
   let pictures = Mutex<Int>(0)
   let feed = Feed()
+  let drain = Drain()
   let kept = Mutex<[Reply]>([])
 
   init() {
@@ -148,6 +149,21 @@ final class SampleTree: Sendable {
         request.reply.succeed()
       })
     try root.add("stream", .stream { [feed] in feed.open($0) })
+    try root.add("drain", .sink { [drain] in try drain.open($0) })
+    // Takes as many bytes as are written here, from then on.
+    try root.add(
+      "drain_more",
+      .command { [drain] request in
+        guard let count = Int(line(request.bytes)), count >= 0 else { throw NodeError(.invalidArgument) }
+        drain.makeRoom(count)
+        request.reply.succeed()
+      })
+    try root.add(
+      "drained",
+      .text { [drain] out in
+        let (bytes, sum, writers) = drain.figures
+        out.append("bytes: \(bytes)\nsum: \(sum)\nwriters: \(writers)\n")
+      })
     let silence = Feed()
     try root.add("silent", .stream { silence.open($0) })
     try root.add(

@@ -42,7 +42,7 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
     var counters = DecoderCounters()
   }
 
-  private let handle: Handle
+  private var handle: Handle
   private let pictures: PicturePool
   private let shown = Mutex(Shown())
   private var sequence: UInt64 = 0
@@ -94,6 +94,10 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
       outcome = .failure(error)
     }
     try frame.endPixels(write: true)
+    if case .failure = outcome {
+      // The library may be left in the middle of the damaged picture, and would take up the next one there.
+      handle = try Handle()
+    }
     let copied = try outcome.get()
     note(new, isNewPool: isNewPool, sampling: TurboJPEGDecoder.name(sampling), copied: copied)
     var made = frame

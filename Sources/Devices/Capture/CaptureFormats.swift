@@ -78,6 +78,33 @@ enum CaptureFormats {
     return rest == 0 ? "\(whole)" : "\(whole).\(rest < 10 ? "0" : "")\(rest)"
   }
 
+  private static func isMeant(_ fourcc: FourCC, _ format: PixelFormat, _ forced: PixelFormat?) -> Bool {
+    forced.map { $0 == format || $0.rawValue == fourcc.rawValue } ?? true
+  }
+
+  /// The size to take where none was asked: full HD, or the largest below it that some usable format has.
+  static func usualSize(
+    of device: V4L2Device, _ type: BufferType, forced: PixelFormat?, accepted: [PixelFormat], convertible: [PixelFormat]
+  ) throws(KernelError) -> (width: Int, height: Int) {
+    let full = (width: 1920, height: 1080)
+    var largest: (width: Int, height: Int)?
+    for format in try device.formats(of: type) where !format.flags.contains(.emulated) {
+      let pixelFormat = pixelFormat(of: format.fourcc) ?? PixelFormat(rawValue: format.fourcc.rawValue)
+      guard accepted.contains(pixelFormat) || convertible.contains(pixelFormat),
+        isMeant(format.fourcc, pixelFormat, forced)
+      else { continue }
+      for size in try device.sizes(of: format.fourcc) {
+        if size.contains(width: full.width, height: full.height) { return full }
+        let (width, height) = (size.widths.upperBound, size.heights.upperBound)
+        guard width <= full.width, height <= full.height, width * height > (largest.map { $0.width * $0.height } ?? 0)
+        else { continue }
+        largest = (width, height)
+      }
+    }
+    // What is larger only, or not told, the driver brings near.
+    return largest ?? full
+  }
+
   /// Asks the device for its formats that the runtime can take.
   /// - Parameters:
   ///   - accepted: formats the runtime works on.
@@ -93,9 +120,7 @@ enum CaptureFormats {
       guard !isConverted || convertible.contains(pixelFormat) else {
         continue
       }
-      if let forced = request.deviceFormat, forced != pixelFormat, forced.rawValue != format.fourcc.rawValue {
-        continue
-      }
+      guard isMeant(format.fourcc, pixelFormat, request.deviceFormat) else { continue }
       let sizes = try device.sizes(of: format.fourcc)
       let hasSize =
         sizes.isEmpty || sizes.contains { $0.contains(width: request.width, height: request.height) }

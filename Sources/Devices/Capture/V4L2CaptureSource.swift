@@ -408,9 +408,15 @@ extension V4L2CaptureSource {
     _ facts: inout [(key: String, value: String)]
   ) throws(Failure) -> VideoFormat {
     var request = request
-    // Left open: most cameras have full HD, and the driver names its nearest where it has not.
     let isSizeOpen = request.width == 0 || request.height == 0
-    (request.width, request.height) = request.size(ofOwn: 1920, 1080)
+    if isSizeOpen {
+      let wanted = request
+      let own = try asFailure { () throws(KernelError) in
+        try CaptureFormats.usualSize(
+          of: device, type, forced: wanted.deviceFormat, accepted: formats.accepted, convertible: formats.convertible)
+      }
+      (request.width, request.height) = request.size(ofOwn: own.width, own.height)
+    }
     let wanted = request
     let offered = try asFailure { () throws(KernelError) in
       try CaptureFormats.offered(

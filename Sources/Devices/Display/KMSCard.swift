@@ -229,8 +229,8 @@ final class KMSCard: @unchecked Sendable {
   /// - Throws: EBUSY another program has it.
   func acquire() throws(Failure) {
     try lock.withLock { () throws(Failure) in
-      isReleased = false
       try openDevice()
+      isReleased = false
       lookAt = 0
       look(probe: true)
       publish()

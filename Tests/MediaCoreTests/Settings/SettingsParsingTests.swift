@@ -89,11 +89,12 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("0,0,64,64.0", .invalidArgument),
       ]
   case .display(let setting):
-    values += words + [
-      ("", .invalidArgument), ("auto ", .invalidArgument), ("HDMI A", .invalidArgument), ("card0/", .invalidArgument),
-      ("/dev/dri/card0\u{301}", .invalidArgument), ("../dri/card0", .invalidArgument),
-      ("1280x720@60Hz!", .invalidArgument),
-    ]
+    values +=
+      words + [
+        ("", .invalidArgument), ("auto ", .invalidArgument), ("HDMI A", .invalidArgument), ("card0/", .invalidArgument),
+        ("/dev/dri/card0\u{301}", .invalidArgument), ("../dri/card0", .invalidArgument),
+        ("1280x720@60Hz!", .invalidArgument),
+      ]
     if setting == .device {
       values += ["/dev/dri/card", "/dev/dri/card00", "/dev/dri/card-1", "/dev/video0", "/dev/dri/renderD128"].map {
         ($0, .invalidArgument)

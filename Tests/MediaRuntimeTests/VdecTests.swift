@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MediaCore
+import Reports
+import SystemPackage
+import Testing
+
+@testable import MediaRuntime
+
+/// Decoder channels with engines whose behaviour a test decides.
+@Suite struct VdecTests {
+  private static let fast: [String: SettingValue] = ["codec": .text("h264"), "pace": .text("none")]
+
+  private func bench(_ factories: ScriptedDecoderFactory..., options: GraphOptions = GraphOptions(workers: 3)) throws
+    -> Bench
+  { try Bench(decoders: factories, options: options) }
+
+  private func more(_ bench: Bench, _ path: String, _ key: String) -> UInt64? {
+    bench.graph.objectState(path)?.moreStatistics.first { $0.key == key }.flatMap { UInt64($0.value) }
+  }
+
+  private func isFailed(_ bench: Bench, _ path: String) -> Bool {
+    if case .failed? = bench.graph.objectState(path)?.condition { return true }
+    return false
+  }
+
+  @Test(arguments: [0, 3])
+  func everyUnitFedBecomesAFrameAndTheCountsBalance(delay: Int) throws {
+    let script = DecoderScript(delay: delay)
+    let bench = try bench(ScriptedDecoderFactory(script: script))
+    try bench.make("vdec/0", Self.fast)
+    try bench.make("venc/0", ["codec": .text("h264")])
+    bench.bind("venc/0", "vdec/0")
+    try bench.start("vdec/0", "venc/0")
+    for round in 1...2 as ClosedRange<UInt64> {
+      let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+      #expect(writer.writeAll(FakeStream.stream(200)) == .taken(FakeStream.stream(200).count))
+      writer.close()
+      #expect(eventually { bench.figures("venc/0").output.frames == 200 * round }, "nothing was lost on the way")
+    }
+    let figures = bench.figures("vdec/0")
+    #expect(figures.input.frames == 400 && figures.output.frames == 400 && figures.dropped.total == 0)
+    #expect(figures.inFlight == 0)
+    #expect(more(bench, "vdec/0", "bytes_in") == UInt64(2 * FakeStream.stream(200).count))
+    #expect(more(bench, "vdec/0", "bytes_skipped") == 0)
+    bench.finish()
+    #expect(bench.graph.poolReports().allSatisfy { $0.free == $0.total })
+  }
+
+  @Test func aDecoderThatHangsHoldsUpNobodyElseAndIsNamed() throws {
+    let script = DecoderScript()
+    let other = DecoderScript()
+    let options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
+    let bench = try bench(
+      ScriptedDecoderFactory(script: script), ScriptedDecoderFactory(name: "other", script: other), options: options)
+    try bench.make("vdec/0", Self.fast.merging(["backend": .text("fakedec")]) { $1 })
+    try bench.make("vdec/1", Self.fast.merging(["backend": .text("other")]) { $1 })
+    try bench.start("vdec/0", "vdec/1")
+    let first = try bench.graph.openFeed(Bench.path("vdec/0"))
+    let second = try bench.graph.openFeed(Bench.path("vdec/1"))
+    _ = first.writeAll(FakeStream.stream(5))
+    #expect(eventually { bench.figures("vdec/0").output.frames >= 3 })
+    script.gate.close()
+    _ = first.writeAll(FakeStream.stream(5))
+    #expect(eventually { bench.graph.health().findings.contains { $0.waitingFor?.contains("fakedec 1") == true } })
+    _ = second.writeAll(FakeStream.stream(50))
+    #expect(eventually { bench.figures("vdec/1").output.frames >= 49 })
+    // Stopping does not wait for it for ever, and it cannot be started before it has come back.
+    bench.stop("vdec/0")
+    #expect(throws: Failure.self) { try bench.start("vdec/0") }
+    script.gate.open()
+    #expect(eventually { (try? bench.start("vdec/0")) != nil })
+    bench.finish()
+  }
+
+  @Test func anEngineThatBreaksIsOpenedAnewAndTheStateTells() throws {
+    let script = DecoderScript()
+    let bench = try bench(ScriptedDecoderFactory(script: script))
+    try bench.make("vdec/0", Self.fast)
+    try bench.start("vdec/0")
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    _ = writer.writeAll(FakeStream.stream(10))
+    #expect(eventually { bench.figures("vdec/0").output.frames >= 9 })
+    script.fails.close()
+    _ = writer.writeAll(FakeStream.stream(20))
+    #expect(eventually { isFailed(bench, "vdec/0") })
+    script.fails.open()
+    #expect(
+      eventually {
+        _ = writer.writeAll(FakeStream.stream(10))
+        return !isFailed(bench, "vdec/0") && bench.figures("vdec/0").output.frames > 15
+      })
+    #expect(script.opened.load(ordering: .relaxed) >= 2)
+    #expect((more(bench, "vdec/0", "engine_reopened") ?? 0) >= 1)
+    writer.close()
+    #expect(eventually { bench.figures("vdec/0").inFlight == 0 })
+    let figures = bench.figures("vdec/0")
+    #expect(figures.input.frames == figures.output.frames + figures.dropped.total)
+    bench.finish()
+  }
+
+  @Test func hardwareThatCannotBeOpenedIsPassedOverAndActiveSaysWhy() throws {
+    let busy = DecoderScript()
+    busy.isBusy.close()
+    let bench = try bench(
+      ScriptedDecoderFactory(name: "/dev/video9", script: busy, isHardware: true), ScriptedDecoderFactory())
+    try bench.make("vdec/0", Self.fast)
+    try bench.start("vdec/0")
+    let facts = bench.graph.objectState("vdec/0")?.active ?? []
+    #expect(facts.first { $0.key == "backend" }?.value == "fakedec")
+    #expect(facts.first { $0.key == "backend_why" }?.value.contains("/dev/video9") == true)
+    bench.stop("vdec/0")
+    // Who asks for the device gets its errno.
+    try bench.set("vdec/0", ["backend": .text("/dev/video9")], running: false)
+    do {
+      try bench.start("vdec/0")
+      Issue.record("it was busy")
+    } catch let failure as Failure {
+      #expect(failure.errno == .resourceBusy)
+    }
+    bench.finish()
+  }
+
+  @Test func afterADamagedUnitPicturesGoOnAtTheNextKeyPicture() throws {
+    let bench = try bench(ScriptedDecoderFactory())
+    try bench.make("vdec/0", Self.fast)
+    try bench.start("vdec/0")
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    _ = writer.writeAll(FakeStream.stream(40, damaged: [13]))
+    writer.close()
+    #expect(eventually { bench.figures("vdec/0").output.frames == 33 })
+    let figures = bench.figures("vdec/0")
+    #expect(figures.input.frames == 40 && figures.dropped.deviceError == 7 && figures.inFlight == 0)
+    #expect(more(bench, "vdec/0", "units_damaged") == 1 && more(bench, "vdec/0", "units_without_key") == 6)
+    #expect(!isFailed(bench, "vdec/0"))
+    bench.finish()
+  }
+
+  @Test func aStreamOfWhichNothingCanBeDecodedFailsUntilAnotherComes() throws {
+    let bench = try bench(ScriptedDecoderFactory())
+    try bench.make("vdec/0", Self.fast)
+    try bench.start("vdec/0")
+    var writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    _ = writer.writeAll((0..<3000).map { UInt8(truncatingIfNeeded: $0 &* 7) })
+    writer.close()
+    #expect(eventually { isFailed(bench, "vdec/0") })
+    #expect(eventually { more(bench, "vdec/0", "bytes_skipped") == 3000 })
+    writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    _ = writer.writeAll(FakeStream.stream(20))
+    #expect(eventually { !isFailed(bench, "vdec/0") && bench.figures("vdec/0").output.frames >= 19 })
+    writer.close()
+    bench.finish()
+  }
+
+  @Test func aWriterWaitsForRoomAndASecondOneIsRefused() throws {
+    let bench = try bench(ScriptedDecoderFactory())
+    try bench.make("vdec/0", ["codec": .text("h264"), "pace": .text("realtime")])
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    #expect(throws: Refusal.self) { try bench.graph.openFeed(Bench.path("vdec/0")) }
+    // Stopped: told so.
+    let bytes = FakeStream.stream(2000, size: 1000)
+    guard case .refused(let refusal) = bytes.withUnsafeBytes({ writer.write($0) }) else {
+      Issue.record("a stopped channel takes nothing")
+      return
+    }
+    #expect(refusal.errno == .brokenPipe)
+    try bench.start("vdec/0")
+    var taken = 0
+    while case .taken(let count) = bytes.withUnsafeBytes({
+      writer.write(UnsafeRawBufferPointer(rebasing: $0[taken...]))
+    }), count > 0, taken + count < bytes.count {
+      taken += count
+    }
+    #expect(taken < 1_500_000, "the rest finds no room while pictures are given in real time")
+    // It is told when it is stopped meanwhile.
+    let told = GateBox()
+    writer.whenWritable { told.close() }
+    #expect(!told.isShut)
+    bench.stop("vdec/0")
+    #expect(told.isShut)
+    writer.close()
+    let next = try bench.graph.openFeed(Bench.path("vdec/0"))
+    next.close()
+    bench.finish()
+  }
+
+  @Test func aRunningChannelAllocatesNothingForAPicture() throws {
+    let script = DecoderScript()
+    let bench = try bench(ScriptedDecoderFactory(script: script), options: GraphOptions(workers: 1))
+    try bench.make("vdec/0", Self.fast)
+    try bench.make("venc/0", ["codec": .text("h264")])
+    bench.bind("venc/0", "vdec/0")
+    try bench.start("vdec/0", "venc/0")
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    for _ in 0..<10 { _ = writer.writeAll(FakeStream.stream(100)) }
+    #expect(eventually { script.heapCalls.count > 900 })
+    writer.close()
+    bench.finish()
+    let calls = script.heapCalls.all
+    #expect(calls[800] - calls[300] == 0, "500 pictures")
+  }
+}
+
+@Suite struct VdecPaceTests {
+  @Test func picturesAreDueAtTheirTimesAfterTheFirst() {
+    var pace = VdecPace()
+    #expect(pace.judge(0, at: 5_000_000_000, hasWaited: false) == .now)
+    #expect(pace.judge(40_000, at: 5_010_000_000, hasWaited: false) == .due(5_040_000_000))
+    #expect(pace.presentation(40_000) == 5_040_000)
+    // A little late: at once, and the next is where it was.
+    #expect(pace.judge(80_000, at: 5_200_000_000, hasWaited: false) == .now)
+    #expect(pace.judge(400_000, at: 5_210_000_000, hasWaited: false) == .due(5_400_000_000))
+  }
+
+  @Test func whatIsMuchTooLateIsLeftOutAndThenTheClockSlips() {
+    var pace = VdecPace()
+    _ = pace.judge(0, at: 0, hasWaited: false)
+    for number in 1...VdecPace.patience {
+      #expect(pace.judge(Int64(number) * 1000, at: 2_000_000_000, hasWaited: false) == .leaveOut)
+    }
+    #expect(pace.judge(6000, at: 2_000_000_000, hasWaited: false) == .now)
+    #expect(pace.slips == 1)
+    #expect(pace.judge(46_000, at: 2_000_000_000, hasWaited: false) == .due(2_040_000_000))
+  }
+
+  @Test func whoHadToWaitForInputLosesNothing() {
+    var pace = VdecPace()
+    _ = pace.judge(0, at: 0, hasWaited: false)
+    #expect(pace.judge(40_000, at: 3_000_000_000, hasWaited: true) == .now)
+    #expect(pace.judge(80_000, at: 3_000_000_000, hasWaited: false) == .due(3_040_000_000))
+    #expect(pace.slips == 0)
+  }
+}
+
+@Suite struct UnitLedgerTests {
+  @Test func everyUnitIsAnsweredForOnceInAnyOrder() {
+    var ledger = UnitLedger()
+    let numbers = (0..<10).map { ledger.enter(pts: Int64($0) * 100, duration: 0, at: 0).number }
+    #expect(ledger.open == 10)
+    for index in [3, 0, 1, 2, 9] { #expect(ledger.settle(numbers[index])?.pts == Int64(index) * 100) }
+    #expect(ledger.settle(numbers[3]) == nil && ledger.settle(-1) == nil && ledger.settle(10) == nil)
+    #expect(ledger.open == 5)
+    let rest = ledger.removeAll()
+    #expect(rest == 5 && ledger.open == 0)
+  }
+
+  @Test func whatNoDecoderHoldsBackSoLongIsGivenUp() {
+    var ledger = UnitLedger()
+    for _ in 0..<UnitLedger.capacity {
+      let entry = ledger.enter(pts: nil, duration: 0, at: 0)
+      #expect(!entry.lost)
+    }
+    let entry = ledger.enter(pts: nil, duration: 0, at: 0)
+    #expect(entry.lost && ledger.open == UnitLedger.capacity)
+    #expect(ledger.settle(0) == nil)
+  }
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// `vdec`: coded bytes written to `feed`, or a file, become pictures.
+@Suite struct DecoderTests {
+  /// `vdec/0` fed, coded again by `venc/1` without losing a picture.
+  private static let decoder = """
+    vdec/0/pace = none
+    vdec/0/enable = 1
+    venc/1/codec = h264
+    venc/1/bitrate = 4000
+    venc/1/source = vdec/0
+    venc/1/enable = 1
+
+    """
+
+  /// Records so many pictures of `venc/0` and ends where one ends.
+  private func recording(_ served: Served, _ frames: Int = 60) throws -> String {
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: frames))
+    recording.stop()
+    return recording.file
+  }
+
+  private func feed(_ served: Served, _ file: String, _ node: String = "vdec/0/feed") throws -> Child.Outcome {
+    try shell(#"cat "$1" > "$2""#, file, served.path(node), timeout: 60)
+  }
+
+  private func h264(_ directory: String, _ name: String, _ options: String...) throws -> String {
+    let file = directory + "/" + name
+    let made = try Child.run(
+      ["ffmpeg", "-v", "error", "-f", "lavfi", "-i"] + options + ["-pix_fmt", "yuv420p", file], timeout: 60)
+    try #require(made.status == 0, "\(made.errors)")
+    return file
+  }
+
+  @Test func aRecordedStreamThatIsFedComesOutPictureByPicture() throws {
+    let served = try Served(configuration: Pipelines.small(Self.decoder, bitrate: 4000))
+    let file = try recording(served)
+    let fed = try Video.patternNumbers(file, width: 640, height: 360).compactMap { $0 }
+    try #require(fed.count > 50)
+    let again = try Recording(served, "venc/1/stream")
+    let outcome = try feed(served, file)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(try eventually { try served.stats("venc/1")["frames_out"] ?? 0 >= fed.count })
+    again.stop()
+    let stats = try served.stats("vdec/0")
+    #expect(stats["frames_out"] == fed.count && stats["frames_in"] == fed.count, "\(stats)")
+    #expect(stats["dropped"] == 0 && stats["in_flight"] == 0)
+    let size = try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int
+    #expect(stats["bytes_in"] == size && stats["bytes_skipped"] == 0)
+    #expect(try Video.patternNumbers(again.file, width: 640, height: 360).compactMap { $0 } == fed)
+    let active = try served.facts("vdec/0/active")
+    #expect(active["codec"] == "h264" && active["width"] == "640" && active["height"] == "360", "\(active)")
+    #expect(try served.errorLog().isEmpty)
+    // The next writer's stream goes on with it.
+    #expect(try feed(served, file).status == 0)
+    #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 2 * fed.count })
+  }
+
+  @Test func aLiveStreamIsFedFromOneChannelToAnother() throws {
+    let served = try Served(configuration: Pipelines.small("vdec/0/enable = 1\n", bitrate: 4000))
+    let cat = try Child([
+      "sh", "-c", #"exec cat "$1" > "$2""#, "sh", served.path("venc/0/stream"), served.path("vdec/0/feed"),
+    ])
+    #expect(try served.advances("vdec/0", "frames_out", by: 60))
+    // The picture is the one that went in: its number is read from it, and is a recent one.
+    let picture = served.scratch + "/now.jpg"
+    #expect(try eventually { try run("cp", served.path("vdec/0/snapshot.jpg"), picture).status == 0 })
+    let number = try #require(try Video.patternNumbers(picture, "mjpeg", width: 640, height: 360).first ?? nil)
+    let made = try #require(try served.stats("vi/0")["frames_out"])
+    #expect(number < made && made - number < 120, "\(number) of \(made)")
+    let stats = try served.stats("vdec/0")
+    #expect(stats["dropped"] == 0 && stats["bytes_skipped"] == 0, "\(stats)")
+    // It follows: what waits is a picture or two, not a growing heap.
+    #expect(stats["feed_waiting_bytes"] ?? .max < 200_000)
+    #expect(try served.value("vdec/0/state") == "running")
+    #expect(try served.cat("health") == "ok\n")
+    // The writer is told when its channel stops.
+    try served.echo("0", to: "vdec/0/enable")
+    #expect(cat.ended(within: 20) != nil)
+    #expect(cat.errors.contains("Broken pipe"), "\(cat.errors)")
+  }
+
+  @Test func streamsOfOtherSizesAndCodingsFollowOneAnother() throws {
+    let more = """
+      vpss/1/source = vdec/0
+      vpss/1/enable = 1
+      vpss/1/0/width = 160
+      vpss/1/0/height = 120
+      vpss/1/0/enable = 1
+      venc/2/codec = mjpeg
+      venc/2/source = vpss/1/0
+      venc/2/enable = 1
+
+      """
+    let served = try Served(configuration: Self.decoder + more)
+    let small = try h264(served.scratch, "small.h264", "testsrc2=size=320x240:rate=30:duration=1", "-c:v", "libx264")
+    let large = try h264(
+      served.scratch, "large.h264", "testsrc2=size=640x480:rate=30:duration=1", "-c:v", "libx264", "-bf", "2")
+    let pictures = try h264(
+      served.scratch, "a.mjpeg", "testsrc2=size=352x288:rate=30:duration=1", "-c:v", "mjpeg", "-f", "mjpeg")
+    let joined = try shell(#"cat "$1" "$2" "$1" > "$3""#, small, large, served.path("vdec/0/feed"), timeout: 60)
+    #expect(joined.status == 0, "\(joined.errors)")
+    #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 90 })
+    #expect(try served.stats("vdec/0")["layout_changes"] == 2)
+    #expect(try eventually { try served.stats("venc/1")["frames_out"] == 90 })
+    #expect(try served.facts("venc/1/active")["width"] == "320")
+    #expect(try feed(served, pictures).status == 0)
+    #expect(try eventually { try served.stats("venc/1")["frames_out"] == 120 })
+    #expect(try served.facts("vdec/0/active")["codec"] == "mjpeg")
+    #expect(try served.facts("venc/1/active")["width"] == "352")
+    #expect(try served.stats("venc/2")["frames_out"] ?? 0 > 0)
+    #expect(try served.errorLog().isEmpty)
+    if Machine.hasFFmpeg {
+      let hevc = try h264(
+        served.scratch, "a.h265", "testsrc2=size=320x240:rate=30:duration=1", "-c:v", "libx265", "-x265-params",
+        "log-level=none", "-f", "hevc")
+      #expect(try feed(served, hevc).status == 0)
+      #expect(try eventually { try served.stats("venc/1")["frames_out"] == 150 })
+      #expect(try served.facts("vdec/0/active")["codec"] == "h265")
+    }
+  }
+
+  @Test func aFileIsPlayedInRealTimeOverAndOver() throws {
+    let directory = try Served.freshDirectory()
+    defer { _ = try? run("rm", "-rf", "--one-file-system", directory) }
+    // An elementary stream plays in every build, a container with FFmpeg's demultiplexers.
+    var files = [try h264(directory, "a.h264", "testsrc2=size=320x240:rate=25:duration=1", "-c:v", "libx264")]
+    if Machine.hasFFmpeg {
+      files.append(
+        try h264(directory, "a b.mp4", "testsrc2=size=320x240:rate=25:duration=1", "-c:v", "libx264", "-bf", "2"))
+    }
+    for file in files {
+      let served = try Served(configuration: "vdec/0/input = file:\(file)\nvdec/0/enable = 1\n")
+      let name = #"mpifs_vdec_output_frames_total{object="vdec/0"}"#
+      let first = Metrics(try served.cat("metrics"))
+      #expect(try served.advances("vdec/0", "frames_out", by: 75))
+      let last = Metrics(try served.cat("metrics"))
+      let frames = try #require(last[name]) - (first[name] ?? 0)
+      let seconds = try #require(last["mpifs_uptime_seconds"]) - (try #require(first["mpifs_uptime_seconds"]))
+      #expect((18...28).contains(frames / seconds), "\(file): \(frames) frames in \(seconds) s")
+      #expect(try served.stats("vdec/0")["loops"] ?? 0 >= 2)
+      #expect(try served.facts("vdec/0/active")["fps"] == "25")
+      // Once is enough: it says so.
+      try served.echo("0", to: "vdec/0/loop")
+      #expect(try eventually { try served.value("vdec/0/state") == "failed: the input has ended" })
+      // The configuration loads as it prints.
+      let text = try served.cat("config")
+      #expect(text.contains("vdec/0/input = file:\(file)\n") && text.contains("vdec/0/loop = 0\n"))
+      let other = try Served(configuration: text)
+      #expect(try other.cat("config") == text)
+    }
+  }
+
+  @Test func whatCannotBeDecodedIsToldInStateAndErrorLog() throws {
+    let served = try Served(configuration: "vdec/0/enable = 1\nvdec/1/codec = h264\nvdec/1/enable = 1\n")
+    let noise = served.scratch + "/noise"
+    _ = try shell(#"head -c 300000 /dev/urandom > "$1""#, noise)
+    for object in ["vdec/0", "vdec/1"] {
+      #expect(try feed(served, noise, "\(object)/feed").status == 0)
+      #expect(try eventually { try served.value("\(object)/state").hasPrefix("failed: ") })
+      #expect(try eventually { try served.stats(object)["bytes_in"] == 300_000 })
+      #expect(try served.errorLog().contains { $0.contains("\(object):") })
+    }
+    #expect(try served.stats("vdec/0")["bytes_skipped"] == 300_000)
+    #expect(try served.cat("health").hasPrefix("failed\n"))
+    // A good stream is taken afterwards.
+    let good = try h264(served.scratch, "a.h264", "testsrc2=size=320x240:rate=60:duration=1", "-c:v", "libx264")
+    #expect(try feed(served, good).status == 0)
+    #expect(try eventually { try served.value("vdec/0/state") == "running" })
+  }
+
+  @Test func whatIsAskedWronglyIsRefusedWithAReason() throws {
+    let served = try Served(configuration: "vdec/0/enable = 0\n")
+    #expect(try served.refusal(of: "x", to: "vdec/0/feed").contains("Broken pipe"))
+    #expect(try served.errorLog().last?.contains("not running") == true)
+    #expect(try run("cat", served.path("vdec/0/feed")).errors.contains("Permission denied"))
+    for (value, node, errno) in [
+      ("theora", "codec", "Invalid argument"), ("pattern", "input", "Invalid argument"),
+      ("file:relative", "input", "Invalid argument"), ("file:\(served.at)/vsys", "input", "Too many levels"),
+      ("/dev/video77", "backend", "No such device"), ("300", "fps", "out of range"),
+      ("fast", "pace", "Invalid argument"),
+    ] {
+      #expect(try served.refusal(of: value, to: "vdec/0/\(node)").contains(errno), "\(value) > \(node)")
+    }
+    for (file, errno) in [("/nonexistent/a.h264", "No such file"), ("/tmp", "Is a directory")] {
+      try served.echo("file:\(file)", to: "vdec/0/input")
+      #expect(try served.refusal(of: "1", to: "vdec/0/enable").contains(errno), "\(file)")
+    }
+    try served.echo("feed", to: "vdec/0/input")
+    try served.echo("1", to: "vdec/0/enable")
+    #expect(try served.refusal(of: "h264", to: "vdec/0/codec").contains("resource busy"))
+    // One writer at a time.
+    let holder = try Child(["sh", "-c", #"exec sleep 60 > "$1""#, "sh", served.path("vdec/0/feed")])
+    #expect(try eventually { try shell(#"echo x > "$1""#, served.path("vdec/0/feed")).errors.contains("busy") })
+    #expect(try run("rmdir", served.path("vdec/0")).errors.contains("busy"))
+    holder.signal(SIGKILL)
+    holder.ended(within: 10)
+    try served.echo("0", to: "vdec/0/enable")
+    #expect(try run("rmdir", served.path("vdec/0")).status == 0)
+    #expect(try !served.exists("vdec/0/feed"))
+  }
+
+  @Test func aWriterThatWaitsForRoomHoldsNobodyUpAndCanBeInterrupted() throws {
+    let served = try Served(configuration: "vdec/0/pace = realtime\nvdec/0/enable = 1\n")
+    let file = try h264(
+      served.scratch, "a.h264", "testsrc2=size=640x480:rate=10:duration=20", "-c:v", "libx264", "-b:v", "3M")
+    // Seconds of stream do not fit: cat waits. A signal ends it at once.
+    let outcome = try shell(#"timeout -s INT 2 cat "$1" > "$2""#, file, served.path("vdec/0/feed"))
+    #expect(outcome.status == 124, "\(outcome.errors)")
+    #expect(try served.stats("vdec/0")["frames_out"] ?? 0 > 5)
+    // Who must not wait is told how much was taken, then to come again; all other nodes answer meanwhile.
+    let script = """
+      import os, sys, errno
+      data = open(sys.argv[1], 'rb').read()
+      f = os.open(sys.argv[2], os.O_WRONLY | os.O_NONBLOCK)
+      taken = 0
+      try:
+        while taken < len(data): taken += os.write(f, data[taken:taken + 100000])
+        print('all')
+      except OSError as e: print(errno.errorcode[e.errno], taken)
+      print(len(open(sys.argv[3]).read()) > 0)
+      """
+    let nonblocking = try eventually {
+      // The rest of the stream before is given first.
+      let outcome = try python(script, file, served.path("vdec/0/feed"), served.path("vsys"))
+      let words = outcome.text.split(whereSeparator: \.isWhitespace)
+      return words.first == "EAGAIN" && (words.count > 1 ? Int(words[1]) ?? 0 : 0) > 0 && words.last == "True"
+    }
+    #expect(nonblocking)
+    // Twenty such writers one after the other leave nothing behind.
+    let script20 = #"for i in $(seq 20); do timeout -s KILL 0.05 cat "$1" > "$2"; done; true"#
+    #expect(try shell(script20, file, served.path("vdec/0/feed"), timeout: 60).status == 0)
+    #expect(try eventually { try Metrics(served.cat("metrics"))["mpifs_filesystem_parked_requests"] == 0 })
+    try served.echo("0", to: "vdec/0/enable")
+    #expect(try served.cat("health") == "ok\n")
+  }
+}
