@@ -90,7 +90,8 @@ let package = Package(
     .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
     .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(
-      name: "DevicesTests", dependencies: ["Devices", "LinuxMedia", "CLinux", "CDRM", "MediaRuntime", "Codecs", system],
+      name: "DevicesTests",
+      dependencies: ["Devices", "LinuxMedia", "CLinux", "CDRM", "MediaRuntime", "Codecs", system],
       swiftSettings: strict),
     // Counts heap calls of a thread, for tests that say a steady state makes none.
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),

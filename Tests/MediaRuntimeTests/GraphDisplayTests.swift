@@ -123,6 +123,8 @@ private final class ScriptedDisplay: Display, DisplayFactory, @unchecked Sendabl
     let bench = try bench()
     defer { bench.finish() }
     try bench.start("vo/0", "vi/0")
+    // Nothing is flipped yet, so newer frames overtake the one that waits.
+    #expect(eventually { bench.figures("vo/0").dropped[.late] > 0 })
     var shown: UInt64 = 0
     #expect(
       eventually {

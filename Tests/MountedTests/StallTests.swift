@@ -101,7 +101,7 @@ import Testing
     stall.release()
     try expectGoingOn(served)
     recording.stop()
-    #expect(try Video.complaints(recording.file).isEmpty)
+    #expect(try Video.complaints(recording.file) == "")
   }
 
   @Test func aWriteThatIsNotAnsweredTimesOutAndTheWorkGoesOn() throws {

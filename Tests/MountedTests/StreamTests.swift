@@ -12,7 +12,7 @@ import Testing
     let outcome = try shell(#"timeout 5 cat "$1" > "$2""#, served.path("venc/0/stream"), file)
     // That is how `timeout` says that it had to end the reader.
     #expect(outcome.status == 124, "\(outcome.errors)")
-    #expect(try Video.complaints(file).isEmpty)
+    #expect(try Video.complaints(file) == "")
     let frames = try Video.frames(file)
     #expect(frames.count > 60, "\(frames.count) frames in 5 s")
     #expect(frames.first?.isKey == true)
@@ -33,7 +33,7 @@ import Testing
     one.stop()
     two.stop()
     for recording in [one, two] {
-      #expect(try Video.complaints(recording.file).isEmpty)
+      #expect(try Video.complaints(recording.file) == "")
       #expect(try Video.frames(recording.file).count > 60)
     }
     // The one that came later begins at the same key frame or a later one; from there on both are the same.
@@ -49,7 +49,12 @@ import Testing
     let recording = try Recording(served, "venc/2/stream")
     #expect(try served.advances("venc/2", "frames_out", by: 4, within: 60))
     recording.stop()
-    #expect(try Video.complaints(recording.file, "mjpeg").isEmpty)
+    // The reader was stopped in the middle of some picture, maybe: up to the last end of image everything is whole.
+    var bytes = try Data(contentsOf: .init(filePath: recording.file))
+    let end = try #require(bytes.range(of: Data([0xFF, 0xD9]), options: .backwards)).upperBound
+    bytes.removeSubrange(end...)
+    try bytes.write(to: .init(filePath: recording.file))
+    #expect(try Video.complaints(recording.file, "mjpeg") == "")
     let frames = try Video.frames(recording.file, "mjpeg")
     #expect(frames.count >= 3)
     #expect(frames.allSatisfy { $0.width == 1280 && $0.height == 720 })
@@ -182,8 +187,8 @@ import Testing
     #expect(quick.cat.ended(within: 30) == 0)
 
     #expect(meanwhile["reader_lost_pictures"] == before["reader_lost_pictures"], "the quick reader lost some")
-    #expect(try Video.complaints(file).isEmpty)
-    #expect(try Video.complaints(quick.file).isEmpty)
+    #expect(try Video.complaints(file) == "")
+    #expect(try Video.complaints(quick.file) == "")
     let numbers = try Video.patternNumbers(file, width: 640, height: 360).compactMap { $0 }
     let steps = zip(numbers.dropFirst(), numbers).map(-)
     let gap = try #require(steps.firstIndex { $0 > 15 }, "the slow reader lost nothing: \(steps)")
@@ -204,7 +209,7 @@ import Testing
     #expect(eventually { recording.size > 20_000 })
     try served.echo("0", to: "venc/0/enable")
     #expect(recording.cat.ended(within: 20) == 0)
-    #expect(try Video.complaints(recording.file).isEmpty)
+    #expect(try Video.complaints(recording.file) == "")
     let frames = try Video.frames(recording.file)
     #expect(frames.first?.isKey == true)
     #expect(try served.value("venc/0/state") == "stopped")
