@@ -27,3 +27,10 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
     return detail.isEmpty ? base : "\(base) (\(detail))"
   }
 }
+
+extension Failure {
+  /// The device is not there any more, or not under this name: ENODEV, ENXIO, ENOENT.
+  public var isDeviceGone: Bool {
+    errno == .operationNotSupportedByDevice || errno == .noSuchAddressOrDevice || errno == .noSuchFileOrDirectory
+  }
+}

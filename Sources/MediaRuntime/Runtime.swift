@@ -13,8 +13,9 @@ public final class Runtime: Sendable {
     public init(mountPoint: String? = nil) { self.mountPoint = mountPoint }
   }
 
-  /// Every attribute of every kind of object.
-  public let settingsTable: SettingsTable
+  private let registry: EngineRegistry
+  /// Every attribute of every kind of object, with the choices there are now.
+  public var settingsTable: SettingsTable { registry.table }
   /// Refusals and failures. Whoever refuses something before it gets here (a text too long, a file that is only read)
   /// records it there too.
   public let errorLog: ErrorLog
@@ -23,24 +24,40 @@ public final class Runtime: Sendable {
 
   /// - Throws: the control executor's thread could not be made.
   public init(
-    settingsTable: SettingsTable, factory: any ModuleFactory, errorLog: ErrorLog, moduleLog: ModuleLog,
+    registry: EngineRegistry, factory: any ModuleFactory, errorLog: ErrorLog, moduleLog: ModuleLog,
     options: Options = Options()
   ) throws(Failure) {
-    self.settingsTable = settingsTable
+    self.registry = registry
     self.errorLog = errorLog
     self.moduleLog = moduleLog
     self.administrator = try Administrator(
-      settingsTable: settingsTable, factory: factory, ownTree: OwnTree(mountPoint: options.mountPoint),
+      registry: registry, factory: factory, ownTree: OwnTree(mountPoint: options.mountPoint),
       errorLog: errorLog, moduleLog: moduleLog)
   }
 
-  /// With the software and devices of `catalogue` and the objects of a graph that reports to `logs`.
+  /// With the software and devices of `registry` and the objects of a graph that reports to `logs`.
+  public convenience init(
+    registry: EngineRegistry, graph: MediaGraph, logs: RuntimeLogs, options: Options = Options()
+  ) throws(Failure) {
+    try self.init(
+      registry: registry, factory: graph, errorLog: logs.errors, moduleLog: logs.modules, options: options)
+  }
+
+  /// With settings that stay the same.
+  public convenience init(
+    settingsTable: SettingsTable, factory: any ModuleFactory, errorLog: ErrorLog, moduleLog: ModuleLog,
+    options: Options = Options()
+  ) throws(Failure) {
+    try self.init(
+      registry: EngineRegistry(settingsTable.catalogue), factory: factory, errorLog: errorLog, moduleLog: moduleLog,
+      options: options)
+  }
+
+  /// With software and devices that stay the same.
   public convenience init(
     catalogue: EngineCatalogue, graph: MediaGraph, logs: RuntimeLogs, options: Options = Options()
   ) throws(Failure) {
-    try self.init(
-      settingsTable: SettingsTable(catalogue), factory: graph, errorLog: logs.errors, moduleLog: logs.modules,
-      options: options)
+    try self.init(registry: EngineRegistry(catalogue), graph: graph, logs: logs, options: options)
   }
 
   // MARK: changing

@@ -33,15 +33,15 @@ struct Program {
     let configuration = try startConfiguration(watch.inventory)
     let log = RuntimeLogs()
     let memory = AllocatorPolicy()
-    let catalogue = engines(watch)
-    let (runtime, graph) = try makeRuntime(catalogue, memory, mountPoint: path, log: log)
+    let registry = registry(watch, log)
+    let (runtime, graph) = try makeRuntime(registry, memory, mountPoint: path, log: log)
     try load(configuration, into: runtime)
     let debug: DebugTree
     let mount: Mount
     do {
       debug = try DebugTree(
         runtime: runtime, reports: graph, identity: .ofThisProgram(), dialect: options.dialect,
-        startedMonotonicMicroseconds: started, devices: devices(watch, catalogue, memory.reason))
+        startedMonotonicMicroseconds: started, devices: devices(watch, registry, memory.reason))
       try MountPoint.create(path)
       let mountOptions = MountOptions(
         name: "mpifs", allowOther: options.allowOther, onUnmounted: { kill(getpid(), SIGUSR1) })
@@ -80,20 +80,39 @@ struct Program {
     SoftwareCodecs.converterFactories() + [VendorConverterFactory()]
   }
 
-  private func engines(_ watch: DeviceWatch) -> EngineCatalogue {
+  /// The engines of this build and of the devices there are, which may come and go.
+  private func registry(_ watch: DeviceWatch, _ log: RuntimeLogs) -> EngineRegistry {
+    let devices = DeviceEngines()
     let inventory = watch.inventory
-    let encoders = V4L2EncoderFactory.all(in: inventory)
+    devices.update(inventory)
+    let registry = EngineRegistry(Program.engines(watch, inventory, devices.engines))
+    watch.whenLooked { inventory in
+      guard devices.update(inventory) else { return }
+      let engines = devices.engines
+      registry.replace(Program.engines(watch, inventory, engines))
+      let names = engines.encoders.map(\.name) + engines.decoders.map(\.name) + engines.scalers.map(\.name)
+      log.modules.record(
+        .system, .information,
+        "devices have changed: engines are now \(names.isEmpty ? "software only" : names.joined(separator: " "))")
+    }
+    return registry
+  }
+
+  private static func engines(
+    _ watch: DeviceWatch, _ inventory: DeviceInventory, _ devices: DeviceEngines.Engines
+  ) -> EngineCatalogue {
+    let encoders = devices.encoders
     // I420 leads, which the software engines take as it is, but where a device's encoder would have it converted.
     let needsNV12 = encoders.contains { $0.inputFormats.contains(.nv12) && !$0.inputFormats.contains(.i420) }
     let usual: [PixelFormat] = needsNV12 ? [.nv12, .i420] : [.i420, .nv12]
-    let scalers = V4L2ScalerFactory.all(in: inventory)
+    let scalers = devices.scalers
     // What only devices give and take is offered where there are devices.
     let packed: [PixelFormat] =
       !scalers.isEmpty ? [.yuyv, .uyvy, .rgb24, .xrgb8888] : inventory.cards.isEmpty ? [] : [.xrgb8888]
     let cameras = V4L2SourceFactory(convertible: Program.converters.flatMap(\.inputs))
     return EngineCatalogue(
       encoders: encoders + SoftwareCodecs.encoderFactories(),
-      decoders: V4L2DecoderFactory.all(in: inventory) + SoftwareCodecs.decoderFactories(),
+      decoders: devices.decoders + SoftwareCodecs.decoderFactories(),
       scalers: scalers + SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [cameras],
       packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
@@ -103,21 +122,24 @@ struct Program {
   }
 
   private func devices(
-    _ watch: DeviceWatch, _ catalogue: EngineCatalogue, _ memoryChoice: String
+    _ watch: DeviceWatch, _ registry: EngineRegistry, _ memoryChoice: String
   ) -> @Sendable () -> DevicesReport {
-    let names = Set(catalogue.encoders.map(\.name) + catalogue.decoders.map(\.name) + catalogue.scalers.map(\.name))
-    return { DevicesReport(watch.inventory, engines: names, memoryChoice: memoryChoice) }
+    {
+      let now = registry.catalogue
+      let names = Set(now.encoders.map(\.name) + now.decoders.map(\.name) + now.scalers.map(\.name))
+      return DevicesReport(watch.inventory, engines: names, memoryChoice: memoryChoice)
+    }
   }
 
   private func makeRuntime(
-    _ catalogue: EngineCatalogue, _ memory: AllocatorPolicy, mountPoint: String, log: RuntimeLogs
+    _ registry: EngineRegistry, _ memory: AllocatorPolicy, mountPoint: String, log: RuntimeLogs
   ) throws(StartFailure) -> (Runtime, MediaGraph) {
     do throws(Failure) {
       let graph = try MediaGraph(
-        engines: catalogue, allocator: memory.allocator, options: GraphOptions(isUnthrottled: options.unthrottled),
+        registry: registry, allocator: memory.allocator, options: GraphOptions(isUnthrottled: options.unthrottled),
         listener: log)
       let runtime = try Runtime(
-        catalogue: catalogue, graph: graph, logs: log, options: Runtime.Options(mountPoint: mountPoint))
+        registry: registry, graph: graph, logs: log, options: Runtime.Options(mountPoint: mountPoint))
       log.modules.record(.memory, .information, "buffers come from \(memory.reason)")
       return (runtime, graph)
     } catch {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Glibc
+import LinuxMedia
+import MediaCore
+import SystemPackage
 import Testing
 
 @testable import Devices
@@ -18,6 +21,33 @@ import Testing
     #expect(becomes { watch.inventory.refused.map(\.path) == [node] })
     try FileManager.default.removeItem(atPath: node)
     #expect(becomes { watch.inventory.refused.isEmpty })
+  }
+
+  @Test func devicesAreAskedOnceAndStayWhileTheyAreBusy() throws {
+    let device = M2MFakeDevice()
+    let engines = DeviceEngines(kernel: device)
+    var inventory = DeviceInventory(in: "/nowhere")
+    let video = DeviceInventory.Video(
+      path: "/dev/video90", card: "Fake", driver: "fake", bus: "platform:1", role: .encoder([.h264]),
+      captureFormats: [.h264], outputFormats: [.nv12], isMultiplanar: false, captureMemory: nil, outputMemory: nil,
+      needsMediaController: false)
+    inventory.videos = [video]
+    #expect(engines.update(inventory))
+    #expect(engines.engines.encoders.map(\.name) == ["/dev/video90"])
+    let asked = device.opened
+    #expect(!engines.update(inventory))
+    #expect(device.opened == asked)
+    // Another program, or a channel, has it for itself.
+    var busy = DeviceInventory(in: "/nowhere")
+    busy.refused = [.init(path: "/dev/video90", failure: Failure(.resourceBusy, "open", on: "/dev/video90"))]
+    #expect(!engines.update(busy))
+    #expect(engines.engines.encoders.count == 1)
+    // Something else under the same name is another device.
+    inventory.videos[0].bus = "usb-2"
+    #expect(engines.update(inventory))
+    #expect(device.opened > asked)
+    #expect(engines.update(DeviceInventory(in: "/nowhere")))
+    #expect(engines.engines.encoders.isEmpty)
   }
 
   private func becomes(_ condition: () -> Bool) -> Bool {

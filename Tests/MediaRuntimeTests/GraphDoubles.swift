@@ -210,7 +210,7 @@ struct ScriptedEncoderFactory: EncoderFactory {
   var script = EncoderScript()
   var formats: [PixelFormat] = [.i420]
   var codecs: [Codec] { [.h264] }
-  var isHardware: Bool { false }
+  var isHardware = false
   var priority: Int { 1 }
   func capabilities(for codec: Codec) -> EncoderCapabilities {
     [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]

@@ -109,4 +109,66 @@ for _ in {1..10}; do cycle; done
 check "descriptors after ten cycles" is "$(fds)" "$descriptors"
 check "the kernel's buffers after ten cycles" is "$(buffers)" "$kernel"
 
+echo '== devices that are pulled out and come back'
+drivers=/sys/bus/platform/drivers
+mkdir $mpi/vi/0 $mpi/vpss/0 $mpi/vpss/0/0 $mpi/venc/1 $mpi/venc/2
+put vi/0/input "$VIVID_CAP"
+put vi/0/width 640
+put vi/0/height 480
+put vi/0/format rgb24
+put vi/0/fps 10
+put vi/0/enable 1
+put vpss/0/0/width 320
+put vpss/0/0/height 240
+put vpss/0/0/format yuyv
+put vpss/0/source vi/0
+put vpss/0/0/enable 1
+put vpss/0/enable 1
+put venc/1/codec fwht
+put venc/1/backend "$VICODEC_ENC"
+put venc/1/source vi/0
+put venc/1/enable 1
+put venc/2/source vpss/0/0
+put venc/2/enable 1
+put vdec/0/enable 1
+check "the encoder's channel moves" wait_until 20 at_least venc/1/stats frames_out 5
+check "the scaler's too" wait_until 20 at_least vpss/0/0/stats frames_out 5
+check "it is the device" is "$(value vpss/0/0/active backend)" "$VIM2M"
+device_of() { # device_of DRIVER: what it drives
+  local link
+  for link in "$1"/*[0-9]; do echo "${link##*/}"; done
+}
+codec=$(device_of $drivers/vicodec)
+scaler=$(device_of $drivers/vim2m)
+echo "$codec" >$drivers/vicodec/unbind
+echo "$scaler" >$drivers/vim2m/unbind
+state_is() { grep -q "^$2" "$mpi/$1/state"; }
+check "the encoder's channel has failed" wait_until 20 state_is venc/1 failed
+check "and says why" grep -q 'No such device\|is not there\|no engine' $mpi/venc/1/state
+check "so has the decoder's" wait_until 20 state_is vdec/0 failed
+check "health tells" test "$(head -n 1 $mpi/health)" != ok
+gone() { [[ -z $(device "$1") ]]; }
+check "devices lists the encoder no more" wait_until 20 gone "$VICODEC_ENC"
+check "nor the scaler" wait_until 20 gone "$VIM2M"
+check "the backend is no choice now" refused venc/0/backend "$VICODEC_ENC" "no"
+seen=$(value vpss/0/0/stats frames_out)
+check "software scales in its place" wait_until 20 at_least vpss/0/0/stats frames_out $((seen + 10))
+check "and says so" is "$(value vpss/0/0/active backend)" libyuv
+check "the rest goes on" wait_until 20 at_least venc/2/stats frames_out "$(($(value venc/2/stats frames_out) + 5))"
+check "a setting of the channel without a device" put venc/1/gop 8
+sed 's/^/      /' $mpi/venc/1/state
+echo "$codec" >$drivers/vicodec/bind
+echo "$scaler" >$drivers/vim2m/bind
+check "devices lists them again" wait_until 20 device_says "$VICODEC_ENC" "backend: $VICODEC_ENC"
+seen=$(value venc/1/stats frames_out)
+check "the encoder's channel goes on" wait_until 20 at_least venc/1/stats frames_out $((seen + 10))
+check "and runs" is "$(cat $mpi/venc/1/state)" running
+check "the decoder's too" wait_until 20 state_is vdec/0 running
+check "a new channel can have the device" put venc/0/backend "$VICODEC_ENC"
+check "with the setting made meanwhile" is "$(cat $mpi/venc/1/gop)" 8
+put venc/1/enable 0
+put venc/1/enable 1
+check "a channel stops and starts" wait_until 20 at_least venc/1/stats frames_out 3
+grep -h 'devices have changed' $mpi/vlog | sed 's/^/      /'
+
 finish decode

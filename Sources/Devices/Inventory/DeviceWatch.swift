@@ -14,6 +14,7 @@ public final class DeviceWatch: Sendable {
   private let root: String
   private let kernel: any Kernel
   private let list: Mutex<DeviceInventory>
+  private let listener = Mutex<(@Sendable (DeviceInventory) -> Void)?>(nil)
 
   /// Looks now and watches from then on.
   /// - Parameter root: directory with the nodes; `/dev` but for tests.
@@ -36,6 +37,9 @@ public final class DeviceWatch: Sendable {
   }
 
   public var inventory: DeviceInventory { list.withLock { $0 } }
+
+  /// Calls `body` after every look from now on, on the thread that watches.
+  public func whenLooked(_ body: @escaping @Sendable (DeviceInventory) -> Void) { listener.withLock { $0 = body } }
 
   /// Something is other than it was: looks again soon, on the thread that watches.
   public func lookAgain() { bell?.wakeUp.signal() }
@@ -88,6 +92,7 @@ public final class DeviceWatch: Sendable {
       }
       old = new
     }
+    listener.withLock { $0 }?(inventory)
   }
 
   private final class Bell: Sendable {

@@ -78,6 +78,12 @@ public struct EngineCatalogue: Sendable {
     decoders(for: codec).filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
+  /// Whether the engine these settings mean is gone: it was there when they were made.
+  func lacksEngine(_ settings: ObjectSettings) -> Bool {
+    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)) else { return false }
+    return encoder(backend: settings.text("backend") ?? "auto", for: codec) == nil
+  }
+
   /// Whether the engine these settings mean holds no bitrate, so that only the quantiser decides the size of pictures.
   func hasNoBitrate(_ settings: ObjectSettings) -> Bool {
     guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),

@@ -15,7 +15,13 @@ extension SettingsTable {
   ) throws(Refusal) -> ObjectSettings {
     var new = old
     for (key, value) in written { new[key] = value }
-    if path.type == .encoder { settleRateMode(&new, from: old, written: written) }
+    if path.type == .encoder {
+      // A device that was pulled out: what it cannot be asked about stays as it was until it is back.
+      if catalogue.lacksEngine(old), written["codec"] == nil, written["backend"] == nil, catalogue.lacksEngine(new) {
+        return new
+      }
+      settleRateMode(&new, from: old, written: written)
+    }
     for attribute in settings(path.type) {
       let key = attribute.key
       if let reason = attribute.uselessness(new) {

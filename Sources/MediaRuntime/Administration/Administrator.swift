@@ -34,7 +34,8 @@ final class Administrator: Sendable {
     let reply: Reply
   }
 
-  let settingsTable: SettingsTable
+  private let registry: EngineRegistry
+  var settingsTable: SettingsTable { registry.table }
   let factory: any ModuleFactory
   let ownTree: OwnTree
   let errorLog: ErrorLog
@@ -44,10 +45,10 @@ final class Administrator: Sendable {
   let state = Mutex(State())
 
   init(
-    settingsTable: SettingsTable, factory: any ModuleFactory, ownTree: OwnTree, errorLog: ErrorLog,
+    registry: EngineRegistry, factory: any ModuleFactory, ownTree: OwnTree, errorLog: ErrorLog,
     moduleLog: ModuleLog
   ) throws(Failure) {
-    self.settingsTable = settingsTable
+    self.registry = registry
     self.factory = factory
     self.ownTree = ownTree
     self.errorLog = errorLog

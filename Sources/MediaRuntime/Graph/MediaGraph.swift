@@ -29,17 +29,25 @@ public final class MediaGraph: ModuleFactory {
   }
 
   /// - Parameters:
-  ///   - engines: encoders, scalers, sources and the picture encoder there are.
+  ///   - registry: encoders, scalers, sources and the picture encoder there are at any time.
   ///   - allocator: gives the memory of all pools the graph makes.
   ///   - listener: hears log lines and failures; held strongly.
   /// - Throws: EAGAIN when no worker thread could be made.
   public init(
-    engines: EngineCatalogue, allocator: any Allocator, options: GraphOptions = GraphOptions(),
+    registry: EngineRegistry, allocator: any Allocator, options: GraphOptions = GraphOptions(),
     listener: (any GraphListener)? = nil
   ) throws(Failure) {
     let cores = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     environment = try Environment(
-      engines: engines, allocator: allocator, options: options, cores: cores, listener: listener)
+      registry: registry, allocator: allocator, options: options, cores: cores, listener: listener)
+  }
+
+  /// With engines that stay the same.
+  public convenience init(
+    engines: EngineCatalogue, allocator: any Allocator, options: GraphOptions = GraphOptions(),
+    listener: (any GraphListener)? = nil
+  ) throws(Failure) {
+    try self.init(registry: EngineRegistry(engines), allocator: allocator, options: options, listener: listener)
   }
 
   /// Ends the workers. After every object was stopped and retired; nothing of the graph may be used afterwards.

@@ -8,7 +8,9 @@ import SystemPackage
 /// What the modules of one graph share.
 final class Environment: Sendable {
   let options: GraphOptions
-  let engines: EngineCatalogue
+  private let registry: EngineRegistry
+  /// What there is now.
+  var engines: EngineCatalogue { registry.catalogue }
   let allocator: any Allocator
   let ledger = MemoryLedger()
   let pools: PoolRegistry
@@ -21,16 +23,16 @@ final class Environment: Sendable {
   let controlsListener = Mutex<(@Sendable (ObjectPath) -> Void)?>(nil)
 
   init(
-    engines: EngineCatalogue, allocator: any Allocator, options: GraphOptions, cores: Int,
+    registry: EngineRegistry, allocator: any Allocator, options: GraphOptions, cores: Int,
     listener: (any GraphListener)?
   ) throws(Failure) {
     self.options = options
-    self.engines = engines
+    self.registry = registry
     self.allocator = CountingAllocator(base: allocator, ledger: ledger)
     self.pools = PoolRegistry(ledger)
     self.room = Room(isLossless: options.isUnthrottled)
     self.service = try Service(name: "worker", workers: options.workers > 0 ? options.workers : cores)
-    self.snapshots = SnapshotService(engines.picture)
+    self.snapshots = SnapshotService(registry.catalogue.picture)
     self.listener = listener
   }
 

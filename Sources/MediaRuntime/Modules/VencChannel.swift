@@ -62,6 +62,13 @@ final class VencChannel: GraphObject, SessionWork {
         .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
         hint: "write 0 to \(path)/enable first")
     }
+    // The device may have been pulled out; stopping and binding go on.
+    if !new.flag("enable") || running, changed.isDisjoint(with: ["codec", "backend"]),
+      environment.engines.encoder(
+        backend: new.text("backend") ?? "auto", for: new.text("codec").flatMap(Codec.init(rawValue:)) ?? .h264) == nil
+    {
+      return
+    }
     let (factory, codec) = try chosen(new)
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       throw Refusal(
@@ -83,6 +90,11 @@ final class VencChannel: GraphObject, SessionWork {
       throw Refusal(.invalidArgument, path: "\(path)/codec", value: Array(name.utf8), reason: "no such codec")
     }
     guard let factory = environment.engines.encoder(backend: backend, for: codec) else {
+      if backend.hasPrefix("/dev/"), !environment.engines.encoders.contains(where: { $0.name == backend }) {
+        throw Refusal(
+          .operationNotSupportedByDevice, path: "\(path)/backend", value: Array(backend.utf8),
+          reason: "\(backend) is not there", hint: "auto, or plug it in again")
+      }
       let able = environment.engines.encoders.filter { $0.codecs.contains(codec) }.map(\.name)
       throw Refusal(
         .notSupported, path: "\(path)/backend", value: Array(backend.utf8),

@@ -173,6 +173,11 @@ final class VpssOutput: GraphObject, FrameHandler {
       } catch {
         failed(error)
         node.work.drop(.deviceError)
+        if error.isDeviceGone {
+          // Another one is looked for, the next frame on.
+          drop(&box)
+          box.retryAt = now + 50_000_000
+        }
         return nil
       }
     }

@@ -52,6 +52,28 @@ import Testing
     #expect(none.attribute(.encoder, "qp_i") == nil)
   }
 
+  @Test func theSettingsOfAChannelWhoseDeviceIsGoneStayAsTheyWere() throws {
+    let registry = EngineRegistry(table.catalogue)
+    let path = try #require(venc)
+    let set = try change(
+      table.defaults(.encoder),
+      ["codec": .text("fwht"), "backend": .text("/dev/video11"), "qp_i": .integer(10), "enable": .boolean(true)])
+    registry.replace(EngineCatalogue(encoders: [ListedEncoder(name: "openh264", codecs: [.h264])]))
+    let stopped = try registry.table.settings(path, from: set, writing: ["enable": .boolean(false)])
+    #expect(stopped.text("rc_mode") == "fixqp" && stopped.integer("qp_i") == 10 && !stopped.flag("enable"))
+    #expect(registry.table.text(.encoder, "backend", stopped) == "/dev/video11")
+    // A new channel cannot have it, and one that had can have another.
+    #expect(throws: Refusal.self) { try registry.table.parse(path, "backend", Array("/dev/video11".utf8)) }
+    #expect(throws: Refusal.self) {
+      try registry.table.settings(path, from: stopped, writing: ["codec": .text("fwht")])
+    }
+    let other = try registry.table.settings(
+      path, from: stopped, writing: ["codec": .text("h264"), "backend": .text("auto")])
+    #expect(other.text("rc_mode") == "cbr")
+    registry.replace(table.catalogue)
+    #expect(try registry.table.settings(path, from: stopped, writing: ["gop": .integer(9)]).integer("gop") == 9)
+  }
+
   @Test func anEngineWithBothRateControlsKeepsTheOneThatWasChosen() throws {
     var both = ListedEncoder(name: "x264", codecs: [.h264])
     both.abilities = [.liveBitrate, .fixedQuantiser]

@@ -160,5 +160,32 @@ is "exit status" $? 0
 grep -q ' /mpi ' /proc/mounts && bad "still mounted"
 is "the kernel's DMA-BUFs" "$(tail -n 1 /sys/kernel/debug/dma_buf/bufinfo)" "Total 0 objects, 0 bytes"
 
+echo "== the start script"
+# started OPTION...: starts anew, says whether it serves
+started() {
+  rm -f log
+  ./mpifs --load none "$@" >log 2>err &
+  pid=$!
+  until_true 20 'grep -qs "^mpifs: serving" log'
+}
+kill_it() {
+  kill "$1" $pid
+  wait $pid 2>/dev/null
+}
+rm -f /dev/fuse
+if started; then ok "it makes a missing /dev/fuse"; else bad "it makes a missing /dev/fuse: $(cat err)"; fi
+kill_it -KILL
+if ls /mpi 2>/dev/null; then bad "a killed program's mount is dead"; else ok "a killed program's mount is dead"; fi
+if started; then ok "the next start takes it away"; else bad "the next start takes it away: $(cat err)"; fi
+kill_it -TERM
+rmdir /mpi
+mount -o remount,ro /
+./mpifs --load none >/tmp/refused 2>&1
+is "status where / is read-only" $? 1
+mount -o remount,rw /
+grep -q 'say where the tree is to be, for example --at /tmp/mpi' /tmp/refused && ok "and it says what to do" || bad "$(cat /tmp/refused)"
+if started --at /tmp/deep/mpi; then ok "elsewhere it makes the folders"; else bad "elsewhere it makes the folders: $(cat err)"; fi
+kill_it -TERM
+
 echo "program: $passed checks passed, $failed failed"
 [ $failed = 0 ]
