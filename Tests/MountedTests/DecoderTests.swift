@@ -193,8 +193,11 @@ import Testing
     try served.echo("1", to: "vdec/0/enable")
     #expect(try served.refusal(of: "h264", to: "vdec/0/codec").contains("resource busy"))
     // One writer at a time.
-    let holder = try Child(["sh", "-c", #"exec sleep 60 > "$1""#, "sh", served.path("vdec/0/feed")])
-    #expect(try eventually { try shell(#"echo x > "$1""#, served.path("vdec/0/feed")).errors.contains("busy") })
+    let holder = try Child([
+      "sh", "-c", #"exec 3> "$1"; echo open; exec sleep 60"#, "sh", served.path("vdec/0/feed"),
+    ])
+    #expect(eventually { holder.outputText.contains("open") })
+    #expect(try shell(#"echo x > "$1""#, served.path("vdec/0/feed")).errors.contains("busy"))
     #expect(try run("rmdir", served.path("vdec/0")).errors.contains("busy"))
     holder.signal(SIGKILL)
     holder.ended(within: 10)

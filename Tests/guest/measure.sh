@@ -116,7 +116,7 @@ END
 
 through_gstreamer() {
   gst-launch-1.0 -q v4l2src device="$VIVID_CAP" io-mode=dmabuf ! \
-    video/x-raw,format=NV12,width=$width,height=$height,framerate=$fps/1 ! \
+    video/x-raw,format=NV12,width=$width,height=$height,framerate="$fps/1" ! \
     v4l2fwhtenc output-io-mode=dmabuf-import extra-controls="controls,video_gop_size=10" ! \
     fakesink sync=false >/tmp/gst.log 2>&1 &
   local program=$!
@@ -127,7 +127,7 @@ through_gstreamer() {
 
 # v4l2-ctl passes DMA-BUFs between two devices, but feeds no second queue meanwhile: a coder needs two of it and a pipe.
 through_v4l2_ctl() {
-  v4l2-ctl -d "$VIVID_CAP" --set-fmt-video=width=$width,height=$height,pixelformat=NV12 --set-parm=$fps >/dev/null
+  v4l2-ctl -d "$VIVID_CAP" --set-fmt-video=width=$width,height=$height,pixelformat=NV12 --set-parm="$fps" >/dev/null
   mkfifo /tmp/pipe
   v4l2-ctl -d "$VICODEC_ENC" -c video_gop_size=10 --set-fmt-video-out=width=$width,height=$height,pixelformat=NV12 \
     --set-fmt-video=pixelformat=FWHT --stream-mmap --stream-out-mmap --stream-from=- </tmp/pipe >/tmp/enc.log 2>&1 &

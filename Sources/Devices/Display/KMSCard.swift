@@ -376,15 +376,12 @@ final class KMSCard: @unchecked Sendable {
     }
     guard let device else { return }
     do throws(KernelError) {
-      let ids = try device.resources().connectors
+      // Each is asked once, however many displays there are: a probe takes its time.
+      var connectors: [DRMConnector] = []
+      for id in try device.resources().connectors { connectors.append(try device.connector(id, probe: probe)) }
       for screen in screens {
         screen.forgetGone()
-        var found: DRMConnector?
-        for id in ids {
-          let connector = try device.connector(id, probe: probe)
-          if connector.name == screen.name { found = connector }
-        }
-        look(screen, found, device)
+        look(screen, connectors.first { $0.name == screen.name }, device)
       }
     } catch {
       if error.errno == .deviceGone { giveUp(Failure(error, "the card is gone")) }
