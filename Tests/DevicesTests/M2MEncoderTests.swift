@@ -184,7 +184,7 @@ import Testing
   }
 
   @Test func aHangIsFailedInHalfASecondAndClosedByAnotherThread() throws {
-    let path = "/dev/video91"
+    let path = "/dev/video81"
     let device = M2MFakeDevice { $0.controls = [Self.bitrate: .init()] }
     let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
     var list = PictureList()
