@@ -21,4 +21,13 @@ final class Wake: Sendable {
 
   /// Returns after a signal that no other `wait` has used up; may also return without one.
   func wait() { sem_wait(semaphore) }
+
+  /// - Returns: false when the time passed without a signal.
+  func wait(milliseconds: Int) -> Bool {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    let end = now.tv_nsec + milliseconds * 1_000_000
+    var until = timespec(tv_sec: now.tv_sec + end / 1_000_000_000, tv_nsec: end % 1_000_000_000)
+    return sem_timedwait(semaphore, &until) == 0
+  }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import MediaCore
 import Synchronization
 
@@ -13,7 +12,7 @@ final class PicturePool: Sendable {
 
   private let configuration: DecoderConfiguration
   private let current = Mutex<Pool?>(nil)
-  private let free = TimedWake()
+  private let free = Wake()
   private let interrupted = Atomic<Bool>(false)
 
   init(_ configuration: DecoderConfiguration) { self.configuration = configuration }
@@ -66,32 +65,5 @@ final class PicturePool: Sendable {
   func interrupt() {
     interrupted.store(true, ordering: .releasing)
     free.signal()
-  }
-}
-
-/// As ``Wake``, for waits that end by themselves. Owns a POSIX semaphore.
-final class TimedWake: Sendable {
-  // Sendable by hand: the pointer never changes and the semaphore it points to is made for threads.
-  private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
-
-  init() {
-    semaphore = .allocate(capacity: 1)
-    sem_init(semaphore, 0, 0)
-  }
-
-  deinit {
-    sem_destroy(semaphore)
-    semaphore.deallocate()
-  }
-
-  func signal() { sem_post(semaphore) }
-
-  /// - Returns: false when the time passed without a signal.
-  func wait(milliseconds: Int) -> Bool {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    let end = now.tv_nsec + milliseconds * 1_000_000
-    var until = timespec(tv_sec: now.tv_sec + end / 1_000_000_000, tv_nsec: end % 1_000_000_000)
-    return sem_timedwait(semaphore, &until) == 0
   }
 }

@@ -38,27 +38,9 @@ final class CaptureRun: BufferOwner {
     _ device: V4L2Device, format: VideoFormat, layout: FrameLayout, memory: BufferMemory, count: Int,
     allocator: any Allocator, pool: CapturePool, wakeWorker: @escaping @Sendable () -> Void
   ) throws(Failure) {
-    let queue = VideoQueue(device, format.type, memory: memory)
-    var memories: [[any Memory]] = []
-    var templates: [QueueBuffer] = []
-    do throws(Failure) {
-      let given = try asFailure { () throws(KernelError) in try queue.request(count) }
-      guard given > 0 else { throw Failure(.noMemory, "VIDIOC_REQBUFS", on: device.path, "no buffer was given") }
-      for index in 0..<given {
-        let (parts, template) = try CaptureRun.memories(queue, index, format, allocator, pool.name)
-        memories.append(parts)
-        templates.append(template)
-      }
-      guard let first = memories.first, CaptureFormats.fits(layout, first.map(\.size)) else {
-        throw Failure(
-          .invalidArgument, "VIDIOC_QUERYBUF", on: device.path,
-          "the driver's buffers are smaller than its own format needs")
-      }
-    } catch {
-      memories = []
-      try? queue.releaseAll()
-      throw error
-    }
+    let made = try QueueMemory(
+      device, format: format, layout: layout, memory: memory, count: count, allocator: allocator, name: pool.name)
+    let (queue, templates) = (made.queue, made.templates)
     self.format = format
     self.layout = layout
     self.memory = memory
@@ -66,12 +48,10 @@ final class CaptureRun: BufferOwner {
     self.templates = templates
     self.wakeWorker = wakeWorker
     self.state = Mutex(State(queue: queue, queuedAt: templates.map { _ in 0 }))
-    let buffers = memories.enumerated().map { index, parts in
-      Buffer(memory: parts[0], linked: Array(parts.dropFirst()), size: parts[0].size, index: index, owner: self)
-    }
+    let buffers = made.buffers(owner: self)
     state.withLock { $0.buffers = buffers }
     pool.begin(
-      buffers, size: memories.first?.first?.size ?? 0,
+      buffers, size: made.bufferSize,
       kind: memory == .mmap ? "v4l2:mmap" : "v4l2:dmabuf:\(allocator.name)")
     do {
       for index in templates.indices {
@@ -83,37 +63,6 @@ final class CaptureRun: BufferOwner {
       finish()
       throw Failure(error, memory == .dmabuf ? "memory from \(allocator.name)" : "")
     }
-  }
-
-  static func memories(
-    _ queue: VideoQueue, _ index: Int, _ format: VideoFormat, _ allocator: any Allocator, _ name: String
-  ) throws(Failure) -> ([any Memory], QueueBuffer) {
-    let planeCount = max(1, format.planes.count)
-    var parts: [any Memory] = []
-    let label = planeCount == 1 ? { (_: Int) in "\(name)-\(index)" } : { plane in "\(name)-\(index).\(plane)" }
-    var template = QueueBuffer(index: index, planeCount: planeCount)
-    switch queue.memory {
-    case .mmap:
-      let kernel = queue.device.kernel
-      for plane in 0..<planeCount {
-        let part = try asFailure("the driver cannot export its buffers") { () throws(KernelError) in
-          try named(try queue.export(index, plane: plane), label: label(plane), kernel: kernel)
-        }
-        parts.append(part)
-      }
-    case .dmabuf:
-      for plane in 0..<planeCount {
-        let size = format.planes[plane].size
-        let part = try allocator.allocate(size: size, label: label(plane))
-        guard part.isDMABuf else {
-          throw Failure(
-            .notSupported, "VIDIOC_QBUF", on: queue.device.path, "\(allocator.name) gives no DMA-BUF to import")
-        }
-        template[plane] = .init(length: part.size, fileDescriptor: part.fileDescriptor)
-        parts.append(part)
-      }
-    }
-    return (parts, template)
   }
 
   /// Takes the next finished picture. Called by the worker.

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
-internal import Glibc
-public import LinuxMedia
-public import MediaCore
-import Synchronization
+internal import LinuxMedia
+internal import MediaCore
 internal import SystemPackage
 
 /// Opening a capture device: what format, rate and memory it and the runtime agree on.

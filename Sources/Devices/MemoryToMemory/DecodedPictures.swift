@@ -40,46 +40,25 @@ final class DecodedPictures: BufferOwner {
     _ device: V4L2Device, format: VideoFormat, layout: FrameLayout, visible: SelectionRectangle,
     memory: BufferMemory, count: Int, configuration: DecoderConfiguration, waker: DecoderWaker
   ) throws(Failure) {
-    let queue = VideoQueue(device, format.type, memory: memory)
-    var memories: [[any Memory]] = []
-    var templates: [QueueBuffer] = []
-    do throws(Failure) {
-      let given = try asFailure { () throws(KernelError) in try queue.request(count) }
-      guard given > 0 else { throw Failure(.noMemory, "VIDIOC_REQBUFS", on: device.path, "no buffer was given") }
-      for index in 0..<given {
-        let (parts, template) = try CaptureRun.memories(
-          queue, index, format, configuration.allocator, configuration.poolName)
-        memories.append(parts)
-        templates.append(template)
-      }
-      guard let first = memories.first, CaptureFormats.fits(layout, first.map(\.size)) else {
-        throw Failure(
-          .invalidArgument, "VIDIOC_QUERYBUF", on: device.path,
-          "the driver's buffers are smaller than its own format needs")
-      }
-    } catch {
-      memories = []
-      try? queue.releaseAll()
-      throw error
-    }
+    let made = try QueueMemory(
+      device, format: format, layout: layout, memory: memory, count: count, allocator: configuration.allocator,
+      name: configuration.poolName)
     self.format = format
     self.layout = layout
     self.visible = visible
-    self.templates = templates
+    templates = made.templates
     self.waker = waker
-    self.queue = queue
+    queue = made.queue
     isQueued = Array(repeating: false, count: templates.count)
     kind = memory == .mmap ? "v4l2:mmap" : "v4l2:dmabuf:\(configuration.allocator.name)"
     pool = CapturePool(name: configuration.poolName)
     home = Mutex(Home())
     home.withLock { $0.indexes.reserveCapacity(templates.count) }
-    buffers = memories.enumerated().map { index, parts in
-      Buffer(memory: parts[0], linked: Array(parts.dropFirst()), size: parts[0].size, index: index, owner: self)
-    }
-    pool.begin(buffers, size: memories.first?.first?.size ?? 0, kind: kind)
+    buffers = made.buffers(owner: self)
+    pool.begin(buffers, size: made.bufferSize, kind: kind)
     do throws(KernelError) {
       for index in templates.indices { try enqueue(index) }
-      try queue.start()
+      try made.queue.start()
       isStreaming = true
     } catch {
       finish()
