@@ -1,5 +1,5 @@
-import MediaCore
 // SPDX-License-Identifier: Apache-2.0
+import MediaCore
 public import MediaRuntime
 public import NodeFS
 public import NodeText

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CDRM
 internal import CLinux
-// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 import Synchronization
 

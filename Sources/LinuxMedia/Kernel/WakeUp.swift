@@ -1,5 +1,5 @@
-internal import CLinux
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Glibc
 
 /// An eventfd with which one thread ends another one's wait.

@@ -1,5 +1,5 @@
-internal import CLinux
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Glibc
 
 /// One DMA-BUF heap, `/dev/dma_heap/NAME` (kernel: `dma-heap.h`).

@@ -1,5 +1,5 @@
-internal import CLinux
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Glibc
 
 /// What `/proc/PID/fdinfo/FD` says of a DMA-BUF (kernel: `dma_buf_show_fdinfo`).

@@ -1,5 +1,5 @@
-internal import CLinux
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Glibc
 
 /// `/dev/udmabuf`: a DMA-BUF over the pages of a memfd (kernel: `udmabuf.h`).
