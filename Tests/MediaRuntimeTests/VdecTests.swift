@@ -206,7 +206,7 @@ import Testing
 
 @Suite struct VdecPaceTests {
   @Test func picturesAreDueAtTheirTimesAfterTheFirst() {
-    var pace = VdecPace()
+    var pace = FramePace()
     #expect(pace.judge(0, at: 5_000_000_000, hasWaited: false) == .now)
     #expect(pace.judge(40_000, at: 5_010_000_000, hasWaited: false) == .due(5_040_000_000))
     #expect(pace.presentation(40_000) == 5_040_000)
@@ -216,9 +216,9 @@ import Testing
   }
 
   @Test func whatIsMuchTooLateIsLeftOutAndThenTheClockSlips() {
-    var pace = VdecPace()
+    var pace = FramePace()
     _ = pace.judge(0, at: 0, hasWaited: false)
-    for number in 1...VdecPace.patience {
+    for number in 1...FramePace.patience {
       #expect(pace.judge(Int64(number) * 1000, at: 2_000_000_000, hasWaited: false) == .leaveOut)
     }
     #expect(pace.judge(6000, at: 2_000_000_000, hasWaited: false) == .now)
@@ -227,7 +227,7 @@ import Testing
   }
 
   @Test func whoHadToWaitForInputLosesNothing() {
-    var pace = VdecPace()
+    var pace = FramePace()
     _ = pace.judge(0, at: 0, hasWaited: false)
     #expect(pace.judge(40_000, at: 3_000_000_000, hasWaited: true) == .now)
     #expect(pace.judge(80_000, at: 3_000_000_000, hasWaited: false) == .due(3_040_000_000))

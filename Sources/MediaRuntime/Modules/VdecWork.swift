@@ -23,7 +23,7 @@ struct VdecWork: ~Copyable {
   let pictures = FrameQueue(depth: 64)
   /// One is held while it waits for its time.
   var waiting = 0
-  var pace = VdecPace()
+  var pace = FramePace()
   /// Pictures of this file's pass, or of what this writer feeds.
   var picturesOfStream = 0
 

@@ -8,13 +8,8 @@ import SystemPackage
 
 /// One run of an input channel: the source and the thread that takes its frames.
 ///
-/// Pacing of sources that are not live: each frame is due at its time stamp after the first. A frame that is less than
-/// ``tolerance`` late goes at once, so that a short delay is caught up; one that is later is dropped as `late`, and
-/// after ``patience`` of those in a row the clock slips: the frame counts as due now, and the rest follow it.
+/// Sources that are not live are paced by their time stamps, as ``FramePace`` says.
 final class ViRun: AtomicReference, Sendable {
-  static let tolerance: Int64 = 250_000_000
-  static let patience = 5
-
   let source: any Source
   private let channel: Unmanaged<ViChannel>
   private let node: Node
@@ -80,15 +75,14 @@ final class ViRun: AtomicReference, Sendable {
 
   private var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
-  /// Pacing state, of the thread alone.
-  private struct Pace {
-    var base: Int64?
-    var late = 0
+  /// Of the thread alone.
+  private struct Timing {
+    var pace = FramePace()
     var lastPTS = Int64.min
   }
 
   private func loop() {
-    var pace = Pace()
+    var timing = Timing()
     var layout = self.layout
     var rate = source.frameRate
     // What the receivers take as it comes.
@@ -119,7 +113,7 @@ final class ViRun: AtomicReference, Sendable {
         rate = source.frameRate
         node.output.announce(StreamFormat(layout: layout, rate: rate))
       }
-      give(raw, &pace)
+      give(raw, &timing)
     }
   }
 
@@ -168,24 +162,24 @@ final class ViRun: AtomicReference, Sendable {
     environment.log(.videoInput, .warning, "\(node.path): picture dropped, \(damaged) damaged so far: \(failure)")
   }
 
-  private func give(_ frame: consuming Frame, _ pace: inout Pace) {
+  private func give(_ frame: consuming Frame, _ timing: inout Timing) {
     node.input.counters.block.begin()
     _ = node.input.counters.count(at: Clock.now())
     node.input.counters.block.end()
     if !source.isLive {
       // From the source's own count to CLOCK_MONOTONIC.
-      if frame.pts < pace.lastPTS { pace.base = nil }
-      pace.lastPTS = frame.pts
-      let now = Clock.now()
-      let base = pace.base ?? (now - frame.pts * 1000)
-      pace.base = base
+      if frame.pts < timing.lastPTS { timing.pace.restart() }
+      timing.lastPTS = frame.pts
       if isPaced {
-        guard keepsTime(frame.pts, now, base, &pace) else {
+        guard keepsTime(frame.pts, &timing.pace) else {
           _ = consume frame
+          node.work.drop(.late)
           return
         }
+      } else if timing.pace.base == nil {
+        timing.pace.set(frame.pts, at: Clock.now())
       }
-      frame.pts = ((pace.base ?? base) + frame.pts * 1000) / 1000
+      frame.pts = timing.pace.presentation(frame.pts)
     }
     if environment.room.isLossless && !source.isLive {
       environment.room.wait(until: { node.output.hasRoom }, cancelled: { isStopping })
@@ -200,27 +194,17 @@ final class ViRun: AtomicReference, Sendable {
   }
 
   /// Waits until the frame is due.
-  /// - Returns: false when it is dropped, which is counted.
-  private func keepsTime(_ pts: Int64, _ now: Int64, _ base: Int64, _ pace: inout Pace) -> Bool {
-    let due = base + pts * 1000
-    if now - due > ViRun.tolerance {
-      pace.late += 1
-      if pace.late <= ViRun.patience {
-        node.work.drop(.late)
-        return false
-      }
-      slipped.add(1, ordering: .relaxed)
-      pace.base = now - pts * 1000
-      pace.late = 0
+  /// - Returns: false when it comes too late and is left out.
+  private func keepsTime(_ pts: Int64, _ pace: inout FramePace) -> Bool {
+    let verdict = pace.judge(pts, at: Clock.now(), hasWaited: false)
+    slipped.store(pace.slips, ordering: .relaxed)
+    switch verdict {
+    case .leaveOut: return false
+    case .now: return true
+    case .due(let due):
+      pause(until: due)
       return true
     }
-    pace.late = 0
-    if due > now {
-      parker.lock()
-      while !isStopping, parker.wait(until: due) {}
-      parker.unlock()
-    }
-    return true
   }
 
   /// A call of `next` that failed.
@@ -265,8 +249,9 @@ final class ViRun: AtomicReference, Sendable {
     environment.log(.videoInput, .warning, "\(node.path): the input has ended")
   }
 
-  private func pause(_ nanoseconds: Int64) {
-    let deadline = Clock.now() + nanoseconds
+  private func pause(_ nanoseconds: Int64) { pause(until: Clock.now() + nanoseconds) }
+
+  private func pause(until deadline: Int64) {
     parker.lock()
     while !isStopping, parker.wait(until: deadline) {}
     parker.unlock()

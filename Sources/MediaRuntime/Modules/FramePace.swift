@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// When the pictures of a decoder channel are due. Of the channel's thread alone.
+/// When the pictures of a source that is not live are due: a media file's or a decoder channel's. Of one thread alone.
 ///
 /// Each is due at its time after the first. One that is less than `tolerance` late goes at once; one that is later is
 /// left out, and after `patience` of those in a row the clock slips: the picture counts as due now, and the rest follow
 /// it. Who had to wait for input does not leave pictures out for it: the clock slips at once.
-struct VdecPace {
+struct FramePace {
   static let tolerance: Int64 = 250_000_000
   static let patience = 5
 
@@ -45,12 +45,12 @@ struct VdecPace {
       set(time, at: now)
       return .now
     }
-    guard now - due > VdecPace.tolerance else {
+    guard now - due > FramePace.tolerance else {
       late = 0
       return .now
     }
     late += 1
-    if late <= VdecPace.patience { return .leaveOut }
+    if late <= FramePace.patience { return .leaveOut }
     slips += 1
     set(time, at: now)
     return .now
