@@ -158,9 +158,6 @@ final class KMSScreen {
     deadline = 0
   }
 
-  /// Whether a frame could be shown now.
-  var hasWork: Bool { isUp && deadline == 0 && layers.contains { $0.isWaiting } }
-
   /// Lets frames come through again when there is nothing to do.
   func rest() {
     guard deadline == 0 else { return }

@@ -50,9 +50,6 @@ public struct AccessUnitSplitter: ~Copyable {
     }
   }
 
-  /// Bytes kept that are not given yet.
-  public var buffered: Int { bytes.count - given }
-
   /// Takes the next bytes of the stream. Ends the validity of a unit that was given.
   public mutating func append(_ more: UnsafeRawBufferPointer) {
     settle()

@@ -81,6 +81,20 @@ struct PortCounters: ~Copyable, Sendable {
     block[Self.drops + cause.index] = block[Self.drops + cause.index] &+ frames
   }
 
+  /// Counts a frame by itself.
+  @inline(__always) func countAlone(at now: Int64) {
+    block.begin()
+    _ = count(at: now)
+    block.end()
+  }
+
+  /// Counts a frame that was lost before it got here, by itself.
+  func missAlone(_ cause: DropCause) {
+    block.begin()
+    countMissed(1, cause)
+    block.end()
+  }
+
   /// Between `block.begin()` and `block.end()`.
   @inline(__always) func drop(_ cause: DropCause) {
     block[Self.drops + cause.index] = block[Self.drops + cause.index] &+ 1

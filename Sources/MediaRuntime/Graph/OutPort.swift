@@ -72,9 +72,7 @@ final class OutPort: AtomicReference, Sendable {
   /// - Returns: the time after the last receiver took it.
   @inline(__always) @discardableResult
   func deliver(_ frame: consuming Frame, at now: Int64) -> Int64 {
-    counters.block.begin()
-    _ = counters.count(at: now)
-    counters.block.end()
+    counters.countAlone(at: now)
     let receivers = list.load(ordering: .acquiring)
     let last = receivers.bindings.count - 1
     guard last >= 0 else {

@@ -93,6 +93,25 @@ protocol GraphObject: ModuleObject {
 }
 
 extension GraphObject {
+  /// For objects without commands.
+  func perform(_ command: String, argument: String) throws(Refusal) {
+    throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
+  }
+
+  /// - Throws: EBUSY when one of the settings was changed that cannot while the object runs.
+  func refuseChange(of changed: Set<String>, among fixed: Set<String>, whileRunning running: Bool) throws(Refusal) {
+    guard running, let key = changed.intersection(fixed).sorted().first else { return }
+    throw Refusal(
+      .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
+      hint: "write 0 to \(path)/enable first")
+  }
+
+  /// The refusal of what only works while the object runs.
+  func notRunning(_ key: String, _ errno: Errno = .resourceBusy) -> Refusal {
+    Refusal(
+      errno, path: "\(path)/\(key)", reason: "\(path) is not running", hint: "write 1 to \(path)/enable first")
+  }
+
   var path: ObjectPath { node.path }
   var generation: UInt64 { node.generation }
   var waitingFor: String? { nil }

@@ -99,9 +99,7 @@ final class PictureWriter {
       return
     }
     let now = Clock.now()
-    node.output.counters.block.begin()
-    _ = node.output.counters.count(at: now)
-    node.output.counters.block.end()
+    node.output.counters.countAlone(at: now)
     node.work.produced(size)
     onPicture(picture, size, pts, now)
   }

@@ -28,23 +28,13 @@ final class VdecChannel: GraphObject {
     self.environment = environment
     self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
     feed = FeedQueue(node.path)
-    feed.close(notRunning)
-  }
-
-  private var notRunning: Refusal {
-    Refusal(
-      .brokenPipe, path: "\(path)/feed", reason: "\(path) is not running",
-      hint: "write 1 to \(path)/enable first")
+    feed.close(notRunning("feed", .brokenPipe))
   }
 
   // MARK: administration
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    if running, let key = changed.intersection(["codec", "input", "pace", "fps", "backend"]).sorted().first {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
-        hint: "write 0 to \(path)/enable first")
-    }
+    try refuseChange(of: changed, among: ["codec", "input", "pace", "fps", "backend"], whileRunning: running)
     if let text = new.text("input"), case .file? = CodedInput(text), environment.engines.packetSources.isEmpty {
       throw Refusal(
         .notSupported, path: "\(path)/input", value: Array(text.utf8), reason: "this build reads no coded files",
@@ -120,7 +110,7 @@ final class VdecChannel: GraphObject {
 
   func stop() {
     guard state.load(ordering: .acquiring).isRunning, let old = run.withLock({ $0 }) else { return }
-    feed.close(notRunning)
+    feed.close(notRunning("feed", .brokenPipe))
     if old.end() {
       run.withLock { $0 = nil }
     } else {
@@ -132,10 +122,6 @@ final class VdecChannel: GraphObject {
     node.output.announce(nil)
     state.store(RunState(.stopped), ordering: .releasing)
     environment.log(.decoder, .information, "\(path) stopped")
-  }
-
-  func perform(_ command: String, argument: String) throws(Refusal) {
-    throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
   }
 
   func retire() {

@@ -148,9 +148,7 @@ final class VdecRun: AtomicReference, Sendable {
     let info = work.read(unit)
     if info.syntaxChanged { show() }
     if info.isFrame {
-      node.input.counters.block.begin()
-      _ = node.input.counters.count(at: Clock.now())
-      node.input.counters.block.end()
+      node.input.counters.countAlone(at: Clock.now())
     }
     guard ready(codec) else {
       if info.isFrame { node.work.drop(.flushed) }
@@ -322,9 +320,7 @@ final class VdecRun: AtomicReference, Sendable {
     let unit = work.ledger.settle(frame.pts)
     if unit == nil {
       // Two pictures of one unit: the second came in with it.
-      node.input.counters.block.begin()
-      _ = node.input.counters.count(at: Clock.now())
-      node.input.counters.block.end()
+      node.input.counters.countAlone(at: Clock.now())
     }
     if work.isReported {
       work.isReported = false
@@ -392,7 +388,7 @@ final class VdecRun: AtomicReference, Sendable {
       VdecInUse(
         backend: factory.name, engine: decoder.engine, codec: work.codec, layout: decoder.layout,
         syntax: work.parser?.syntax, memory: decoder.memoryKind, rate: work.rate(file?.frameRate),
-        why: engine.why, isHardware: factory.isHardware, remarks: decoder.remarks), ordering: .releasing)
+        why: engine.why, remarks: decoder.remarks), ordering: .releasing)
   }
 }
 

@@ -112,12 +112,11 @@ final class VdecInUse: AtomicReference, Sendable {
   let memory: String
   let rate: FrameRate
   let why: String
-  let isHardware: Bool
   let remarks: [String]
 
   init(
     backend: String, engine: String, codec: Codec?, layout: FrameLayout?, syntax: StreamSyntax?, memory: String,
-    rate: FrameRate, why: String, isHardware: Bool, remarks: [String]
+    rate: FrameRate, why: String, remarks: [String]
   ) {
     self.backend = backend
     self.engine = engine
@@ -127,7 +126,6 @@ final class VdecInUse: AtomicReference, Sendable {
     self.memory = memory
     self.rate = rate
     self.why = why
-    self.isHardware = isHardware
     self.remarks = remarks
   }
 }

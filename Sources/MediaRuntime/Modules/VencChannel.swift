@@ -57,11 +57,7 @@ final class VencChannel: GraphObject, SessionWork {
   // MARK: administration
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    if running, let key = changed.intersection(["codec", "profile", "rc_mode", "backend"]).sorted().first {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
-        hint: "write 0 to \(path)/enable first")
-    }
+    try refuseChange(of: changed, among: ["codec", "profile", "rc_mode", "backend"], whileRunning: running)
     // The device may have been pulled out; stopping and binding go on.
     if !new.flag("enable") || running, changed.isDisjoint(with: ["codec", "backend"]),
       environment.engines.encoder(
@@ -226,8 +222,7 @@ final class VencChannel: GraphObject, SessionWork {
       throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command", hint: "idr")
     }
     guard state.load(ordering: .acquiring).isRunning else {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/idr", reason: "\(path) is not running", hint: "write 1 to \(path)/enable first")
+      throw notRunning("idr")
     }
     let (factory, codec) = try chosen(current)
     guard codec == .mjpeg || factory.capabilities(for: codec).contains(.forceType) else {

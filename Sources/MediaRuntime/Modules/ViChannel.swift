@@ -41,14 +41,9 @@ final class ViChannel: GraphObject {
           hint: "pattern")
       }
     }
-    let fixed = changed.intersection([
-      "input", "width", "height", "format", "fps", "memory", "device_format", "backend",
-    ])
-    if running, let key = fixed.sorted().first {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
-        hint: "write 0 to \(path)/enable first")
-    }
+    try refuseChange(
+      of: changed, among: ["input", "width", "height", "format", "fps", "memory", "device_format", "backend"],
+      whileRunning: running)
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
@@ -164,10 +159,6 @@ final class ViChannel: GraphObject {
     environment.log(.videoInput, .warning, "\(file): \(reason)")
   }
 
-  func perform(_ command: String, argument: String) throws(Refusal) {
-    throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
-  }
-
   func retire() {
     for binding in node.output.removeAll() { binding.port.bind(to: nil) }
     environment.slots.leave(node.user)
@@ -209,9 +200,6 @@ final class ViChannel: GraphObject {
     }
     if let fps = asked.rate("fps"), fps != source.frameRate {
       facts.append(KeyValue(key: "fps_differs", value: "asked for \(fps), the input gives its own"))
-    }
-    if !source.remarks.isEmpty {
-      facts.append(KeyValue(key: "input_why", value: source.remarks.joined(separator: "; ")))
     }
     return facts
   }

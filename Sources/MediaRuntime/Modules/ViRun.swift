@@ -155,17 +155,13 @@ final class ViRun: AtomicReference, Sendable {
 
   /// A picture that came and goes no further. Told at the first, second, fourth, ... damaged one.
   private func lost(_ cause: DropCause, _ failure: Failure?) {
-    node.input.counters.block.begin()
-    node.input.counters.countMissed(1, cause)
-    node.input.counters.block.end()
+    node.input.counters.missAlone(cause)
     guard let failure, damaged & (damaged &- 1) == 0 else { return }
     environment.log(.videoInput, .warning, "\(node.path): picture dropped, \(damaged) damaged so far: \(failure)")
   }
 
   private func give(_ frame: consuming Frame, _ timing: inout Timing) {
-    node.input.counters.block.begin()
-    _ = node.input.counters.count(at: Clock.now())
-    node.input.counters.block.end()
+    node.input.counters.countAlone(at: Clock.now())
     if !source.isLive {
       // From the source's own count to CLOCK_MONOTONIC.
       if frame.pts < timing.lastPTS { timing.pace.restart() }
@@ -212,9 +208,7 @@ final class ViRun: AtomicReference, Sendable {
   private func missed(_ failure: Failure, _ errors: inout Int) -> Bool {
     if isStopping { return false }
     if failure.errno == .noBufferSpace {
-      node.input.counters.block.begin()
-      node.input.counters.countMissed(1, .noBuffer)
-      node.input.counters.block.end()
+      node.input.counters.missAlone(.noBuffer)
       return true
     }
     errors += 1
@@ -224,9 +218,7 @@ final class ViRun: AtomicReference, Sendable {
     }
     let isGone = failure.errno.rawValue == ENODEV
     if !isGone {
-      node.input.counters.block.begin()
-      node.input.counters.countMissed(1, .deviceError)
-      node.input.counters.block.end()
+      node.input.counters.missAlone(.deviceError)
     }
     if isGone || errors >= 3 { channel._withUnsafeGuaranteedRef { $0.changed(.failed("\(failure)")) } }
     // A device that went away may come back; an input that fails again and again is asked ever more seldom.

@@ -123,7 +123,6 @@ final class VoChannel: GraphObject, SessionWork {
     guard state.load(ordering: .acquiring).isRunning else { return }
     node.input.accept(false)
     let came = work.halt()
-    if came { node.input.flush(into: node.work) }
     display?.close()
     inUse.store(nil, ordering: .releasing)
     if came { clear() }
@@ -152,11 +151,7 @@ final class VoChannel: GraphObject, SessionWork {
   func touchesDevice(_ command: String) -> Bool { true }
 
   func perform(_ command: String, argument: String) throws(Refusal) {
-    guard let display else {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/\(command)", reason: "\(path) is not running",
-        hint: "write 1 to \(path)/enable first")
-    }
+    guard let display else { throw notRunning(command) }
     do throws(Failure) {
       switch command {
       case "release": try display.release()
@@ -266,12 +261,11 @@ final class VoChannel: GraphObject, SessionWork {
       dropMaking()
       return
     }
-    let old = making
-    if let old, old.picture.layout == picture.layout, old.picture.bufferSize == picture.bufferSize,
-      self.layout == layout
-    {
-      return
+    // What was made last, if its pictures are of this kind.
+    let fitting = making.flatMap {
+      $0.picture.layout == picture.layout && $0.picture.bufferSize == picture.bufferSize ? $0 : nil
     }
+    if fitting != nil, self.layout == layout { return }
     let transform = PictureTransform()
     // Pictures inside a larger one are the CPU's work: a device writes whole buffers.
     let isPart = picture.layout.byteCount < picture.bufferSize || picture.layout.plane0.offset != 0
@@ -286,8 +280,8 @@ final class VoChannel: GraphObject, SessionWork {
     }
     let scaler = try factory.open(layout, crop: nil, transform: transform, to: picture.layout)
     let pool: Pool
-    if let old, old.picture.layout == picture.layout, old.picture.bufferSize == picture.bufferSize {
-      pool = old.pool
+    if let fitting {
+      pool = fitting.pool
     } else {
       dropMaking()
       pool = try Pool(
@@ -352,9 +346,7 @@ final class VoChannel: GraphObject, SessionWork {
 
 extension VoChannel: DisplayListener {
   func shown(_ frame: borrowing Frame, at time: Int64) {
-    node.output.counters.block.begin()
-    _ = node.output.counters.count(at: Clock.now())
-    node.output.counters.block.end()
+    node.output.counters.countAlone(at: Clock.now())
     if frame.stamps.captured > 0 { lastLatency.store(max(0, time - frame.stamps.captured), ordering: .relaxed) }
     tap.pass(frame)
     if hasFailed { changed(.works) }

@@ -51,11 +51,7 @@ final class VpssGroup: GraphObject, SessionWork {
           hint: "a rectangle inside it")
       }
     }
-    if running && changed.contains("backend") {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/backend", reason: "cannot change while \(path) runs",
-        hint: "write 0 to \(path)/enable first")
-    }
+    try refuseChange(of: changed, among: ["backend"], whileRunning: running)
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
@@ -80,10 +76,6 @@ final class VpssGroup: GraphObject, SessionWork {
     state.store(RunState(.stopped), ordering: .releasing)
     environment.room.wake()
     environment.log(.videoProcessing, .information, "\(path) stopped")
-  }
-
-  func perform(_ command: String, argument: String) throws(Refusal) {
-    throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
   }
 
   func retire() {

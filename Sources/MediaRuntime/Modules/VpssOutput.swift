@@ -65,12 +65,8 @@ final class VpssOutput: GraphObject, FrameHandler {
   // MARK: administration
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    let fixed = changed.intersection(["width", "height", "format", "rotation", "backend"])
-    if running, let key = fixed.sorted().first {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
-        hint: "write 0 to \(path)/enable first")
-    }
+    try refuseChange(
+      of: changed, among: ["width", "height", "format", "rotation", "backend"], whileRunning: running)
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
@@ -104,10 +100,6 @@ final class VpssOutput: GraphObject, FrameHandler {
     node.output.announce(nil)
     environment.room.wake()
     environment.log(.videoProcessing, .information, "\(path) stopped")
-  }
-
-  func perform(_ command: String, argument: String) throws(Refusal) {
-    throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
   }
 
   func retire() {
