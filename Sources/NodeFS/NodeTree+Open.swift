@@ -57,10 +57,7 @@ extension NodeTree {
       throw NodeError(from: error)
     }
     let handle = StreamHandle(node, cursor: cursor, signal: signal)
-    signal.onReadable { [weak self, weak handle] in
-      guard let self, let handle else { return }
-      streamIsReadable(handle)
-    }
+    serve(handle, whenever: signal)
     return handle
   }
 
@@ -75,11 +72,16 @@ extension NodeTree {
       throw NodeError(from: error)
     }
     let handle = SinkHandle(node, cursor: cursor, signal: signal)
+    serve(handle, whenever: signal)
+    return handle
+  }
+
+  /// Has requests that are parked in the handle served when its owner raises the signal.
+  private func serve<Opened: PumpedHandle>(_ handle: Opened, whenever signal: StreamSignal) {
     signal.onReadable { [weak self, weak handle] in
       guard let self, let handle else { return }
       streamIsReadable(handle)
     }
-    return handle
   }
 
   /// A request that waits; to be given to `StreamHandle.park`, `PictureDesk.join`, `run`, `make` or `remove`.

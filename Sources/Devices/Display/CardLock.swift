@@ -18,12 +18,3 @@ final class CardLock: @unchecked Sendable {
     return try body()
   }
 }
-
-enum Monotonic {
-  /// CLOCK_MONOTONIC nanoseconds.
-  static func now() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-  }
-}

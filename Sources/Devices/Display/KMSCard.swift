@@ -134,11 +134,7 @@ final class KMSCard: @unchecked Sendable {
   /// The connector that was named, else the first with a monitor: one nobody else has, or one that can be shared.
   private func connector(_ configuration: DisplayConfiguration) throws(Failure) -> DRMConnector {
     guard let device else { throw Failure(.deviceGone, "enable", on: path) }
-    let all = try asFailure { () throws(KernelError) -> [DRMConnector] in
-      var found: [DRMConnector] = []
-      for id in try device.resources().connectors { found.append(try device.connector(id, probe: true)) }
-      return found.filter { !$0.isWriteback }
-    }
+    let all = try asFailure { () throws(KernelError) in try device.connectors(probe: true) }.filter { !$0.isWriteback }
     if configuration.connector != "auto" {
       if let named = all.first(where: { $0.name == configuration.connector }) { return named }
       throw Failure(
@@ -174,10 +170,13 @@ final class KMSCard: @unchecked Sendable {
     do throws(KernelError) {
       try opened.becomeMaster()
     } catch {
-      let other = DRMClients.master(of: path, kernel: kernel).map { ": \($0)" } ?? ""
-      throw Failure(.resourceBusy, error.operation, on: path, "another program has the card\(other)")
+      throw Failure(.resourceBusy, error.operation, on: path, otherMaster())
     }
     (device, driver, isMaster) = (opened, opened.driver, true)
+  }
+
+  private func otherMaster() -> String {
+    "another program has the card\(DRMClients.master(of: path, kernel: kernel).map { ": \($0)" } ?? "")"
   }
 
   private func giveUpUnused() {
@@ -274,7 +273,7 @@ final class KMSCard: @unchecked Sendable {
   /// Waits for something to happen and deals with it.
   /// - Returns: false when there is nothing to wait for any more.
   private func turn() -> Bool {
-    let waiting: (DRMCard?, Int32)? = lock.withLock { isEnding ? nil : (device, pause(Monotonic.now())) }
+    let waiting: (DRMCard?, Int32)? = lock.withLock { isEnding ? nil : (device, pause(monotonicNanoseconds())) }
     guard let (device, pause) = waiting else { return false }
     var (events, announced) = (PollResult(events: 0, woken: false), false)
     do throws(KernelError) {
@@ -310,7 +309,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func work(_ waited: DRMCard?, _ events: PollResult, isHot: Bool) {
-    let now = Monotonic.now()
+    let now = monotonicNanoseconds()
     if let device, device === waited {
       if events.readable { read(device) }
       if events.failed { giveUp(Failure(.deviceGone, "poll", on: path, "the card is gone")) }
@@ -348,10 +347,10 @@ final class KMSCard: @unchecked Sendable {
 
   private func loseMaster() {
     isMaster = false
-    let other = DRMClients.master(of: path, kernel: kernel).map { ": \($0)" } ?? ""
+    let failure = Failure(.resourceBusy, "show", on: path, otherMaster())
     for screen in screens {
       screen.abandon()
-      screen.fail(Failure(.resourceBusy, "show", on: path, "another program has the card\(other)"))
+      screen.fail(failure)
     }
     publish()
   }
@@ -377,8 +376,7 @@ final class KMSCard: @unchecked Sendable {
     guard let device else { return }
     do throws(KernelError) {
       // Each is asked once, however many displays there are: a probe takes its time.
-      var connectors: [DRMConnector] = []
-      for id in try device.resources().connectors { connectors.append(try device.connector(id, probe: probe)) }
+      let connectors = try device.connectors(probe: probe)
       for screen in screens {
         screen.forgetGone()
         look(screen, connectors.first { $0.name == screen.name }, device)

@@ -69,7 +69,7 @@ struct DecoderPictureSetup {
   func needed() throws(Failure) -> Int? {
     try asFailure { () throws(KernelError) in
       // V4L2_CID_MIN_BUFFERS_FOR_CAPTURE
-      try device.control(0x0098_0927).map { (control) throws(KernelError) in Int(try device.value(of: control)) }
+      try device.value(ofControl: 0x0098_0927).map { Int($0) }
     }
   }
 

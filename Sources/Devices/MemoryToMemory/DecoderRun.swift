@@ -155,7 +155,7 @@ final class DecoderRun {
     let new = M2MPort(device, given)
     try asFailure { () throws(KernelError) in
       // V4L2_CID_MIN_BUFFERS_FOR_OUTPUT
-      let needed = try device.control(0x0098_0928).map { (c) throws(KernelError) in Int(try device.value(of: c)) } ?? 0
+      let needed = Int(try device.value(ofControl: 0x0098_0928) ?? 0)
       try new.allocate(max(Self.units, needed + 1), .mmap)
       try new.start()
     }
@@ -329,11 +329,12 @@ final class DecoderRun {
         moved = true
         isJustStarted = false
         let wasDraining = drained.state == .draining
-        if drained.took(bytes: buffer[0].bytesUsed - buffer[0].dataOffset, flags: buffer.flags) {
-          show(buffer, pictures, into: &sink)
-        } else if buffer.flags.contains(.error) {
+        let hasPicture = drained.took(bytes: buffer[0].bytesUsed - buffer[0].dataOffset, flags: buffer.flags)
+        if buffer.flags.contains(.error) {
           pictures.giveBack(buffer.index)
           lost(cookie(buffer))
+        } else if hasPicture {
+          show(buffer, pictures, into: &sink)
         } else {
           pictures.giveBack(buffer.index)
         }
@@ -347,11 +348,6 @@ final class DecoderRun {
     _ buffer: QueueBuffer, _ pictures: DecodedPictures, into sink: inout Sink
   ) {
     let cookie = cookie(buffer)
-    if buffer.flags.contains(.error) {
-      pictures.giveBack(buffer.index)
-      lost(cookie)
-      return
-    }
     let pts: Int64
     if let position = waiting.firstIndex(where: { $0.cookie == cookie }) {
       pts = waiting.remove(at: position).pts

@@ -37,8 +37,7 @@ struct EncoderControls {
     self.codec = codec
     live = EncoderQuirks.live(device.capability.driver)
     // V4L2_CID_MIN_BUFFERS_FOR_OUTPUT
-    let needed = try device.control(0x0098_0928)
-    rawBuffersNeeded = try needed.map { (control) throws(KernelError) in Int(try device.value(of: control)) } ?? 0
+    rawBuffersNeeded = Int(try device.value(ofControl: 0x0098_0928) ?? 0)
     // bcm2835-codec refuses GOP_SIZE and takes the H.264 period instead.
     gop = try find(mpifs_V4L2_CID_MPEG_VIDEO_GOP_SIZE, mpifs_V4L2_CID_MPEG_VIDEO_H264_I_PERIOD)
     bitrate = try find(mpifs_V4L2_CID_MPEG_VIDEO_BITRATE)

@@ -299,12 +299,12 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   /// Waits until the device has let go of the frame and what is due has come out.
   private func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
-    let deadline = monotonicNanoseconds() + Int64(V4L2Encoder.timeLimit) * 1_000_000
+    let deadline = Deadline(V4L2Encoder.timeLimit)
     while true {
       try takeAll(into: &sink)
       let inside = raw.count - raw.free.count
       if inside == 0, waiting.count <= delay { return }
-      let left = Int32(clamping: (deadline - monotonicNanoseconds() + 999_999) / 1_000_000)
+      let left = deadline.left
       if left <= 0 {
         // The frame was taken in and nothing came: an engine that looks ahead. Anything else is a hang.
         guard inside == 0, delay < V4L2Encoder.largestDelay else {
@@ -428,11 +428,11 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       try asFailure { () throws(KernelError) in try raw.stop() }
       return
     }
-    let deadline = monotonicNanoseconds() + Int64(V4L2Encoder.timeLimit) * 1_000_000
+    let deadline = Deadline(V4L2Encoder.timeLimit)
     while true {
       try takeAll(into: &sink)
       if drain.state == .drained { return }
-      let left = Int32(clamping: (deadline - monotonicNanoseconds() + 999_999) / 1_000_000)
+      let left = deadline.left
       if left <= 0 { throw Failure(.timedOut, "VIDIOC_ENCODER_CMD", on: device.path, "the drain did not end") }
       _ = try asFailure { () throws(KernelError) in try device.wait(for: .readable, timeoutMilliseconds: left) }
     }

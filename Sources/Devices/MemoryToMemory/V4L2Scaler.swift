@@ -275,7 +275,7 @@ final class ScalerRun {
 
   /// Waits until the picture is made and both buffers are ours again.
   private func collect() throws(Failure) {
-    let deadline = monotonicNanoseconds() + Int64(ScalerRun.timeLimit) * 1_000_000
+    let deadline = Deadline(ScalerRun.timeLimit)
     var (hasInput, hasOutput, damaged) = (false, false, false)
     while true {
       if !hasInput, let buffer = try taken(input) {
@@ -288,7 +288,7 @@ final class ScalerRun {
         output.giveBack(buffer.index)
       }
       if hasInput && hasOutput { break }
-      let left = Int32(clamping: (deadline - monotonicNanoseconds() + 999_999) / 1_000_000)
+      let left = deadline.left
       if left <= 0 {
         throw Failure(.timedOut, "VIDIOC_DQBUF", on: device.path, "no picture in \(ScalerRun.timeLimit) ms")
       }

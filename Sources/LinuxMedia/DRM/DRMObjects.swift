@@ -116,6 +116,14 @@ extension DRMCard {
     }
   }
 
+  /// All connectors, each asked once.
+  /// - Parameter probe: as for ``connector(_:probe:)``.
+  public func connectors(probe: Bool) throws(KernelError) -> [DRMConnector] {
+    var found: [DRMConnector] = []
+    for id in try resources().connectors { found.append(try connector(id, probe: probe)) }
+    return found
+  }
+
   /// The CRTCs an encoder can be driven by (a bit for each), and the one that does (0: none).
   public func encoder(_ id: UInt32) throws(KernelError) -> (crtcs: UInt32, crtc: UInt32) {
     var request = drm_mode_get_encoder()

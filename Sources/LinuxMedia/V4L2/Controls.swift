@@ -149,6 +149,12 @@ extension V4L2Device {
     try exchange("VIDIOC_G_EXT_CTRLS", mpifs_VIDIOC_G_EXT_CTRLS, control, 0)
   }
 
+  /// The value of a control by its number, or `nil` when the device has none of that number.
+  public func value(ofControl id: UInt32) throws(KernelError) -> Int64? {
+    guard let control = try control(id) else { return nil }
+    return try value(of: control)
+  }
+
   /// Sets it; for a button any value presses it.
   /// - Returns: the value the driver made of it.
   /// - Throws: EINVAL, ERANGE, EBUSY, EACCES as the driver says.

@@ -1,4 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// CLOCK_MONOTONIC.
+func monotonicNanoseconds() -> Int64 {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}
 
 /// A point in time some milliseconds from now.
 struct Deadline {
