@@ -42,7 +42,7 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
     var counters = DecoderCounters()
   }
 
-  private var handle: Handle
+  private var handle: JPEGHandle
   private let pictures: PicturePool
   private let shown = Mutex(Shown())
   private var sequence: UInt64 = 0
@@ -50,35 +50,24 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   private var u = Scratch()
   private var v = Scratch()
 
-  private struct Handle: ~Copyable {
-    let pointer: tjhandle
-    init() throws(Failure) {
-      guard let made = tjInitDecompress() else { throw Failure(.noMemory, "tjInitDecompress", on: "turbojpeg") }
-      pointer = made
-    }
-    deinit { tjDestroy(pointer) }
-
-    var message: String { String(cString: tjGetErrorStr2(pointer)) }
-  }
-
   init(_ configuration: DecoderConfiguration) throws(Failure) {
-    handle = try Handle()
+    handle = try JPEGHandle()
     pictures = PicturePool(configuration)
   }
 
   func decode<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
-    guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self), unit.count > 0 else { return }
-    var (width, height, sampling, colours) = (CInt(0), CInt(0), CInt(0), CInt(0))
-    guard
-      tjDecompressHeader3(handle.pointer, bytes, UInt(unit.count), &width, &height, &sampling, &colours) == 0
-    else { throw Failure(.illegalByteSequence, "tjDecompressHeader", on: "turbojpeg", handle.message) }
-    let (w, h) = (Int(width), Int(height))
+    guard unit.count > 0 else { return }
+    var header = JPEGHandle.Header()
+    guard handle.read(&header, of: unit) else {
+      throw Failure(.illegalByteSequence, "tjDecompressHeader", on: "turbojpeg", handle.message)
+    }
+    let (w, h) = (Int(header.width), Int(header.height))
     // Decoding writes whole pairs of lines and columns; an odd last one is left off what is shown.
     guard let whole = FrameLayout(.i420, width: (w + 1) & ~1, height: (h + 1) & ~1, alignment: 64),
       (2...16384).contains(w), (2...16384).contains(h)
-    else { throw Failure(.illegalByteSequence, "decode", on: "turbojpeg", "a picture of \(width)x\(height)") }
+    else { throw Failure(.illegalByteSequence, "decode", on: "turbojpeg", "a picture of \(w)x\(h)") }
     var new = whole
     if w % 2 != 0 { new.width = Int32(w & ~1) }
     if h % 2 != 0 { new.height = Int32(h & ~1) }
@@ -89,17 +78,14 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
     let target = try frame.beginPixels(write: true)
     var outcome: Result<Int, Failure>
     do throws(Failure) {
-      outcome = .success(try decompress(unit, bytes, sampling, w, h, target))
+      outcome = .success(try decompress(unit, header, target))
     } catch {
       outcome = .failure(error)
     }
     try frame.endPixels(write: true)
-    if case .failure = outcome {
-      // The library may be left in the middle of the damaged picture, and would take up the next one there.
-      handle = try Handle()
-    }
+    if case .failure = outcome { handle.restart() }
     let copied = try outcome.get()
-    note(new, isNewPool: isNewPool, sampling: TurboJPEGDecoder.name(sampling), copied: copied)
+    note(new, isNewPool: isNewPool, sampling: TurboJPEGDecoder.name(header.subsampling), copied: copied)
     var made = frame
     made.layout = new
     sink.picture(made)
@@ -116,11 +102,11 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
 
   /// - Returns: bytes of pixels written besides the decoding itself.
   private func decompress(
-    _ unit: UnsafeRawBufferPointer, _ bytes: UnsafePointer<UInt8>, _ sampling: CInt, _ w: Int, _ h: Int,
-    _ target: Pixels
+    _ unit: UnsafeRawBufferPointer, _ header: JPEGHandle.Header, _ target: Pixels
   ) throws(Failure) -> Int {
+    let (sampling, w, h) = (header.subsampling, Int(header.width), Int(header.height))
     if sampling == CInt(TJSAMP_420.rawValue) {
-      try planes(unit, bytes, target.plane0, target.plane1, target.plane2)
+      try planes(unit, header, target.plane0, target.plane1, target.plane2)
       return 0
     }
     let chromaWidth = Int(tjPlaneWidth(1, CInt(w), sampling))
@@ -128,14 +114,14 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
     let luma = try y.plane(
       bytes: Int(tjPlaneWidth(0, CInt(w), sampling)), lines: Int(tjPlaneHeight(0, CInt(h), sampling)))
     if sampling == CInt(TJSAMP_GRAY.rawValue) {
-      try planes(unit, bytes, luma, luma, luma)
+      try planes(unit, header, luma, luma, luma)
       I400ToI420(
         luma.base, luma.stride, target.plane0.base, target.plane0.stride, target.plane1.base, target.plane1.stride,
         target.plane2.base, target.plane2.stride, CInt(w), CInt(h))
     } else {
       let cb = try u.plane(bytes: chromaWidth, lines: chromaHeight)
       let cr = try v.plane(bytes: chromaWidth, lines: chromaHeight)
-      try planes(unit, bytes, luma, cb, cr)
+      try planes(unit, header, luma, cb, cr)
       let convert =
         switch sampling {
         case CInt(TJSAMP_422.rawValue): I422ToI420
@@ -152,27 +138,14 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   }
 
   private func planes(
-    _ unit: UnsafeRawBufferPointer, _ bytes: UnsafePointer<UInt8>, _ y: PlanePointer, _ u: PlanePointer,
+    _ unit: UnsafeRawBufferPointer, _ header: JPEGHandle.Header, _ y: PlanePointer, _ u: PlanePointer,
     _ v: PlanePointer
   ) throws(Failure) {
-    let result = withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: 3) { bases in
-      bases[0] = y.base
-      bases[1] = u.base
-      bases[2] = v.base
-      var strides = (CInt(y.stride), CInt(u.stride), CInt(v.stride))
-      return withUnsafeMutablePointer(to: &strides) { tuple in
-        tuple.withMemoryRebound(to: CInt.self, capacity: 3) { strides in
-          tjDecompressToYUVPlanes(
-            handle.pointer, bytes, UInt(unit.count), bases.baseAddress, 0, strides, 0, 0)
-        }
-      }
-    }
-    // After a warning the picture is whole, if not in every block right.
-    if result != 0, tjGetErrorCode(handle.pointer) == CInt(TJERR_WARNING.rawValue) {
-      shown.withLock { $0.counters.damaged += 1 }
-    } else if result != 0 {
+    if handle.decode(unit, header, y, u, v) { return }
+    guard handle.isWarning else {
       throw Failure(.illegalByteSequence, "tjDecompressToYUVPlanes", on: "turbojpeg", handle.message)
     }
+    shown.withLock { $0.counters.damaged += 1 }
   }
 
   /// Empty for 4:2:0, which is what comes out.

@@ -11,27 +11,16 @@ import SystemPackage
 /// planes, since the library gives the samples as they are coded. The samples then have the whole range 0..255 that JPEG
 /// has, and get video's range (16..235, chroma 16..240), so that an encoder's viewers see the camera's contrast.
 struct JPEGDecompressor: ~Copyable {
-  private var handle: tjhandle
+  private var handle: JPEGHandle
   private var y = Scratch()
   private var u = Scratch()
   private var v = Scratch()
   private var halfU = Scratch()
   private var halfV = Scratch()
 
-  init() throws(Failure) {
-    guard let handle = tjInitDecompress() else { throw Failure(.noMemory, "tjInitDecompress", on: "turbojpeg") }
-    self.handle = handle
-  }
+  private typealias Header = JPEGHandle.Header
 
-  deinit { tjDestroy(handle) }
-
-  private struct Header {
-    var width: CInt = 0
-    var height: CInt = 0
-    var subsampling: CInt = 0
-    var colours: CInt = 0
-    var isGray: Bool { subsampling == CInt(TJSAMP_GRAY.rawValue) }
-  }
+  init() throws(Failure) { handle = try JPEGHandle() }
 
   /// Decodes a whole picture into `target`, I420 or NV12.
   ///
@@ -43,11 +32,7 @@ struct JPEGDecompressor: ~Copyable {
     do throws(Failure) {
       return try decode(bytes, to: target)
     } catch {
-      // The library may be left in the middle of the damaged picture, and would take up the next one there.
-      if let fresh = tjInitDecompress() {
-        tjDestroy(handle)
-        handle = fresh
-      }
+      handle.restart()
       throw error
     }
   }
@@ -74,12 +59,7 @@ struct JPEGDecompressor: ~Copyable {
 
   private func header(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Header {
     var header = Header()
-    let data = bytes.bindMemory(to: UInt8.self)
-    let result = tjDecompressHeader3(
-      handle, data.baseAddress, UInt(data.count), &header.width, &header.height, &header.subsampling, &header.colours)
-    guard result == 0 || tjGetErrorCode(handle) == CInt(TJERR_WARNING.rawValue) else {
-      throw JPEGDecompressor.damaged(message)
-    }
+    guard handle.read(&header, of: bytes) || handle.isWarning else { throw JPEGDecompressor.damaged(handle.message) }
     guard header.width > 0, header.height > 0, header.subsampling >= 0 else {
       throw JPEGDecompressor.damaged("there is no picture in it")
     }
@@ -92,37 +72,20 @@ struct JPEGDecompressor: ~Copyable {
   private func decode(
     _ bytes: UnsafeRawBufferPointer, _ header: Header, _ a: PlanePointer, _ b: PlanePointer, _ c: PlanePointer
   ) throws(Failure) {
-    let data = bytes.bindMemory(to: UInt8.self)
-    let result = withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: 3) { planes in
-      (planes[0], planes[1], planes[2]) = (a.base, b.base, c.base)
-      var strides = (a.stride, b.stride, c.stride)
-      return withUnsafeMutablePointer(to: &strides) { tuple in
-        tuple.withMemoryRebound(to: CInt.self, capacity: 3) { strides in
-          tjDecompressToYUVPlanes(
-            handle, data.baseAddress, UInt(data.count), planes.baseAddress, header.width, strides, header.height, 0)
-        }
-      }
-    }
-    guard result != 0 else { return }
-    let reason = message
+    if handle.decode(bytes, header, a, b, c) { return }
+    let reason = handle.message
     // Bytes too many between two markers cost nothing, and some cameras send them in every picture. Only the first
     // warning is told: that the picture is whole is looked up.
-    if tjGetErrorCode(handle) == CInt(TJERR_WARNING.rawValue), reason.contains("extraneous"),
-      JPEGDecompressor.hasEnd(data)
-    {
-      return
-    }
+    if handle.isWarning, reason.contains("extraneous"), JPEGDecompressor.hasEnd(bytes) { return }
     throw JPEGDecompressor.damaged(reason)
   }
-
-  private var message: String { String(cString: tjGetErrorStr2(handle)) }
 
   private static func damaged(_ reason: String) -> Failure {
     Failure(.illegalByteSequence, "decode", on: "JPEG picture", reason)
   }
 
   /// Whether the picture ends with its end marker; cameras fill up with zeros behind it.
-  private static func hasEnd(_ data: UnsafeBufferPointer<UInt8>) -> Bool {
+  private static func hasEnd(_ data: UnsafeRawBufferPointer) -> Bool {
     var end = data.count
     while end > 0, data[end - 1] == 0 { end -= 1 }
     return end >= 2 && data[end - 2] == 0xff && data[end - 1] == 0xd9
@@ -133,7 +96,7 @@ struct JPEGDecompressor: ~Copyable {
   ) throws(Failure) -> Int {
     let (width, height) = (Int(tjPlaneWidth(0, header.width, header.subsampling)), lines(0, header))
     let luma = try y.plane(bytes: width, lines: height)
-    if header.isGray {
+    if header.subsampling == CInt(TJSAMP_GRAY.rawValue) {
       try decode(bytes, header, luma, luma, luma)
       CopyPlane(
         luma.base, luma.stride, target.plane0.base, target.plane0.stride, CInt(target.width), CInt(target.height))
