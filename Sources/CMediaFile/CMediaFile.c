@@ -158,11 +158,25 @@ int32_t mpifs_media_check(const char *path, char *message, size_t size) {
   return 0;
 }
 
-AVRational mpifs_media_rate(AVFormatContext *format, AVStream *stream) {
+// Frames a second of a stream; 0/1 when the file does not say.
+static AVRational rate_of(AVFormatContext *format, AVStream *stream) {
   AVRational rate = ff.av_guess_frame_rate(format, stream, NULL);
   // Some containers state their clock as the rate.
   int is_plausible = rate.num > 0 && rate.den > 0 && av_q2d(rate) <= 240 && av_q2d(rate) >= 0.1;
   return is_plausible ? rate : (AVRational){0, 1};
+}
+
+void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media_info *info) {
+  memset(info, 0, sizeof *info);
+  info->width = stream->codecpar->width;
+  info->height = stream->codecpar->height;
+  AVRational rate = rate_of(format, stream);
+  info->rate_num = rate.num;
+  info->rate_den = rate.den;
+  snprintf(info->codec, sizeof info->codec, "%s", ff.avcodec_get_name(stream->codecpar->codec_id));
+  // "mov,mp4,m4a,3gp,3g2,mj2" and the like: the first name will do.
+  snprintf(info->container, sizeof info->container, "%.*s", (int)strcspn(format->iformat->name, ","),
+           format->iformat->name);
 }
 
 static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **out, mpifs_media_info *info,
@@ -187,16 +201,7 @@ static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **
     return result;
   }
   AVStream *stream = file->format->streams[file->stream];
-  memset(info, 0, sizeof *info);
-  info->width = stream->codecpar->width;
-  info->height = stream->codecpar->height;
-  AVRational rate = mpifs_media_rate(file->format, stream);
-  info->rate_num = rate.num;
-  info->rate_den = rate.den;
-  snprintf(info->codec, sizeof info->codec, "%s", ff.avcodec_get_name(stream->codecpar->codec_id));
-  // "mov,mp4,m4a,3gp,3g2,mj2" and the like: the first name will do.
-  snprintf(info->container, sizeof info->container, "%.*s", (int)strcspn(file->format->iformat->name, ","),
-           file->format->iformat->name);
+  mpifs_media_describe(file->format, stream, info);
   const char *pixels = ff.av_get_pix_fmt_name(stream->codecpar->format);
   snprintf(info->pixels, sizeof info->pixels, "%s", pixels ? pixels : "unknown");
   *out = file;

@@ -78,16 +78,7 @@ static int32_t packets_open(const char *path, mpifs_media_packets **out, mpifs_m
     packets_close(packets);
     return result;
   }
-  AVStream *stream = packets->format->streams[packets->stream];
-  memset(info, 0, sizeof *info);
-  info->width = stream->codecpar->width;
-  info->height = stream->codecpar->height;
-  AVRational rate = mpifs_media_rate(packets->format, stream);
-  info->rate_num = rate.num;
-  info->rate_den = rate.den;
-  snprintf(info->codec, sizeof info->codec, "%s", ff.avcodec_get_name(stream->codecpar->codec_id));
-  snprintf(info->container, sizeof info->container, "%.*s", (int)strcspn(packets->format->iformat->name, ","),
-           packets->format->iformat->name);
+  mpifs_media_describe(packets->format, packets->format->streams[packets->stream], info);
   *out = packets;
   return 1;
 }

@@ -9,6 +9,8 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
+#include "CMediaFile.h"
+
 // One line a function: library and name.
 #define MPIFS_FFMPEG_FUNCTIONS(F) \
   F(avutil, av_asprintf) \
@@ -82,12 +84,11 @@ int32_t mpifs_media_check(const char *path, char *message, size_t size);
 // was opened is in `format` in any case.
 int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, int (*is_interrupted)(void *), void *opaque,
                                 int *stream, const AVCodec **decoder, char *message, size_t size);
-// Frames a second of a stream; 0/1 when the file does not say.
-AVRational mpifs_media_rate(AVFormatContext *format, AVStream *stream);
+// What a file and its stream say of themselves, but for the format of the pixels.
+void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media_info *info);
 
 // Loads the libraries and fills the table. 1, or 0 with `message` saying which library or function is missing.
 int mpifs_ffmpeg_load(mpifs_ffmpeg *functions, char *message, size_t size);
 
-#include "CMediaFile.h"
 extern const mpifs_decoder_functions mpifs_decoder;
 extern const mpifs_packet_functions mpifs_packets;

@@ -2,6 +2,9 @@
 import MediaCore
 import Synchronization
 
+/// The last part of a path, for summaries.
+func fileName(_ path: String) -> String { path.split(separator: "/").last.map { String($0) } ?? path }
+
 /// A file that is nothing but one coded stream. It has no times.
 ///
 /// Owns the file and the bytes read ahead.
@@ -23,8 +26,7 @@ final class ElementaryFile: PacketSource, @unchecked Sendable {
   private var isAtEnd = false
 
   init(_ file: consuming ReadFile, _ codec: Codec) {
-    let name = file.path.split(separator: "/").last.map { String($0) } ?? file.path
-    summary = "file \(name) (\(codec) stream)"
+    summary = "file \(fileName(file.path)) (\(codec) stream)"
     self.file = file
     self.codec = codec
     splitter = AccessUnitSplitter(codec)

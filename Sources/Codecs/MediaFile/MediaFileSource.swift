@@ -76,9 +76,8 @@ public struct MediaFileSourceFactory: SourceFactory {
       self.layout = layout
       frameRate = FrameRate(Int(info.rate_num), Int(info.rate_den)) ?? request.frameRate
       user = request.user
-      let name = path.split(separator: "/").last.map { String($0) } ?? path
       let pixels = MediaFile.text(info.pixels)
-      summary = "file \(name) (\(MediaFile.text(info.codec)) in \(MediaFile.text(info.container)))"
+      summary = "file \(fileName(path)) (\(MediaFile.text(info.codec)) in \(MediaFile.text(info.container)))"
       var remarks: [String] = []
       if Int(info.width) != width || Int(info.height) != height {
         remarks.append("file is \(info.width)x\(info.height), scaled to \(width)x\(height)")

@@ -43,8 +43,7 @@
       handle = made
       codec = known
       frameRate = FrameRate(Int(info.rate_num), Int(info.rate_den))
-      let name = path.split(separator: "/").last.map { String($0) } ?? path
-      summary = "file \(name) (\(coding) in \(MediaFile.text(info.container)))"
+      summary = "file \(fileName(path)) (\(coding) in \(MediaFile.text(info.container)))"
     }
 
     deinit { functions.pointee.close(handle) }
