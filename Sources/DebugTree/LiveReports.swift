@@ -18,6 +18,8 @@ public protocol LiveReports: Sendable {
   func objects() -> [ObjectState]
   func object(_ path: ObjectPath) -> ObjectState?
   func health() -> HealthReport
+  /// What the workers of the CPU and of each device did.
+  func services() -> [ServiceFigures]
   func effects(of path: ObjectPath) -> [EffectRecord]
   func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader
   func openFeed(_ path: ObjectPath) throws(Refusal) -> FeedWriter

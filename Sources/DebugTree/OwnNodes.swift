@@ -70,7 +70,7 @@ extension DebugTree {
         regions: reports.regions(), encoders: reports.encoders(), objects: objects, health: reports.health(),
         log: runtime.moduleLog.records, refusals: runtime.errorLog.records,
         effects: objects.compactMap { ObjectPath($0.path) }.flatMap { reports.effects(of: $0) },
-        metrics: filesystem() + displayMetrics(objects)
+        metrics: filesystem() + displayMetrics(objects) + serviceMetrics(reports.services())
           + [
             MetricFamily(
               name: "refusals", kind: .counter, help: "Refused writes and failures recorded in error_log.",
@@ -98,6 +98,27 @@ private func displayMetrics(_ objects: [ObjectState]) -> [MetricFamily] {
           .map { MetricSample(object: object.path, value: $0) }
       })
   }
+}
+
+/// What the workers of the CPU and of each device do, for `metrics`.
+private func serviceMetrics(_ services: [ServiceFigures]) -> [MetricFamily] {
+  func family(
+    _ name: String, _ kind: MetricKind, unit: String? = nil, _ help: String, _ value: (ServiceFigures) -> Double
+  ) -> MetricFamily {
+    MetricFamily(
+      name: "service_\(name)", kind: kind, unit: unit, help: help,
+      samples: services.map { MetricSample(object: $0.name, value: value($0)) })
+  }
+  return [
+    family("workers", .gauge, "Threads that do the work: of the CPU, and for each session on a device.") {
+      Double($0.workers)
+    },
+    family("waiting_sessions", .gauge, "Sessions that have work and wait for a worker.") { Double($0.waiting) },
+    family("turns", .counter, "Turns given to sessions.") { Double($0.runs) },
+    family("busy_seconds", .counter, unit: "seconds", "Time the workers spent at work or waiting for the device.") {
+      Double($0.busyNanoseconds) / 1e9
+    },
+  ]
 }
 
 /// What NodeFS counts, for `metrics`.

@@ -249,8 +249,8 @@ final class ScriptedScaler: Scaler, @unchecked Sendable {
 
 struct ScriptedScalerFactory: ScalerFactory {
   var script = ScalerScript()
-  var name: String { "fakescale" }
-  var isHardware: Bool { false }
+  var name = "fakescale"
+  var isHardware = false
   func supports(from: PixelFormat, to: PixelFormat, transform: PictureTransform) -> Bool { true }
   func open() throws(Failure) -> any Scaler { ScriptedScaler(script) }
 }

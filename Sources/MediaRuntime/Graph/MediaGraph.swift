@@ -53,7 +53,7 @@ public final class MediaGraph: ModuleFactory {
   /// Ends the workers. After every object was stopped and retired; nothing of the graph may be used afterwards.
   public func close() {
     environment.snapshots.close()
-    environment.service.close()
+    environment.services.close()
   }
 
   // MARK: ModuleFactory

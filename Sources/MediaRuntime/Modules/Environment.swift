@@ -16,8 +16,7 @@ final class Environment: Sendable {
   let pools: PoolRegistry
   let slots = UserSlots()
   let room: Room
-  /// The CPU workers.
-  let service: Service
+  let services: Services
   let snapshots: SnapshotService
   let listener: (any GraphListener)?
   let controlsListener = Mutex<(@Sendable (ObjectPath) -> Void)?>(nil)
@@ -31,7 +30,7 @@ final class Environment: Sendable {
     self.allocator = CountingAllocator(base: allocator, ledger: ledger)
     self.pools = PoolRegistry(ledger)
     self.room = Room(isLossless: options.isUnthrottled)
-    self.service = try Service(name: "worker", workers: options.workers > 0 ? options.workers : cores)
+    self.services = try Services(workers: options.workers > 0 ? options.workers : cores)
     self.snapshots = SnapshotService(registry.catalogue.picture)
     self.listener = listener
   }

@@ -27,6 +27,7 @@ final class VencChannel: GraphObject, SessionWork {
 
   let environment: Environment
   private let work: Session
+  private let workplace: Workplace
   private let settings: ManagedAtomic<SettingsBox>
   private let inUse = ManagedAtomic<VencInUse?>(nil)
   private let wantsKey = Atomic<Bool>(false)
@@ -43,7 +44,8 @@ final class VencChannel: GraphObject, SessionWork {
     self.node = node
     self.environment = environment
     self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
-    self.work = Session(node.path, service: environment.service)
+    self.work = Session(node.path, service: environment.services.cpu)
+    self.workplace = Workplace(work, environment.services)
     self.ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
     self.effects = EffectTracker(path: "\(node.path)")
     node.input.connect(work)
@@ -161,11 +163,14 @@ final class VencChannel: GraphObject, SessionWork {
     ring.open()
     encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
     effects.restart()
+    // Also opening the engine, where that has to wait for the first frame, is then not a CPU worker's business.
+    settle(on: choice.0.isHardware ? choice.0.name : nil)
     if let layout = node.input.upstream?.format?.layout {
       do throws(Failure) {
         try open(choice.0, choice.1, settings, layout)
       } catch {
         ring.close()
+        settle(on: nil)
         throw error
       }
     }
@@ -206,6 +211,7 @@ final class VencChannel: GraphObject, SessionWork {
     }
     failures = 0
     retryAt = 0
+    settle(on: nil)
   }
 
   private func close(_ old: VencEngine) {
@@ -215,6 +221,11 @@ final class VencChannel: GraphObject, SessionWork {
       environment.pools.giveUp(pool)
     }
     engine = nil
+  }
+
+  /// Has the next frames coded where they wait for that device, or by the CPU workers.
+  private func settle(on device: String?) {
+    if let obstacle = workplace.work(on: device) { environment.log(.encoder, .warning, "\(path): \(obstacle)") }
   }
 
   func perform(_ command: String, argument: String) throws(Refusal) {
@@ -394,6 +405,7 @@ final class VencChannel: GraphObject, SessionWork {
       factory: factory, configuration: configuration(settings, codec: codec, layout: layout), layout: layout,
       writer: writer, node: node, environment: environment)
     engine = new
+    settle(on: new.device)
     show(new, factory)
     environment.log(
       .encoder, .information, "\(path): \(new.encoder.engine) opened for \(layout.width)x\(layout.height)")

@@ -19,6 +19,8 @@ final class VencEngine {
   /// Makes pictures the engine takes out of those that come.
   struct Conversion {
     let scaler: any Scaler
+    /// The device that scales, `nil` where the CPU does.
+    let device: String?
     let pool: Pool
     let layout: FrameLayout
   }
@@ -57,7 +59,8 @@ final class VencEngine {
       let pool = try Pool(
         name: "venc\(node.path.number)", size: target.byteCount, count: 2, allocator: environment.allocator)
       environment.pools.add(pool, user: node.user, isLent: false)
-      return Conversion(scaler: scaler, pool: pool, layout: target)
+      return Conversion(
+        scaler: scaler, device: factory.isHardware ? factory.name : nil, pool: pool, layout: target)
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",
@@ -71,6 +74,9 @@ final class VencEngine {
   }
 
   var pool: Pool? { conversion?.pool }
+
+  /// The device a frame waits for, `nil` where only the CPU works.
+  var device: String? { factory.isHardware ? factory.name : conversion?.device }
 
   /// - Returns: false when it must be opened anew.
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {

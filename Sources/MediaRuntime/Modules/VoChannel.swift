@@ -21,6 +21,7 @@ final class VoChannel: GraphObject, SessionWork {
 
   private let environment: Environment
   private let work: Session
+  private let workplace: Workplace
   private let settings: ManagedAtomic<SettingsBox>
   private let inUse = ManagedAtomic<InUse?>(nil)
   private let shownMaking = ManagedAtomic<MakingText?>(nil)
@@ -62,7 +63,8 @@ final class VoChannel: GraphObject, SessionWork {
     self.node = node
     self.environment = environment
     self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
-    self.work = Session(node.path, service: environment.service)
+    self.work = Session(node.path, service: environment.services.cpu)
+    self.workplace = Workplace(work, environment.services)
     node.input.connect(work)
     work.attach(self)
   }
@@ -143,6 +145,7 @@ final class VoChannel: GraphObject, SessionWork {
   private func dropMaking() {
     guard let old = making else { return }
     making = nil
+    workplace.work(on: nil)
     shownMaking.store(nil, ordering: .releasing)
     old.pool.close()
     environment.pools.giveUp(old.pool)
@@ -289,6 +292,9 @@ final class VoChannel: GraphObject, SessionWork {
       environment.pools.add(pool, user: node.user, isLent: true)
     }
     making = Making(picture: picture, scaler: scaler, pool: pool)
+    if let obstacle = workplace.work(on: factory.isHardware ? factory.name : nil) {
+      environment.log(.videoOutput, .warning, "\(path): \(obstacle)")
+    }
     shownMaking.store(
       MakingText(engine: scaler.engine, memory: pool.memoryKind, from: layout), ordering: .releasing)
   }

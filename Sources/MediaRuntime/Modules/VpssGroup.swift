@@ -16,13 +16,17 @@ final class VpssGroup: GraphObject, SessionWork {
 
   let environment: Environment
   private let work: Session
+  private let workplace: Workplace
+  /// The devices that outputs wait for.
+  private let devices = Mutex<[ObjectPath: String]>([:])
   private let settings: ManagedAtomic<SettingsBox>
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
     self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
-    self.work = Session(node.path, service: environment.service)
+    self.work = Session(node.path, service: environment.services.cpu)
+    self.workplace = Workplace(work, environment.services)
     node.input.connect(work)
     work.attach(self)
     node.input.watchUpstream { [weak self] in
@@ -33,6 +37,15 @@ final class VpssGroup: GraphObject, SessionWork {
 
   /// What the outputs need to know of the group: its settings now.
   var current: SettingsBox { settings.load(ordering: .acquiring) }
+
+  /// An output says which device it waits for from now on. One of them has a worker for all of the group's work.
+  func waits(for device: String?, _ output: ObjectPath) {
+    let obstacle = devices.withLock { devices in
+      devices[output] = device
+      return workplace.work(on: devices.min { $0.key < $1.key }?.value)
+    }
+    if let obstacle { environment.log(.videoProcessing, .warning, "\(path): \(obstacle)") }
+  }
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
     if let crop = new.rectangle("crop"), changed.contains("crop") {

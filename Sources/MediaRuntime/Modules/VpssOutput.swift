@@ -263,14 +263,18 @@ final class VpssOutput: GraphObject, FrameHandler {
       return plan(work)
     }
     let (scaler, factory) = try open(able, incoming, crop, transform, layout)
+    func working(in pool: Pool) -> VpssPlan.Work {
+      VpssPlan.Work(
+        layout: layout, pool: pool, scaler: scaler, backend: factory.name, isHardware: factory.isHardware)
+    }
     if let work = old?.work, work.layout == layout {
-      return plan(VpssPlan.Work(layout: layout, pool: work.pool, scaler: scaler, backend: factory.name))
+      return plan(working(in: work.pool))
     }
     let pool = try Pool(
       name: "vpss\(path.number).\(path.output ?? 0)", size: layout.byteCount,
       count: environment.options.queueDepth + VpssOutput.spareBuffers, allocator: environment.allocator)
     environment.pools.add(pool, user: node.user, isLent: false)
-    return plan(VpssPlan.Work(layout: layout, pool: pool, scaler: scaler, backend: factory.name))
+    return plan(working(in: pool))
   }
 
   /// The first that opens. What a device refuses another engine may do, but where one was named there is no other.
@@ -291,6 +295,7 @@ final class VpssOutput: GraphObject, FrameHandler {
   }
 
   private func use(_ plan: VpssPlan, rate: FrameRate) {
+    group.waits(for: plan.work?.device, path)
     inUse.store(
       InUse(
         layout: plan.work?.layout ?? plan.incoming, rate: rate, pool: plan.work?.pool,
@@ -302,6 +307,7 @@ final class VpssOutput: GraphObject, FrameHandler {
     if let pool = box.plan?.work?.pool { release(pool) }
     box.plan = nil
     box.retryAt = 0
+    group.waits(for: nil, path)
   }
 
   private func release(_ pool: Pool) {

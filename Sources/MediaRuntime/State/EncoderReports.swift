@@ -6,7 +6,7 @@ extension MediaGraph {
   /// The encoder channels and what they share.
   public func encodersReport() -> EncodersReport {
     let channels = all.compactMap { $0 as? VencChannel }
-    let service = environment.service.figures()
+    let services = environment.services.figures()
     var packets = 0
     for channel in channels { packets += channel.ring.figures.packets }
     let limit = channels.count * PacketRing.descriptors
@@ -19,7 +19,8 @@ extension MediaGraph {
     let held = channels.reduce(0) { $0 + min($1.node.figures().inFlight, $1.node.input.depth + 1) }
     return EncodersReport(
       worker: EncoderWorkerReport(
-        lastRunNanoseconds: service.lastRunRawNanoseconds, runs: service.runs, triggers: service.triggers),
+        lastRunNanoseconds: services.reduce(0) { max($0, $1.lastRunRawNanoseconds) },
+        runs: services.reduce(0) { $0 + $1.runs }, triggers: services.reduce(0) { $0 + $1.triggers }),
       channels: channels.map { $0.report() },
       packets: PacketPoolReport(unused: limit - packets, used: packets, limit: limit),
       buffers: PacketPoolReport(unused: idle, used: buffers - idle, limit: buffers),

@@ -100,6 +100,6 @@ extension MediaGraph {
     all.first { "\($0.path)" == path }.flatMap { ($0 as? VencChannel)?.effects.records } ?? []
   }
 
-  /// What the CPU workers did.
-  public func serviceFigures() -> ServiceFigures { environment.service.figures() }
+  /// What the workers of the CPU and of each device did; the CPU's first.
+  public func serviceFigures() -> [ServiceFigures] { environment.services.figures() }
 }

@@ -27,7 +27,7 @@ public struct ServiceFigures: Sendable, Equatable {
   }
 }
 
-/// The cores that execute tasks: CPU workers, or the one serial worker of a device.
+/// The cores that execute tasks: the CPU workers, or the workers of a device, one for each session that works on it.
 ///
 /// Sessions are taken by priority, then in turn. Where work comes thick and fast, a worker that runs out of it looks on
 /// for a few microseconds before it parks, so that frames in quick succession cost no wake-up call; at a camera's pace
@@ -51,6 +51,11 @@ public final class Service: Sendable {
     var spinning = 0
     /// How long a worker last was without work, nanoseconds.
     var lastIdle: Int64 = 0
+    /// Workers there are, and those of them that end as soon as nothing waits.
+    var workers = 0
+    var leaving = 0
+    /// Given to workers as they come, for the names of their threads.
+    var made = 0
     var closing = false
   }
   private nonisolated(unsafe) var ready = Ready()
@@ -71,12 +76,12 @@ public final class Service: Sendable {
   private static let shortIdle: Int64 = 1_000_000
   private let workerCount = Atomic<Int>(0)
 
-  /// - Throws: EAGAIN when not even one worker could be made.
+  /// - Throws: EAGAIN when workers were wanted and not even one could be made.
   public init(name: String, workers: Int) throws(Failure) {
     self.name = name
-    for index in 0..<max(1, workers) {
+    for index in 0..<workers {
       do {
-        try addWorker(index)
+        try addWorker()
       } catch {
         if index == 0 { throw error }
         break
@@ -92,11 +97,34 @@ public final class Service: Sendable {
     parker.unlock()
   }
 
-  /// One more worker, in place of one that is stuck in a library.
-  func addWorker(_ index: Int) throws(Failure) {
-    let thread = try Thread(name: "\(name)-\(index)") { [self] in work() }
-    thread.detach()
+  /// One more worker.
+  /// - Throws: EAGAIN when the system has no more threads.
+  func addWorker() throws(Failure) {
+    parker.lock()
+    let stays = ready.leaving > 0
+    if stays { ready.leaving -= 1 } else { ready.workers += 1 }
+    let number = ready.made
+    if !stays { ready.made += 1 }
+    parker.unlock()
+    guard !stays else { return }
+    do throws(Failure) {
+      let short = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[name.utf8.index(after: $0)...]) }
+      try Thread(name: "\(short ?? name)-\(number)") { [self] in work() }.detach()
+    } catch {
+      parker.lock()
+      ready.workers -= 1
+      parker.unlock()
+      throw error
+    }
     workerCount.add(1, ordering: .relaxed)
+  }
+
+  /// One worker fewer, once nothing waits.
+  func removeWorker() {
+    parker.lock()
+    ready.leaving += 1
+    parker.broadcast()
+    parker.unlock()
   }
 
   var workers: Int { workerCount.load(ordering: .relaxed) }
@@ -105,16 +133,22 @@ public final class Service: Sendable {
     readyCount.load(ordering: .relaxed) > 0
   }
 
-  func enqueue(_ session: Session) {
-    triggers.add(1, ordering: .relaxed)
+  /// - Returns: false when the service has no workers any more, because the session has been moved to another.
+  func enqueue(_ session: Session) -> Bool {
     parker.lock()
+    guard ready.workers > 0 || ready.closing else {
+      parker.unlock()
+      return false
+    }
     ready.queues[session.priority].append(session)
     let waiting = readyCount.load(ordering: .relaxed) + 1
     readyCount.store(waiting, ordering: .relaxed)
     let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking
     if wake { ready.waking += 1 }
     parker.unlock()
+    triggers.add(1, ordering: .relaxed)
     if wake { parker.signal() }
+    return true
   }
 
   /// Called where a frame found a queue full: if every worker hangs in some library, one more is made, so that what
@@ -131,9 +165,9 @@ public final class Service: Sendable {
     guard last != 0, rescues.load(ordering: .relaxed) < Service.spares,
       lastTurn.compareExchange(expected: last, desired: now, ordering: .relaxed).exchanged
     else { return }
-    let number = rescues.add(1, ordering: .relaxed).newValue
+    rescues.add(1, ordering: .relaxed)
     // Without a thread to be had, things stay as they are and are tried again.
-    try? addWorker(workers + number)
+    try? addWorker()
   }
 
   private func take() -> Session? {
@@ -153,7 +187,7 @@ public final class Service: Sendable {
     let idleSince = Clock.now()
     defer { ready.lastIdle = Clock.now() - idleSince }
     // One worker looks on a little; the others park at once.
-    if ready.spinning == 0 && !ready.closing && ready.lastIdle < Service.shortIdle {
+    if ready.spinning == 0 && !ready.closing && ready.leaving == 0 && ready.lastIdle < Service.shortIdle {
       ready.spinning = 1
       parker.unlock()
       var rounds = 0
@@ -166,7 +200,11 @@ public final class Service: Sendable {
     }
     while true {
       if let session = take() { return session }
-      if ready.closing { return nil }
+      if ready.closing || ready.leaving > 0 {
+        ready.leaving = max(0, ready.leaving - 1)
+        ready.workers -= 1
+        return nil
+      }
       ready.parked += 1
       parker.wait()
       ready.parked -= 1
@@ -180,12 +218,12 @@ public final class Service: Sendable {
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
       lastTurn.store(start, ordering: .relaxed)
       runs.add(1, ordering: .relaxed)
-      let again = session.run()
+      let again = session.run(on: self)
       let end = Clock.now()
       busy.add(UInt64(max(0, end - start)), ordering: .relaxed)
       lastTurn.store(end, ordering: .relaxed)
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
-      if again { enqueue(session) }
+      if again { session.queue() }
     }
     workerCount.subtract(1, ordering: .relaxed)
   }

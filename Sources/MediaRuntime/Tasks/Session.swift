@@ -18,6 +18,7 @@ protocol SessionWork: AnyObject, Sendable {
 }
 
 /// The serial work queue of one channel: its tasks run one after the other, on whatever worker of the service is free.
+/// The service may change at any time; from the next task on it is the new one's.
 ///
 /// `schedule` may be called from any thread; it costs one atomic operation while the session is at work already.
 final class Session: Sendable {
@@ -25,7 +26,9 @@ final class Session: Sendable {
   let path: ObjectPath
   /// Higher goes first.
   let priority: Int
-  let service: Service
+  private let current: Atomic<Unmanaged<Service>>
+  /// All services it ever was with, so that whoever looks at `current` finds it alive.
+  private let services: Mutex<[Service]>
   /// A task that runs longer is reported as stuck. Nanoseconds.
   let timeout: Int64
 
@@ -41,9 +44,20 @@ final class Session: Sendable {
 
   init(_ path: ObjectPath, service: Service, priority: Int = 4, timeout: Int64 = 500_000_000) {
     self.path = path
-    self.service = service
+    self.current = Atomic(Unmanaged.passUnretained(service))
+    self.services = Mutex([service])
     self.priority = min(max(priority, 0), Service.priorities - 1)
     self.timeout = timeout
+  }
+
+  var service: Service { current.load(ordering: .acquiring).takeUnretainedValue() }
+
+  /// Has the tasks from the next one on done by the workers of another service. From any thread, also while one runs.
+  func move(to service: Service) {
+    services.withLock { services in
+      if !services.contains(where: { $0 === service }) { services.append(service) }
+    }
+    current.store(Unmanaged.passUnretained(service), ordering: .releasing)
   }
 
   func attach(_ work: (any SessionWork)?) { self.work = work }
@@ -69,7 +83,13 @@ final class Session: Sendable {
 
   private func activate() {
     let old = flags.bitwiseOr(Session.active, ordering: .sequentiallyConsistent).oldValue
-    if old & Session.active == 0 { service.enqueue(self) }
+    if old & Session.active == 0 { queue() }
+  }
+
+  /// Puts it where the service's workers find it.
+  func queue() {
+    // A service refuses when it has lost its workers, which is after the session was moved away.
+    while !service.enqueue(self) {}
   }
 
   /// Marks the start and the end of a task, for whoever asks what is running.
@@ -79,17 +99,22 @@ final class Session: Sendable {
   }
   @inline(__always) func ended() { startedAt.store(0, ordering: .relaxed) }
 
-  /// Runs tasks until there are none, or others should have their turn. By the service's worker that took it.
+  @inline(__always) private func isHosted(by service: Service) -> Bool {
+    current.load(ordering: .acquiring).toOpaque() == Unmanaged.passUnretained(service).toOpaque()
+  }
+
+  /// Runs tasks until there are none, or others should have their turn. By a worker that took it.
   /// - Returns: true when it must be queued again.
-  func run() -> Bool {
+  func run(on host: Service) -> Bool {
     var turns = 0
     while true {
+      guard isHosted(by: host) else { return true }
       let old = flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent).oldValue
       if old & Session.halted == 0, let work {
         while work.perform() {
           turns += 1
           if flags.load(ordering: .relaxed) & Session.halted != 0 { break }
-          if service.hasOthersWaiting() || turns >= 64 {
+          if host.hasOthersWaiting() || turns >= 64 || !isHosted(by: host) {
             flags.bitwiseOr(Session.pending, ordering: .relaxed)
             return true
           }
