@@ -154,6 +154,23 @@ import Testing
     }
   }
 
+  @Test func aPictureThatLacksNothingButItsEndMarkerIsWhole() throws {
+    let whole = try Self.jpeg(160, 96)
+    #expect(whole.suffix(2) == [0xff, 0xd9])
+    let converter = try Self.open(.i420, 160, 96)
+    let made = try makeFrame(converter.layout)
+    _ = try converter.convert(Self.frame(Array(whole.dropLast(2)), 160, 96), into: made)
+    try Self.expectColours(made, 160, 96, "without an end marker")
+    // Where picture data is missing too it is damaged.
+    for count in [1, 12, 200] {
+      #expect(throws: Failure.self, "\(count) bytes missing before the marker") {
+        _ = try converter.convert(Self.frame(Array(whole.dropLast(2 + count)), 160, 96), into: made)
+      }
+    }
+    _ = try converter.convert(Self.frame(Array(whole.dropLast(1)), 160, 96), into: made)
+    try Self.expectColours(made, 160, 96, "with half an end marker")
+  }
+
   @Test func aCutPictureIsNotTakenForOneWithBytesTooMany() throws {
     var whole = try Self.jpeg(160, 96)
     whole.insert(contentsOf: [0, 0, 0], at: try #require(Self.segments(whole).first?.range.upperBound))

@@ -17,6 +17,9 @@ struct JPEGDecompressor: ~Copyable {
   private var v = Scratch()
   private var halfU = Scratch()
   private var halfV = Scratch()
+  private var coded = Scratch()
+  /// The picture at hand came with an end marker.
+  private var hasOwnEnd = false
 
   private typealias Header = JPEGHandle.Header
 
@@ -25,12 +28,13 @@ struct JPEGDecompressor: ~Copyable {
   /// Decodes a whole picture into `target`, I420 or NV12.
   ///
   /// A picture that is larger than the target, as of cameras that code whole blocks, is cut at its right and lower edge.
-  /// Pictures without Huffman tables, as UVC cameras send, have the usual ones (T.81, K.3).
+  /// Pictures without Huffman tables, as UVC cameras send, have the usual ones (T.81, K.3); one that lacks nothing but
+  /// its end marker is whole.
   /// - Returns: bytes of pixels written, scratch included.
   /// - Throws: EILSEQ for a picture that is cut off or otherwise damaged, or smaller than the target.
   mutating func decompress(_ bytes: UnsafeRawBufferPointer, to target: Pixels) throws(Failure) -> Int {
     do throws(Failure) {
-      return try decode(bytes, to: target)
+      return try decode(try withEnd(bytes), to: target)
     } catch {
       handle.restart()
       throw error
@@ -76,8 +80,19 @@ struct JPEGDecompressor: ~Copyable {
     let reason = handle.message
     // Bytes too many between two markers cost nothing, and some cameras send them in every picture. Only the first
     // warning is told: that the picture is whole is looked up.
-    if handle.isWarning, reason.contains("extraneous"), JPEGDecompressor.hasEnd(bytes) { return }
+    if handle.isWarning, reason.contains("extraneous"), hasOwnEnd { return }
     throw JPEGDecompressor.damaged(reason)
+  }
+
+  /// The picture with an end marker. Without one the library takes a whole picture for one that is cut off; with one it
+  /// says something else of one that is. Zeros at the end may stand for bytes that never came: such a picture stays as it is.
+  private mutating func withEnd(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> UnsafeRawBufferPointer {
+    hasOwnEnd = JPEGDecompressor.hasEnd(bytes)
+    guard !hasOwnEnd, let start = bytes.baseAddress, let last = bytes.last, last != 0 else { return bytes }
+    let copy = try coded.plane(bytes: bytes.count + 2, lines: 1).base
+    memcpy(copy, start, bytes.count)
+    (copy[bytes.count], copy[bytes.count + 1]) = (0xff, 0xd9)
+    return UnsafeRawBufferPointer(start: copy, count: bytes.count + 2)
   }
 
   private static func damaged(_ reason: String) -> Failure {
