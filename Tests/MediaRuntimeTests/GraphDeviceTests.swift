@@ -68,6 +68,86 @@ import Testing
     #expect(channel.activeFacts().contains { $0.value == "auto: no device here encodes this" })
   }
 
+  @Test func whereTheDeviceRefusesSoftwareTakesItsPlaceUntilTheDeviceIsReadyAgain() throws {
+    let machine = try Machine()
+    defer { machine.finish() }
+    machine.device.script.fails.close()
+    try machine.run(backend: "auto")
+    let channel = try #require(machine.channel)
+    #expect(eventually { machine.software.script.encoded.load(ordering: .relaxed) > 3 })
+    #expect(!channel.hasFailed)
+    let why = channel.activeFacts().first { $0.key == "backend_why" }?.value
+    #expect(why == "auto: /dev/video9: \(Failure(.ioError, "open", on: "fake"))")
+    // It is asked again after a while, although nothing was plugged in.
+    machine.device.script.fails.open()
+    #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > 3 })
+    #expect(channel.used?.factory.name == "/dev/video9")
+    #expect(channel.activeFacts().contains { $0.key == "backend_why" && $0.value == "auto: a device is there" })
+    // No frame was lost over it, and each engine began with a key frame.
+    machine.objects[0].0.stop()
+    #expect(eventually { channel.node.figures().inFlight == 0 })
+    let figures = channel.node.figures()
+    #expect(figures.input.frames == figures.output.frames && figures.work.dropped.total == 0, "\(figures)")
+    #expect(machine.software.script.opened.load(ordering: .relaxed) == 1)
+  }
+
+  @Test func aDeviceThatOpensAndGivesNoPictureIsGivenUpUntilDevicesComeOrGo() throws {
+    let machine = try Machine()
+    defer { machine.finish() }
+    machine.device.script.failsToEncode.close()
+    try machine.run(backend: "auto")
+    let channel = try #require(machine.channel)
+    #expect(eventually { machine.software.script.encoded.load(ordering: .relaxed) > 3 })
+    #expect(eventually { !channel.hasFailed })
+    #expect(channel.activeFacts().contains { $0.key == "backend_why" && $0.value.contains("/dev/video9: ") })
+    #expect(machine.device.script.opened.load(ordering: .relaxed) == 1)
+    #expect(channel.node.figures().work.dropped[.deviceError] == UInt64(VencChannel.patience))
+    machine.device.script.failsToEncode.open()
+    machine.plug(true)
+    #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > 3 })
+    #expect(machine.device.script.opened.load(ordering: .relaxed) == 2)
+  }
+
+  @Test func aChannelThatWentOverComesBackWhenItsDeviceIsPluggedInAgain() throws {
+    let machine = try Machine()
+    defer { machine.finish() }
+    machine.plug(false)
+    try machine.run(backend: "auto")
+    #expect(eventually { machine.software.script.encoded.load(ordering: .relaxed) > 3 })
+    machine.plug(true)
+    #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > 3 })
+    // With `software` it would not have been asked.
+    #expect(machine.channel?.used?.factory.isHardware == true)
+    #expect(eventually { machine.graph.sessionFigures().map(\.service) == ["/dev/video9"] })
+  }
+
+  @Test func aScalersOutputGoesToTheDeviceThatIsPluggedInWhileItRuns() throws {
+    let software = ScriptedScalerFactory(name: "software scaler")
+    let device = ScriptedScalerFactory(name: "/dev/video8", isHardware: true)
+    let source = ScriptedSourceFactory()
+    let registry = EngineRegistry(EngineCatalogue(scalers: [software], sources: [source]))
+    let graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: GraphOptions(workers: 2))
+    defer { graph.close() }
+    var objects: [any ModuleObject] = []
+    for (path, values) in [
+      ("vi/0", ["input": .text("pattern")]), ("vpss/0", [:]),
+      ("vpss/0/0", ["width": .integer(32), "height": .integer(32), "format": .text("i420")]),
+    ] as [(String, [String: SettingValue])] {
+      objects.append(try graph.make(ObjectPath(path)!, settings: ObjectSettings(values)))
+    }
+    graph.bind(receiver: ObjectPath("vpss/0")!, source: ObjectPath("vi/0")!)
+    for object in objects.reversed() { try object.start() }
+    #expect(eventually { software.script.calls.load(ordering: .relaxed) > 3 })
+    registry.replace(EngineCatalogue(scalers: [software, device], sources: [source]))
+    #expect(eventually { device.script.calls.load(ordering: .relaxed) > 3 })
+    let facts = graph.object(ObjectPath("vpss/0/0")!)?.activeFacts() ?? []
+    #expect(facts.first { $0.key == "backend" }?.value == "/dev/video8")
+    // Pictures that were on their way lie in the same pool as before.
+    #expect(graph.poolReports().filter { $0.bufferSize < 64 * 48 }.count == 1)
+    for object in objects { object.stop() }
+    for object in objects.reversed() { object.retire() }
+  }
+
   @Test func aChannelThatNamesItsDeviceWaitsForItAndCanBeStoppedMeanwhile() throws {
     let machine = try Machine()
     defer { machine.finish() }

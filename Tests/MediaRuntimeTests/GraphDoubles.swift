@@ -136,6 +136,8 @@ final class EncoderScript: Sendable {
   /// Shut: `encode` does not come back.
   let gate = GateBox()
   let fails = GateBox()
+  /// Shut: can be opened, and encodes nothing.
+  let failsToEncode = GateBox()
   /// Shut: every frame is left out.
   let skips = GateBox()
   /// Shut: takes changes without acting on them.
@@ -178,7 +180,7 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     while script.gate.isShut { usleep(500) }
-    if script.fails.isShut { throw Failure(.ioError, "encode", on: "fake") }
+    if script.fails.isShut || script.failsToEncode.isShut { throw Failure(.ioError, "encode", on: "fake") }
     if script.skips.isShut { return }
     let isKey = directive.type == .idr || sinceKey == 0 || sinceKey >= configuration.gop
     if isKey { sinceKey = 0 }

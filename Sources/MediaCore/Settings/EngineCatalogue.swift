@@ -51,9 +51,15 @@ public struct EngineCatalogue: Sendable {
     }
   }
 
-  /// The engine a `backend` means for a coding: `auto`, `software`, or a name. `nil` when that one cannot make it.
+  /// The engines a `backend` means for a coding, the preferred first: `auto`, `software`, or a name. `auto` takes the next
+  /// where one refuses.
+  public func encoders(backend: String, for codec: Codec) -> [any EncoderFactory] {
+    encoders(for: codec).filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
+  }
+
+  /// The first of them; `nil` when none can make it.
   public func encoder(backend: String, for codec: Codec) -> (any EncoderFactory)? {
-    encoders(for: codec).first { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
+    encoders(backend: backend, for: codec).first
   }
 
   /// Codings some engine here can decode, in the order of ``Codec``.

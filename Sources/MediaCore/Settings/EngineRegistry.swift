@@ -10,6 +10,7 @@ public final class EngineRegistry: Sendable {
   }
 
   private let content: ManagedAtomic<Content>
+  private let replaced = ManagedAtomic<Int>(0)
 
   public init(_ catalogue: EngineCatalogue) { content = ManagedAtomic(Content(catalogue)) }
 
@@ -19,5 +20,11 @@ public final class EngineRegistry: Sendable {
   public var catalogue: EngineCatalogue { table.catalogue }
 
   /// From now on this is offered. What is in use stays in use until it is opened anew.
-  public func replace(_ catalogue: EngineCatalogue) { content.store(Content(catalogue), ordering: .releasing) }
+  public func replace(_ catalogue: EngineCatalogue) {
+    content.store(Content(catalogue), ordering: .releasing)
+    replaced.wrappingIncrement(ordering: .releasing)
+  }
+
+  /// Grows with every new catalogue. Whoever sees a number finds that catalogue or a later one.
+  public var version: Int { replaced.load(ordering: .acquiring) }
 }

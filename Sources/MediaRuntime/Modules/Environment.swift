@@ -11,6 +11,8 @@ final class Environment: Sendable {
   private let registry: EngineRegistry
   /// What there is now.
   var engines: EngineCatalogue { registry.catalogue }
+  /// Another number when there are other engines.
+  var enginesVersion: Int { registry.version }
   let allocator: any Allocator
   let ledger = MemoryLedger()
   let pools: PoolRegistry

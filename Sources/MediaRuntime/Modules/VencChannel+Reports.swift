@@ -20,12 +20,7 @@ extension VencChannel {
       KeyValue(key: "ring", value: "\(ring.figures.capacity) of at most \(environment.options.ringLimit) bytes"),
       KeyValue(key: "stream", value: "\(path)/stream"),
     ]
-    if asked == "auto" {
-      facts.append(
-        KeyValue(
-          key: "backend_why",
-          value: used.factory.isHardware ? "auto: a device is there" : "auto: no device here encodes this"))
-    }
+    if asked == "auto" { facts.append(KeyValue(key: "backend_why", value: used.why)) }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
   }
@@ -51,11 +46,13 @@ final class VencInUse: AtomicReference, Sendable {
   let layout: FrameLayout
   let conversion: String
   let pool: Pool?
+  /// Why this engine, where it was to be found.
+  let why: String
   /// Where the engine does something else than was asked.
   let remarks: [String]
   init(
     factory: any EncoderFactory, engine: String, configuration: EncoderConfiguration, layout: FrameLayout,
-    conversion: String, pool: Pool?, remarks: [String]
+    conversion: String, pool: Pool?, why: String, remarks: [String]
   ) {
     self.factory = factory
     self.engine = engine
@@ -63,6 +60,7 @@ final class VencInUse: AtomicReference, Sendable {
     self.layout = layout
     self.conversion = conversion
     self.pool = pool
+    self.why = why
     self.remarks = remarks
   }
 }

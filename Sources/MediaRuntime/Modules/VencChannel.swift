@@ -36,6 +36,7 @@ final class VencChannel: GraphObject, SessionWork {
 
   // Of the worker.
   private nonisolated(unsafe) var engine: VencEngine?
+  private nonisolated(unsafe) var choice = VencChoice()
   private nonisolated(unsafe) var seenChanges: UInt64 = 0
   private nonisolated(unsafe) var failures = 0
   private nonisolated(unsafe) var retryAt: Int64 = 0
@@ -67,7 +68,8 @@ final class VencChannel: GraphObject, SessionWork {
     {
       return
     }
-    let (factory, codec) = try chosen(new)
+    let (engines, codec) = try candidates(new)
+    let factory = running ? used?.factory ?? engines[0] : engines[0]
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       throw Refusal(
         .outOfRange, path: "\(path)/fps_dst", value: Array("\(target)".utf8),
@@ -81,13 +83,15 @@ final class VencChannel: GraphObject, SessionWork {
     }
   }
 
-  private func chosen(_ settings: ObjectSettings) throws(Refusal) -> (any EncoderFactory, Codec) {
+  /// The engines that could serve these settings, the preferred first; at least one.
+  private func candidates(_ settings: ObjectSettings) throws(Refusal) -> ([any EncoderFactory], Codec) {
     let name = settings.text("codec") ?? "h264"
     let backend = settings.text("backend") ?? "auto"
     guard let codec = Codec(rawValue: name) else {
       throw Refusal(.invalidArgument, path: "\(path)/codec", value: Array(name.utf8), reason: "no such codec")
     }
-    guard let factory = environment.engines.encoder(backend: backend, for: codec) else {
+    let engines = environment.engines.encoders(backend: backend, for: codec)
+    guard !engines.isEmpty else {
       if backend.hasPrefix("/dev/"), !environment.engines.encoders.contains(where: { $0.name == backend }) {
         throw Refusal(
           .operationNotSupportedByDevice, path: "\(path)/backend", value: Array(backend.utf8),
@@ -99,7 +103,7 @@ final class VencChannel: GraphObject, SessionWork {
         reason: "no engine of this name encodes \(name) here",
         hint: able.isEmpty ? "another codec" : "one of: auto \(able.joined(separator: " "))")
     }
-    return (factory, codec)
+    return (engines, codec)
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
@@ -153,10 +157,9 @@ final class VencChannel: GraphObject, SessionWork {
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its engine has not come back from the last frame")
     }
     clear()
-    let settings = current
-    let choice: (any EncoderFactory, Codec)
+    let first: any EncoderFactory
     do throws(Refusal) {
-      choice = try chosen(settings)
+      first = try candidates(current).0[0]
     } catch {
       throw Failure(error.errno, "enable", on: "\(path)", error.reason)
     }
@@ -164,10 +167,10 @@ final class VencChannel: GraphObject, SessionWork {
     encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
     effects.restart()
     // Also opening the engine, where that has to wait for the first frame, is then not a CPU worker's business.
-    settle(on: choice.0.isHardware ? choice.0.name : nil)
+    settle(on: first.isHardware ? first.name : nil)
     if let layout = node.input.upstream?.format?.layout {
       do throws(Failure) {
-        try open(choice.0, choice.1, settings, layout)
+        try open(layout)
       } catch {
         ring.close()
         settle(on: nil)
@@ -180,7 +183,7 @@ final class VencChannel: GraphObject, SessionWork {
     updateFrameControl()
     work.resume()
     node.input.accept(true)
-    environment.log(.encoder, .information, "\(path) started: \(used?.engine ?? choice.0.name)")
+    environment.log(.encoder, .information, "\(path) started: \(used?.engine ?? first.name)")
   }
 
   func stop() {
@@ -205,10 +208,8 @@ final class VencChannel: GraphObject, SessionWork {
   /// Gives up the engine and what waits. Only while the session is halted and idle.
   private func clear() {
     node.input.flush(into: node.work)
-    if let engine {
-      do throws(Failure) { try engine.drain() } catch { environment.log(.encoder, .warning, "\(path): \(error)") }
-      close(engine)
-    }
+    if let engine { finish(engine) }
+    choice = VencChoice()
     failures = 0
     retryAt = 0
     settle(on: nil)
@@ -235,7 +236,8 @@ final class VencChannel: GraphObject, SessionWork {
     guard state.load(ordering: .acquiring).isRunning else {
       throw notRunning("idr")
     }
-    let (factory, codec) = try chosen(current)
+    let (engines, codec) = try candidates(current)
+    let factory = used?.factory ?? engines[0]
     guard codec == .mjpeg || factory.capabilities(for: codec).contains(.forceType) else {
       throw Refusal(.notSupported, path: "\(path)/idr", reason: "\(factory.name) takes no request for a key frame")
     }
@@ -333,7 +335,7 @@ final class VencChannel: GraphObject, SessionWork {
     let changes = configurationChanges.load(ordering: .acquiring)
     let ready: VencEngine?
     do throws(Failure) {
-      ready = try prepare(frame.layout, changes)
+      ready = try prepare(frame.layout, changes, now)
     } catch {
       encoderCounters.configureFailed()
       fail(error, now)
@@ -366,61 +368,107 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   /// The engine for frames of this layout, with the settings of now.
-  private func prepare(_ layout: FrameLayout, _ changes: UInt64) throws(Failure) -> VencEngine? {
+  private func prepare(_ layout: FrameLayout, _ changes: UInt64, _ now: Int64) throws(Failure) -> VencEngine? {
     if let engine, engine.layout == layout {
+      if choice.isDue(at: now, version: environment.enginesVersion), let better = better(than: engine, at: now) {
+        replace(engine, by: better)
+        seenChanges = changes
+        return better
+      }
       guard changes != seenChanges else { return engine }
-      let settings = current
-      let new = configuration(settings, codec: engine.configuration.codec, layout: layout)
+      let new = configuration(current, codec: engine.configuration.codec, layout: layout)
       seenChanges = changes
       if try engine.reconfigure(new) {
-        if let factory = used?.factory { show(engine, factory) }
+        show(engine)
         return engine
       }
     }
-    let settings = current
-    let choice: (any EncoderFactory, Codec)
-    do throws(Refusal) {
-      choice = try chosen(settings)
-    } catch {
-      throw Failure(error.errno, "open", on: "\(path)", error.reason)
-    }
-    if let old = engine {
-      do throws(Failure) { try old.drain() } catch { environment.log(.encoder, .warning, "\(path): \(error)") }
-      close(old)
-    }
+    if let old = engine { finish(old) }
     seenChanges = changes
-    try open(choice.0, choice.1, settings, layout)
+    try open(layout)
     wantsKey.store(true, ordering: .relaxed)
     return engine
   }
 
-  private func open(
+  /// Opens the best engine there is. The channel has none.
+  private func open(_ layout: FrameLayout) throws(Failure) {
+    let settings = current
+    let (engines, codec) = try found(settings)
+    let new = try choice.open(engines, at: Clock.now(), version: environment.enginesVersion) {
+      factory throws(Failure) in try make(factory, codec, settings, layout)
+    }
+    take(new)
+  }
+
+  /// An engine that would have been taken instead of this one, had it been there.
+  private func better(than old: VencEngine, at now: Int64) -> VencEngine? {
+    let settings = current
+    do throws(Failure) {
+      let (engines, codec) = try found(settings)
+      return choice.better(than: old.factory, engines, at: now, version: environment.enginesVersion) {
+        factory throws(Failure) in try make(factory, codec, settings, old.layout)
+      }
+    } catch {
+      return nil
+    }
+  }
+
+  private func found(_ settings: ObjectSettings) throws(Failure) -> ([any EncoderFactory], Codec) {
+    do throws(Refusal) {
+      return try candidates(settings)
+    } catch {
+      throw Failure(error.errno, "open", on: "\(path)", error.reason)
+    }
+  }
+
+  private func make(
     _ factory: any EncoderFactory, _ codec: Codec, _ settings: ObjectSettings, _ layout: FrameLayout
-  ) throws(Failure) {
+  ) throws(Failure) -> VencEngine {
     let writer = PictureWriter(node: node, ring: ring, codec: codec, shown: syntax) {
       [unowned self] picture, bytes, pts, now in
       coded(picture, bytes, pts, now)
     }
-    let new = try VencEngine(
-      factory: factory, configuration: configuration(settings, codec: codec, layout: layout), layout: layout,
-      writer: writer, node: node, environment: environment)
-    engine = new
-    settle(on: new.device)
-    show(new, factory)
-    environment.log(
-      .encoder, .information, "\(path): \(new.encoder.engine) opened for \(layout.width)x\(layout.height)")
+    do throws(Failure) {
+      return try VencEngine(
+        factory: factory, configuration: configuration(settings, codec: codec, layout: layout), layout: layout,
+        writer: writer, node: node, environment: environment)
+    } catch {
+      environment.log(.encoder, .warning, "\(path): \(factory.name): \(error)")
+      throw error
+    }
   }
 
-  private func show(_ engine: VencEngine, _ factory: any EncoderFactory) {
+  private func replace(_ old: VencEngine, by new: VencEngine) {
+    finish(old)
+    take(new)
+    wantsKey.store(true, ordering: .relaxed)
+  }
+
+  private func finish(_ old: VencEngine) {
+    do throws(Failure) { try old.drain() } catch { environment.log(.encoder, .warning, "\(path): \(error)") }
+    close(old)
+  }
+
+  private func take(_ new: VencEngine) {
+    engine = new
+    settle(on: new.device)
+    show(new)
+    environment.log(
+      .encoder, .information, "\(path): \(new.encoder.engine) opened for \(new.layout.width)x\(new.layout.height)")
+  }
+
+  private func show(_ engine: VencEngine) {
     inUse.store(
       VencInUse(
-        factory: factory, engine: engine.encoder.engine, configuration: engine.configuration, layout: engine.layout,
-        conversion: engine.conversionText, pool: engine.pool, remarks: engine.encoder.remarks), ordering: .releasing)
+        factory: engine.factory, engine: engine.encoder.engine, configuration: engine.configuration,
+        layout: engine.layout, conversion: engine.conversionText, pool: engine.pool, why: choice.why(engine.factory),
+        remarks: engine.encoder.remarks), ordering: .releasing)
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
     encoderCounters.coded(picture, bytes: bytes, at: now)
     effects.picture(picture, bytes: bytes, pts: pts)
+    engine?.pictures += 1
     engine?.control.coded(picture, bytes: bytes)
   }
 
@@ -433,7 +481,13 @@ final class VencChannel: GraphObject, SessionWork {
     }
     guard engine.map({ $0.encoder.isBroken }) ?? true || failures >= VencChannel.patience else { return }
     // It will not get better by itself: open it anew, ever more seldom.
-    if let engine { close(engine) }
+    var goesOver = false
+    if let engine {
+      goesOver = engine.pictures == 0 && (try? candidates(current).0.count) ?? 0 > 1
+      if goesOver { choice.giveUp(engine.factory.name, failure) }
+      close(engine)
+    }
+    guard !goesOver else { return }
     retryAt = now + min(2_000_000_000, 50_000_000 << Int64(min(failures, 6)))
   }
 

@@ -15,6 +15,8 @@ final class VencEngine {
   let layout: FrameLayout
   let control: any RateController
   private let conversion: Conversion?
+  /// Pictures it gave.
+  var pictures: UInt64 = 0
 
   /// Makes pictures the engine takes out of those that come.
   struct Conversion {

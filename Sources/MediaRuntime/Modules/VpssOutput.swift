@@ -194,7 +194,7 @@ final class VpssOutput: GraphObject, FrameHandler {
     let settings = current
     let groupVersion = group.current.version
     if let plan = box.plan, plan.incoming == layout, plan.version == settings.version,
-      plan.groupVersion == groupVersion
+      plan.groupVersion == groupVersion, plan.engines == environment.enginesVersion
     {
       return plan
     }
@@ -221,6 +221,7 @@ final class VpssOutput: GraphObject, FrameHandler {
   private func makePlan(_ incoming: FrameLayout, replacing old: VpssPlan? = nil) throws(Failure) -> VpssPlan {
     let box = current
     let groupBox = group.current
+    let engines = environment.enginesVersion
     let transform = VpssPlan.transform(box.settings)
     var crop = groupBox.settings.rectangle("crop")
     if let part = crop, part.x == 0, part.y == 0, part.width == Int(incoming.width), part.height == Int(incoming.height)
@@ -239,7 +240,8 @@ final class VpssOutput: GraphObject, FrameHandler {
     }
     func plan(_ work: VpssPlan.Work?) -> VpssPlan {
       VpssPlan(
-        incoming: incoming, groupVersion: groupBox.version, version: box.version, crop: crop, transform: transform,
+        incoming: incoming, groupVersion: groupBox.version, version: box.version, engines: engines, crop: crop,
+        transform: transform,
         work: work)
     }
     if crop == nil && transform.isIdentity && layout.width == incoming.width && layout.height == incoming.height

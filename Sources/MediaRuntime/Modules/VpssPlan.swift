@@ -8,6 +8,8 @@ final class VpssPlan {
   let incoming: FrameLayout
   let groupVersion: UInt64
   let version: UInt64
+  /// The engines it was chosen from: when there are others, a better one may be among them.
+  let engines: Int
   let crop: Rectangle?
   let transform: PictureTransform
   /// `nil`: the buffer is passed on as it is.
@@ -26,12 +28,14 @@ final class VpssPlan {
   }
 
   init(
-    incoming: FrameLayout, groupVersion: UInt64, version: UInt64, crop: Rectangle?, transform: PictureTransform,
+    incoming: FrameLayout, groupVersion: UInt64, version: UInt64, engines: Int, crop: Rectangle?,
+    transform: PictureTransform,
     work: Work?
   ) {
     self.incoming = incoming
     self.groupVersion = groupVersion
     self.version = version
+    self.engines = engines
     self.crop = crop
     self.transform = transform
     self.work = work
