@@ -58,7 +58,7 @@ import Testing
     #expect(eventually { chore.done.load(ordering: .relaxed) == 6001 })
     let after = services.figures()
     #expect(after.map(\.name) == ["cpu", "/dev/video1", "/dev/video2"])
-    #expect(eventually { services.figures()[2].runs == before[2] + 1 })
+    #expect(eventually { services.figures()[2].runs > before[2] })
     #expect(after[0].runs == before[0] && after[1].runs == before[1])
     #expect(eventually { services.figures().map(\.workers) == [1, 0, 1] }, "\(services.figures())")
     #expect(session.halt())

@@ -164,6 +164,10 @@ seen=$(value venc/1/stats frames_out)
 check "the encoder's channel goes on" wait_until 20 at_least venc/1/stats frames_out $((seen + 10))
 check "and runs" is "$(cat $mpi/venc/1/state)" running
 check "the decoder's too" wait_until 20 state_is vdec/0 running
+on_device() { is "$(value vpss/0/0/active backend)" "$VIM2M"; }
+check "the scaler's output goes back to it" wait_until 20 on_device
+seen=$(value vpss/0/0/stats frames_out)
+check "and moves" wait_until 20 at_least vpss/0/0/stats frames_out $((seen + 5))
 check "a new channel can have the device" put venc/0/backend "$VICODEC_ENC"
 check "with the setting made meanwhile" is "$(cat $mpi/venc/1/gop)" 8
 put venc/1/enable 0

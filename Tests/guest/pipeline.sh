@@ -123,8 +123,16 @@ check "h264 stays software" test "$(value venc/2/active backend)" != "$VICODEC_E
 check "the second channel moves" wait_until 30 at_least venc/1/stats frames_out 5
 check "software beside it" wait_until 30 at_least venc/2/stats frames_out 5
 check "devices names both" device_says "$VICODEC_ENC" "used_by: venc/0 venc/1"
+# The kernel's names of the program's threads: one of the device for each channel that waits for it.
+threads() { cat "/proc/$program/task"/*/comm | grep -c "^${1##*/}-"; }
+workers() { sed -n "s|^mpifs_service_workers{object=\"$1\"} ||p" $mpi/metrics; }
+check "each has a thread of the device" is "$(threads "$VICODEC_ENC")" 2
+check "metrics says so" is "$(workers "$VICODEC_ENC")" 2
 put venc/1/enable 0
 put venc/2/enable 0
+one_thread() { [[ $(threads "$VICODEC_ENC")$(workers "$VICODEC_ENC") == 11 ]]; }
+check "one that stops gives its thread back" wait_until 10 one_thread
+grep '^mpifs_service' $mpi/metrics | sed 's/^/      /'
 
 echo '== what must be copied is counted'
 camera 640 360 nv12 5

@@ -35,6 +35,7 @@ public struct ServiceFigures: Sendable, Equatable {
 public final class Service: Sendable {
   static let priorities = 8
   public let name: String
+  let turn: Int
   private let parker = Parker()
   private let createdAt = Clock.now()
 
@@ -76,9 +77,11 @@ public final class Service: Sendable {
   private static let shortIdle: Int64 = 1_000_000
   private let workerCount = Atomic<Int>(0)
 
+  /// - Parameter turn: tasks a session may do before its turn is over; what a turn took is counted at its end.
   /// - Throws: EAGAIN when workers were wanted and not even one could be made.
-  public init(name: String, workers: Int) throws(Failure) {
+  public init(name: String, workers: Int, turn: Int = 64) throws(Failure) {
     self.name = name
+    self.turn = turn
     for index in 0..<workers {
       do {
         try addWorker()

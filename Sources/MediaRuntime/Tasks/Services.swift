@@ -24,7 +24,12 @@ final class Services: Sendable {
   func join(_ device: String) throws(Failure) -> Service {
     try devices.withLock { devices throws(Failure) in
       let service: Service
-      if let known = devices[device] { service = known } else { service = try Service(name: device, workers: 0) }
+      if let known = devices[device] {
+        service = known
+      } else {
+        // A frame is a turn: it takes so long that beginning another costs nothing beside it.
+        service = try Service(name: device, workers: 0, turn: 1)
+      }
       devices[device] = service
       try service.addWorker()
       return service

@@ -114,7 +114,7 @@ final class Session: Sendable {
         while work.perform() {
           turns += 1
           if flags.load(ordering: .relaxed) & Session.halted != 0 { break }
-          if host.hasOthersWaiting() || turns >= 64 || !isHosted(by: host) {
+          if host.hasOthersWaiting() || turns >= host.turn || !isHosted(by: host) {
             flags.bitwiseOr(Session.pending, ordering: .relaxed)
             return true
           }
