@@ -57,14 +57,12 @@ enum HangingDevices {
 final class HangingInstance: @unchecked Sendable {
   let path: String
   private var ports: [M2MPort]
-  private var source: BufferRef?
-  private var destination: BufferRef?
+  private var pictures: [HeldPicture]
 
-  init(_ ports: [M2MPort], source: consuming BufferRef? = nil, destination: consuming BufferRef? = nil) {
+  init(_ ports: [M2MPort], holding pictures: [HeldPicture] = []) {
     self.path = ports.first?.device.path ?? ""
     self.ports = ports
-    self.source = source
-    self.destination = destination
+    self.pictures = pictures
   }
 
   func close() {
@@ -74,7 +72,6 @@ final class HangingInstance: @unchecked Sendable {
     ports = []
     while !isKnownUniquelyReferenced(&device) { usleep(1000) }
     _ = consume device
-    source = nil
-    destination = nil
+    pictures = []
   }
 }

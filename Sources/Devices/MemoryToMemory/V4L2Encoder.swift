@@ -6,34 +6,44 @@ internal import SystemPackage
 /// A stateful V4L2 memory-to-memory encoder (kernel: `dev-encoder.rst`).
 ///
 /// One open of the device is one channel. Frames in DMA-BUFs whose layout is the device's are imported, others copied into
-/// its memory and counted. One frame is inside at a time: `encode` returns when the device has let go of it, so a frame
-/// is never held beyond the call. Some drivers (vicodec) do the work inside QBUF: call it on a worker of its own.
+/// its memory and counted. Up to `depth` frames are inside at a time, since many devices take longer for a picture than
+/// the time between two, and work on several; each is held until the device has let go of it. Some drivers (vicodec) do
+/// the work inside QBUF: call it on a worker of its own.
 ///
 /// Sendable by hand: the protocol promises serial calls, and nothing here is for any other thread.
 public final class V4L2Encoder: Encoder, @unchecked Sendable {
   public let engine: String
   public let capabilities: EncoderCapabilities
   public let inputFormats: [PixelFormat]
-  public private(set) var bytesCopied: UInt64 = 0
-  public private(set) var remarks: [String] = []
+  public internal(set) var bytesCopied: UInt64 = 0
+  public internal(set) var remarks: [String] = []
   public private(set) var isBroken = false
   /// A picture took too long: the instance is being closed elsewhere.
   private var isAbandoned = false
 
-  private let device: V4L2Device
-  private let controls: EncoderControls
-  private var configuration: EncoderConfiguration
-  private let raw: M2MPort
+  let device: V4L2Device
+  let controls: EncoderControls
+  private(set) var configuration: EncoderConfiguration
+  let raw: M2MPort
   private let coded: M2MPort
-  private let layout: FrameLayout
+  let layout: FrameLayout
   private var drain = CodecDrain()
   private var parser: PictureParser
 
+  /// The pictures the device was given, by the index of their buffer.
+  var held: [HeldPicture] = []
+  private let wakeUp: EncoderWaker?
+  /// When it last gave something, or began with nothing inside; CLOCK_MONOTONIC nanoseconds.
+  private var progressAt: Int64 = 0
+  /// Frames that were answered for.
+  private var answered: UInt64 = 0
+
   /// Frames that went in, for matching: the time stamp of an OUTPUT buffer comes out with what was made of it.
-  private var next: Int64 = 1
-  private var waiting: [(cookie: Int64, pts: Int64)] = []
+  var next: Int64 = 1
+  var waiting: [(cookie: Int64, pts: Int64)] = []
   /// Frames the engine keeps inside before the first comes out; learned.
   private var delay = 0
+  var importRefused = false
   private var framesToKey = 0
   /// Length of a group in force at the device, `nil` when it has no such control.
   private var deviceGOP: Int?
@@ -42,7 +52,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   static let timeLimit: Int32 = 500
   private static let largestDelay = 4
   private static let codedBuffers = 4
-  private static let rawBuffers = 8
+  static let rawBuffers = 8
 
   /// - Throws: what the kernel says; ENOTSUP when the device has not the codec or not the format.
   public init(
@@ -94,6 +104,10 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     self.parser = PictureParser(configuration.codec)
     self.deviceGOP = gop
     self.remarks = remarks
+    let kernel = device.kernel
+    self.wakeUp =
+      configuration.depth > 1
+      ? EncoderWaker(try asFailure { () throws(KernelError) in try WakeUp(kernel: kernel) }) : nil
     try asFailure { () throws(KernelError) in
       try self.coded.allocate(V4L2Encoder.codedBuffers, .mmap)
       try self.coded.enqueueAllFree()
@@ -101,49 +115,14 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
   }
 
-  private static func setCoded(
-    _ device: V4L2Device, _ type: BufferType, _ configuration: EncoderConfiguration
-  ) throws(Failure) -> VideoFormat {
-    // Coded format first: it decides which raw ones there are. The size of a coded buffer is a wish; s5p-mfc has none of
-    // its own. A picture that does not fit comes out as damaged, so it is as large as a raw one, but at most 4 MiB.
-    let size = min(max(256 * 1024, configuration.width * configuration.height * 3 / 2), 4 << 20)
-    let offered = try asFailure { () throws(KernelError) in try device.formats(of: type).map(\.fourcc) }
-    guard let fourcc = configuration.codec.fourccs.first(where: offered.contains) else {
-      throw Failure(
-        .notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not make \(configuration.codec)")
-    }
-    let format = try asFailure { () throws(KernelError) in
-      try device.setFormat(
-        VideoFormat(
-          type: type, fourcc: fourcc, width: configuration.width, height: configuration.height,
-          planes: [.init(size: size)]))
-    }
-    guard Codec(format.fourcc) == configuration.codec else {
-      throw Failure(.notSupported, "VIDIOC_S_FMT", on: device.path, "the device does not make \(configuration.codec)")
-    }
-    return format
-  }
-
-  private static func setRaw(
-    _ device: V4L2Device, _ type: BufferType, _ configuration: EncoderConfiguration, _ pixels: PixelFormat
-  ) throws(Failure) -> VideoFormat {
-    let offered = try asFailure { () throws(KernelError) in try device.formats(of: type) }
-    guard let fourcc = offered.map(\.fourcc).first(where: { CaptureFormats.pixelFormat(of: $0) == pixels }) else {
-      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not take \(pixels)")
-    }
-    let format = try asFailure { () throws(KernelError) in
-      try device.setFormat(
-        VideoFormat(type: type, fourcc: fourcc, width: configuration.width, height: configuration.height))
-    }
-    guard format.fourcc == fourcc, format.width >= configuration.width, format.height >= configuration.height else {
-      throw Failure(
-        .outOfRange, "VIDIOC_S_FMT", on: device.path,
-        "\(configuration.width)x\(configuration.height) asked, the device takes \(format.width)x\(format.height)")
-    }
-    return format
-  }
-
   // MARK: encoding
+
+  public var waker: (any Waker)? { wakeUp }
+
+  public var inside: Int { isAbandoned ? 0 : max(waiting.count - delay, given) }
+
+  /// Buffers of the raw queue the driver has.
+  private var given: Int { raw.count - raw.free.count }
 
   public func encode<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
@@ -153,171 +132,107 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
     do throws(Failure) {
       if drain.state != .running { try resume() }
-      try direct(directive)
-      let cookie = next
-      next += 1
-      waiting.append((cookie, frame.pts))
-      try put(frame, cookie)
-      try collect(into: &sink)
+      if inside == 0 { progressAt = monotonicNanoseconds() }
+      try direct(directive, &sink)
+      try put(frame, &sink)
+      try settle(below: configuration.depth, &sink)
     } catch {
-      if error.errno == .timedOut {
-        // Not even stopping the queues would come back before the hardware does.
-        (isBroken, isAbandoned) = (true, true)
-        HangingDevices.release(HangingInstance([raw, coded], source: frame.ref.share(as: .anonymous)))
-      } else {
-        // After EIO the kernel wants everything from the start, which is a new instance.
-        isBroken = error.errno == .ioError && !isPictureDamaged || error.errno == .deviceGone
-        reset()
-      }
-      isPictureDamaged = false
-      throw error
+      throw lost(error)
     }
+  }
+
+  public func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
+    let before = answered
+    do throws(Failure) {
+      while inside > 0, answered == before {
+        guard try pause(isWakeable: true) else { return }
+        try takeAll(into: &sink)
+      }
+    } catch {
+      throw lost(error)
+    }
+  }
+
+  /// Nothing is inside any more.
+  /// - Returns: the failure.
+  private func lost(_ failure: Failure) -> Failure {
+    if failure.errno == .timedOut {
+      // Not even stopping the queues would come back before the hardware does.
+      (isBroken, isAbandoned) = (true, true)
+      HangingDevices.release(HangingInstance([raw, coded], holding: held))
+      (held, waiting) = ([], [])
+    } else {
+      // After EIO the kernel wants everything from the start, which is a new instance.
+      isBroken = failure.errno == .ioError && !isPictureDamaged || failure.errno == .deviceGone
+      reset()
+    }
+    isPictureDamaged = false
+    return failure
   }
 
   /// The failure was one picture's, told by its buffer, not the device's.
   private var isPictureDamaged = false
 
-  private func direct(_ directive: EncodeDirective) throws(Failure) {
+  private func direct<Sink: PacketSink & ~Copyable>(
+    _ directive: EncodeDirective, _ sink: inout Sink
+  ) throws(Failure) {
     framesToKey -= 1
     var key = directive.type == .idr || directive.type == .i
     // Where the device keeps groups of the wanted length or shorter ones, they are its own business.
     if framesToKey < 0, deviceGOP.map({ $0 > configuration.gop }) ?? true { key = true }
     if key || framesToKey < 0 { framesToKey = configuration.gop - 1 }
-    try asFailure { () throws(KernelError) in
-      if let qp = directive.qp { try controls.setQP(qp) }
-      // A stream begins with a key frame unasked.
-      guard key, next > 1 else { return }
-      if controls.canForceKey {
-        try controls.pressForceKey()
-      } else {
-        // A coded queue that starts anew begins with a key frame, whatever the driver.
-        try coded.stop()
-        try coded.enqueueAllFree()
-        try coded.start()
-      }
+    if let qp = directive.qp { try asFailure { () throws(KernelError) in try controls.setQP(qp) } }
+    // A stream begins with a key frame unasked.
+    guard key, next > 1 else { return }
+    if controls.canForceKey {
+      try asFailure { () throws(KernelError) in try controls.pressForceKey() }
+    } else {
+      // A coded queue that starts anew begins with a key frame, whatever the driver. What is inside comes out before.
+      try settle(below: 1, &sink)
+      try asFailure { () throws(KernelError) in try restartCoded() }
     }
-  }
-
-  /// Hands the frame to the device: imported if it can be, else copied.
-  private func put(_ frame: borrowing Frame, _ cookie: Int64) throws(Failure) {
-    guard frame.layout.format == layout.format, frame.layout.width == Int32(configuration.width),
-      frame.layout.height == Int32(configuration.height)
-    else {
-      throw Failure(
-        .invalidArgument, "VIDIOC_QBUF", on: device.path,
-        "\(frame.layout.width)x\(frame.layout.height) \(frame.layout.format) came")
-    }
-    if importRefused == false, canImport(frame) {
-      do throws(KernelError) {
-        try prepare(.dmabuf)
-        try importFrame(frame, cookie)
-        return
-      } catch {
-        if error.errno == .deviceGone { throw Failure(error) }
-        // The importer wants other memory (contiguous, below 4 GiB): copied from now on, and said.
-        importRefused = true
-        remarks.append("import refused, copying: \(error)")
-      }
-    }
-    try asFailure { () throws(KernelError) in try prepare(.mmap) }
-    try copyFrame(frame, cookie)
-  }
-
-  private var importRefused = false
-
-  private func canImport(_ frame: borrowing Frame) -> Bool {
-    let buffer = frame.buffer
-    guard buffer.memory.isDMABuf, buffer.memoryCount == raw.format.planes.count,
-      PlaneCopy.agree(frame.layout, layout)
-    else { return false }
-    for (index, plane) in raw.format.planes.enumerated() {
-      let memory = index == 0 ? buffer.memory : buffer.linked[index - 1]
-      if memory.size < plane.size { return false }
-    }
-    return true
-  }
-
-  /// Makes the raw queue stream with this kind of memory.
-  private func prepare(_ memory: BufferMemory) throws(KernelError) {
-    if raw.count > 0, raw.memory != memory {
-      if raw.isStreaming { try raw.stop() }
-      try raw.release()
-    }
-    if raw.count == 0 { try raw.allocate(max(V4L2Encoder.rawBuffers, controls.rawBuffersNeeded + 1), memory) }
-    if !raw.isStreaming { try raw.start() }
-  }
-
-  private func importFrame(_ frame: borrowing Frame, _ cookie: Int64) throws(KernelError) {
-    let memories = frame.buffer
-    guard let index = raw.takeFree(for: memories.id) else { throw KernelError(.resourceBusy, "QBUF", on: device.path) }
-    var buffer = QueueBuffer(index: index, planeCount: raw.format.planes.count)
-    for plane in 0..<buffer.planeCount {
-      let memory = plane == 0 ? memories.memory : memories.linked[plane - 1]
-      buffer[plane] = .init(
-        bytesUsed: raw.format.planes[plane].size, length: memory.size, fileDescriptor: memory.fileDescriptor)
-    }
-    try enqueue(&buffer, cookie)
-  }
-
-  private func copyFrame(_ frame: borrowing Frame, _ cookie: Int64) throws(Failure) {
-    guard let index = raw.takeFree() else { throw Failure(.resourceBusy, "VIDIOC_QBUF", on: device.path) }
-    var buffer = QueueBuffer(index: index, planeCount: raw.format.planes.count)
-    do throws(Failure) {
-      try copyPlanes(frame, to: index)
-    } catch {
-      raw.giveBack(index)
-      throw error
-    }
-    for plane in 0..<buffer.planeCount {
-      buffer[plane] = .init(
-        bytesUsed: raw.format.planes[plane].size, length: raw.bytes(index, plane: plane).count)
-    }
-    try asFailure { () throws(KernelError) in try enqueue(&buffer, cookie) }
-  }
-
-  private func copyPlanes(_ frame: borrowing Frame, to index: Int) throws(Failure) {
-    let holder = frame.buffer
-    let port = raw
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).beginCPUAccess(write: false) }
-    bytesCopied += UInt64(
-      try PlaneCopy.copy(
-        frame.layout,
-        { (memory) throws(Failure) in
-          UnsafeMutableRawBufferPointer(start: try holder.memory(memory).map(), count: holder.memory(memory).size)
-        }, to: layout, { (plane) throws(Failure) in port.bytes(index, plane: plane) }, on: device.path))
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).endCPUAccess(write: false) }
-  }
-
-  private func enqueue(_ buffer: inout QueueBuffer, _ cookie: Int64) throws(KernelError) {
-    // Seconds and microseconds below a million: drivers that count in nanoseconds or in microseconds give it back whole.
-    buffer.timestamp = (cookie / 1_000_000, cookie % 1_000_000)
-    buffer.field = 1
-    try raw.enqueue(buffer)
   }
 
   // MARK: taking out
 
-  /// Waits until the device has let go of the frame and what is due has come out.
-  private func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
-    let deadline = Deadline(V4L2Encoder.timeLimit)
+  /// Takes what has come out, and waits until fewer frames are inside.
+  func settle<Sink: PacketSink & ~Copyable>(below limit: Int, _ sink: inout Sink) throws(Failure) {
     while true {
       try takeAll(into: &sink)
-      let inside = raw.count - raw.free.count
-      if inside == 0, waiting.count <= delay { return }
-      let left = deadline.left
-      if left <= 0 {
-        // The frame was taken in and nothing came: an engine that looks ahead. Anything else is a hang.
-        guard inside == 0, delay < V4L2Encoder.largestDelay else {
-          throw Failure(.timedOut, "VIDIOC_DQBUF", on: device.path, "no picture in \(V4L2Encoder.timeLimit) ms")
-        }
-        delay += 1
-        return
-      }
-      let result = try asFailure { () throws(KernelError) in
-        try device.wait(for: inside > 0 ? [.readable, .writable] : .readable, timeoutMilliseconds: left)
-      }
-      if result.failed { try failIfBroken() }
+      if inside < limit { return }
+      _ = try pause(isWakeable: false)
     }
+  }
+
+  /// Waits until the device has something.
+  /// - Returns: false when somebody ended the wait.
+  private func pause(isWakeable: Bool) throws(Failure) -> Bool {
+    let now = monotonicNanoseconds()
+    let left = timeLeft(now)
+    guard left > 0 else {
+      // The frames were taken in and nothing came: an engine that looks ahead. Anything else is a hang.
+      guard given == 0, waiting.count <= V4L2Encoder.largestDelay else {
+        throw Failure(.timedOut, "VIDIOC_DQBUF", on: device.path, "no picture in \(V4L2Encoder.timeLimit) ms")
+      }
+      delay = waiting.count
+      progressAt = now
+      return true
+    }
+    let interest: PollInterest = given > 0 ? [.readable, .writable] : .readable
+    let result = try asFailure { () throws(KernelError) in
+      if isWakeable, let wakeUp {
+        return try device.wait(for: interest, orWake: wakeUp.wakeUp, timeoutMilliseconds: left)
+      }
+      return try device.wait(for: interest, timeoutMilliseconds: left)
+    }
+    if result.woken { wakeUp?.wakeUp.clear() }
+    if result.failed { try failIfBroken() }
+    return !result.woken
+  }
+
+  /// Milliseconds until the device must have given something.
+  private func timeLeft(_ now: Int64) -> Int32 {
+    Int32(clamping: (progressAt - now + 999_999) / 1_000_000 + Int64(V4L2Encoder.timeLimit))
   }
 
   private func failIfBroken() throws(Failure) {
@@ -329,6 +244,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     while raw.isStreaming, raw.count > raw.free.count {
       guard case .buffer(let buffer) = try answer(raw.queue.dequeue()) else { break }
       raw.giveBack(buffer.index)
+      held[buffer.index].ref = nil
     }
     // Asking again when nothing is due would be a call too many for every frame.
     while !waiting.isEmpty || drain.state != .running, case .buffer(let buffer) = try answer(coded.queue.dequeue()) {
@@ -378,6 +294,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     if isHeaderOnly(bytes) {
       waiting.insert((cookie, pts), at: 0)
     } else {
+      answered += 1
+      progressAt = monotonicNanoseconds()
       sink.finishPicture(pts: pts)
     }
   }
@@ -422,18 +340,30 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   public func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
     guard !isAbandoned, drain.state == .running, raw.isStreaming else { return }
+    do throws(Failure) {
+      try end(&sink)
+    } catch {
+      throw lost(error)
+    }
+  }
+
+  private func end<Sink: PacketSink & ~Copyable>(_ sink: inout Sink) throws(Failure) {
+    progressAt = monotonicNanoseconds()
     let answer = try asFailure { () throws(KernelError) in try device.encoder(.stop) }
     if drain.stopped(answer, bothStreaming: raw.isStreaming && coded.isStreaming) {
-      try takeAll(into: &sink)
+      // The device has no such command: what is inside comes out by itself, and the queue is stopped then.
+      try settle(below: 1, &sink)
       try asFailure { () throws(KernelError) in try raw.stop() }
+      letGo()
       return
     }
-    let deadline = Deadline(V4L2Encoder.timeLimit)
     while true {
       try takeAll(into: &sink)
       if drain.state == .drained { return }
-      let left = deadline.left
-      if left <= 0 { throw Failure(.timedOut, "VIDIOC_ENCODER_CMD", on: device.path, "the drain did not end") }
+      let left = timeLeft(monotonicNanoseconds())
+      guard left > 0 else {
+        throw Failure(.timedOut, "VIDIOC_ENCODER_CMD", on: device.path, "the drain did not end")
+      }
       _ = try asFailure { () throws(KernelError) in try device.wait(for: .readable, timeoutMilliseconds: left) }
     }
   }
@@ -444,6 +374,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       if raw.isStreaming { try raw.stop() }
       try restartCoded()
     }
+    letGo()
+    waiting = []
     drain.resumed()
   }
 
@@ -453,7 +385,13 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     framesToKey = 0
     drain.resumed()
     if raw.isStreaming { try? raw.stop() }
+    letGo()
     try? restartCoded()
+  }
+
+  /// The raw queue is stopped: the driver has no picture any more.
+  private func letGo() {
+    for picture in held { picture.ref = nil }
   }
 
   private func restartCoded() throws(KernelError) {

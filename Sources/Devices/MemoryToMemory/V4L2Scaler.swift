@@ -173,7 +173,8 @@ final class ScalerRun {
   func abandon(_ source: borrowing Frame, _ destination: borrowing Frame) {
     HangingDevices.release(
       HangingInstance(
-        [input, output], source: source.ref.share(as: .anonymous), destination: destination.ref.share(as: .anonymous)))
+        [input, output],
+        holding: [HeldPicture(source.ref.share(as: .anonymous)), HeldPicture(destination.ref.share(as: .anonymous))]))
   }
 
   // MARK: one picture

@@ -38,11 +38,13 @@ public struct EncoderConfiguration: Sendable, Equatable {
   /// them to the engine.
   public var keyQuantiser: Int?
   public var predictedQuantiser: Int?
+  /// Frames an engine may have inside at once, at least 1; those that do their work within the call have one.
+  public var depth: Int
 
   public init(
     codec: Codec, profile: String, width: Int, height: Int, format: PixelFormat, frameRate: FrameRate, gop: Int,
     rateMode: RateMode, bitrate: Int, quality: Int, threads: Int = 1, keyQuantiser: Int? = nil,
-    predictedQuantiser: Int? = nil
+    predictedQuantiser: Int? = nil, depth: Int = 1
   ) {
     self.codec = codec
     self.profile = profile
@@ -57,6 +59,7 @@ public struct EncoderConfiguration: Sendable, Equatable {
     self.threads = threads
     self.keyQuantiser = keyQuantiser
     self.predictedQuantiser = predictedQuantiser
+    self.depth = depth
   }
 }
 
@@ -118,13 +121,24 @@ public protocol Encoder: AnyObject, Sendable {
   var remarks: [String] { get }
   /// Nothing more comes of it (its device hangs or has failed for good): open another one.
   var isBroken: Bool { get }
+  /// Frames that were given to it and are not answered for; 0 for engines that do their work within `encode`.
+  var inside: Int { get }
+  /// Ends a wait in `collect`; `nil` for engines that have nothing inside between two calls.
+  var waker: (any Waker)? { get }
 
-  /// Encodes one frame. May append zero pictures (the engine skipped the frame or delays) or several.
-  /// Picture type and QP are parsed from the bytes by the caller.
-  /// - Throws: what the engine says; the channel goes on with the next frame.
+  /// Encodes one frame. May append zero pictures (the engine skipped the frame or delays) or several, also of frames
+  /// that were given before. Picture type and QP are parsed from the bytes by the caller.
+  ///
+  /// A device that may hold several frames (`depth` of the configuration) comes back as soon as it has room for another
+  /// one. It holds the buffers of those inside.
+  /// - Throws: what the engine says; the channel goes on with the next frame. Nothing is inside then: what was is lost.
   func encode<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure)
+
+  /// Waits until a picture came of what is inside, or the waker was called; at most as long as a picture may take.
+  /// - Throws: as `encode`.
+  func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure)
 
   /// Changes what can be changed while running.
   /// - Returns: false when the change needs a new encoder (the caller reopens and starts at a key frame).
@@ -139,6 +153,14 @@ extension Encoder {
   public var bytesCopied: UInt64 { 0 }
   public var remarks: [String] { [] }
   public var isBroken: Bool { false }
+  public var inside: Int { 0 }
+  public var waker: (any Waker)? { nil }
+  public func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {}
+}
+
+/// Ends another thread's wait. Any thread; one that nobody waits for makes the next wait short.
+public protocol Waker: AnyObject, Sendable {
+  func wake()
 }
 
 extension EncoderFactory {

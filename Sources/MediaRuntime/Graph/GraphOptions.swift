@@ -24,6 +24,9 @@ public struct GraphOptions: Sendable {
   public var isUnthrottled: Bool
   /// Frames that may wait in front of a channel.
   public var queueDepth: Int
+  /// Frames a device may have inside at once, for one channel: enough for one that takes a tenth of a second for each at 30
+  /// frames/s.
+  public var deviceDepth: Int
   /// Bytes a channel's ring of coded pictures may grow to.
   public var ringLimit: Int
   /// Name the reports give as the creator of buffers.
@@ -32,12 +35,13 @@ public struct GraphOptions: Sendable {
   public var starvedAfter: Int64
 
   public init(
-    workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, ringLimit: Int = 16 << 20,
+    workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, deviceDepth: Int = 3, ringLimit: Int = 16 << 20,
     programName: String = "mpifs", starvedAfter: Int64 = 1_500_000_000
   ) {
     self.workers = workers
     self.isUnthrottled = isUnthrottled
     self.queueDepth = queueDepth
+    self.deviceDepth = deviceDepth
     self.ringLimit = ringLimit
     self.programName = programName
     self.starvedAfter = starvedAfter

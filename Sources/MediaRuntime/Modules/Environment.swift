@@ -13,6 +13,8 @@ final class Environment: Sendable {
   var engines: EngineCatalogue { registry.catalogue }
   /// Another number when there are other engines.
   var enginesVersion: Int { registry.version }
+  /// Frames beyond one that a receiver's device may hold.
+  var heldByDevices: Int { engines.encoders.contains { $0.isHardware } ? options.deviceDepth - 1 : 0 }
   let allocator: any Allocator
   let ledger = MemoryLedger()
   let pools: PoolRegistry

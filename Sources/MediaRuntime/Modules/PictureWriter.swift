@@ -17,8 +17,9 @@ final class PictureWriter {
   private var headCount = 0
   private var bytes = 0
 
-  /// Pts of frames the engine was given and has not answered for, oldest first.
   private var pending = PendingFrames()
+  /// The engine has several frames inside: each one's work ends when it is answered for, and is recorded then.
+  var recordsWork = false
   /// What the stream's headers say, for reports.
   private let shown: ManagedAtomic<SyntaxBox?>
   private var shownSyntax: StreamSyntax?
@@ -39,28 +40,59 @@ final class PictureWriter {
     head.deallocate()
   }
 
+  /// Since when the oldest frame has been inside, CLOCK_MONOTONIC nanoseconds.
+  var busySince: Int64? { pending.oldest?.start }
+
   /// The engine is given this frame.
-  func expect(_ pts: Int64) {
+  func expect(_ pts: Int64, start: Int64, wait: Int64) {
     if pending.isFull {
-      pending.removeFirst(1)
-      node.work.drop(.rateControl)
+      leftOut(1)
     }
-    pending.append(pts)
+    pending.append(PendingFrames.Entry(pts: pts, start: start, wait: wait))
   }
 
-  /// The engine failed on the frame it was just given.
+  /// The frame that was just expected does not get to the engine.
   func failedLast() {
     pending.removeLast()
+    abandonPicture()
+    node.work.drop(.deviceError)
+  }
+
+  /// The engine failed on the frame it was just given, and of those that were inside before none will come.
+  /// - Parameter isGiven: the last one expected is the one that whoever calls records.
+  func failedAll(isGiven: Bool) {
+    abandonPicture()
+    node.work.drop(.deviceError, UInt64(pending.count))
+    if isGiven { pending.removeLast() }
+    let now = Clock.now()
+    while let entry = pending.removeFirst() {
+      node.work.record(.failed, wait: entry.wait, run: now - entry.start, end: now)
+    }
+  }
+
+  private func abandonPicture() {
     headCount = 0
     bytes = 0
     ring.abandon()
-    node.work.drop(.deviceError)
+  }
+
+  /// The oldest frames got no picture.
+  private func leftOut(_ count: Int) {
+    guard count > 0 else { return }
+    node.work.drop(.rateControl, UInt64(count))
+    answered(count, at: recordsWork ? Clock.now() : 0)
+  }
+
+  private func answered(_ count: Int, at now: Int64) {
+    for _ in 0..<count {
+      guard let entry = pending.removeFirst(), recordsWork else { continue }
+      node.work.record(.done, wait: entry.wait, run: now - entry.start, end: now)
+    }
   }
 
   /// No more pictures will come: frames without one were left out by the engine.
   func finishStream() {
-    node.work.drop(.rateControl, UInt64(pending.count))
-    pending.removeAll()
+    leftOut(pending.count)
   }
 
   func append(_ data: UnsafeRawBufferPointer) {
@@ -127,8 +159,8 @@ final class PictureWriter {
   /// The frame of this picture is answered for; older ones that were not are what the engine left out.
   private func settle(_ pts: Int64) {
     guard let index = pending.older(than: pts) else { return }
-    node.work.drop(.rateControl, UInt64(index))
-    pending.removeFirst(index + 1)
+    leftOut(index)
+    answered(1, at: recordsWork ? Clock.now() : 0)
   }
 }
 

@@ -53,7 +53,7 @@ final class VdecEngine: @unchecked Sendable {
           DecoderConfiguration(
             codec: codec, allocator: environment.allocator, user: node.user, poolName: "vdec\(node.channel)",
             // A full queue, one being worked on, one being made.
-            bufferCount: environment.options.queueDepth + 2))
+            bufferCount: environment.options.queueDepth + 2 + environment.heldByDevices))
         let isInterrupted = live.withLock { live in
           live.decoder = new
           return live.isInterrupted

@@ -46,13 +46,15 @@ final class VencInUse: AtomicReference, Sendable {
   let layout: FrameLayout
   let conversion: String
   let pool: Pool?
+  /// Ends a wait for the engine.
+  let waker: (any Waker)?
   /// Why this engine, where it was to be found.
   let why: String
   /// Where the engine does something else than was asked.
   let remarks: [String]
   init(
     factory: any EncoderFactory, engine: String, configuration: EncoderConfiguration, layout: FrameLayout,
-    conversion: String, pool: Pool?, why: String, remarks: [String]
+    conversion: String, pool: Pool?, waker: (any Waker)?, why: String, remarks: [String]
   ) {
     self.factory = factory
     self.engine = engine
@@ -60,6 +62,7 @@ final class VencInUse: AtomicReference, Sendable {
     self.layout = layout
     self.conversion = conversion
     self.pool = pool
+    self.waker = waker
     self.why = why
     self.remarks = remarks
   }

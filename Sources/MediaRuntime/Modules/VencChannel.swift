@@ -51,6 +51,7 @@ final class VencChannel: GraphObject, SessionWork {
     self.effects = EffectTracker(path: "\(node.path)")
     node.input.connect(work)
     work.attach(self)
+    work.alarm = { [weak self] in self?.used?.waker?.wake() }
     node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
   }
 
@@ -111,44 +112,6 @@ final class VencChannel: GraphObject, SessionWork {
     if state.load(ordering: .acquiring).isRunning { record(changed, old.settings, new) }
     settings.store(SettingsBox(new, version: old.version + 1), ordering: .releasing)
     upstreamChanged()
-  }
-
-  /// Notes the changes the stream must show.
-  private func record(_ changed: Set<String>, _ old: ObjectSettings, _ new: ObjectSettings) {
-    let figures = encoderCounters.figures()
-    for key in changed.sorted() {
-      let measure: EffectChange.Measure
-      var baseline: Double?
-      switch key {
-      case "bitrate":
-        measure = .bitrate(Double(new.integer(key) ?? 0))
-        baseline = figures.bitsPerSecond.map { Double($0) / 1000 }
-      case "gop": measure = .gop(new.integer(key) ?? 1)
-      case "quality": measure = .quality(new.integer(key) ?? 0)
-      case "qp_i", "qp_p":
-        let isKey = key == "qp_i"
-        guard let used, let own = used.factory.usualQuantisers(for: used.configuration.codec) else { continue }
-        let usual = isKey ? own.key : own.predicted
-        measure = .quantiser(new.integer(key) ?? usual, before: old.integer(key) ?? usual, ofKeys: isKey)
-        baseline = (isKey ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
-      case "fps_src", "fps_dst":
-        // One change of the rate, seen once, even where both were written.
-        if key == "fps_src" && changed.contains("fps_dst") { continue }
-        guard let rate = codedRate(new)?.framesPerSecond else { continue }
-        measure = .frameRate(rate)
-      default: continue
-      }
-      effects.add(
-        EffectChange(key: key, old: old.shown(key), new: new.shown(key), measure: measure), baseline: baseline)
-    }
-  }
-
-  /// The graph is about to bind the channel to another source; its first frame becomes a key frame.
-  func sourceChanges(from old: ObjectPath?, to new: ObjectPath?) {
-    guard state.load(ordering: .acquiring).isRunning, new != nil else { return }
-    effects.add(
-      EffectChange(
-        key: "source", old: old.map { "\($0)" } ?? "", new: new.map { "\($0)" } ?? "", measure: .keyFrame))
   }
 
   func start() throws(Failure) {
@@ -299,27 +262,55 @@ final class VencChannel: GraphObject, SessionWork {
       gop: max(1, settings.integer("gop") ?? 60),
       rateMode: settings.text("rc_mode").flatMap(EncoderConfiguration.RateMode.init) ?? .cbr,
       bitrate: settings.integer("bitrate") ?? 2000, quality: settings.integer("quality") ?? 70,
-      keyQuantiser: settings.integer("qp_i"), predictedQuantiser: settings.integer("qp_p"))
+      keyQuantiser: settings.integer("qp_i"), predictedQuantiser: settings.integer("qp_p"),
+      depth: environment.options.deviceDepth)
   }
 
   // MARK: the worker
 
   func perform() -> Bool {
-    guard var frame = node.input.queue.pop() else { return false }
+    if let engine, engine.encoder.inside > 0 {
+      var hasWaited = false
+      work.wait(while: { node.input.waiting == 0 }) {
+        hasWaited = true
+        collect(engine)
+      }
+      if hasWaited { return true }
+    }
+    guard var frame = node.input.queue.pop() else { return isBusy }
     environment.room.made(in: node.input)
     let start = Clock.now()
     let wait = start - frame.stamps.queued
     work.began(at: start)
     frame.stamps.started = start
     tap.pass(frame)
-    let outcome = encode(frame, start)
+    let outcome = encode(frame, start, wait)
     let end = Clock.now()
-    work.ended()
     switch outcome {
+    // Its work ends with its picture.
+    case .done(let copied) where engine?.isAsynchronous == true: node.work.copied(copied)
     case .done(let copied): node.work.record(.done, wait: wait, run: end - start, copied: copied, end: end)
     case .failed: node.work.record(.failed, wait: wait, run: end - start, end: end)
     }
+    noteRunning()
     return true
+  }
+
+  private var isBusy: Bool { (engine?.encoder.inside ?? 0) > 0 }
+
+  private func noteRunning() {
+    if isBusy, let since = engine?.writer.busySince { work.running(since: since) } else { work.ended() }
+  }
+
+  /// Waits for pictures of the frames inside, or for another frame.
+  private func collect(_ engine: VencEngine) {
+    do throws(Failure) {
+      try engine.collect()
+    } catch {
+      encoderCounters.startFailed()
+      fail(error, Clock.now())
+    }
+    noteRunning()
   }
 
   private enum Outcome {
@@ -327,7 +318,7 @@ final class VencChannel: GraphObject, SessionWork {
     case failed
   }
 
-  private func encode(_ frame: consuming Frame, _ now: Int64) -> Outcome {
+  private func encode(_ frame: consuming Frame, _ now: Int64, _ wait: Int64) -> Outcome {
     guard now >= retryAt else {
       node.work.drop(.deviceError)
       return .failed
@@ -351,9 +342,9 @@ final class VencChannel: GraphObject, SessionWork {
     let start = Clock.now()
     encoderCounters.began(at: start, configure: start - now)
     do throws(Failure) {
-      switch try ready.encode(frame, wantsKey: key, user: node.user) {
+      switch try ready.encode(frame, wantsKey: key, user: node.user, start: now, wait: wait) {
       case .encoded(let copied):
-        if failures > 0 { recovered() }
+        if failures > 0, !ready.isAsynchronous { recovered() }
         return .done(copied: copied)
       case .noBuffer:
         node.work.drop(.noBuffer)
@@ -461,7 +452,8 @@ final class VencChannel: GraphObject, SessionWork {
     inUse.store(
       VencInUse(
         factory: engine.factory, engine: engine.encoder.engine, configuration: engine.configuration,
-        layout: engine.layout, conversion: engine.conversionText, pool: engine.pool, why: choice.why(engine.factory),
+        layout: engine.layout, conversion: engine.conversionText, pool: engine.pool, waker: engine.encoder.waker,
+        why: choice.why(engine.factory),
         remarks: engine.encoder.remarks), ordering: .releasing)
   }
 
@@ -469,6 +461,7 @@ final class VencChannel: GraphObject, SessionWork {
     encoderCounters.coded(picture, bytes: bytes, at: now)
     effects.picture(picture, bytes: bytes, pts: pts)
     engine?.pictures += 1
+    if failures > 0 { recovered() }
     engine?.control.coded(picture, bytes: bytes)
   }
 

@@ -37,18 +37,21 @@ final class VencEngine {
     self.writer = writer
     let encoder = try factory.open(configuration)
     self.encoder = encoder
+    writer.recordsWork = encoder.waker != nil
     self.control = EngineOwn()
     control.configure(configuration)
     if encoder.inputFormats.contains(layout.format) {
       conversion = nil
     } else {
       conversion = try Self.conversion(
-        from: layout, to: encoder.inputFormats, node: node, engine: encoder.engine, environment: environment)
+        from: layout, to: encoder.inputFormats, node: node, engine: encoder.engine,
+        depth: factory.isHardware ? configuration.depth : 1, environment: environment)
     }
   }
 
   private static func conversion(
-    from layout: FrameLayout, to formats: [PixelFormat], node: Node, engine: String, environment: Environment
+    from layout: FrameLayout, to formats: [PixelFormat], node: Node, engine: String, depth: Int,
+    environment: Environment
   ) throws(Failure) -> Conversion {
     for format in formats {
       guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)),
@@ -57,9 +60,9 @@ final class VencEngine {
         })
       else { continue }
       let scaler = try factory.open(layout, crop: nil, transform: PictureTransform(), to: target)
-      // One being made and one the engine may still look at.
+      // One being made, and those the engine may still look at.
       let pool = try Pool(
-        name: "venc\(node.path.number)", size: target.byteCount, count: 2, allocator: environment.allocator)
+        name: "venc\(node.path.number)", size: target.byteCount, count: 1 + depth, allocator: environment.allocator)
       environment.pools.add(pool, user: node.user, isLent: false)
       return Conversion(
         scaler: scaler, device: factory.isHardware ? factory.name : nil, pool: pool, layout: target)
@@ -94,17 +97,22 @@ final class VencEngine {
     case noBuffer
   }
 
-  func encode(_ frame: borrowing Frame, wantsKey: Bool, user: UserSlot) throws(Failure) -> Result {
+  /// Whether pictures of frames that were given come later.
+  var isAsynchronous: Bool { encoder.waker != nil }
+
+  func encode(
+    _ frame: borrowing Frame, wantsKey: Bool, user: UserSlot, start: Int64, wait: Int64
+  ) throws(Failure) -> Result {
     let directive = control.directive(wantsKey: wantsKey)
     var sink = RingSink(writer: writer)
     guard let conversion else {
-      writer.expect(frame.pts)
+      writer.expect(frame.pts, start: start, wait: wait)
       return .encoded(copied: try give(frame, directive, &sink))
     }
     guard let buffer = conversion.pool.take(as: user) else { return .noBuffer }
     var target = Frame(
       buffer, layout: conversion.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
-    writer.expect(frame.pts)
+    writer.expect(frame.pts, start: start, wait: wait)
     let copied: Int
     do throws(Failure) {
       copied = try conversion.scaler.scale(frame, crop: nil, transform: PictureTransform(), to: &target)
@@ -123,15 +131,31 @@ final class VencEngine {
     do throws(Failure) {
       try encoder.encode(frame, directive, into: &sink)
     } catch {
-      writer.failedLast()
+      if isAsynchronous { writer.failedAll(isGiven: true) } else { writer.failedLast() }
       throw error
     }
     return Int(encoder.bytesCopied - before)
   }
 
+  /// Waits until a picture came of what is inside, or somebody ended the wait.
+  func collect() throws(Failure) {
+    var sink = RingSink(writer: writer)
+    do throws(Failure) {
+      try encoder.collect(into: &sink)
+    } catch {
+      writer.failedAll(isGiven: false)
+      throw error
+    }
+  }
+
   /// Gets what is left inside out of the engine.
   func drain() throws(Failure) {
     var sink = RingSink(writer: writer)
-    try encoder.drain(into: &sink)
+    do throws(Failure) {
+      try encoder.drain(into: &sink)
+    } catch {
+      if isAsynchronous { writer.failedAll(isGiven: false) }
+      throw error
+    }
   }
 }

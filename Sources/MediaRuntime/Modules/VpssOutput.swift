@@ -274,7 +274,8 @@ final class VpssOutput: GraphObject, FrameHandler {
     }
     let pool = try Pool(
       name: "vpss\(path.number).\(path.output ?? 0)", size: layout.byteCount,
-      count: environment.options.queueDepth + VpssOutput.spareBuffers, allocator: environment.allocator)
+      count: environment.options.queueDepth + VpssOutput.spareBuffers + environment.heldByDevices,
+      allocator: environment.allocator)
     environment.pools.add(pool, user: node.user, isLent: false)
     return plan(working(in: pool))
   }

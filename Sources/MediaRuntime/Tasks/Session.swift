@@ -39,6 +39,10 @@ final class Session: Sendable {
   private let startedAt = Atomic<Int64>(0)
   private let startedTasks = Atomic<UInt64>(0)
   private let triggered = Atomic<UInt64>(0)
+  /// The worker waits for its device, with `alarm` to end that.
+  private let isWaiting = Atomic<Bool>(false)
+  // Set before the first `resume`, for good.
+  nonisolated(unsafe) var alarm: (@Sendable () -> Void)?
   // Set before the first `resume` and cleared after the last `halt`.
   private nonisolated(unsafe) var work: (any SessionWork)?
 
@@ -79,6 +83,21 @@ final class Session: Sendable {
     triggered.add(1, ordering: .relaxed)
     let old = flags.bitwiseOr(Session.pending, ordering: .sequentiallyConsistent).oldValue
     if old & (Session.active | Session.halted) == 0 { activate() }
+    ring()
+  }
+
+  @inline(__always) private func ring() {
+    if isWaiting.load(ordering: .sequentiallyConsistent) { alarm?() }
+  }
+
+  /// Does a wait that `alarm` ends, by the worker within a task. `schedule` and `halt` ring; the wait is not begun where
+  /// `isNeeded` says so once nothing can come unnoticed any more.
+  func wait(while isNeeded: () -> Bool, _ body: () -> Void) {
+    // What was scheduled until now `isNeeded` sees; what comes later stays pending.
+    flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent)
+    isWaiting.store(true, ordering: .sequentiallyConsistent)
+    if flags.load(ordering: .sequentiallyConsistent) & (Session.pending | Session.halted) == 0, isNeeded() { body() }
+    isWaiting.store(false, ordering: .sequentiallyConsistent)
   }
 
   private func activate() {
@@ -97,6 +116,8 @@ final class Session: Sendable {
     startedAt.store(now, ordering: .relaxed)
     startedTasks.store(startedTasks.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
   }
+  /// The oldest task that is not ended was begun then.
+  @inline(__always) func running(since time: Int64) { startedAt.store(time, ordering: .relaxed) }
   @inline(__always) func ended() { startedAt.store(0, ordering: .relaxed) }
 
   @inline(__always) private func isHosted(by service: Service) -> Bool {
@@ -145,6 +166,7 @@ final class Session: Sendable {
   /// - Returns: false when the running task did not come back in time; it will not be followed by another.
   func halt(patience: Int64 = 2_000_000_000) -> Bool {
     flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
+    ring()
     let deadline = Clock.now() + patience
     while flags.load(ordering: .acquiring) & Session.active != 0 {
       if Clock.now() > deadline { return false }
