@@ -12,10 +12,10 @@ import Testing
   private static let bitrate = mpifs_V4L2_CID_MPEG_VIDEO_BITRATE
   private static let gop = mpifs_V4L2_CID_MPEG_VIDEO_GOP_SIZE
 
-  private func configuration(_ format: PixelFormat = .nv12) -> EncoderConfiguration {
+  private func configuration(_ format: PixelFormat = .nv12, depth: Int = 1) -> EncoderConfiguration {
     EncoderConfiguration(
       codec: .h264, profile: "", width: 640, height: 360, format: format, frameRate: .thirty, gop: 30, rateMode: .cbr,
-      bitrate: 2000, quality: 70)
+      bitrate: 2000, quality: 70, depth: depth)
   }
 
   private func encoder(_ device: M2MFakeDevice, _ path: String, _ configuration: EncoderConfiguration? = nil) throws

@@ -29,6 +29,8 @@ final class M2MFakeDevice: Kernel {
     var hasCommands = true
     var keepsTime = true
     var importErrno: CInt?
+    /// Pictures are coded only when the test says so.
+    var isManual = false
     /// Nothing comes out, and closing waits.
     var hangs = false
     var damagesNext = false
@@ -76,6 +78,19 @@ final class M2MFakeDevice: Kernel {
   var imports: [Int32] { state.withLock { $0.imports } }
   var opened: Int { state.withLock { $0.opened } }
   var open: Int { state.withLock { $0.instances.count } }
+  /// Buffers that wait in the OUTPUT queues.
+  var waiting: Int { state.withLock { $0.instances.values.reduce(0) { $0 + $1.queued[1].count } } }
+
+  /// Codes at most so many pictures in each instance.
+  func code(_ pictures: Int) {
+    state.withLock { state in
+      for fd in state.instances.keys {
+        guard var instance = state.instances[fd] else { continue }
+        work(&instance, state.switches, atMost: pictures)
+        state.instances[fd] = instance
+      }
+    }
+  }
 
   // MARK: the door
 
@@ -110,19 +125,28 @@ final class M2MFakeDevice: Kernel {
   }
 
   func poll(_ descriptors: UnsafeMutableBufferPointer<pollfd>, _ timeout: CInt) -> CInt {
-    let (events, isOurs) = state.withLock { state -> (Int16, Bool) in
-      guard let instance = state.instances[descriptors[0].fd] else { return (0, false) }
+    let others = UnsafeMutableBufferPointer(rebasing: descriptors.dropFirst())
+    for round in 0...max(0, timeout) {
+      guard let events = events(of: descriptors[0]) else { return real.poll(descriptors, timeout) }
+      descriptors[0].revents = events
+      let ready = (events == 0 ? 0 : 1) + (others.isEmpty ? 0 : real.poll(others, 0))
+      if ready != 0 { return ready }
+      if round < timeout { usleep(1000) }
+    }
+    return 0
+  }
+
+  /// `nil` for descriptors that are none of a node.
+  private func events(of entry: pollfd) -> Int16? {
+    state.withLock { state -> Int16? in
+      guard let instance = state.instances[entry.fd] else { return nil }
       var events: Int16 = 0
       if !instance.done[0].isEmpty || instance.hasEnded || state.switches.failsDequeue != nil {
         events |= Int16(POLLIN)
       }
       if !instance.done[1].isEmpty { events |= Int16(POLLOUT) }
-      return (events & descriptors[0].events, true)
+      return events & entry.events
     }
-    guard isOurs else { return real.poll(descriptors, timeout) }
-    descriptors[0].revents = events
-    if events == 0, timeout > 0 { usleep(UInt32(timeout) * 1000) }
-    return events == 0 ? 0 : 1
   }
 
   func ioctl(_ fd: CInt, _ request: UInt, _ argument: UnsafeMutableRawPointer?) -> CInt {
@@ -303,9 +327,11 @@ final class M2MFakeDevice: Kernel {
   }
 
   /// Codes what it can.
-  private func work(_ instance: inout Instance, _ switches: Switches) {
+  private func work(_ instance: inout Instance, _ switches: Switches, atMost limit: Int? = nil) {
     guard instance.streaming == [true, true], !switches.hangs else { return }
-    while !instance.queued[0].isEmpty, !instance.queued[1].isEmpty {
+    var left = limit ?? (switches.isManual ? 0 : .max)
+    while left > 0, !instance.queued[0].isEmpty, !instance.queued[1].isEmpty {
+      left -= 1
       let from = instance.queued[1].removeFirst()
       var to = instance.queued[0].removeFirst()
       instance.done[1].append(from)
