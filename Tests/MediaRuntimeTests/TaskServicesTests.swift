@@ -9,21 +9,6 @@ import Testing
 
 /// Where tasks are done: by the CPU workers, or by the workers a device has.
 @Suite struct TaskServicesTests {
-  private final class Chore: SessionWork {
-    let left = Atomic<Int>(0)
-    let done = Atomic<Int>(0)
-    let inside = Atomic<Int>(0)
-    let overlaps = Atomic<Int>(0)
-    func perform() -> Bool {
-      guard left.load(ordering: .acquiring) > 0 else { return false }
-      if inside.add(1, ordering: .acquiringAndReleasing).newValue > 1 { overlaps.add(1, ordering: .relaxed) }
-      left.subtract(1, ordering: .relaxed)
-      done.add(1, ordering: .relaxed)
-      inside.subtract(1, ordering: .acquiringAndReleasing)
-      return true
-    }
-  }
-
   private func figures(_ graph: MediaGraph, _ name: String) -> ServiceFigures? {
     graph.serviceFigures().first { $0.name == name }
   }

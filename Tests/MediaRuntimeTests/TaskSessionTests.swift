@@ -6,27 +6,27 @@ import Testing
 
 @testable import MediaRuntime
 
-@Suite struct TaskSessionTests {
-  /// Counts down what it has to do and notes who did when.
-  private final class Chore: SessionWork {
-    let left = Atomic<Int>(0)
-    let done = Atomic<Int>(0)
-    let inside = Atomic<Int>(0)
-    let overlaps = Atomic<Int>(0)
-    let gate = GateBox()
-    func perform() -> Bool {
-      guard left.load(ordering: .acquiring) > 0 else { return false }
-      if inside.add(1, ordering: .acquiringAndReleasing).newValue > 1 { overlaps.add(1, ordering: .relaxed) }
-      while gate.isShut { usleep(200) }
-      left.subtract(1, ordering: .relaxed)
-      done.add(1, ordering: .relaxed)
-      inside.subtract(1, ordering: .acquiringAndReleasing)
-      return true
-    }
-    func add(_ count: Int) { left.add(count, ordering: .acquiringAndReleasing) }
-    var finished: Int { done.load(ordering: .relaxed) }
+/// Counts down what it has to do and notes who did when.
+final class Chore: SessionWork {
+  let left = Atomic<Int>(0)
+  let done = Atomic<Int>(0)
+  let inside = Atomic<Int>(0)
+  let overlaps = Atomic<Int>(0)
+  let gate = GateBox()
+  func perform() -> Bool {
+    guard left.load(ordering: .acquiring) > 0 else { return false }
+    if inside.add(1, ordering: .acquiringAndReleasing).newValue > 1 { overlaps.add(1, ordering: .relaxed) }
+    while gate.isShut { usleep(200) }
+    left.subtract(1, ordering: .relaxed)
+    done.add(1, ordering: .relaxed)
+    inside.subtract(1, ordering: .acquiringAndReleasing)
+    return true
   }
+  func add(_ count: Int) { left.add(count, ordering: .acquiringAndReleasing) }
+  var finished: Int { done.load(ordering: .relaxed) }
+}
 
+@Suite struct TaskSessionTests {
   private func session(_ chore: Chore, _ service: Service, _ number: Int = 0, priority: Int = 4) -> Session {
     let session = Session(ObjectPath(.venc, number)!, service: service, priority: priority)
     session.attach(chore)

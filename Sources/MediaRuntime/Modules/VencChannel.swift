@@ -271,10 +271,12 @@ final class VencChannel: GraphObject, SessionWork {
   func perform() -> Bool {
     if let engine, engine.encoder.inside > 0 {
       var hasWaited = false
-      work.wait(while: { node.input.waiting == 0 }) {
-        hasWaited = true
-        collect(engine)
-      }
+      work.wait(
+        while: { node.input.waiting == 0 },
+        in: {
+          hasWaited = true
+          collect(engine)
+        })
       if hasWaited { return true }
     }
     guard var frame = node.input.queue.pop() else { return isBusy }

@@ -92,7 +92,7 @@ final class Session: Sendable {
 
   /// Does a wait that `alarm` ends, by the worker within a task. `schedule` and `halt` ring; the wait is not begun where
   /// `isNeeded` says so once nothing can come unnoticed any more.
-  func wait(while isNeeded: () -> Bool, _ body: () -> Void) {
+  func wait(while isNeeded: () -> Bool, in body: () -> Void) {
     // What was scheduled until now `isNeeded` sees; what comes later stays pending.
     flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent)
     isWaiting.store(true, ordering: .sequentiallyConsistent)
