@@ -265,6 +265,7 @@ final class ScriptedPictureEncoder: PictureEncoder, @unchecked Sendable {
 /// A graph with fakes and the objects a test makes on it.
 final class Bench: @unchecked Sendable {
   let graph: MediaGraph
+  let registry: EngineRegistry
   var source: ScriptedSourceFactory
   let encoder: ScriptedEncoderFactory
   let scaler: ScriptedScalerFactory
@@ -279,11 +280,11 @@ final class Bench: @unchecked Sendable {
     self.source = source
     self.encoder = encoder
     self.scaler = scaler
-    graph = try MediaGraph(
-      engines: EngineCatalogue(
+    registry = EngineRegistry(
+      EngineCatalogue(
         encoders: [encoder], decoders: decoders, scalers: [scaler], sources: [source], display: display,
-        picture: { () throws(Failure) in ScriptedPictureEncoder() }),
-      allocator: MemfdAllocator(), options: options)
+        picture: { () throws(Failure) in ScriptedPictureEncoder() }))
+    graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: options)
   }
 
   static func path(_ text: String) -> ObjectPath { ObjectPath(text)! }

@@ -124,6 +124,38 @@ import Testing
     bench.finish()
   }
 
+  @Test(arguments: [0, 3])
+  func aChannelGoesOverToADeviceThatComesAndLosesNoPicture(delay: Int) throws {
+    let device = DecoderScript()
+    let software = DecoderScript(delay: delay)
+    device.isBusy.close()
+    let bench = try bench(
+      ScriptedDecoderFactory(name: "/dev/video9", script: device, isHardware: true),
+      ScriptedDecoderFactory(script: software))
+    try bench.make("vdec/0", Self.fast)
+    try bench.start("vdec/0")
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    _ = writer.writeAll(FakeStream.stream(15))
+    #expect(eventually { software.decoded.load(ordering: .relaxed) >= 14 })
+    device.isBusy.open()
+    bench.registry.replace(bench.registry.catalogue)
+    _ = writer.writeAll(FakeStream.stream(20))
+    #expect(eventually { device.decoded.load(ordering: .relaxed) >= 19 })
+    writer.close()
+    #expect(eventually { bench.figures("vdec/0").output.frames == 35 }, "\(bench.figures("vdec/0"))")
+    #expect(bench.figures("vdec/0").dropped.total == 0)
+    let facts = bench.graph.objectState("vdec/0")?.active ?? []
+    #expect(facts.first { $0.key == "backend_why" }?.value == "auto: a device is there")
+    // Other engines that come change nothing.
+    bench.registry.replace(bench.registry.catalogue)
+    let second = try bench.graph.openFeed(Bench.path("vdec/0"))
+    _ = second.writeAll(FakeStream.stream(15))
+    second.close()
+    #expect(eventually { bench.figures("vdec/0").output.frames == 50 })
+    #expect(device.opened.load(ordering: .relaxed) == 1)
+    bench.finish()
+  }
+
   @Test func afterADamagedUnitPicturesGoOnAtTheNextKeyPicture() throws {
     let bench = try bench(ScriptedDecoderFactory())
     try bench.make("vdec/0", Self.fast)

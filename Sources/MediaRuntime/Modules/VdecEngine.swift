@@ -20,6 +20,8 @@ final class VdecEngine: @unchecked Sendable {
   var pictures: UInt64 = 0
   /// Hardware that was opened again and again and gave nothing.
   private var hopeless: Set<String> = []
+  /// The catalogue that was chosen from.
+  private var version = 0
   private var shownPool: (any BufferPool)?
   private var bytesCopied: UInt64 = 0
   private var damaged: UInt64 = 0
@@ -41,6 +43,7 @@ final class VdecEngine: @unchecked Sendable {
   /// - Throws: what the last one said; ENOTSUP when there is none.
   func open(_ codec: Codec) throws(Failure) {
     close()
+    noteVersion()
     var last: Failure?
     passedOver = []
     for factory in environment.engines.decoders(backend: backend, for: codec) {
@@ -73,6 +76,22 @@ final class VdecEngine: @unchecked Sendable {
     }
     throw last
       ?? Failure(.notSupported, "open", on: "\(node.path)", "no engine here decodes \(codec.rawValue) (\(backend))")
+  }
+
+  private func noteVersion() {
+    let now = environment.enginesVersion
+    guard now != version else { return }
+    version = now
+    hopeless = []
+  }
+
+  /// Whether devices have come or gone since this was asked last, and one that is preferred to the decoder in use is
+  /// there now.
+  func mayBeBettered() -> Bool {
+    guard environment.enginesVersion != version, let factory, let codec else { return false }
+    noteVersion()
+    let able = environment.engines.decoders(backend: backend, for: codec)
+    return able.first?.name != factory.name && able.contains { $0.name == factory.name }
   }
 
   /// Gives up the decoder.

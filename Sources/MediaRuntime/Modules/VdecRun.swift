@@ -150,6 +150,11 @@ final class VdecRun: AtomicReference, Sendable {
     if info.isFrame {
       node.input.counters.countAlone(at: Clock.now())
     }
+    if info.isKey, engine.mayBeBettered() {
+      // What the one in use still holds comes out; the next begins here.
+      drain()
+      engine.close()
+    }
     guard ready(codec) else {
       if info.isFrame { node.work.drop(.flushed) }
       return

@@ -15,6 +15,8 @@ struct VencChoice {
   /// CLOCK_MONOTONIC nanoseconds.
   private var askAt = Int64.max
   private var delay = VencChoice.delays.lowerBound
+  /// When a better engine last took over. One that fails again soon is asked the more seldom.
+  private var returnedAt: Int64?
   /// The catalogue that was chosen from.
   private var version = 0
 
@@ -34,7 +36,11 @@ struct VencChoice {
       passedOver = []
       throw refusals.first ?? Failure(.notSupported, "open", on: "encoder", "there is no engine")
     }
-    delay = VencChoice.delays.lowerBound
+    if let returnedAt, now - returnedAt < VencChoice.delays.upperBound {
+      delay = min(delay * 2, VencChoice.delays.upperBound)
+    } else {
+      delay = VencChoice.delays.lowerBound
+    }
     askAt = refusals.isEmpty ? .max : now + delay
     return engine
   }
@@ -51,7 +57,10 @@ struct VencChoice {
     // A device that was pulled out while it is in use says so itself.
     guard let position = candidates.firstIndex(where: { $0.name == current.name }) else { return nil }
     var refusals: [Failure] = []
-    if let engine = first(of: Array(candidates[..<position]), &refusals, make) { return engine }
+    if let engine = first(of: Array(candidates[..<position]), &refusals, make) {
+      returnedAt = now
+      return engine
+    }
     guard !refusals.isEmpty else { return nil }
     delay = min(delay * 2, VencChoice.delays.upperBound)
     askAt = now + delay
