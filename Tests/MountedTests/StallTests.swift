@@ -73,12 +73,12 @@ import Testing
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     let recording = try Recording(served, "venc/0/stream")
     #expect(eventually { recording.size > 0 })
-    var stall = try Stall(served, threads: "worker-[0-9]+")
+    var stall = try Stall(served, threads: "cpu-[0-9]+")
     // A thread may be stopped while it holds a lock for an instant, which no slow stage does: then once more.
     for _ in 0..<3 where try !served.advances("vi/0", "frames_in", by: 10, within: 5) {
       stall.release()
       #expect(try served.advances("venc/0", "frames_out", by: 10))
-      stall = try Stall(served, threads: "worker-[0-9]+")
+      stall = try Stall(served, threads: "cpu-[0-9]+")
     }
     var health = ""
     let named = try eventually(within: 30) {
@@ -121,7 +121,7 @@ import Testing
     let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     let reader = try Child(["cat", served.path("venc/5/stream")])
-    let stall = try Stall(served, threads: "worker-[0-9]+|control|vi0")
+    let stall = try Stall(served, threads: "cpu-[0-9]+|control|vi0")
     let writer = try Child(["sh", "-c", #"echo 0 > "$1""#, "sh", served.path("vi/0/enable")])
     served.program.signal(SIGTERM)
     #expect(try eventually(within: 6) { try run("mountpoint", "-q", served.at).status != 0 })
