@@ -81,6 +81,20 @@ import Testing
     #expect(device.written(Self.gop) == [])
   }
 
+  @Test func picturesOutOfOrderAreSwitchedOffAndAHeaderModeTheDriverRefusesIsOnlySaid() throws {
+    let (between, headers) = (mpifs_V4L2_CID_MPEG_VIDEO_B_FRAMES, mpifs_V4L2_CID_MPEG_VIDEO_HEADER_MODE)
+    let device = M2MFakeDevice {
+      $0.controls = [between: .init(usual: 2), headers: .init()]
+      $0.refused = [headers: EINVAL]
+    }
+    let encoder = try encoder(device, "/dev/video90")
+    #expect(device.written(between) == [0])
+    #expect(encoder.remarks.count == 1 && encoder.remarks.first?.contains("is not 1: ") == true, "\(encoder.remarks)")
+    var list = PictureList()
+    try encode(encoder, try TestFrames(.nv12, 640, 360, dmabuf: true), 1...2, &list)
+    #expect(list.pictures.count == 2)
+  }
+
   /// wave5 stores a bitrate and reads it when it is opened; mtk takes it with the next frame; allegro says EBUSY.
   @Test(arguments: [("wave5-enc", false, false), ("mtk-vcodec-enc", false, true), ("allegro", true, false)])
   func aBitrateTheDriverWouldSwallowIsChangedByOpeningAnew(driver: String, grabs: Bool, isLive: Bool) throws {

@@ -23,6 +23,8 @@ final class M2MFakeDevice: Kernel {
     /// Lines are coded in blocks of so many.
     var lineBlock: UInt32 = 1
     var controls: [UInt32: Control] = [:]
+    /// Listed, and refused when they are set.
+    var refused: [UInt32: CInt] = [:]
     /// EBUSY while streaming, as allegro.
     var grabsControls = false
     /// The control that writes pass, whatever was asked, is this one's maximum.
@@ -211,6 +213,7 @@ final class M2MFakeDevice: Kernel {
       let id = control.pointee.id
       if request == mpifs_VIDIOC_S_EXT_CTRLS {
         if switches.grabsControls && instance.streaming[0] { return -EBUSY }
+        if let errno = switches.refused[id] { return -errno }
         let value = min(max(mpifs_control_value(control, 0), known.minimum), known.maximum)
         instance.values[id] = value
         state.set[id, default: []].append(value)

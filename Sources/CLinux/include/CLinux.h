@@ -205,6 +205,7 @@ struct mpifs_interval_range mpifs_intervals_from_kernel(const struct v4l2_frmiva
 
 #define MPIFS_CID(name) static const uint32_t mpifs_##name = name;
 MPIFS_CID(V4L2_CID_MPEG_VIDEO_GOP_SIZE)
+MPIFS_CID(V4L2_CID_MPEG_VIDEO_B_FRAMES)
 MPIFS_CID(V4L2_CID_MPEG_VIDEO_BITRATE)
 MPIFS_CID(V4L2_CID_MPEG_VIDEO_BITRATE_MODE)
 MPIFS_CID(V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME)

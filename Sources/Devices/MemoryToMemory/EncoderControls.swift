@@ -18,7 +18,8 @@ struct EncoderControls {
   private let profile: ControlDescription?
   private let qpI: ControlDescription?
   private let qpP: ControlDescription?
-  private let headers: [(ControlDescription, Int64)]
+  /// How the stream is made, whatever is asked of it.
+  private let manner: [(ControlDescription, Int64)]
   private let live: EncoderQuirks.Live
   /// Raw buffers the device wants at least, 0 where it does not say.
   let rawBuffersNeeded: Int
@@ -68,7 +69,9 @@ struct EncoderControls {
       if let control = try find(mpifs_V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER) { wanted.append((control, 1)) }
       if let control = try find(mpifs_V4L2_CID_MPEG_VIDEO_PREPEND_SPSPPS_TO_IDR) { wanted.append((control, 1)) }
     }
-    headers = wanted
+    // Pictures come out in the order of their frames, and none waits for a later one.
+    if let control = try find(mpifs_V4L2_CID_MPEG_VIDEO_B_FRAMES) { wanted.append((control, 0)) }
+    manner = wanted
   }
 
   var capabilities: EncoderCapabilities {
@@ -123,7 +126,15 @@ struct EncoderControls {
   /// Everything, before streaming. What the driver made of a value is told in `remarks`.
   /// - Returns: the group length in force, `nil` when the device has none.
   func apply(_ configuration: EncoderConfiguration, _ remarks: inout [String]) throws(KernelError) -> Int? {
-    for (control, value) in headers { try device.setValue(value, of: control) }
+    for (control, value) in manner {
+      do throws(KernelError) {
+        try device.setValue(value, of: control)
+      } catch {
+        // A driver may list what it does not take in this mode; the stream comes all the same.
+        guard error.errno != .deviceGone else { throw error }
+        remarks.append("\(control.name) is not \(value): \(error)")
+      }
+    }
     if let profile, let entry = profile.menu.first(where: { matches($0.name, configuration.profile) }) {
       try device.setValue(entry.index, of: profile)
     }
