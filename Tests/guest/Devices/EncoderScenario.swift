@@ -58,6 +58,7 @@ func encoderScenario(_ checks: Checks, camera: String, encoder path: String, dec
     checks.expect(said.contains("320x5000 asked, the device takes"), "a size it has not", said)
   }
   zeroCopyScenario(checks, camera, path, decoder)
+  depthScenario(checks, camera, path)
   copyScenario(checks, camera, path)
   liveScenario(checks, camera, path)
   encoderFaultScenario(checks, camera, path)
@@ -106,6 +107,36 @@ private func zeroCopyScenario(_ checks: Checks, _ camera: String, _ path: String
     }
     unlink("/tmp/coded.fwht")
     unlink("/tmp/decoded.nv12")
+  }
+}
+
+/// As channels use it: frames go in while others may be inside, of two instances that share the device.
+private func depthScenario(_ checks: Checks, _ camera: String, _ path: String) {
+  _ = checks.run("several inside") {
+    let source = try V4L2CaptureSource(camera, request(width: 640, height: 480, fps: 15))
+    var deep = configuration(640, 480)
+    deep.depth = 3
+    let first = try V4L2Encoder(path, deep)
+    let second = try V4L2Encoder(path, deep)
+    var one = Recorder()
+    var other = Recorder()
+    var times: [Int64] = []
+    try take(12, from: source) { frame in
+      times.append(frame.pts)
+      // The key frame in the middle waits for what is inside: the driver has no control for it.
+      let directive = EncodeDirective(type: times.count == 6 ? .idr : nil)
+      try first.encode(frame, directive, into: &one)
+      try second.encode(frame, directive, into: &other)
+    }
+    while first.inside > 0 { try first.collect(into: &one) }
+    try first.drain(into: &one)
+    try second.drain(into: &other)
+    checks.expect("a picture a frame, in order", one.pictures.map(\.pts), is: times)
+    checks.expect("of the other instance too", other.pictures.map(\.pts), is: times)
+    checks.expect("the same bits", one.pictures.map(\.bytes) == other.pictures.map(\.bytes), is: true)
+    checks.expect("key frames where they were asked for", one.keys, is: [0, 5])
+    checks.expect("nothing is left inside", [first.inside, second.inside], is: [0, 0])
+    checks.expect("bytes copied by the CPU", first.bytesCopied + second.bytesCopied, is: 0)
   }
 }
 
