@@ -115,6 +115,28 @@ import Testing
     #expect(list.pictures.map(\.pts) == [1])
   }
 
+  @Test func aFrameTheDeviceLeavesOutIsNoHangAndDelaysNoLaterOne() throws {
+    let device = M2MFakeDevice { $0.isManual = true }
+    let encoder = try encoder(device)
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true, count: 4)
+    var list = PictureList()
+    try encode(encoder, frames, 1...1, &list)
+    device.leaveOut()
+    // Half a second without a picture, with no frame in the driver: it may be one that looks ahead.
+    try encoder.collect(into: &list)
+    #expect(list.pictures.isEmpty && encoder.inside == 0 && frames.pool.free == 4)
+    try encode(encoder, frames, 2...2, &list)
+    device.code(1)
+    try encoder.collect(into: &list)
+    #expect(list.pictures.map(\.pts) == [2])
+    // It is not: its next picture is waited for again.
+    try encode(encoder, frames, 3...3, &list)
+    device.code(1)
+    try encoder.collect(into: &list)
+    #expect(list.pictures.map(\.pts) == [2, 3])
+    #expect(encoder.inside == 0)
+  }
+
   @Test func aFailureLosesAllThatIsInsideAndHoldsNoneOfIt() throws {
     let device = M2MFakeDevice { $0.isManual = true }
     let encoder = try encoder(device)

@@ -94,6 +94,17 @@ final class M2MFakeDevice: Kernel {
     }
   }
 
+  /// Takes in one frame of each instance and makes no picture of it, as rate controls do.
+  func leaveOut() {
+    state.withLock { state in
+      for fd in state.instances.keys {
+        guard var instance = state.instances[fd], !instance.queued[1].isEmpty else { continue }
+        instance.done[1].append(instance.queued[1].removeFirst())
+        state.instances[fd] = instance
+      }
+    }
+  }
+
   // MARK: the door
 
   func open(_ path: String, _ flags: CInt) -> CInt {

@@ -285,6 +285,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       // A driver that does not keep time stamps: in order.
       waiting.removeFirst()
     }
+    // It keeps none back: what seemed so was a frame it left out.
+    if waiting.isEmpty { delay = 0 }
     if buffer.flags.contains(.error) {
       isPictureDamaged = true
       throw Failure(.ioError, "VIDIOC_DQBUF", on: device.path, "the device could not encode the picture")
