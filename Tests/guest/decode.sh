@@ -106,8 +106,9 @@ buffers() { grep -c . /sys/kernel/debug/dma_buf/bufinfo; }
 descriptors=$(fds)
 kernel=$(buffers)
 for _ in {1..10}; do cycle; done
-check "descriptors after ten cycles" is "$(fds)" "$descriptors"
-check "the kernel's buffers after ten cycles" is "$(buffers)" "$kernel"
+same() { is "$("$1")" "$2"; }
+check "descriptors after ten cycles" wait_until 5 same fds "$descriptors"
+check "the kernel's buffers after ten cycles" wait_until 5 same buffers "$kernel"
 
 echo '== devices that are pulled out and come back'
 drivers=/sys/bus/platform/drivers

@@ -61,6 +61,9 @@ same() { is "$("$1")" "$2"; }
 check "nothing is there before" same kernel_buffers "$none"
 cycle 0
 cycle 1
+# A device's worker ends a moment after its channel has stopped.
+no_device_worker() { ! cat "/proc/$program/task/"*/comm | grep '^video'; }
+check "the workers of the devices end" wait_until 10 no_device_worker
 at_first=("$(descriptors)" "$(mappings)" "$(threads)" "$(resident)")
 started=$SECONDS
 for ((n = 0; n < cycles; n++)); do
