@@ -72,6 +72,16 @@ final class M2MPort {
     return UnsafeMutableRawBufferPointer(start: mapping.mapping.address, count: mapping.mapping.size)
   }
 
+  /// Whether the driver can be given the frame's own memory: DMA-BUFs, one for each plane and large enough, with the
+  /// picture where the queue's layout has it.
+  func canImport(_ frame: borrowing Frame, as layout: FrameLayout) -> Bool {
+    let buffer = frame.buffer
+    guard buffer.memory.isDMABuf, buffer.memoryCount == format.planes.count, PlaneCopy.agree(frame.layout, layout)
+    else { return false }
+    for (index, plane) in format.planes.enumerated() where buffer.memory(index).size < plane.size { return false }
+    return true
+  }
+
   func takeFree() -> Int? { free.popLast() }
 
   /// A slot for a DMA-BUF: the one it had before, else one never used, else any.

@@ -13,7 +13,7 @@ extension V4L2Encoder {
         .invalidArgument, "VIDIOC_QBUF", on: device.path,
         "\(frame.layout.width)x\(frame.layout.height) \(frame.layout.format) came")
     }
-    if importRefused == false, canImport(frame) {
+    if !importRefused, raw.canImport(frame, as: layout) {
       if raw.memory != .dmabuf { try settle(below: 1, &sink) }
       do throws(KernelError) {
         try prepare(.dmabuf)
@@ -29,18 +29,6 @@ extension V4L2Encoder {
     if raw.memory != .mmap { try settle(below: 1, &sink) }
     try asFailure { () throws(KernelError) in try prepare(.mmap) }
     try copyFrame(frame)
-  }
-
-  private func canImport(_ frame: borrowing Frame) -> Bool {
-    let buffer = frame.buffer
-    guard buffer.memory.isDMABuf, buffer.memoryCount == raw.format.planes.count,
-      PlaneCopy.agree(frame.layout, layout)
-    else { return false }
-    for (index, plane) in raw.format.planes.enumerated() {
-      let memory = index == 0 ? buffer.memory : buffer.linked[index - 1]
-      if memory.size < plane.size { return false }
-    }
-    return true
   }
 
   /// Makes the raw queue stream with this kind of memory.

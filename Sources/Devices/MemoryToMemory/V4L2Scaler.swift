@@ -179,15 +179,6 @@ final class ScalerRun {
 
   // MARK: one picture
 
-  private func importable(_ frame: borrowing Frame, _ layout: FrameLayout, _ port: M2MPort) -> Bool {
-    let buffer = frame.buffer
-    guard buffer.memory.isDMABuf, buffer.memoryCount == port.format.planes.count,
-      PlaneCopy.agree(frame.layout, layout)
-    else { return false }
-    for (index, plane) in port.format.planes.enumerated() where buffer.memory(index).size < plane.size { return false }
-    return true
-  }
-
   private func imported(_ frame: borrowing Frame, _ port: M2MPort, full: Bool) throws(KernelError) -> Int {
     try prepare(port, .dmabuf)
     let holder = frame.buffer
@@ -206,7 +197,7 @@ final class ScalerRun {
 
   /// Gives the driver the memory the picture is to be made in: the frame's own if it can be, else the driver's.
   private func offer(_ frame: borrowing Frame) throws(Failure) -> Int {
-    if !outputRefused, importable(frame, outputLayout, output) {
+    if !outputRefused, output.canImport(frame, as: outputLayout) {
       do throws(KernelError) {
         return try imported(frame, output, full: false)
       } catch {
@@ -223,7 +214,7 @@ final class ScalerRun {
   }
 
   private func put(_ frame: borrowing Frame) throws(Failure) -> (index: Int, copied: Int) {
-    if !inputRefused, importable(frame, inputLayout, input) {
+    if !inputRefused, input.canImport(frame, as: inputLayout) {
       do throws(KernelError) {
         return (try imported(frame, input, full: true), 0)
       } catch {

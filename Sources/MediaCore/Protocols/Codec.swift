@@ -164,6 +164,8 @@ public protocol Waker: AnyObject, Sendable {
 }
 
 extension EncoderFactory {
+  /// The device its frames wait for, `nil` where the CPU encodes.
+  public var device: String? { isHardware ? name : nil }
   public func quantisers(for codec: Codec) -> ClosedRange<Int>? { nil }
   public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { nil }
 

@@ -56,6 +56,9 @@ public protocol ScalerFactory: Sendable {
 }
 
 extension ScalerFactory {
+  /// The device its frames wait for, `nil` where the CPU scales.
+  public var device: String? { isHardware ? name : nil }
+
   public func supports(_ from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout) -> Bool {
     supports(from: from.format, to: to.format, transform: transform)
   }

@@ -15,6 +15,8 @@ final class Environment: Sendable {
   var enginesVersion: Int { registry.version }
   /// Frames beyond one that a receiver's device may hold.
   var heldByDevices: Int { engines.encoders.contains { $0.isHardware } ? options.deviceDepth - 1 : 0 }
+  /// Pictures of a source that can be in use: a full queue, those being worked on, one being made.
+  var sourceBuffers: Int { options.queueDepth + 2 + heldByDevices }
   let allocator: any Allocator
   let ledger = MemoryLedger()
   let pools: PoolRegistry

@@ -39,8 +39,6 @@ struct PendingFrames: ~Copyable {
     return slots[first]
   }
 
-  mutating func removeAll() { count = 0 }
-
   /// Frames older than the one with this pts; `nil` when it is not there.
   func older(than pts: Int64) -> Int? {
     for index in 0..<count where slots[(first + index) % PendingFrames.capacity].pts == pts { return index }

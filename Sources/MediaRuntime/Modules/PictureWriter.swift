@@ -80,10 +80,11 @@ final class PictureWriter {
   private func leftOut(_ count: Int) {
     guard count > 0 else { return }
     node.work.drop(.rateControl, UInt64(count))
-    answered(count, at: recordsWork ? Clock.now() : 0)
+    answered(count)
   }
 
-  private func answered(_ count: Int, at now: Int64) {
+  private func answered(_ count: Int) {
+    let now = recordsWork ? Clock.now() : 0
     for _ in 0..<count {
       guard let entry = pending.removeFirst(), recordsWork else { continue }
       node.work.record(.done, wait: entry.wait, run: now - entry.start, end: now)
@@ -160,7 +161,7 @@ final class PictureWriter {
   private func settle(_ pts: Int64) {
     guard let index = pending.older(than: pts) else { return }
     leftOut(index)
-    answered(1, at: recordsWork ? Clock.now() : 0)
+    answered(1)
   }
 }
 

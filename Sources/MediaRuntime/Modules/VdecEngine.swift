@@ -55,8 +55,7 @@ final class VdecEngine: @unchecked Sendable {
         let new = try factory.open(
           DecoderConfiguration(
             codec: codec, allocator: environment.allocator, user: node.user, poolName: "vdec\(node.channel)",
-            // A full queue, one being worked on, one being made.
-            bufferCount: environment.options.queueDepth + 2 + environment.heldByDevices))
+            bufferCount: environment.sourceBuffers))
         let isInterrupted = live.withLock { live in
           live.decoder = new
           return live.isInterrupted

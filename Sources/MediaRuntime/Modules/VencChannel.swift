@@ -31,7 +31,6 @@ final class VencChannel: GraphObject, SessionWork {
   private let settings: ManagedAtomic<SettingsBox>
   private let inUse = ManagedAtomic<VencInUse?>(nil)
   private let wantsKey = Atomic<Bool>(false)
-  private let wantsOpen = Atomic<Bool>(false)
   private let configurationChanges = Atomic<UInt64>(0)
 
   // Of the worker.
@@ -130,7 +129,7 @@ final class VencChannel: GraphObject, SessionWork {
     encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
     effects.restart()
     // Also opening the engine, where that has to wait for the first frame, is then not a CPU worker's business.
-    settle(on: first.isHardware ? first.name : nil)
+    settle(on: first.device)
     if let layout = node.input.upstream?.format?.layout {
       do throws(Failure) {
         try open(layout)

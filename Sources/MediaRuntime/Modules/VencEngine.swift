@@ -64,8 +64,7 @@ final class VencEngine {
       let pool = try Pool(
         name: "venc\(node.path.number)", size: target.byteCount, count: 1 + depth, allocator: environment.allocator)
       environment.pools.add(pool, user: node.user, isLent: false)
-      return Conversion(
-        scaler: scaler, device: factory.isHardware ? factory.name : nil, pool: pool, layout: target)
+      return Conversion(scaler: scaler, device: factory.device, pool: pool, layout: target)
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",
@@ -81,7 +80,7 @@ final class VencEngine {
   var pool: Pool? { conversion?.pool }
 
   /// The device a frame waits for, `nil` where only the CPU works.
-  var device: String? { factory.isHardware ? factory.name : conversion?.device }
+  var device: String? { factory.device ?? conversion?.device }
 
   /// - Returns: false when it must be opened anew.
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {

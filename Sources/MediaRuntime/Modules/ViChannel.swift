@@ -68,9 +68,8 @@ final class ViChannel: GraphObject {
       format: format ?? environment.engines.inputFormats.first ?? .i420, isFormatOpen: format == nil,
       frameRate: settings.rate("fps") ?? .thirty,
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
-      // A full queue, one being worked on, one being made. Full HD is 3 MB a buffer: no more than can be in use.
-      bufferCount: environment.options.queueDepth + 2 + environment.heldByDevices,
-      memory: settings.text("memory") ?? "auto",
+      // Full HD is 3 MB a buffer: no more than can be in use.
+      bufferCount: environment.sourceBuffers, memory: settings.text("memory") ?? "auto",
       controls: settings.controls, deviceFormat: deviceFormat)
     let source = try factory.open(input, request)
     let new = try ViRun(self, node: node, source: source, wanted: request.format, environment: environment)

@@ -292,7 +292,7 @@ final class VoChannel: GraphObject, SessionWork {
       environment.pools.add(pool, user: node.user, isLent: true)
     }
     making = Making(picture: picture, scaler: scaler, pool: pool)
-    if let obstacle = workplace.work(on: factory.isHardware ? factory.name : nil) {
+    if let obstacle = workplace.work(on: factory.device) {
       environment.log(.videoOutput, .warning, "\(path): \(obstacle)")
     }
     shownMaking.store(

@@ -267,7 +267,7 @@ final class VpssOutput: GraphObject, FrameHandler {
     let (scaler, factory) = try open(able, incoming, crop, transform, layout)
     func working(in pool: Pool) -> VpssPlan.Work {
       VpssPlan.Work(
-        layout: layout, pool: pool, scaler: scaler, backend: factory.name, isHardware: factory.isHardware)
+        layout: layout, pool: pool, scaler: scaler, backend: factory.name, device: factory.device)
     }
     if let work = old?.work, work.layout == layout {
       return plan(working(in: work.pool))

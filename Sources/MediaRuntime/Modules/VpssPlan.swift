@@ -21,10 +21,8 @@ final class VpssPlan {
     let scaler: any Scaler
     /// Name of the factory the scaler is from.
     let backend: String
-    /// Frames wait for a device of that name, instead of for the CPU.
-    let isHardware: Bool
-
-    var device: String? { isHardware ? backend : nil }
+    /// The device frames wait for, `nil` where the CPU scales.
+    let device: String?
   }
 
   init(
