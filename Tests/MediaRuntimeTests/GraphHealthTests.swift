@@ -71,6 +71,30 @@ import Testing
     bench.finish()
   }
 
+  @Test func aSourceWhoseBuffersOthersHoldWaitsForThemAndIsNotTheCulprit() throws {
+    let (encoders, scalers) = (EncoderScript(), ScalerScript())
+    let bench = try Bench(
+      encoder: ScriptedEncoderFactory(script: encoders), scaler: ScriptedScalerFactory(script: scalers),
+      options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    // The encoder that gets the source's own pictures keeps one and a full queue of them, the scaler what is left.
+    encoders.gate.close()
+    #expect(eventually { bench.node("venc/0").input.waiting == 4 })
+    scalers.gate.close()
+    func found(_ path: String) -> HealthFinding? { bench.graph.health().findings.first { $0.path == path } }
+    #expect(
+      eventually { found("vi/0")?.waitingFor == "a buffer of pool vi0: venc/0 holds 5, vpss/0 holds 1 of 6" },
+      "\(String(describing: found("vi/0")))")
+    let findings = bench.graph.health().findings
+    let culprits = findings.prefix { $0.path != "vi/0" }.map(\.path)
+    #expect(culprits.contains("venc/0") && culprits.contains("vpss/0"), "\(findings)")
+    encoders.gate.open()
+    scalers.gate.open()
+    #expect(eventually { bench.graph.health().verdict == .ok })
+    bench.finish()
+  }
+
   @Test func anEncoderWithoutASourceSaysSo() throws {
     let bench = try Bench(options: Self.options)
     try bench.make("venc/0", ["codec": .text("h264")])

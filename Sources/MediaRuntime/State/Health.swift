@@ -67,6 +67,8 @@ extension MediaGraph {
     }
     let moved = max(figures.output.lastAt, state.since)
     guard now - moved > patienceForOutput(of: object, figures) else { return nil }
+    // Without a buffer for the next picture an object stands still for those who hold its buffers.
+    if let wanted = missingBuffer(of: object) { return (1, finding(moved, wanted)) }
     if object is ViChannel || object is VdecChannel { return (0, finding(moved, object.waitingFor)) }
 
     // Frames wait here, and nothing is being done about them: no worker, or no room further down.
@@ -119,6 +121,26 @@ extension MediaGraph {
       if let output = all.first(where: { $0.node.output === upstream }), output.path.group == object.path {
         return (receiver, port)
       }
+    }
+    return nil
+  }
+
+  /// The pool of an object's own whose buffers are all held by others, and by whom, most first.
+  private func missingBuffer(of object: any GraphObject) -> String? {
+    let own = object.node.user
+    guard own != .anonymous else { return nil }
+    for entry in environment.pools.entries where entry.user == own && !entry.isGivenUp {
+      let buffers = entry.pool.buffers
+      // What a device is to fill is idle, or held by the object itself.
+      guard !buffers.isEmpty, buffers.allSatisfy({ $0.references > 0 && $0.uses(by: own) == 0 }) else { continue }
+      var holders: [(path: ObjectPath, held: Int)] = []
+      for other in all where other.node.user != own && other.node.user != .anonymous {
+        let held = buffers.count { $0.uses(by: other.node.user) > 0 }
+        if held > 0 { holders.append((other.path, held)) }
+      }
+      holders.sort { ($1.held, $0.path) < ($0.held, $1.path) }
+      let names = holders.map { "\($0.path) holds \($0.held)" }.joined(separator: ", ")
+      return "a buffer of pool \(entry.pool.name)" + (names.isEmpty ? "" : ": \(names) of \(buffers.count)")
     }
     return nil
   }

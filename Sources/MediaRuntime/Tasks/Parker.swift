@@ -23,6 +23,8 @@ final class Parker: @unchecked Sendable {
   }
 
   @inline(__always) func lock() { pthread_mutex_lock(mutex) }
+  /// Whether it was free, and is locked now.
+  func tryLock() -> Bool { pthread_mutex_trylock(mutex) == 0 }
   @inline(__always) func unlock() { pthread_mutex_unlock(mutex) }
   func wait() { pthread_cond_wait(condition, mutex) }
   func signal() { pthread_cond_signal(condition) }

@@ -104,12 +104,20 @@ public final class Service: Sendable {
   /// - Throws: EAGAIN when the system has no more threads.
   func addWorker() throws(Failure) {
     parker.lock()
-    let stays = ready.leaving > 0
-    if stays { ready.leaving -= 1 } else { ready.workers += 1 }
+    if ready.leaving > 0 {
+      ready.leaving -= 1
+      parker.unlock()
+      return
+    }
+    try startWorker()
+  }
+
+  /// With the lock held, which it gives back.
+  private func startWorker() throws(Failure) {
     let number = ready.made
-    if !stays { ready.made += 1 }
+    ready.made += 1
+    ready.workers += 1
     parker.unlock()
-    guard !stays else { return }
     do throws(Failure) {
       let short = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[name.utf8.index(after: $0)...]) }
       try Thread(name: "\(short ?? name)-\(number)") { [self] in work() }.detach()
@@ -168,9 +176,11 @@ public final class Service: Sendable {
     guard last != 0, rescues.load(ordering: .relaxed) < Service.spares,
       lastTurn.compareExchange(expected: last, desired: now, ordering: .relaxed).exchanged
     else { return }
+    // The source is not held up by a worker that stands still with the lock, as one in a debugger does. Without the lock
+    // or a thread to be had, things stay as they are and are tried again.
+    guard parker.tryLock() else { return }
     rescues.add(1, ordering: .relaxed)
-    // Without a thread to be had, things stay as they are and are tried again.
-    try? addWorker()
+    try? startWorker()
   }
 
   private func take() -> Session? {
