@@ -146,6 +146,13 @@ final class SnapshotService: Sendable {
     }
   }
 
+  /// Whether something came after `next` found nothing to do until then. Takes nothing.
+  private func hasNews(before deadline: Int64) -> Bool {
+    state.withLock { state in
+      state.isClosing || !state.jobs.isEmpty || state.waiting.contains { $0.deadline < deadline }
+    }
+  }
+
   private func run() {
     var encoder: (any PictureEncoder)?
     while true {
@@ -166,7 +173,7 @@ final class SnapshotService: Sendable {
         }
       case .wait(let deadline):
         parker.lock()
-        if case .wait = next() { parker.wait(until: deadline) }
+        if !hasNews(before: deadline) { parker.wait(until: deadline) }
         parker.unlock()
       case .end:
         return

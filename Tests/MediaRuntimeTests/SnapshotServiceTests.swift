@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import Devices
+import Foundation
+import MediaCore
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import MediaRuntime
+
+/// Every request for a snapshot is answered, once, whatever the service's thread is at when it comes.
+@Suite struct SnapshotServiceTests {
+  /// How requests were answered.
+  private final class Answers: Sendable {
+    let pictures = Atomic<Int>(0)
+    let refusals = Mutex<[Errno]>([])
+    let answered = DispatchSemaphore(value: 0)
+
+    func take(_ result: Result<[UInt8], Failure>) {
+      switch result {
+      case .success: pictures.add(1, ordering: .relaxed)
+      case .failure(let failure): refusals.withLock { $0.append(failure.errno) }
+      }
+      answered.signal()
+    }
+  }
+
+  private func picture(_ pool: Pool) throws -> Frame {
+    guard let buffer = pool.take(as: .anonymous) else { throw Failure(.noBufferSpace, "take", on: pool.name) }
+    return Frame(buffer, layout: Doubles.layout, pts: 0, sequence: 0, stamps: FrameStamps(captured: 0))
+  }
+
+  @Test func aRequestThatComesAsTheThreadGoesToRestIsAnswered() throws {
+    let service = SnapshotService { () throws(Failure) in ScriptedPictureEncoder() }
+    let pool = try Pool(name: "test", size: Doubles.layout.byteCount, count: 2, allocator: MemfdAllocator())
+    let (answers, tap, path) = (Answers(), FrameTap(), Bench.path("venc/0"))
+    let frame = try picture(pool)
+    let rounds = 20_000
+    for round in 0..<rounds {
+      service.request(path, tap: tap) { answers.take($0) }
+      tap.pass(frame)
+      try #require(answers.answered.wait(timeout: .now() + 30) == .success, "request \(round) was never answered")
+    }
+    #expect(answers.pictures.load(ordering: .relaxed) == rounds, "\(answers.refusals.withLock { $0 })")
+    service.close()
+    pool.close()
+  }
+
+  @Test func aRequestForWhichNoFrameComesIsRefusedAndTheNextIsTaken() throws {
+    let service = SnapshotService { () throws(Failure) in ScriptedPictureEncoder() }
+    let pool = try Pool(name: "test", size: Doubles.layout.byteCount, count: 2, allocator: MemfdAllocator())
+    let (answers, tap, path) = (Answers(), FrameTap(), Bench.path("venc/0"))
+    service.request(path, tap: tap) { answers.take($0) }
+    service.request(path, tap: tap) { answers.take($0) }
+    #expect(answers.refusals.withLock { $0 } == [.resourceBusy])
+    for _ in 0..<2 { try #require(answers.answered.wait(timeout: .now() + 30) == .success) }
+    #expect(answers.refusals.withLock { $0 } == [.resourceBusy, .resourceTemporarilyUnavailable])
+    let frame = try picture(pool)
+    service.request(path, tap: tap) { answers.take($0) }
+    tap.pass(frame)
+    try #require(answers.answered.wait(timeout: .now() + 30) == .success)
+    #expect(answers.pictures.load(ordering: .relaxed) == 1)
+    service.close()
+    pool.close()
+  }
+}
