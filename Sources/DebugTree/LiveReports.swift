@@ -7,8 +7,7 @@ public import Reports
 /// and does no I/O.
 public protocol LiveReports: Sendable {
   func nodes() -> [NodeReport]
-  func buffers() -> [BufferReport]
-  func pools() -> [PoolReport]
+  func allocations() -> (buffers: [BufferReport], pools: [PoolReport])
   func memory() -> MemoryTotals
   /// Sets the peak to 0 until the next buffer is made, as `rk_dmabuf/peak` does.
   func resetMemoryPeak()

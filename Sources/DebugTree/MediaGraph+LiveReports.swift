@@ -5,8 +5,6 @@ public import Reports
 
 extension MediaGraph: LiveReports {
   public func nodes() -> [NodeReport] { nodeReports() }
-  public func buffers() -> [BufferReport] { bufferReports() }
-  public func pools() -> [PoolReport] { poolReports() }
   public func memory() -> MemoryTotals { memoryTotals() }
   public func encoders() -> EncodersReport { encodersReport() }
   public func objects() -> [ObjectState] { objectStates() }

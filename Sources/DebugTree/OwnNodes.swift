@@ -64,9 +64,10 @@ extension DebugTree {
     }
     return {
       let objects = reports.objects()
+      let (buffers, pools) = reports.allocations()
       return SystemReport(
         identity: identity, clocks: ClockReading.now(), startedMonotonicMicroseconds: started,
-        nodes: reports.nodes(), buffers: reports.buffers(), pools: reports.pools(), memory: reports.memory(),
+        nodes: reports.nodes(), buffers: buffers, pools: pools, memory: reports.memory(),
         regions: reports.regions(), encoders: reports.encoders(), objects: objects, health: reports.health(),
         log: runtime.moduleLog.records, refusals: runtime.errorLog.records,
         effects: objects.compactMap { ObjectPath($0.path) }.flatMap { reports.effects(of: $0) },

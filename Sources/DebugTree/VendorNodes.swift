@@ -14,8 +14,8 @@ extension DebugTree {
     try root.add(
       "valloc",
       page {
-        VAllocPage.write(
-          buffers: reports.buffers(), pools: reports.pools(), identity: identity, dialect: dialect, to: &$0)
+        let (buffers, pools) = reports.allocations()
+        VAllocPage.write(buffers: buffers, pools: pools, identity: identity, dialect: dialect, to: &$0)
       })
     try root.add(
       "vsys", page { VSysPage.write(nodes: reports.nodes(), identity: identity, dialect: dialect, to: &$0) })

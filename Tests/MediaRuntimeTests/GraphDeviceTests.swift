@@ -144,7 +144,7 @@ import Testing
     let facts = graph.object(ObjectPath("vpss/0/0")!)?.activeFacts() ?? []
     #expect(facts.first { $0.key == "backend" }?.value == "/dev/video8")
     // Pictures that were on their way lie in the same pool as before.
-    #expect(graph.poolReports().filter { $0.bufferSize < 64 * 48 }.count == 1)
+    #expect(graph.allocations().pools.filter { $0.bufferSize < 64 * 48 }.count == 1)
     for object in objects { object.stop() }
     for object in objects.reversed() { object.retire() }
   }

@@ -153,13 +153,13 @@ private final class ScriptedDisplay: Display, DisplayFactory, @unchecked Sendabl
     let state = try #require(bench.graph.objectState("vo/0"))
     #expect(state.active.contains { $0.key == "memory" && $0.value == "memfd" })
     #expect(state.active.contains { $0.key == "backend" && $0.value == "/dev/dri/card5" })
-    #expect(bench.graph.poolReports().contains { $0.total == 4 })
+    #expect(bench.graph.allocations().pools.contains { $0.total == 4 })
     // A way is looked for once, and again when the display says so.
     #expect(display.state.withLock { $0.ways } == 1)
     try bench.set("vo/0", ["rect": .rectangle(Rectangle(x: 0, y: 0, width: 64, height: 64))])
     #expect(eventually { display.state.withLock { $0.ways } == 2 })
     bench.stop("vi/0", "vo/0")
-    #expect(eventually { !bench.graph.poolReports().contains { $0.total == 4 } })
+    #expect(eventually { !bench.graph.allocations().pools.contains { $0.total == 4 } })
   }
 
   @Test func aPlaceOutsideTheScreenIsRefusedWhileItRuns() throws {

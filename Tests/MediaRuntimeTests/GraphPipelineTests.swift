@@ -24,7 +24,7 @@ import Testing
     #expect(bench.figures("venc/0").output.frames > 0)
     #expect(bench.figures("venc/1").output.frames > 0)
     // Every buffer came home.
-    for pool in bench.graph.poolReports() { #expect(pool.free == pool.total) }
+    for pool in bench.graph.allocations().pools { #expect(pool.free == pool.total) }
     bench.finish()
   }
 
@@ -37,7 +37,7 @@ import Testing
     let scaled = states.first { $0.path == "vpss/0/1" }
     #expect(passed?.statistics.bytesCopied == 0)
     #expect((scaled?.statistics.bytesCopied ?? 0) > 0)
-    #expect(bench.graph.poolReports().count == 2, "the source's pool and the scaled output's")
+    #expect(bench.graph.allocations().pools.count == 2, "the source's pool and the scaled output's")
     bench.finish()
   }
 

@@ -82,8 +82,7 @@ import Testing
         _ = graph.nodeReports()
         _ = graph.objectStates()
         _ = graph.health()
-        _ = graph.bufferReports()
-        _ = graph.poolReports()
+        _ = graph.allocations()
         _ = graph.encodersReport()
       }
     }
@@ -108,7 +107,7 @@ import Testing
       })
     bench.finish()
     // Nothing is left behind: every buffer came home, every byte is given back.
-    #expect(eventually { bench.graph.poolReports().isEmpty })
+    #expect(eventually { bench.graph.allocations().pools.isEmpty })
     #expect(eventually { bench.graph.memoryTotals().totalBytes == 0 })
   }
 

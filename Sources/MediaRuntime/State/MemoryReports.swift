@@ -10,28 +10,33 @@ extension MediaGraph {
   /// Stores 0 as the peak until the next buffer is made, as writing 0 to the vendor's `rk_dmabuf/peak` does.
   public func resetMemoryPeak() { environment.ledger.resetPeak() }
 
-  /// Every buffer of every pool, by number.
-  public func bufferReports() -> [BufferReport] {
-    let users = environment.slots.users
-    var reports: [BufferReport] = []
-    for entry in environment.pools.entries {
-      for buffer in entry.pool.buffers { reports.append(report(on: buffer, pool: entry.pool, users)) }
-    }
-    return reports.sorted { $0.id < $1.id }
-  }
-
-  /// Every pool, by number. One that was given up is listed until its last buffer came home.
-  public func poolReports() -> [PoolReport] {
+  /// Every pool and every buffer of it, by number. A pool that was given up is listed until its last buffer came home.
+  ///
+  /// Buffers come and go while they are looked at, one after the other; a pool's free ones are those that its own buffers
+  /// are shown to be, so that the two add up.
+  public func allocations() -> (buffers: [BufferReport], pools: [PoolReport]) {
     environment.pools.prune()
     let users = environment.slots.users
-    return environment.pools.entries.map { entry in
-      let pool = entry.pool
-      let (kind, heap) = Self.memory(pool.memoryKind)
-      return PoolReport(
-        id: Int(pool.id), total: pool.buffers.count, free: pool.free, minimumFree: pool.lowWater,
-        bufferSize: UInt64(pool.bufferSize), creator: environment.options.programName,
-        users: Self.user(entry.user, users).map { [$0] } ?? [], memory: kind, heap: heap)
-    }.sorted { $0.id < $1.id }
+    var (buffers, pools): ([BufferReport], [PoolReport]) = ([], [])
+    for entry in environment.pools.entries {
+      let own = entry.pool.buffers.map { report(on: $0, pool: entry.pool, users) }
+      buffers += own
+      pools.append(report(on: entry, own, users))
+    }
+    return (buffers.sorted { $0.id < $1.id }, pools.sorted { $0.id < $1.id })
+  }
+
+  private func report(
+    on entry: PoolRegistry.Entry, _ buffers: [BufferReport], _ users: [UserSlots.User?]
+  ) -> PoolReport {
+    let pool = entry.pool
+    let (kind, heap) = Self.memory(pool.memoryKind)
+    // Of a device's own buffers those are free that it can fill, which need not be all that nobody holds.
+    let free = entry.isLent ? min(pool.free, buffers.count) : buffers.count { $0.references == 0 }
+    return PoolReport(
+      id: Int(pool.id), total: buffers.count, free: free, minimumFree: min(pool.lowWater, free),
+      bufferSize: UInt64(pool.bufferSize), creator: environment.options.programName,
+      users: Self.user(entry.user, users).map { [$0] } ?? [], memory: kind, heap: heap)
   }
 
   private func report(on buffer: Buffer, pool: any BufferPool, _ users: [UserSlots.User?]) -> BufferReport {

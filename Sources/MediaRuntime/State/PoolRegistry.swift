@@ -10,6 +10,8 @@ final class PoolRegistry: Sendable {
     let pool: any BufferPool
     /// Who takes buffers from it.
     let user: UserSlot
+    /// Whether its memory came from a device, not from the graph's allocator.
+    let isLent: Bool
     /// Bytes to take off the ledger at the end; memory of devices.
     let lentBytes: Int
     var isGivenUp = false
@@ -28,11 +30,10 @@ final class PoolRegistry: Sendable {
 
   var entries: [Entry] { list.load(ordering: .acquiring).entries }
 
-  /// - Parameter isLent: its memory came from a device, not from the graph's allocator.
   func add(_ pool: any BufferPool, user: UserSlot, isLent: Bool) {
     let bytes = isLent ? pool.buffers.reduce(0) { $0 + $1.memory.size } : 0
     if bytes > 0 { ledger.add(bytes) }
-    update { $0.append(Entry(pool: pool, user: user, lentBytes: bytes)) }
+    update { $0.append(Entry(pool: pool, user: user, isLent: isLent, lentBytes: bytes)) }
   }
 
   func giveUp(_ pool: any BufferPool) {

@@ -47,14 +47,15 @@ func faultScenario(_ checks: Checks, camera: String) {
   _ = checks.run("drops") {
     let source = try V4L2CaptureSource(camera, request())
     let switches = try Switches(camera)
-    try take(2, from: source)
+    let earlier = try take(2, from: source)
     let before = source.counters.droppedByDevice
     try switches.set("percentage_of_dropped_buffers", 30)
     let got = try take(60, from: source)
     try switches.set("percentage_of_dropped_buffers", 0)
     let dropped = source.counters.droppedByDevice - before
-    checks.expect(dropped >= 5 && dropped < 80, "30 % drops are the device's", "\(dropped) beside 60 frames")
-    checks.expect(UInt64(got.count) + dropped >= got.last - got.first + 1, "frames and drops make up the numbers")
+    // A guest that gets little time makes the driver leave out more by itself.
+    checks.expect(dropped >= 5, "30 % drops are the device's", "\(dropped) beside 60 frames")
+    checks.expect("frames and drops make up the numbers", 60 + dropped, is: got.last - earlier.last)
     checks.expect("none for lack of buffers", source.counters.droppedNoBuffer, is: 0)
   }
   _ = checks.run("lack of buffers") {
