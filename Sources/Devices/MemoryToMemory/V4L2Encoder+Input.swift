@@ -33,66 +33,30 @@ extension V4L2Encoder {
 
   /// Makes the raw queue stream with this kind of memory.
   private func prepare(_ memory: BufferMemory) throws(KernelError) {
-    if raw.count > 0, raw.memory != memory {
-      if raw.isStreaming { try raw.stop() }
-      try raw.release()
-    }
-    if raw.count == 0 {
-      try raw.allocate(max(V4L2Encoder.rawBuffers, controls.rawBuffersNeeded + configuration.depth), memory)
-      held = (0..<raw.count).map { _ in HeldPicture() }
-    }
-    if !raw.isStreaming { try raw.start() }
+    try raw.prepare(memory, max(V4L2Encoder.rawBuffers, controls.rawBuffersNeeded + configuration.depth))
+    // Where as many as before are there, those before hold nothing: the memory changes only when nothing is inside.
+    if held.count != raw.count { held = (0..<raw.count).map { _ in HeldPicture() } }
   }
 
   private func importFrame(_ frame: borrowing Frame) throws(KernelError) {
-    let memories = frame.buffer
-    guard let index = raw.takeFree(for: memories.id) else { throw KernelError(.resourceBusy, "QBUF", on: device.path) }
-    var buffer = QueueBuffer(index: index, planeCount: raw.format.planes.count)
-    for plane in 0..<buffer.planeCount {
-      let memory = plane == 0 ? memories.memory : memories.linked[plane - 1]
-      buffer[plane] = .init(
-        bytesUsed: raw.format.planes[plane].size, length: memory.size, fileDescriptor: memory.fileDescriptor)
-    }
-    try enqueue(&buffer, frame.pts)
-    held[index].ref = frame.ref.share(as: frame.ref.user)
+    let buffer = try raw.lend(frame, isFull: true)
+    try enqueue(buffer, frame.pts)
+    held[buffer.index].ref = frame.ref.share(as: frame.ref.user)
   }
 
   private func copyFrame(_ frame: borrowing Frame) throws(Failure) {
-    guard let index = raw.takeFree() else { throw Failure(.resourceBusy, "VIDIOC_QBUF", on: device.path) }
-    var buffer = QueueBuffer(index: index, planeCount: raw.format.planes.count)
-    do throws(Failure) {
-      try copyPlanes(frame, to: index)
-    } catch {
-      raw.giveBack(index)
-      throw error
-    }
-    for plane in 0..<buffer.planeCount {
-      buffer[plane] = .init(
-        bytesUsed: raw.format.planes[plane].size, length: raw.bytes(index, plane: plane).count)
-    }
+    var copied = 0
+    let buffer = try raw.fill(from: frame, as: layout, copied: &copied)
+    bytesCopied += UInt64(copied)
     let pts = frame.pts
-    try asFailure { () throws(KernelError) in try enqueue(&buffer, pts) }
+    try asFailure { () throws(KernelError) in try enqueue(buffer, pts) }
   }
 
-  private func copyPlanes(_ frame: borrowing Frame, to index: Int) throws(Failure) {
-    let holder = frame.buffer
-    let port = raw
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).beginCPUAccess(write: false) }
-    bytesCopied += UInt64(
-      try PlaneCopy.copy(
-        frame.layout,
-        { (memory) throws(Failure) in
-          UnsafeMutableRawBufferPointer(start: try holder.memory(memory).map(), count: holder.memory(memory).size)
-        }, to: layout, { (plane) throws(Failure) in port.bytes(index, plane: plane) }, on: device.path))
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).endCPUAccess(write: false) }
-  }
-
-  private func enqueue(_ buffer: inout QueueBuffer, _ pts: Int64) throws(KernelError) {
+  private func enqueue(_ buffer: consuming QueueBuffer, _ pts: Int64) throws(KernelError) {
     let cookie = next
     next += 1
     // Seconds and microseconds below a million: drivers that count in nanoseconds or in microseconds give it back whole.
     buffer.timestamp = (cookie / 1_000_000, cookie % 1_000_000)
-    buffer.field = 1
     try raw.enqueue(buffer)
     waiting.append((cookie, pts))
   }

@@ -165,7 +165,7 @@ final class ScalerRun {
       throw error
     }
     inside = nil
-    if output.memory == .mmap { copied += try copyOut(target, destination) }
+    if output.memory == .mmap { copied += try output.copy(target, as: outputLayout, to: destination) }
     return copied
   }
 
@@ -179,27 +179,18 @@ final class ScalerRun {
 
   // MARK: one picture
 
-  private func imported(_ frame: borrowing Frame, _ port: M2MPort, full: Bool) throws(KernelError) -> Int {
+  private func imported(_ frame: borrowing Frame, _ port: M2MPort, isFull: Bool) throws(KernelError) -> Int {
     try prepare(port, .dmabuf)
-    let holder = frame.buffer
-    guard let index = port.takeFree(for: holder.id) else { throw KernelError(.resourceBusy, "QBUF", on: device.path) }
-    var buffer = QueueBuffer(index: index, planeCount: port.format.planes.count)
-    for plane in 0..<buffer.planeCount {
-      let memory = holder.memory(plane)
-      buffer[plane] = .init(
-        bytesUsed: full ? port.format.planes[plane].size : 0, length: memory.size, fileDescriptor: memory.fileDescriptor
-      )
-    }
-    buffer.field = 1
+    let buffer = try port.lend(frame, isFull: isFull)
     try port.enqueue(buffer)
-    return index
+    return buffer.index
   }
 
   /// Gives the driver the memory the picture is to be made in: the frame's own if it can be, else the driver's.
   private func offer(_ frame: borrowing Frame) throws(Failure) -> Int {
     if !outputRefused, output.canImport(frame, as: outputLayout) {
       do throws(KernelError) {
-        return try imported(frame, output, full: false)
+        return try imported(frame, output, isFull: false)
       } catch {
         if error.errno == .deviceGone { throw Failure(error) }
         outputRefused = true
@@ -216,53 +207,21 @@ final class ScalerRun {
   private func put(_ frame: borrowing Frame) throws(Failure) -> (index: Int, copied: Int) {
     if !inputRefused, input.canImport(frame, as: inputLayout) {
       do throws(KernelError) {
-        return (try imported(frame, input, full: true), 0)
+        return (try imported(frame, input, isFull: true), 0)
       } catch {
         if error.errno == .deviceGone { throw Failure(error) }
         inputRefused = true
       }
     }
     try asFailure { () throws(KernelError) in try prepare(input, .mmap) }
-    guard let index = input.takeFree() else { throw Failure(.resourceBusy, "VIDIOC_QBUF", on: device.path) }
-    var buffer = QueueBuffer(index: index, planeCount: input.format.planes.count)
-    let holder = frame.buffer
-    let port = input
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).beginCPUAccess(write: false) }
-    let copied = try PlaneCopy.copy(
-      frame.layout,
-      { (memory) throws(Failure) in
-        UnsafeMutableRawBufferPointer(start: try holder.memory(memory).map(), count: holder.memory(memory).size)
-      }, to: inputLayout, { (plane) throws(Failure) in port.bytes(index, plane: plane) }, on: device.path)
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).endCPUAccess(write: false) }
-    for plane in 0..<buffer.planeCount {
-      buffer[plane] = .init(
-        bytesUsed: input.format.planes[plane].size, length: input.bytes(index, plane: plane).count)
-    }
-    buffer.field = 1
+    var copied = 0
+    let buffer = try input.fill(from: frame, as: inputLayout, copied: &copied)
     try asFailure { () throws(KernelError) in try input.enqueue(buffer) }
-    return (index, copied)
-  }
-
-  private func copyOut(_ index: Int, _ frame: borrowing Frame) throws(Failure) -> Int {
-    let holder = frame.buffer
-    let port = output
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).beginCPUAccess(write: true) }
-    let copied = try PlaneCopy.copy(
-      outputLayout, { (plane) throws(Failure) in port.bytes(index, plane: plane) }, to: frame.layout,
-      { (memory) throws(Failure) in
-        UnsafeMutableRawBufferPointer(start: try holder.memory(memory).map(), count: holder.memory(memory).size)
-      }, on: device.path)
-    for memory in 0..<holder.memoryCount { try holder.memory(memory).endCPUAccess(write: true) }
-    return copied
+    return (buffer.index, copied)
   }
 
   private func prepare(_ port: M2MPort, _ memory: BufferMemory) throws(KernelError) {
-    if port.count > 0, port.memory != memory {
-      if port.isStreaming { try port.stop() }
-      try port.release()
-    }
-    if port.count == 0 { try port.allocate(memory == .mmap ? 1 : ScalerRun.slots, memory) }
-    if !port.isStreaming { try port.start() }
+    try port.prepare(memory, memory == .mmap ? 1 : ScalerRun.slots)
   }
 
   /// Waits until the picture is made and both buffers are ours again.
