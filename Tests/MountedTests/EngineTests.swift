@@ -25,7 +25,8 @@ import Testing
     // No picture waits for a later one: no B frames.
     #expect(frames.allSatisfy { $0.type == "I" || $0.type == "P" })
     let numbers = try Video.patternNumbers(recording.file, width: 640, height: 360).compactMap { $0 }
-    #expect(zip(numbers.dropFirst(), numbers).allSatisfy { (1...3).contains($0 - $1) }, "\(numbers)")
+    #expect(!numbers.isEmpty)
+    try served.expectRising(numbers)
   }
 
   @Test(arguments: engines) func takesChangesWhileItRuns(engine: String) throws {

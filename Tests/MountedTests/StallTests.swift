@@ -148,9 +148,9 @@ import Testing
     let stall = try Stall(served, threads: "cpu-[0-9]+|control|vi0")
     let writer = try Child(["sh", "-c", #"echo 0 > "$1""#, "sh", served.path("vi/0/enable")])
     served.program.signal(SIGTERM)
-    #expect(try eventually(within: 6) { try run("mountpoint", "-q", served.at).status != 0 })
-    #expect(reader.ended(within: 6) != nil)
-    #expect(writer.ended(within: 6) != nil)
+    #expect(try eventually(within: 20) { try run("mountpoint", "-q", served.at).status != 0 })
+    #expect(reader.ended(within: 20) != nil)
+    #expect(writer.ended(within: 20) != nil)
     // Its stopped threads keep the process from being gone altogether.
     stall.release()
     #expect(served.program.ended(within: 10) == 0)

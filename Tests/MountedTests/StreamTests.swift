@@ -267,7 +267,7 @@ import Testing
     func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
     #expect(try eventually { try parked() == 1 })
     reader.signal(signal)
-    #expect(reader.ended(within: 5) == 128 + signal)
+    #expect(reader.ended(within: 20) == 128 + signal)
     #expect(try eventually { try parked() == 0 })
   }
 

@@ -158,6 +158,17 @@ final class Served: @unchecked Sendable {
   /// Lines of `error_log`.
   func errorLog() throws -> [String] { try cat("error_log").split(separator: "\n").map(String.init) }
 
+  /// The pattern's numbers in what was recorded of `venc/0` rise, and no more of them are missing than the stages before
+  /// it and itself have counted as dropped: a machine with much to do makes a stage leave frames out, and it says so.
+  func expectRising(_ numbers: [Int], sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let steps = zip(numbers.dropFirst(), numbers).map(-)
+    #expect(steps.allSatisfy { $0 > 0 }, "\(steps)", sourceLocation: sourceLocation)
+    let dropped = try ["vi/0", "vpss/0", "vpss/0/0", "venc/0"].reduce(0) { try $0 + (stats($1)["dropped"] ?? 0) }
+    let missing = steps.reduce(0) { $0 + $1 - 1 }
+    #expect(
+      missing <= dropped, "\(dropped) were dropped, missing are \(missing): \(steps)", sourceLocation: sourceLocation)
+  }
+
   /// Waits until an object's count has grown by so many.
   func advances(_ object: String, _ key: String, by count: Int, within seconds: Double = 30) throws -> Bool {
     let first = try stats(object)[key] ?? 0
