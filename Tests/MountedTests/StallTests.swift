@@ -18,7 +18,7 @@ import Testing
         libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
         SEIZE, INTERRUPT, CONT, WALL = 0x4206, 0x4207, 7, 0x40000000
         CODECS = re.compile(r'.*/lib(openh264|x264|yuv)[.-]')
-        FUTEX, SLEEP = {'x86_64': (202, (7, 35, 230, 271)), 'aarch64': (98, (73, 101, 115))}[os.uname().machine]
+        FUTEX, SLEEP = {'x86_64': (202, (7, 35, 219, 230, 271)), 'aarch64': (98, (73, 101, 115, 128))}[os.uname().machine]
 
         def ptrace(request, task):
             if libc.ptrace(request, task, None, None) != 0:
@@ -42,7 +42,8 @@ import Testing
             if not re.fullmatch(pattern, open('/proc/%s/task/%d/comm' % (pid, task)).read().strip()):
                 continue
             ptrace(SEIZE, task)
-            deadline = time.monotonic() + 20
+            # Ever longer, so that it gets somewhere also where it has to wait for a CPU.
+            pause, deadline = 0.0005, time.monotonic() + 30
             while True:
                 ptrace(INTERRUPT, task)
                 os.waitpid(task, WALL)
@@ -51,14 +52,15 @@ import Testing
                 if time.monotonic() > deadline:
                     sys.exit('thread %d never waits' % task)
                 ptrace(CONT, task)
-                time.sleep(0.0003)
+                time.sleep(pause)
+                pause = min(2 * pause, 0.1)
             found += 1
         print('stopped', found, flush=True)
         signal.pause()
         """
       tracer = try Child(["python3", "-c", script, String(served.pid), pattern])
       let tracer = tracer
-      let stopped = eventually { tracer.outputText.contains("stopped") || !tracer.isRunning }
+      let stopped = eventually(within: 60) { tracer.outputText.contains("stopped") || !tracer.isRunning }
       try #require(
         stopped && tracer.outputText.hasPrefix("stopped ") && tracer.outputText != "stopped 0\n",
         "no thread \(pattern) could be stopped: \(tracer.outputText)\(tracer.errors)")
