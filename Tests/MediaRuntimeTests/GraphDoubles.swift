@@ -142,6 +142,8 @@ final class EncoderScript: Sendable {
   let skips = GateBox()
   /// Shut: takes changes without acting on them.
   let isDeaf = GateBox()
+  /// Shut: the device refuses every change.
+  let refusesChanges = GateBox()
   let opened = Atomic<Int>(0)
   let encoded = Atomic<Int>(0)
   let pictureBytes = Atomic<Int>(600)
@@ -200,6 +202,7 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
     guard new.codec == configuration.codec, new.width == configuration.width, new.profile == configuration.profile
     else { return false }
+    if script.refusesChanges.isShut { throw Failure(.ioError, "VIDIOC_S_EXT_CTRLS", on: "fake") }
     if !script.isDeaf.isShut { configuration = new }
     return true
   }

@@ -141,6 +141,83 @@ import Testing
     bench.finish()
   }
 
+  @Test func anEncoderThatFailsAfterItWasStoppedStaysStoppedAndCanBeStarted() throws {
+    let script = EncoderScript()
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    script.gate.close()
+    #expect(eventually { bench.figures("venc/0").dropped.queueFull > 0 })
+    bench.stop("venc/0")
+    script.fails.close()
+    script.gate.open()
+    let channel = try #require(bench.graph.object(Bench.path("venc/0")) as? VencChannel)
+    #expect(eventually { channel.session?.isIdle == true })
+    #expect(channel.state.load(ordering: .acquiring).kind == .stopped)
+    #expect(channel.session?.runningSince == 0, "it is at work no more")
+    script.fails.open()
+    try bench.start("venc/0")
+    let before = bench.figures("venc/0").output.frames
+    #expect(eventually { bench.figures("venc/0").output.frames > before })
+    bench.finish()
+  }
+
+  @Test func anEncoderThatIsRemovedWhileItHangsLeavesNothingBehindOnceItComesBack() throws {
+    let script = EncoderScript()
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    script.gate.close()
+    #expect(eventually { bench.node("venc/0").input.waiting == 4 })
+    func held() -> Int {
+      bench.graph.allocations().buffers.count { buffer in buffer.users.contains { $0.isGone } }
+    }
+    bench.remove("venc/0")
+    #expect(held() == 5, "one is inside and four wait")
+    script.gate.open()
+    #expect(eventually { held() == 0 })
+    bench.finish()
+  }
+
+  @Test func anOutputWhoseScalerHangsIsRefusedAtOnceAndStartsOnceItComesBack() throws {
+    let script = ScalerScript()
+    let bench = try Bench(scaler: ScriptedScalerFactory(script: script), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("vpss/0/1").output.frames > 3 })
+    script.gate.close()
+    #expect(eventually { bench.figures("vpss/0").dropped.queueFull > 0 })
+    bench.stop("vpss/0/1")
+    #expect(throws: Failure.self) { try bench.start("vpss/0/1") }
+    script.gate.open()
+    #expect(
+      eventually {
+        do {
+          try bench.start("vpss/0/1")
+          return true
+        } catch { return false }
+      })
+    let before = bench.figures("vpss/0/1").output.frames
+    #expect(eventually { bench.figures("vpss/0/1").output.frames > before })
+    #expect(bench.graph.allocations().pools.count == 2, "the pool of before is gone")
+    bench.finish()
+  }
+
+  @Test func anEncoderThatRefusesAChangeIsOpenedAnewWithIt() throws {
+    let script = EncoderScript()
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    let opened = script.opened.load(ordering: .relaxed)
+    script.refusesChanges.close()
+    try bench.set("venc/0", ["bitrate": .integer(8000)])
+    #expect(eventually { script.opened.load(ordering: .relaxed) == opened + 1 })
+    #expect(
+      eventually { (bench.graph.object(Bench.path("venc/0")) as? VencChannel)?.used?.configuration.bitrate == 8000 },
+      "what is shown is what the engine has")
+    #expect(bench.figures("venc/0").dropped.deviceError == 0)
+    bench.finish()
+  }
+
   @Test func whenEveryWorkerHangsAnotherIsMadeAndTheRestGoesOn() throws {
     let script = EncoderScript()
     let bench = try Bench(

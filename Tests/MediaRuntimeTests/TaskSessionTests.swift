@@ -22,6 +22,8 @@ final class Chore: SessionWork {
     inside.subtract(1, ordering: .acquiringAndReleasing)
     return true
   }
+  let returns = Atomic<Int>(0)
+  func cameBack() { returns.add(1, ordering: .relaxed) }
   func add(_ count: Int) { left.add(count, ordering: .acquiringAndReleasing) }
   var finished: Int { done.load(ordering: .relaxed) }
 }
@@ -101,6 +103,8 @@ final class Chore: SessionWork {
     #expect(!session.halt(patience: 20_000_000))
     chore.gate.open()
     #expect(eventually { session.isIdle })
+    #expect(chore.returns.load(ordering: .relaxed) == 1, "the worker clears up when it comes back")
+    #expect(!session.leaveToWorker(), "nobody is at work")
     session.attach(nil)
     service.close()
   }

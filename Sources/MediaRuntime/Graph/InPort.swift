@@ -97,10 +97,15 @@ final class InPort: Sendable {
     frame.stamps.startsAnew = startsAnew
     startsAnew = false
     guard isQueued else {
+      // The handler may be retired as soon as the block is left; held here, it lasts as long as the frame is in it.
+      guard let handler else {
+        counters.block.end()
+        return now
+      }
       counters.block.end()
-      guard let handler else { return now }
       let end = handler.handle(frame, at: now)
       counters.took(end &- now)
+      withExtendedLifetime(handler) {}
       return end
     }
     frame.ref.move(to: user)
@@ -121,19 +126,19 @@ final class InPort: Sendable {
     isAccepting.store(open, ordering: .relaxed)
   }
 
-  /// Sets the frame-rate table; an empty one keeps everything.
-  func setControl(_ new: [UInt8]) {
-    let changed = shownTable.withLock { shown in
-      if shown == new { return false }
+  /// Sets the frame-rate table; with none everything is kept.
+  /// - Parameter make: finds the table. One at a time: whoever comes last has seen what all others were called for.
+  func updateControl(_ make: () -> [UInt8]?) {
+    shownTable.withLock { shown in
+      let new = make() ?? []
+      guard shown != new else { return }
       shown = new
-      return true
+      // The old array is freed after the frame path is let go on.
+      var swapped = new
+      counters.block.begin()
+      swap(&table, &swapped)
+      counters.block.end()
     }
-    guard changed else { return }
-    // The old array is freed after the frame path is let go on.
-    var swapped = new
-    counters.block.begin()
-    swap(&table, &swapped)
-    counters.block.end()
   }
 
   /// Ends what is bound and, with a source, binds it. The old source's frames stop between two frames.

@@ -72,6 +72,22 @@ final class RunState: AtomicReference, Sendable {
   var isRunning: Bool { kind != .stopped }
 }
 
+extension ManagedAtomic where Value == RunState {
+  /// For workers: takes the state over unless the object is stopped, which only an administrator ends.
+  /// - Returns: false when it is stopped.
+  @discardableResult
+  func change(to kind: RunState.Kind) -> Bool {
+    let new = RunState(kind)
+    var old = load(ordering: .acquiring)
+    while old.isRunning {
+      let (exchanged, seen) = compareExchange(expected: old, desired: new, ordering: .acquiringAndReleasing)
+      if exchanged { return true }
+      old = seen
+    }
+    return false
+  }
+}
+
 /// Settings of an object, swapped whole.
 final class SettingsBox: AtomicReference, Sendable {
   let settings: ObjectSettings

@@ -21,7 +21,7 @@ final class SnapshotService: Sendable {
   private struct Waiting {
     let path: ObjectPath
     let tap: FrameTap
-    let deadline: Int64
+    var deadline: Int64
     let reply: Reply
   }
 
@@ -54,44 +54,46 @@ final class SnapshotService: Sendable {
       reply(.failure(Failure(.notSupported, "snapshot", on: "\(path)", "this build has no JPEG encoder")))
       return
     }
-    let entered = state.withLock { state in state.isClosing ? false : state.busy.insert(path).inserted }
-    guard entered else {
-      reply(.failure(Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")))
-      return
-    }
-    do {
-      try start()
-    } catch {
-      release(path)
-      reply(.failure(error))
-      return
-    }
-    let request = Waiting(path: path, tap: tap, deadline: Clock.now() + Self.patience, reply: reply)
-    state.withLock { $0.waiting.append(request) }
-    let placed = tap.request { [self] frame in
-      let job = JobBox(Job(frame: frame, path: path, reply: reply))
-      state.withLock { state in
-        state.waiting.removeAll { $0.path == path }
-        state.jobs.append(job)
-      }
+    do throws(Failure) {
+      try enter(Waiting(path: path, tap: tap, deadline: Clock.now() + Self.patience, reply: reply))
       wake()
+    } catch {
+      reply(.failure(error))
     }
-    guard placed else {
-      state.withLock { state in state.waiting.removeAll { $0.path == path } }
-      release(path)
-      reply(.failure(Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")))
-      return
-    }
-    wake()
   }
 
-  func close() {
-    let waiting = state.withLock { state in
-      state.isClosing = true
-      return state.waiting
+  /// Whole or not at all: what waits has a thread to answer it and a place in the tap.
+  private func enter(_ request: Waiting) throws(Failure) {
+    let path = request.path
+    let failure = state.withLock { state -> Failure? in
+      if state.isClosing { return Failure(.canceled, "snapshot", on: "\(path)", "the program ends") }
+      let busy = Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")
+      guard !state.busy.contains(path) else { return busy }
+      if !state.isStarted {
+        do throws(Failure) { try start() } catch { return error }
+        state.isStarted = true
+      }
+      let placed = request.tap.request { [self] frame in
+        let job = JobBox(Job(frame: frame, path: path, reply: request.reply))
+        self.state.withLock { state in
+          state.waiting.removeAll { $0.path == path }
+          state.jobs.append(job)
+        }
+        wake()
+      }
+      guard placed else { return busy }
+      state.busy.insert(path)
+      state.waiting.append(request)
+      return nil
     }
-    for request in waiting where request.tap.withdraw() {
-      request.reply(.failure(Failure(.canceled, "snapshot", on: "\(request.path)", "the program ends")))
+    if let failure { throw failure }
+  }
+
+  /// What waits is refused by the thread, which ends.
+  func close() {
+    state.withLock { state in
+      state.isClosing = true
+      for index in state.waiting.indices { state.waiting[index].deadline = 0 }
     }
     wake()
   }
@@ -107,22 +109,12 @@ final class SnapshotService: Sendable {
   }
 
   private func start() throws(Failure) {
-    let needed = state.withLock { state in
-      defer { state.isStarted = true }
-      return !state.isStarted
+    let thread = try Thread(name: "snapshot") { [self] in
+      // Nice 10 for this thread alone, as Linux takes it: pictures never compete with the pipeline.
+      _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+      run()
     }
-    guard needed else { return }
-    do throws(Failure) {
-      let thread = try Thread(name: "snapshot") { [self] in
-        // Nice 10 for this thread alone, as Linux takes it: pictures never compete with the pipeline.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
-        run()
-      }
-      thread.detach()
-    } catch {
-      state.withLock { $0.isStarted = false }
-      throw error
-    }
+    thread.detach()
   }
 
   private enum Next {
@@ -167,9 +159,11 @@ final class SnapshotService: Sendable {
           release(request.path)
           request.reply(
             .failure(
-              Failure(
-                .resourceTemporarilyUnavailable, "snapshot", on: "\(request.path)",
-                "no frame came within \(Self.patience / 1_000_000_000) s")))
+              request.deadline == 0
+                ? Failure(.canceled, "snapshot", on: "\(request.path)", "the program ends")
+                : Failure(
+                  .resourceTemporarilyUnavailable, "snapshot", on: "\(request.path)",
+                  "no frame came within \(Self.patience / 1_000_000_000) s")))
         }
       case .wait(let deadline):
         parker.lock()

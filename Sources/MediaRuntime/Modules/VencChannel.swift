@@ -18,6 +18,7 @@ final class VencChannel: GraphObject, SessionWork {
 
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
+  private let isRetired = Atomic<Bool>(false)
   let tap = FrameTap()
   var session: Session? { work }
   let ring: PacketRing
@@ -155,6 +156,7 @@ final class VencChannel: GraphObject, SessionWork {
     if came {
       clear()
     } else {
+      // `cameBack` clears then.
       environment.log(.encoder, .error, "\(path): the engine does not come back from its frame")
       environment.listener?.failed(
         path, Failure(.timedOut, "disable", on: "\(path)", "the engine does not come back from its frame"))
@@ -175,6 +177,12 @@ final class VencChannel: GraphObject, SessionWork {
     failures = 0
     retryAt = 0
     settle(on: nil)
+    work.ended()
+  }
+
+  func cameBack() {
+    clear()
+    if isRetired.load(ordering: .acquiring) { work.attach(nil) }
   }
 
   private func close(_ old: VencEngine) {
@@ -211,10 +219,8 @@ final class VencChannel: GraphObject, SessionWork {
     node.input.watchUpstream(nil)
     node.input.bind(to: nil)
     ring.retire()
-    if work.isIdle {
-      clear()
-      work.attach(nil)
-    }
+    isRetired.store(true, ordering: .releasing)
+    if !work.leaveToWorker() { cameBack() }
     environment.slots.leave(node.user)
   }
 
@@ -226,15 +232,13 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   private func updateFrameControl() {
-    let settings = current
-    guard let target = settings.integer("fps_dst"),
-      let source = settings.integer("fps_src") ?? node.input.upstream?.format?.rate.rounded, target < source,
-      let table = FrameControl.table(source: source, destination: target)
-    else {
-      node.input.setControl([])
-      return
+    node.input.updateControl {
+      let settings = current
+      guard let target = settings.integer("fps_dst"),
+        let source = settings.integer("fps_src") ?? node.input.upstream?.format?.rate.rounded, target < source
+      else { return nil }
+      return FrameControl.table(source: source, destination: target)
     }
-    node.input.setControl(table)
   }
 
   /// Rate of the frames that come, as far as it is known.
@@ -370,9 +374,14 @@ final class VencChannel: GraphObject, SessionWork {
       guard changes != seenChanges else { return engine }
       let new = configuration(current, codec: engine.configuration.codec, layout: layout)
       seenChanges = changes
-      if try engine.reconfigure(new) {
-        show(engine)
-        return engine
+      do throws(Failure) {
+        if try engine.reconfigure(new) {
+          show(engine)
+          return engine
+        }
+      } catch {
+        // One that is opened anew has the setting, or says why not.
+        environment.log(.encoder, .warning, "\(path): \(error)")
       }
     }
     if let old = engine { finish(old) }
@@ -469,9 +478,8 @@ final class VencChannel: GraphObject, SessionWork {
   private func fail(_ failure: Failure, _ now: Int64) {
     failures += 1
     if failures == 1 || state.load(ordering: .acquiring).kind == .running {
-      environment.listener?.failed(path, failure)
       environment.log(.encoder, .error, "\(path): \(failure)")
-      state.store(RunState(.failed("\(failure)")), ordering: .releasing)
+      if state.change(to: .failed("\(failure)")) { environment.listener?.failed(path, failure) }
     }
     guard engine.map({ $0.encoder.isBroken }) ?? true || failures >= VencChannel.patience else { return }
     // It will not get better by itself: open it anew, ever more seldom.
@@ -487,7 +495,6 @@ final class VencChannel: GraphObject, SessionWork {
 
   private func recovered() {
     failures = 0
-    state.store(RunState(.running), ordering: .releasing)
-    environment.log(.encoder, .information, "\(path) works again")
+    if state.change(to: .running) { environment.log(.encoder, .information, "\(path) works again") }
   }
 }

@@ -16,6 +16,9 @@ final class VoChannel: GraphObject, SessionWork {
 
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
+  private let isRetired = Atomic<Bool>(false)
+  /// A display that is to be closed once nothing is at it any more.
+  private let closing = Mutex<(any Display)?>(nil)
   let tap = FrameTap()
   var session: Session? { work }
 
@@ -124,13 +127,20 @@ final class VoChannel: GraphObject, SessionWork {
   func stop() {
     guard state.load(ordering: .acquiring).isRunning else { return }
     node.input.accept(false)
-    let came = work.halt()
-    display?.close()
+    closing.withLock { $0 = display }
+    // A worker that hangs in the device may hold what closing needs: it closes itself when it comes back.
+    if work.halt() { cameBack() }
     inUse.store(nil, ordering: .releasing)
-    if came { clear() }
     state.store(RunState(.stopped), ordering: .releasing)
     environment.room.wake()
     environment.log(.videoOutput, .information, "\(path) stopped")
+  }
+
+  func cameBack() {
+    let display = closing.withLock { $0.take() }
+    display?.close()
+    clear()
+    if isRetired.load(ordering: .acquiring) { work.attach(nil) }
   }
 
   /// Only while the session is halted and idle.
@@ -170,10 +180,8 @@ final class VoChannel: GraphObject, SessionWork {
 
   func retire() {
     node.input.bind(to: nil)
-    if work.isIdle {
-      clear()
-      work.attach(nil)
-    }
+    isRetired.store(true, ordering: .releasing)
+    if !work.leaveToWorker() { cameBack() }
     environment.slots.leave(node.user)
   }
 

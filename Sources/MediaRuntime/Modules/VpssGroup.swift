@@ -11,6 +11,7 @@ import SystemPackage
 final class VpssGroup: GraphObject, SessionWork {
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
+  private let isRetired = Atomic<Bool>(false)
   let tap = FrameTap()
   var session: Session? { work }
 
@@ -96,8 +97,14 @@ final class VpssGroup: GraphObject, SessionWork {
     node.input.bind(to: nil)
     for binding in node.output.removeAll() { binding.port.bind(to: nil) }
     // One that hangs keeps its work until it comes back.
-    if work.isIdle { work.attach(nil) }
+    isRetired.store(true, ordering: .releasing)
+    if !work.leaveToWorker() { cameBack() }
     environment.slots.leave(node.user)
+  }
+
+  func cameBack() {
+    node.input.flush(into: node.work)
+    if isRetired.load(ordering: .acquiring) { work.attach(nil) }
   }
 
   func perform() -> Bool {

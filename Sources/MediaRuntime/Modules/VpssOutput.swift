@@ -76,6 +76,10 @@ final class VpssOutput: GraphObject, FrameHandler {
 
   func start() throws(Failure) {
     guard !state.load(ordering: .acquiring).isRunning else { return }
+    // What a scaler that hung left behind goes first; while it hangs, nothing waits for it.
+    guard plan.withLockIfAvailable({ drop(&$0) }) != nil else {
+      throw Failure(.resourceBusy, "enable", on: "\(path)", "its scaler has not come back from the last picture")
+    }
     if let format = group.node.input.upstream?.format {
       var made: VpssPlan?
       made = try makePlan(format.layout)
@@ -92,7 +96,7 @@ final class VpssOutput: GraphObject, FrameHandler {
   func stop() {
     guard state.load(ordering: .acquiring).isRunning else { return }
     node.input.accept(false)
-    // The scaler may hang in a device: give it two seconds, then leave the plan to it.
+    // The scaler may hang in a device: give it two seconds, then leave the plan to `handle`.
     let deadline = Clock.now() + 2_000_000_000
     while plan.withLockIfAvailable({ drop(&$0) }) == nil, Clock.now() < deadline { usleep(500) }
     inUse.store(nil, ordering: .releasing)
@@ -114,13 +118,16 @@ final class VpssOutput: GraphObject, FrameHandler {
     let box = current
     let source = group.node.input.upstream?.format
     var rate = source?.rate
+    node.input.updateControl {
+      guard let wanted = current.settings.integer("fps"), let from = group.node.input.upstream?.format?.rate.rounded,
+        wanted < from
+      else { return nil }
+      return FrameControl.table(source: from, destination: wanted)
+    }
     if let wanted = box.settings.integer("fps"), let from = source?.rate.rounded, wanted < from,
-      let table = FrameControl.table(source: from, destination: wanted)
+      FrameControl.table(source: from, destination: wanted) != nil
     {
-      node.input.setControl(table)
       rate = FrameRate(wanted)
-    } else {
-      node.input.setControl([])
     }
     guard let source, let rate, state.load(ordering: .acquiring).isRunning else { return }
     let transform = VpssPlan.transform(box.settings)
@@ -150,6 +157,12 @@ final class VpssOutput: GraphObject, FrameHandler {
     // Given on after the lock is let go.
     var made: Frame?
     let copied = plan.withLock { box -> Int? in
+      // Stopped since the frame came through the port, or while it is scaled: the plan goes with it.
+      defer { if !node.input.accepts { drop(&box) } }
+      guard node.input.accepts else {
+        node.work.drop(.disabled)
+        return nil
+      }
       guard let plan = valid(&box, frame.layout, now) else { return nil }
       guard let work = plan.work else { return 0 }
       guard let buffer = work.pool.take(as: node.user) else {
@@ -320,14 +333,13 @@ final class VpssOutput: GraphObject, FrameHandler {
 
   private func failed(_ failure: Failure) {
     if case .failed = state.load(ordering: .acquiring).kind { return }
-    guard state.load(ordering: .acquiring).isRunning else { return }
-    state.store(RunState(.failed("\(failure)")), ordering: .releasing)
+    guard state.change(to: .failed("\(failure)")) else { return }
     environment.listener?.failed(path, failure)
     environment.log(.videoProcessing, .error, "\(path): \(failure)")
   }
 
   private func works() {
-    if case .failed = state.load(ordering: .acquiring).kind { state.store(RunState(.running), ordering: .releasing) }
+    if case .failed = state.load(ordering: .acquiring).kind { state.change(to: .running) }
   }
 
   // MARK: reports

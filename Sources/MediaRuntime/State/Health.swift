@@ -48,14 +48,14 @@ extension MediaGraph {
     let patience = patience(for: object, figures)
 
     // Work that does not come back: the engine or scaler of this object.
-    if let session = object.session, object.path.output == nil, session.runningSince != 0,
-      now - session.runningSince > min(patience, session.timeout * 2)
+    if let session = object.session, object.path.output == nil, case let running = session.runningSince, running != 0,
+      now - running > min(patience, session.timeout * 2)
     {
-      let culprit = stuckOutput(of: object, since: session.runningSince)
+      let culprit = stuckOutput(of: object, since: running)
       return (
         0,
         finding(
-          session.runningSince, culprit ?? "its own engine\(engineName(object))",
+          running, culprit ?? "its own engine\(engineName(object))",
           input.waiting >= input.depth ? .full : nil)
       )
     }

@@ -15,6 +15,14 @@ protocol SessionWork: AnyObject, Sendable {
   /// Does one task if there is one.
   /// - Returns: false when there was nothing to do.
   func perform() -> Bool
+
+  /// Called by the worker after a task that `halt` did not wait for to the end, or during which it was left to it: what
+  /// would have been done at once is done now. No further task begins. May be called more than once.
+  func cameBack()
+}
+
+extension SessionWork {
+  func cameBack() {}
 }
 
 /// The serial work queue of one channel: its tasks run one after the other, on whatever worker of the service is free.
@@ -35,6 +43,8 @@ final class Session: Sendable {
   private static let pending: UInt32 = 1
   private static let active: UInt32 = 2
   private static let halted: UInt32 = 4
+  /// Whoever halted it has gone on without the running task.
+  private static let left: UInt32 = 8
   private let flags = Atomic<UInt32>(Session.halted)
   private let startedAt = Atomic<Int64>(0)
   private let startedTasks = Atomic<UInt64>(0)
@@ -142,8 +152,13 @@ final class Session: Sendable {
         }
       }
       // Idle, unless something came meanwhile.
-      let seen = flags.load(ordering: .relaxed)
+      let seen = flags.load(ordering: .acquiring)
       if seen & Session.pending != 0 && seen & Session.halted == 0 { continue }
+      if seen & Session.left != 0 {
+        flags.bitwiseAnd(~Session.left, ordering: .acquiringAndReleasing)
+        work?.cameBack()
+        continue
+      }
       if flags.compareExchange(
         expected: seen, desired: seen & ~Session.active, ordering: .sequentiallyConsistent
       ).exchanged {
@@ -163,15 +178,25 @@ final class Session: Sendable {
 
   /// Lets no further task begin and waits for the running one.
   /// - Parameter patience: nanoseconds to wait.
-  /// - Returns: false when the running task did not come back in time; it will not be followed by another.
+  /// - Returns: false when the running task did not come back in time; it will not be followed by another, and the worker
+  ///   calls `cameBack`.
   func halt(patience: Int64 = 2_000_000_000) -> Bool {
     flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
     ring()
     let deadline = Clock.now() + patience
     while flags.load(ordering: .acquiring) & Session.active != 0 {
-      if Clock.now() > deadline { return false }
+      if Clock.now() > deadline { return !leaveToWorker() }
       usleep(200)
     }
     return true
+  }
+
+  /// For a session that is halted: has the worker call `cameBack` at the end of the running task.
+  /// - Returns: false when no task runs, and nobody calls it.
+  func leaveToWorker() -> Bool {
+    let old = flags.bitwiseOr(Session.left, ordering: .acquiringAndReleasing).oldValue
+    guard old & Session.active == 0 else { return true }
+    flags.bitwiseAnd(~Session.left, ordering: .acquiringAndReleasing)
+    return false
   }
 }
