@@ -63,4 +63,21 @@ import Testing
     service.close()
     pool.close()
   }
+
+  @Test func anObjectMadeAnewUnderAPathDoesNotWaitForTheOneBefore() throws {
+    let service = SnapshotService { () throws(Failure) in ScriptedPictureEncoder() }
+    let pool = try Pool(name: "test", size: Doubles.layout.byteCount, count: 2, allocator: MemfdAllocator())
+    let (answers, old, new, path) = (Answers(), FrameTap(), FrameTap(), Bench.path("venc/0"))
+    service.request(path, tap: old) { answers.take($0) }
+    let frame = try picture(pool)
+    service.request(path, tap: new) { answers.take($0) }
+    new.pass(frame)
+    try #require(answers.answered.wait(timeout: .now() + 30) == .success)
+    #expect(answers.pictures.load(ordering: .relaxed) == 1)
+    // What still waits is answered when the service ends.
+    service.close()
+    try #require(answers.answered.wait(timeout: .now() + 30) == .success)
+    #expect(answers.refusals.withLock { $0 } == [.canceled])
+    pool.close()
+  }
 }

@@ -15,6 +15,7 @@ final class SnapshotService: Sendable {
   private struct Job: ~Copyable {
     let frame: Frame
     let path: ObjectPath
+    let tap: FrameTap
     let reply: Reply
   }
 
@@ -28,7 +29,8 @@ final class SnapshotService: Sendable {
   private struct State: ~Copyable {
     var isStarted = false
     var isClosing = false
-    var busy: Set<ObjectPath> = []
+    /// By tap, so that an object that was made anew under a path does not wait for the one before.
+    var busy: Set<ObjectIdentifier> = []
     var waiting: [Waiting] = []
     var jobs: [JobBox] = []
   }
@@ -68,21 +70,21 @@ final class SnapshotService: Sendable {
     let failure = state.withLock { state -> Failure? in
       if state.isClosing { return Failure(.canceled, "snapshot", on: "\(path)", "the program ends") }
       let busy = Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")
-      guard !state.busy.contains(path) else { return busy }
+      guard !state.busy.contains(ObjectIdentifier(request.tap)) else { return busy }
       if !state.isStarted {
         do throws(Failure) { try start() } catch { return error }
         state.isStarted = true
       }
       let placed = request.tap.request { [self] frame in
-        let job = JobBox(Job(frame: frame, path: path, reply: request.reply))
+        let job = JobBox(Job(frame: frame, path: path, tap: request.tap, reply: request.reply))
         self.state.withLock { state in
-          state.waiting.removeAll { $0.path == path }
+          state.waiting.removeAll { $0.tap === request.tap }
           state.jobs.append(job)
         }
         wake()
       }
       guard placed else { return busy }
-      state.busy.insert(path)
+      state.busy.insert(ObjectIdentifier(request.tap))
       state.waiting.append(request)
       return nil
     }
@@ -98,8 +100,8 @@ final class SnapshotService: Sendable {
     wake()
   }
 
-  private func release(_ path: ObjectPath) {
-    _ = state.withLock { $0.busy.remove(path) }
+  private func release(_ tap: FrameTap) {
+    _ = state.withLock { $0.busy.remove(ObjectIdentifier(tap)) }
   }
 
   private func wake() {
@@ -152,11 +154,11 @@ final class SnapshotService: Sendable {
       case .job(let box):
         guard let job = box.take() else { continue }
         let result = picture(job.frame, &encoder, job.path)
-        release(job.path)
+        release(job.tap)
         job.reply(result)
       case .expired(let requests):
         for request in requests where request.tap.withdraw() {
-          release(request.path)
+          release(request.tap)
           request.reply(
             .failure(
               request.deadline == 0
