@@ -51,6 +51,8 @@ final class ScriptedSource: Source, @unchecked Sendable {
     var intervalMicroseconds: UInt32 = 1000
     var layout = Doubles.layout
     var heapCalls = HeapNotes()
+    /// Shut: `next` does not come back, whatever is asked.
+    var hangs = GateBox()
   }
 
   let summary = "fake"
@@ -85,6 +87,7 @@ final class ScriptedSource: Source, @unchecked Sendable {
 
   func next() throws(Failure) -> Frame? {
     while !stopped.load(ordering: .relaxed) {
+      while script.hangs.isShut { usleep(500) }
       if paused.isShut {
         usleep(500)
         continue

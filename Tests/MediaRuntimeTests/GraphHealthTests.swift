@@ -179,6 +179,30 @@ import Testing
     bench.finish()
   }
 
+  @Test func anInputThatHangsIsGivenUpAndCanBeStartedOnceItComesBack() throws {
+    let source = ScriptedSource.Script()
+    let bench = try Bench(source: ScriptedSourceFactory(script: source), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("vi/0").output.frames > 3 })
+    source.hangs.close()
+    let frames = { bench.figures("vi/0").output.frames }
+    #expect(eventually { bench.graph.health().findings.first?.path == "vi/0" })
+    bench.stop("vi/0")
+    #expect(bench.graph.objectState("vi/0")?.condition == .stopped)
+    #expect(throws: Failure.self) { try bench.start("vi/0") }
+    source.hangs.open()
+    #expect(
+      eventually {
+        do {
+          try bench.start("vi/0")
+          return true
+        } catch { return false }
+      })
+    let before = frames()
+    #expect(eventually { frames() > before })
+    bench.finish()
+  }
+
   @Test func anOutputWhoseScalerHangsIsRefusedAtOnceAndStartsOnceItComesBack() throws {
     let script = ScalerScript()
     let bench = try Bench(scaler: ScriptedScalerFactory(script: script), options: Self.options)

@@ -52,7 +52,10 @@ final class ViChannel: GraphObject {
   }
 
   func start() throws(Failure) {
-    guard run.withLock({ $0 == nil }) else { return }
+    guard run.withLock({ $0 == nil }) else {
+      guard !state.load(ordering: .acquiring).isRunning else { return }
+      throw Failure(.resourceBusy, "enable", on: "\(path)", "its input has not come back from the last frame")
+    }
     let settings = settings.load(ordering: .acquiring).settings
     let text = settings.text("input") ?? "pattern"
     guard let input = InputSpecification(text) else {
@@ -81,7 +84,7 @@ final class ViChannel: GraphObject {
     do throws(Failure) {
       try new.begin()
     } catch {
-      new.end()
+      _ = new.end()
       finish(new)
       throw error
     }
@@ -92,14 +95,21 @@ final class ViChannel: GraphObject {
   }
 
   func stop() {
-    let old = run.withLock { run in
-      defer { run = nil }
-      return run
+    guard state.load(ordering: .acquiring).isRunning, let old = run.withLock({ $0 }) else { return }
+    if !old.end() {
+      let failure = Failure(.timedOut, "disable", on: "\(path)", "the input does not come back from its frame")
+      environment.log(.videoInput, .error, "\(failure)")
+      environment.listener?.failed(path, failure)
     }
-    guard let old else { return }
-    old.end()
     finish(old)
     environment.log(.videoInput, .information, "\(path) stopped")
+  }
+
+  /// The run's thread is gone; one that hung says so itself.
+  func ended(_ old: ViRun) {
+    run.withLock { run in
+      if run === old { run = nil }
+    }
   }
 
   private func finish(_ old: ViRun) {
@@ -166,7 +176,7 @@ final class ViChannel: GraphObject {
 
   /// The run's thread says so when the source failed, ended or came back.
   func changed(_ kind: RunState.Kind) {
-    state.store(RunState(kind), ordering: .releasing)
+    state.change(to: kind)
   }
 
   var waitingFor: String? {

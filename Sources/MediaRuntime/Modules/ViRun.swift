@@ -11,10 +11,14 @@ import SystemPackage
 /// Sources that are not live are paced by their time stamps, as ``FramePace`` says.
 final class ViRun: AtomicReference, Sendable {
   let source: any Source
-  private let channel: Unmanaged<ViChannel>
+  /// Holds this run in turn, until the run has ended.
+  private let channel: ViChannel
   private let node: Node
   private let environment: Environment
   private let stopping = Atomic<Bool>(false)
+  private let finished = Atomic<Bool>(true)
+  /// `end` has gone on without the thread.
+  private let left = Atomic<Bool>(false)
   private let parker = Parker()
   private let thread = Mutex<Thread?>(nil)
   private let slipped = Atomic<UInt64>(0)
@@ -28,8 +32,7 @@ final class ViRun: AtomicReference, Sendable {
   init(
     _ channel: ViChannel, node: Node, source: any Source, wanted: PixelFormat, environment: Environment
   ) throws(Failure) {
-    // The channel outlives its run: `stop` joins the thread.
-    self.channel = Unmanaged.passUnretained(channel)
+    self.channel = channel
     self.node = node
     self.source = source
     self.wanted = wanted
@@ -53,24 +56,57 @@ final class ViRun: AtomicReference, Sendable {
   var isPaced: Bool { !source.isLive && !environment.room.isLossless }
 
   func begin() throws(Failure) {
-    let new = try Thread(name: "vi\(node.path.number)") { [self] in loop() }
-    thread.withLock { $0 = new }
+    finished.store(false, ordering: .relaxed)
+    do throws(Failure) {
+      let new = try Thread(name: "vi\(node.path.number)") { [self] in
+        loop()
+        finished.store(true, ordering: .sequentiallyConsistent)
+        wake()
+        if left.load(ordering: .sequentiallyConsistent) { cameBack() }
+      }
+      thread.withLock { $0 = new }
+    } catch {
+      finished.store(true, ordering: .relaxed)
+      throw error
+    }
   }
 
-  /// Returns when the thread has ended.
-  func end() {
-    stopping.store(true, ordering: .sequentiallyConsistent)
-    source.interrupt()
+  private func wake() {
     parker.lock()
     parker.broadcast()
     parker.unlock()
+  }
+
+  private func cameBack() {
+    conversionNow.exchange(nil, ordering: .acquiringAndReleasing)?.close()
+    channel.ended(self)
+  }
+
+  /// Ends the thread. What it reads from may hang (a file on a server that is gone, a driver): the thread is given two
+  /// seconds, and clears up itself when it comes back later.
+  /// - Returns: false when it has not come back.
+  func end() -> Bool {
+    stopping.store(true, ordering: .sequentiallyConsistent)
+    source.interrupt()
     environment.room.wake()
+    let deadline = Clock.now() + 2_000_000_000
+    parker.lock()
+    parker.broadcast()
+    while !finished.load(ordering: .sequentiallyConsistent), parker.wait(until: deadline) {}
+    parker.unlock()
     let old = thread.withLock { thread in
       defer { thread = nil }
       return thread
     }
+    left.store(true, ordering: .sequentiallyConsistent)
+    guard finished.load(ordering: .sequentiallyConsistent) else {
+      old?.detach()
+      return false
+    }
+    // Until its last reference to the source, and so to the device, is gone.
     old?.join()
-    conversionNow.exchange(nil, ordering: .acquiringAndReleasing)?.close()
+    cameBack()
+    return true
   }
 
   private var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -108,7 +144,7 @@ final class ViRun: AtomicReference, Sendable {
         node.work.record(.done, wait: 0, run: done - began, end: done)
       }
       guard let raw = converted(frame, &plain) else { continue }
-      if raw.layout != layout || source.frameRate != rate {
+      if !isStopping, raw.layout != layout || source.frameRate != rate {
         layout = raw.layout
         rate = source.frameRate
         node.output.announce(StreamFormat(layout: layout, rate: rate))
@@ -185,7 +221,7 @@ final class ViRun: AtomicReference, Sendable {
       node.work.drop(.flushed)
       return
     }
-    channel._withUnsafeGuaranteedRef { $0.tap.pass(frame) }
+    channel.tap.pass(frame)
     node.output.deliver(frame, at: Clock.now())
   }
 
@@ -220,7 +256,7 @@ final class ViRun: AtomicReference, Sendable {
     if !isGone {
       node.input.counters.missAlone(.deviceError)
     }
-    if isGone || errors >= 3 { channel._withUnsafeGuaranteedRef { $0.changed(.failed("\(failure)")) } }
+    if isGone || errors >= 3 { channel.changed(.failed("\(failure)")) }
     // A device that went away may come back; an input that fails again and again is asked ever more seldom.
     pause(isGone ? 500_000_000 : min(1_000_000_000, 10_000_000 << Int64(min(errors, 7))))
     return !isStopping
@@ -230,14 +266,12 @@ final class ViRun: AtomicReference, Sendable {
     errors = 0
     let node = source.device.map { " as \($0)" } ?? ""
     environment.log(.videoInput, .information, "\(self.node.path): works again: \(source.summary)\(node)")
-    channel._withUnsafeGuaranteedRef {
-      $0.changed(.running)
-      $0.reportControls(of: source)
-    }
+    channel.changed(.running)
+    channel.reportControls(of: source)
   }
 
   private func ended() {
-    channel._withUnsafeGuaranteedRef { $0.changed(.failed("the input has ended")) }
+    channel.changed(.failed("the input has ended"))
     environment.log(.videoInput, .warning, "\(node.path): the input has ended")
   }
 
