@@ -39,6 +39,26 @@ import Testing
     }
   }
 
+  @Test(arguments: [SIGTERM, SIGUSR1]) func whatItWasStartedToIgnoreDoesNotEndIt(last: Int32) throws {
+    try Machine.check()
+    try withDirectory { directory in
+      // As under nohup, and in the background of a script.
+      let at = directory + "/mpi"
+      let program = try Child([
+        "sh", "-c", #"trap "" HUP INT; exec "$1" --at "$2" --load none"#, "sh", Machine.binary, at,
+      ])
+      #expect(eventually(within: 60) { program.outputText.contains("serving") || !program.isRunning })
+      program.signal(SIGHUP)
+      program.signal(SIGINT)
+      #expect(try run("cat", at + "/health").text.hasPrefix("ok"))
+      program.signal(last)
+      #expect(program.ended(within: 20) == 0, "\(program.errors)")
+      // Signals are taken lowest number first: had one of the ignored been taken, this one would not have been.
+      #expect(program.errors.contains("unmounted from outside") == (last == SIGUSR1), "\(program.errors)")
+      #expect(try !isMounted(at))
+    }
+  }
+
   @Test func blockedReadersAndOpenHandlesDoNotHoldUpTheEnd() throws {
     let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
     let readers = try (0..<8).map { _ in try Child(["cat", served.path("venc/5/stream")]) }
