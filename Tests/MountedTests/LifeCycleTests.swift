@@ -281,6 +281,23 @@ import Testing
     #expect(try run("test", "-L", "/dev/mpi").status != 0)
   }
 
+  @Test func vendorPathsThatCannotBeLinkedAreARefusal() throws {
+    try withDirectory { directory in
+      // The vendor's directory is there, in a mount namespace of its own.
+      let script = """
+        mount --rbind /dev "$2" && mount -t tmpfs tmpfs /dev && touch /dev/fuse /dev/null &&
+        mount --bind "$2/fuse" /dev/fuse && mount --bind "$2/null" /dev/null && mkdir /dev/mpi &&
+        exec "$1" --at "$2-mpi" --vendor-paths --input pattern
+        """
+      let devices = directory + "/dev"
+      #expect(try run("mkdir", devices).status == 0)
+      let outcome = try run("unshare", "-m", "sh", "-c", script, "sh", Machine.binary, devices, timeout: 40)
+      #expect(outcome.status == 1 && !outcome.timedOut, "\(outcome)")
+      #expect(outcome.errors.contains("--vendor-paths: /dev/mpi exists and is no link"), "\(outcome.errors)")
+      #expect(!outcome.text.contains("serving"))
+    }
+  }
+
   // MARK: other users
 
   @Test func otherUsersReadTextOnlyWhenAsked() throws {
