@@ -192,6 +192,22 @@ import Testing
     }
   }
 
+  @Test(arguments: ["link", "link/missing/mpi"])
+  func aFileOfTheTreeIsALoopAlsoWhereALinkLedToTheMountPoint(at: String) throws {
+    try withDirectory { directory in
+      #expect(try shell(#"mkdir "$1/real" && ln -s real "$1/link""#, directory).status == 0)
+      defer { _ = try? run("umount", "-l", "\(directory)/\(at)") }
+      let served = try Served(configuration: Pipelines.small("vi/1/input = pattern"), at: "\(directory)/\(at)")
+      let real = at.replacing("link", with: "real")
+      for name in [real, at] {
+        let said = try served.refusal(of: "file:\(directory)/\(name)/venc/0/stream", to: "vi/1/input")
+        #expect(said.contains("Too many levels of symbolic links"), "\(name): \(said)")
+      }
+      #expect(try served.value("vi/1/input") == "pattern")
+      served.end()
+    }
+  }
+
   // MARK: options
 
   @Test func versionTellsWhatRuns() throws {
