@@ -152,10 +152,13 @@ public final class Mount: @unchecked Sendable {
 
     let deadline = Clock.monotonic() &+ patience.nanoseconds
     func areDone(by deadline: Int64) -> Bool {
+      // Who waited has been answered, but an owner's thread may still be about to send its answer.
       server.life.wait(until: deadline) { $0.running == 0 && $0.helpers == 0 ? true : nil } ?? false
+        && tree.waitingRoom.isEmpty(by: deadline)
     }
     if !areDone(by: deadline) {
-      // A handler hangs, or the news thread waits for a directory that a request nobody reads any more has locked.
+      // A handler or an answer hangs, or the news thread waits for a directory that a request nobody reads any more has
+      // locked.
       Unmount.byForce(path, minor: minor)
       if !areDone(by: Clock.monotonic() + 200_000_000) {
         // The hung thread may come back and reply: to the null device then, never to a descriptor that has become
@@ -166,10 +169,12 @@ public final class Mount: @unchecked Sendable {
           close(null)
         }
         let hung = server.life.read { $0.running + $0.helpers }
+        // None of ours: threads of the owner, in the middle of an answer.
+        let answering = hung == 0 ? tree.waitingRoom.count : 0
         _ = tree.listen(nil)
         // The session and the server are left to the threads that still use them.
         _ = Unmanaged.passRetained(server)
-        return .forced(hungThreads: hung)
+        return .forced(hungThreads: hung + answering)
       }
     }
     for worker in workers { pthread_join(worker, nil) }

@@ -65,8 +65,8 @@ final class Parked<Value: Sendable>: ParkedRequest, @unchecked Sendable {
       return early
     }
     guard let early else { return true }
-    room.leave(self)
     send(early)
+    room.leave(self)
     return false
   }
 
@@ -86,8 +86,9 @@ final class Parked<Value: Sendable>: ParkedRequest, @unchecked Sendable {
     }
     if step != .late { first() }
     if step == .send {
-      room.leave(self)
       send(result)
+      // Only now: whoever sees the room empty may take away what the answer is sent through.
+      room.leave(self)
     }
     return step != .late
   }

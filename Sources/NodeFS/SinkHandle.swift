@@ -53,6 +53,12 @@ final class SinkHandle: Handle, PumpedHandle, @unchecked Sendable {
   private struct State {
     var waiting: Deque<Entry> = []
     var isClosed = false
+
+    /// Whether somebody still waits. Who was answered by others (a signal, the node's removal) stands in nobody's way.
+    mutating func isWaitedFor() -> Bool {
+      while let first = waiting.first, first.request.isAnswered { waiting.removeFirst() }
+      return !waiting.isEmpty
+    }
   }
 
   let signal: StreamSignal
@@ -69,7 +75,7 @@ final class SinkHandle: Handle, PumpedHandle, @unchecked Sendable {
   func writeNow(_ bytes: UnsafeRawBufferPointer) -> Result<Int, NodeError> {
     if bytes.count == 0 { return .success(0) }
     // Who came first is served first.
-    switch state.withLock({ $0.waiting.isEmpty ? cursor.write(bytes) : .wouldBlock }) {
+    switch state.withLock({ $0.isWaitedFor() ? .wouldBlock : cursor.write(bytes) }) {
     case .taken(let count): return .success(count)
     case .failure(let error): return .failure(error)
     case .wouldBlock: return .failure(NodeError(.resourceTemporarilyUnavailable))

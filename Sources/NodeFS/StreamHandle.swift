@@ -24,6 +24,12 @@ final class StreamHandle: Handle, PumpedHandle, @unchecked Sendable {
     var scratch: Snapshot?
     var isClosed = false
 
+    /// Whether somebody still waits. Who was answered by others (a signal, the node's removal) stands in nobody's way.
+    mutating func isWaitedFor() -> Bool {
+      while let first = waiting.first, first.request.isAnswered { waiting.removeFirst() }
+      return !waiting.isEmpty
+    }
+
     mutating func putBack(_ slice: Slice) {
       guard let rest = leftover else {
         leftover = slice
@@ -62,7 +68,7 @@ final class StreamHandle: Handle, PumpedHandle, @unchecked Sendable {
     try checkNode()
     let outcome: Result<Reading, NodeError> = state.withLock {
       // Who came first is served first.
-      if !$0.waiting.isEmpty { return .success(.wait) }
+      if $0.isWaitedFor() { return .success(.wait) }
       guard let taken = take(size, &$0) else { return .success(.wait) }
       return taken.map(Reading.slice)
     }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Atomics
-import Synchronization
 import SystemPackage
 
 /// All parked requests of a tree: finds them by id (interrupt), by node (removal), by deadline, and all (shutdown).
@@ -12,7 +11,7 @@ final class WaitingRoom: Sendable {
     var nextWake = Int64.max
   }
 
-  private let state = Mutex(State())
+  private let state = Monitor(State())
   private let lastID = ManagedAtomic<UInt64>(0)
   /// Called, without a lock held, when a deadline earlier than all before came in.
   let onEarlierDeadline: @Sendable () -> Void
@@ -23,12 +22,19 @@ final class WaitingRoom: Sendable {
 
   func nextID() -> UInt64 { lastID.wrappingIncrementThenLoad(ordering: .relaxed) }
 
-  var count: Int { state.withLock { $0.parked.count } }
+  /// Who waits, or is being answered.
+  var count: Int { state.read { $0.parked.count } }
+
+  /// Waits until every answer is out, which it is once the room is closed and nobody is in it. Returns whether that was
+  /// before `deadline`, on the monotonic clock.
+  func isEmpty(by deadline: Int64) -> Bool {
+    state.wait(until: deadline) { $0.parked.isEmpty ? true : nil } ?? false
+  }
 
   /// Returns the error to answer with at once, when nobody may wait any more.
   func enter(_ request: ParkedRequest) -> NodeError? {
     var wake = false
-    let refusal: NodeError? = state.withLock {
+    let refusal: NodeError? = state.change {
       if let closed = $0.closed { return closed }
       $0.parked[request.id] = request
       if let deadline = request.deadline, deadline < $0.nextWake {
@@ -43,13 +49,14 @@ final class WaitingRoom: Sendable {
     return refusal
   }
 
+  /// The answer to `request` is out.
   func leave(_ request: ParkedRequest) {
-    _ = state.withLock { $0.parked.removeValue(forKey: request.id) }
+    _ = state.change { $0.parked.removeValue(forKey: request.id) }
   }
 
   /// The caller of request `id` got a signal. Returns whether it was still waiting.
   func interrupt(_ id: UInt64) -> Bool {
-    state.withLock { $0.parked[id] }?.cancel(NodeError(.interrupted)) {} ?? false
+    state.read { $0.parked[id] }?.cancel(NodeError(.interrupted)) {} ?? false
   }
 
   /// Ends the waits for nodes that are gone.
@@ -60,7 +67,7 @@ final class WaitingRoom: Sendable {
   /// Answers what is overdue at `now`, telling `overdue` before, and returns when to look again (`Int64.max`: no
   /// deadline is pending).
   func expire(now: Int64, overdue: (ParkedRequest, NodeError) -> Void) -> Int64 {
-    let (late, next): ([ParkedRequest], Int64) = state.withLock {
+    let (late, next): ([ParkedRequest], Int64) = state.change {
       var late: [ParkedRequest] = []
       var next = Int64.max
       for request in $0.parked.values {
@@ -77,20 +84,20 @@ final class WaitingRoom: Sendable {
 
   /// From now on nobody may wait; who waits is answered with `error`.
   func close(_ error: NodeError) {
-    state.withLock { $0.closed = error }
+    state.change { $0.closed = error }
     cancel(error) { _ in true }
   }
 
   /// Lets requests wait again, for a tree that is served a second time.
   func reopen() {
-    state.withLock {
+    state.change {
       $0.closed = nil
       $0.nextWake = .max
     }
   }
 
   private func cancel(_ error: NodeError, where matches: (ParkedRequest) -> Bool) {
-    let requests = state.withLock { $0.parked.values.filter(matches) }
+    let requests = state.read { $0.parked.values.filter(matches) }
     for request in requests { _ = request.cancel(error) {} }
   }
 }

@@ -8,11 +8,21 @@ struct EndSignals {
   private var set = sigset_t()
 
   /// Blocks the signals for this thread and all it makes, and ignores SIGPIPE: a reader that went away is an errno.
+  ///
+  /// What whoever started the program has it ignore stays ignored: SIGHUP under nohup(1), SIGINT where a script's shell
+  /// puts it in the background. Blocked it would come back, for Linux keeps a blocked signal also when it is ignored.
   init() {
     sigemptyset(&set)
-    for number in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&set, number) }
+    for number in [SIGTERM, SIGUSR1] { sigaddset(&set, number) }
+    for number in [SIGINT, SIGHUP] where !Self.isIgnored(number) { sigaddset(&set, number) }
     pthread_sigmask(SIG_BLOCK, &set, nil)
     signal(SIGPIPE, SIG_IGN)
+  }
+
+  private static func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    guard sigaction(number, nil, &action) == 0 else { return false }
+    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
   /// Waits for one of them; SIGUSR1 is this program's own, sent when the mount was taken away from outside.

@@ -55,6 +55,7 @@ struct Program {
         try MountPoint.linkVendorPath(to: path)
       } catch {
         mount.stop()
+        _ = runtime.shutDown(milliseconds: 1000)
         throw error
       }
     }

@@ -39,6 +39,26 @@ import Testing
     }
   }
 
+  @Test(arguments: [SIGTERM, SIGUSR1]) func whatItWasStartedToIgnoreDoesNotEndIt(last: Int32) throws {
+    try Machine.check()
+    try withDirectory { directory in
+      // As under nohup, and in the background of a script.
+      let at = directory + "/mpi"
+      let program = try Child([
+        "sh", "-c", #"trap "" HUP INT; exec "$1" --at "$2" --load none"#, "sh", Machine.binary, at,
+      ])
+      #expect(eventually(within: 60) { program.outputText.contains("serving") || !program.isRunning })
+      program.signal(SIGHUP)
+      program.signal(SIGINT)
+      #expect(try run("cat", at + "/health").text.hasPrefix("ok"))
+      program.signal(last)
+      #expect(program.ended(within: 20) == 0, "\(program.errors)")
+      // Signals are taken lowest number first: had one of the ignored been taken, this one would not have been.
+      #expect(program.errors.contains("unmounted from outside") == (last == SIGUSR1), "\(program.errors)")
+      #expect(try !isMounted(at))
+    }
+  }
+
   @Test func blockedReadersAndOpenHandlesDoNotHoldUpTheEnd() throws {
     let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
     let readers = try (0..<8).map { _ in try Child(["cat", served.path("venc/5/stream")]) }
@@ -172,6 +192,22 @@ import Testing
     }
   }
 
+  @Test(arguments: ["link", "link/missing/mpi"])
+  func aFileOfTheTreeIsALoopAlsoWhereALinkLedToTheMountPoint(at: String) throws {
+    try withDirectory { directory in
+      #expect(try shell(#"mkdir "$1/real" && ln -s real "$1/link""#, directory).status == 0)
+      defer { _ = try? run("umount", "-l", "\(directory)/\(at)") }
+      let served = try Served(configuration: Pipelines.small("vi/1/input = pattern"), at: "\(directory)/\(at)")
+      let real = at.replacing("link", with: "real")
+      for name in [real, at] {
+        let said = try served.refusal(of: "file:\(directory)/\(name)/venc/0/stream", to: "vi/1/input")
+        #expect(said.contains("Too many levels of symbolic links"), "\(name): \(said)")
+      }
+      #expect(try served.value("vi/1/input") == "pattern")
+      served.end()
+    }
+  }
+
   // MARK: options
 
   @Test func versionTellsWhatRuns() throws {
@@ -259,6 +295,23 @@ import Testing
     second.program.signal(SIGTERM)
     #expect(second.program.ended(within: 10) == 0)
     #expect(try run("test", "-L", "/dev/mpi").status != 0)
+  }
+
+  @Test func vendorPathsThatCannotBeLinkedAreARefusal() throws {
+    try withDirectory { directory in
+      // The vendor's directory is there, in a mount namespace of its own.
+      let script = """
+        mount --rbind /dev "$2" && mount -t tmpfs tmpfs /dev && touch /dev/fuse /dev/null &&
+        mount --bind "$2/fuse" /dev/fuse && mount --bind "$2/null" /dev/null && mkdir /dev/mpi &&
+        exec "$1" --at "$2-mpi" --vendor-paths --input pattern
+        """
+      let devices = directory + "/dev"
+      #expect(try run("mkdir", devices).status == 0)
+      let outcome = try run("unshare", "-m", "sh", "-c", script, "sh", Machine.binary, devices, timeout: 40)
+      #expect(outcome.status == 1 && !outcome.timedOut, "\(outcome)")
+      #expect(outcome.errors.contains("--vendor-paths: /dev/mpi exists and is no link"), "\(outcome.errors)")
+      #expect(!outcome.text.contains("serving"))
+    }
   }
 
   // MARK: other users

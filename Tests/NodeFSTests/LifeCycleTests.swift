@@ -106,6 +106,42 @@ import Testing
     #expect(tree.activity.parked == 0)
   }
 
+  @Test(arguments: [false, true]) func theEndWaitsForAnAnswerOnItsWay(hangs: Bool) throws {
+    let directory = "/tmp/nodefs-answering-\(getpid())-\(hangs)"
+    mkdir(directory, 0o755)
+    defer { rmdir(directory) }
+    let tree = NodeTree()
+    let patience = Duration.seconds(hangs ? 0.05 : 30)
+    let mount = try Mount.start(
+      tree, at: directory, options: MountOptions(name: "nodefs", threads: 1, patience: patience))
+    // A thread of the owner that has won the right to answer, and sends nothing yet.
+    let (isSending, isReleased, ending) = (Monitor(false), Monitor(false), Monitor<Mount.Ending?>(nil))
+    let parked: Parked<Void> = tree.parked(tree.root, .write, someone) { _ in
+      isSending.change { $0 = true }
+      _ = isReleased.wait { $0 ? true : nil }
+    }
+    #expect(parked.park { _ in })
+    #expect(HelperThread.start("answerer") { parked.complete(.success(())) })
+    _ = isSending.wait { $0 ? true : nil }
+    #expect(tree.activity.parked == 1)
+    #expect(
+      HelperThread.start("stopper") {
+        let how = mount.stop()
+        ending.change { $0 = how }
+      })
+    if hangs {
+      // It would send through a session that is no more: that one must be left to it.
+      #expect(ending.wait { $0 } == .forced(hungThreads: 1))
+      isReleased.change { $0 = true }
+    } else {
+      #expect(!MountTableEntry.all().filter { $0.mountPoint == directory }.isEmpty)
+      isReleased.change { $0 = true }
+      #expect(ending.wait { $0 } == .clean)
+    }
+    #expect(tree.waitingRoom.isEmpty(by: Clock.monotonic() + 20_000_000_000))
+    #expect(MountTableEntry.all().filter { $0.mountPoint == directory }.isEmpty)
+  }
+
   @Test func aMountPointReachedThroughASymbolicLinkIsTheSame() throws {
     let sample = try Sample()
     let link = "/tmp/nodefs-link-\(getpid())"

@@ -125,6 +125,18 @@ private final class Bucket: SinkCursor {
     #expect(bucket.text == "abc")
   }
 
+  @Test func aWriteThatWasInterruptedStandsInNobodysWay() throws {
+    let (tree, handle, bucket) = try open(room: 0)
+    var id: UInt64 = 0
+    let interrupted = write(tree, handle, "abc") { id = $0 }
+    tree.interrupt(id)
+    #expect(interrupted.count == 1)
+    // There is room, and the word of it still on its way.
+    bucket.state.withLock { $0.room += 10 }
+    #expect(Array("def".utf8).withUnsafeBytes { handle.writeNow($0) } == .success(3))
+    #expect(bucket.text == "def")
+  }
+
   @Test func aRefusalEndsTheWaitWithItsErrno() throws {
     let (tree, handle, bucket) = try open(room: 0)
     let waiting = write(tree, handle, "abc")

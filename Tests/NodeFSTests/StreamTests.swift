@@ -147,6 +147,17 @@ private final class Pipe: StreamCursor {
     #expect(shut.errors == [.operationNotSupportedByDevice])
   }
 
+  @Test func aReadThatWasInterruptedStandsInNobodysWay() throws {
+    let (tree, handle, pipe) = try open()
+    var id: UInt64 = 0
+    let interrupted = wait(tree, handle) { id = $0 }
+    tree.interrupt(id)
+    #expect(interrupted.errors == [.interrupted])
+    // There is something, and the word of it still on its way.
+    pipe.state.withLock { $0.bytes += Array("abc".utf8) }
+    #expect(try handle.text() == "abc")
+  }
+
   @Test func bytesTakenForAnInterruptedReaderGoToTheNext() throws {
     let (id, trees) = (Mutexed<UInt64>(0), Mutexed<[NodeTree]>([]))
     // The signal arrives in the very moment the cursor is read for the caller.

@@ -8,18 +8,44 @@ import SystemPackage
 struct OwnTree: Sendable {
   /// Absolute path of the mount point; `nil` when nothing is mounted.
   let mountPoint: String?
+  /// The same as it was given, by its text; a link may lead there.
+  private let givenName: String?
 
-  /// Looks at the mount point's parent directory, never at the mount point itself.
+  /// Follows the links that lead to the mount point, itself one or not. No request goes to what may be mounted there.
   init(mountPoint: String?) {
     self.mountPoint = mountPoint.map { Self.canonical($0) }
+    givenName = mountPoint.map { Self.normalized($0) }
   }
 
-  /// The path with the links of its parent directory resolved, as mountinfo names it.
+  /// The path without links, as mountinfo names it. What is missing yet will be made as directories.
   private static func canonical(_ path: String) -> String {
-    let path = normalized(path)
-    guard let slash = path.lastIndex(of: "/"), let resolved = realpath(parent(path) + "/", nil) else { return path }
-    defer { free(resolved) }
-    return normalized(String(cString: resolved) + path[slash...])
+    guard let followed = follow(path, entering: { _ in true }) else { return normalized(path) }
+    return followed.isEmpty ? "/" : followed
+  }
+
+  /// Where `path` leads, its links followed here step by step; nil when `isAllowed` says no to a step, asked before the
+  /// kernel is about it, or when there are more links than the kernel itself follows.
+  private static func follow(_ path: String, entering isAllowed: (String) -> Bool) -> String? {
+    var pending = Array(components(path).reversed())
+    var here = ""
+    var links = 0
+    while let name = pending.popLast() {
+      if name == ".." {
+        here = parent(here)
+        continue
+      }
+      let next = here + "/" + name
+      guard isAllowed(next) else { return nil }
+      guard let target = link(next) else {
+        here = next
+        continue
+      }
+      links += 1
+      guard links <= 40 else { return nil }
+      if target.hasPrefix("/") { here = "" }
+      pending.append(contentsOf: components(target).reversed())
+    }
+    return here
   }
 
   private static func refusal(_ path: String, _ value: [UInt8]) -> Refusal {
@@ -30,8 +56,10 @@ struct OwnTree: Sendable {
 
   /// By the text alone, without asking the kernel.
   func checkLexically(_ input: InputSpecification, path: String, value: [UInt8]) throws(Refusal) {
-    guard let file = Self.file(input), let mountPoint else { return }
-    if Self.lies(Self.normalized(file), in: mountPoint) { throw Self.refusal(path, value) }
+    guard let file = Self.file(input).map({ Self.normalized($0) }) else { return }
+    for place in [mountPoint, givenName] {
+      if let place, Self.lies(file, in: place) { throw Self.refusal(path, value) }
+    }
   }
 
   /// With the symbolic links and mounts there are now. Control executor only.
@@ -41,26 +69,13 @@ struct OwnTree: Sendable {
   func check(_ input: InputSpecification, path: String, value: [UInt8]) throws(Refusal) {
     guard let file = Self.file(input), let mountPoint else { return }
     let mounts = Self.mounts(of: mountPoint, table: Self.mountTable())
-    var pending = Array(Self.components(file).reversed())
-    var here = ""
-    var links = 0
-    while let name = pending.popLast() {
-      if name == ".." {
-        here = Self.parent(here)
-        continue
-      }
-      let next = here + "/" + name
-      if mounts.contains(where: { Self.lies(next, in: $0) }) { throw Self.refusal(path, value) }
-      guard let target = Self.link(next) else {
-        here = next
-        continue
-      }
-      links += 1
-      // The kernel's own bound; the open that follows fails with ELOOP by itself.
-      guard links <= 40 else { return }
-      if target.hasPrefix("/") { here = "" }
-      pending.append(contentsOf: Self.components(target).reversed())
+    var isOurs = false
+    // With too many links the open that follows fails with ELOOP by itself.
+    _ = Self.follow(file) { step in
+      isOurs = mounts.contains { Self.lies(step, in: $0) }
+      return !isOurs
     }
+    if isOurs { throw Self.refusal(path, value) }
   }
 
   private static func file(_ input: InputSpecification) -> String? {
