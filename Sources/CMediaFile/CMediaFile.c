@@ -318,8 +318,8 @@ static int32_t media_next(mpifs_media_file *file, mpifs_media_picture *picture, 
   }
   // A picture without a time follows the one before it.
   if (pts == AV_NOPTS_VALUE) pts = file->next_pts;
-  file->next_pts = pts + (duration > 0 ? duration : 1);
-  picture->pts = microseconds(file, pts - file->first_pts);
+  file->next_pts = mpifs_media_sum(pts, duration > 0 ? duration : 1);
+  picture->pts = microseconds(file, mpifs_media_distance(pts, file->first_pts));
   return 1;
 }
 

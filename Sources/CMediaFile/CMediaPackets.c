@@ -133,7 +133,7 @@ static int32_t packets_next(mpifs_media_packets *packets, mpifs_media_packet *ou
       packets->first_pts = start != AV_NOPTS_VALUE ? start : packet->pts;
       packets->has_first = 1;
     }
-    out->pts = ff.av_rescale_q(packet->pts - packets->first_pts, base, AV_TIME_BASE_Q);
+    out->pts = ff.av_rescale_q(mpifs_media_distance(packet->pts, packets->first_pts), base, AV_TIME_BASE_Q);
   }
   out->duration = packet->duration > 0 ? ff.av_rescale_q(packet->duration, base, AV_TIME_BASE_Q) : 0;
   return 1;

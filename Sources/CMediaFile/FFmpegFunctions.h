@@ -87,6 +87,17 @@ int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, int (
 // What a file and its stream say of themselves, but for the format of the pixels.
 void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media_info *info);
 
+// Time stamps are the file's to choose: sums and differences that do not fit end at the last number there is.
+static inline int64_t mpifs_media_sum(int64_t stamp, int64_t duration) {
+  int64_t sum;
+  return __builtin_add_overflow(stamp, duration, &sum) ? INT64_MAX : sum;
+}
+static inline int64_t mpifs_media_distance(int64_t stamp, int64_t from) {
+  int64_t distance;
+  if (!__builtin_sub_overflow(stamp, from, &distance)) return distance;
+  return stamp < from ? -INT64_MAX : INT64_MAX;
+}
+
 // Loads the libraries and fills the table. 1, or 0 with `message` saying which library or function is missing.
 int mpifs_ffmpeg_load(mpifs_ffmpeg *functions, char *message, size_t size);
 

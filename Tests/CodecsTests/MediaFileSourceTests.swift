@@ -89,6 +89,35 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
       #expect(source.summary.contains(kind.name))
     }
 
+    /// From where on the file's times, in milliseconds, leap: an hour, and more than can be counted in nanoseconds.
+    @Test(arguments: ["gte(N,5),PTS+3600000", "between(N,5,9),PTS+2e13"])
+    func picturesKeepTheirPaceWhereAFilesStampsLeap(_ leap: String) throws {
+      let folder = try TemporaryFolder()
+      let path = try Self.make(folder, "a.mkv", "-c:v mjpeg -bsf:v setts=pts='if(\(leap),PTS)'")
+      try expectEvenPace(of: open(path, try request()), leapsIn: path)
+    }
+
+    @Test func filesStrungTogetherKeepTheirPace() throws {
+      let folder = try TemporaryFolder()
+      let one = try Data(contentsOf: URL(filePath: try Self.make(folder, "one.ts", "-c:v mpeg2video -q:v 3")))
+      let path = folder.path("all.ts")
+      try Data((0..<4).flatMap { _ in one }).write(to: URL(filePath: path))
+      try expectEvenPace(of: open(path, try request()), leapsIn: path)
+    }
+
+    private func expectEvenPace(of source: any Source, leapsIn path: String) throws {
+      // The file is what the test is about.
+      let stamps = try Tool.run("ffprobe", ["-v", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path])
+        .text.split(whereSeparator: { !"-.0123456789".contains($0) }).compactMap { Double($0) }
+      #expect(zip(stamps, stamps.dropFirst()).contains { abs($1 - $0) > 0.5 }, "\(stamps)")
+      var last: Int64 = -40_000
+      for index in 0..<Self.frames * 5 {
+        let frame = try source.next().unwrapped()
+        #expect(abs(frame.pts - last - 40_000) <= 1000, "frame \(index): \(frame.pts - last) us")
+        last = frame.pts
+      }
+    }
+
     @Test(arguments: [
       ("a.avi", "-c:v mpeg4 -q:v 3"), ("b.mkv", "-c:v ffv1 -pix_fmt yuv420p"), ("c.mkv", "-c:v ffv1 -pix_fmt yuv444p"),
     ])

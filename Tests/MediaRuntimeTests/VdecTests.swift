@@ -236,37 +236,6 @@ import Testing
   }
 }
 
-@Suite struct VdecPaceTests {
-  @Test func picturesAreDueAtTheirTimesAfterTheFirst() {
-    var pace = FramePace()
-    #expect(pace.judge(0, at: 5_000_000_000, hasWaited: false) == .now)
-    #expect(pace.judge(40_000, at: 5_010_000_000, hasWaited: false) == .due(5_040_000_000))
-    #expect(pace.presentation(40_000) == 5_040_000)
-    // A little late: at once, and the next is where it was.
-    #expect(pace.judge(80_000, at: 5_200_000_000, hasWaited: false) == .now)
-    #expect(pace.judge(400_000, at: 5_210_000_000, hasWaited: false) == .due(5_400_000_000))
-  }
-
-  @Test func whatIsMuchTooLateIsLeftOutAndThenTheClockSlips() {
-    var pace = FramePace()
-    _ = pace.judge(0, at: 0, hasWaited: false)
-    for number in 1...FramePace.patience {
-      #expect(pace.judge(Int64(number) * 1000, at: 2_000_000_000, hasWaited: false) == .leaveOut)
-    }
-    #expect(pace.judge(6000, at: 2_000_000_000, hasWaited: false) == .now)
-    #expect(pace.slips == 1)
-    #expect(pace.judge(46_000, at: 2_000_000_000, hasWaited: false) == .due(2_040_000_000))
-  }
-
-  @Test func whoHadToWaitForInputLosesNothing() {
-    var pace = FramePace()
-    _ = pace.judge(0, at: 0, hasWaited: false)
-    #expect(pace.judge(40_000, at: 3_000_000_000, hasWaited: true) == .now)
-    #expect(pace.judge(80_000, at: 3_000_000_000, hasWaited: false) == .due(3_040_000_000))
-    #expect(pace.slips == 0)
-  }
-}
-
 @Suite struct UnitLedgerTests {
   @Test func everyUnitIsAnsweredForOnceInAnyOrder() {
     var ledger = UnitLedger()

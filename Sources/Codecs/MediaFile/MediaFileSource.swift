@@ -56,10 +56,7 @@ public struct MediaFileSourceFactory: SourceFactory {
     // Only the thread in `next` touches these.
     private var sequence: UInt64 = 0
     private var picturesThisPass = 0
-    /// Added to the file's own times: where this pass began.
-    private var passStart: Int64 = 0
-    private var lastTime: Int64 = -1
-    private var lastDuration: Int64 = 0
+    private var timeline = PlayTimeline()
     private var countedRefused: UInt64 = 0
 
     init(_ path: String, _ request: SourceRequest) throws(Failure) {
@@ -144,7 +141,7 @@ public struct MediaFileSourceFactory: SourceFactory {
           throw error
         }
         picturesThisPass = 0
-        passStart = lastTime + lastDuration
+        timeline.beginPass()
       }
       return nil
     }
@@ -161,7 +158,10 @@ public struct MediaFileSourceFactory: SourceFactory {
       clock_gettime(CLOCK_MONOTONIC, &now)
       let captured = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
       let frame = Frame(
-        ref, layout: layout, pts: time(of: picture), sequence: sequence, stamps: FrameStamps(captured: captured))
+        ref, layout: layout,
+        pts: timeline.time(
+          of: picture.pts, duration: picture.duration, interval: frameRate.intervalNanoseconds / 1000),
+        sequence: sequence, stamps: FrameStamps(captured: captured))
       let target = try frame.beginPixels(write: true)
       var result: Result<Int, Failure> = .success(0)
       do throws(Failure) {
@@ -177,15 +177,6 @@ public struct MediaFileSourceFactory: SourceFactory {
       copied.add(UInt64(try result.get()), ordering: .relaxed)
       sequence += 1
       return frame
-    }
-
-    /// Time of the picture since the first picture of the first pass; always later than the one before.
-    private func time(of picture: mpifs_media_picture) -> Int64 {
-      let interval = frameRate.intervalNanoseconds / 1000
-      let time = max(passStart + picture.pts, lastTime + 1)
-      lastDuration = picture.duration > 0 ? picture.duration : interval
-      lastTime = time
-      return time
     }
 
     private static func pixels(_ picture: mpifs_media_picture, _ path: String) throws(Failure) -> Pixels {

@@ -33,10 +33,10 @@ struct FramePace {
   ///   - hasWaited: the input had run dry before this picture.
   mutating func judge(_ time: Int64, at now: Int64, hasWaited: Bool) -> Verdict {
     guard let base else {
-      self.base = now - time * 1000
+      set(time, at: now)
       return .now
     }
-    let due = base + time * 1000
+    let due = base + FramePace.nanoseconds(time)
     if due > now {
       late = 0
       return .due(due)
@@ -58,10 +58,16 @@ struct FramePace {
 
   /// Makes the picture of this time due now.
   mutating func set(_ time: Int64, at now: Int64) {
-    base = now - time * 1000
+    base = now - FramePace.nanoseconds(time)
     late = 0
   }
 
   /// Presentation time in microseconds of CLOCK_MONOTONIC.
-  func presentation(_ time: Int64) -> Int64 { (base ?? 0) / 1000 + time }
+  func presentation(_ time: Int64) -> Int64 { (base ?? 0) / 1000 + FramePace.nanoseconds(time) / 1000 }
+
+  /// Of microseconds, held to 73 years either way: then any two of them and the clock can be added up.
+  private static func nanoseconds(_ time: Int64) -> Int64 {
+    let bound = Int64.max / 4000
+    return min(max(time, -bound), bound) * 1000
+  }
 }

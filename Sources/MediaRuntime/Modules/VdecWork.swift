@@ -39,10 +39,7 @@ struct VdecWork: ~Copyable {
   /// The input had run dry.
   var hasWaited = false
 
-  // Times, microseconds.
-  private var passStart: Int64 = 0
-  private var lastTime: Int64 = -1
-  private var lastDuration: Int64 = 0
+  private var timeline = PlayTimeline()
   private var isSecondField = false
   private var hasFirstField = false
   private var shownSyntax: StreamSyntax?
@@ -88,18 +85,13 @@ struct VdecWork: ~Copyable {
 
   func rate(_ container: FrameRate?) -> FrameRate { container ?? stated ?? assumed }
 
-  /// Time of a picture since the first one of the run; always later than the one before.
+  /// Time of a picture since the first one of the run, microseconds; always later than the one before.
   mutating func time(of unit: UnitLedger.Unit?) -> Int64 {
-    let interval = rate(nil).intervalNanoseconds / 1000
-    let next = lastTime < 0 ? 0 : lastTime + max(1, lastDuration)
-    let time = unit?.pts.map { max(passStart + $0, lastTime + 1) } ?? next
-    lastDuration = unit.map { $0.duration > 0 ? $0.duration : interval } ?? interval
-    lastTime = time
-    return time
+    timeline.time(of: unit?.pts, duration: unit?.duration ?? 0, interval: rate(nil).intervalNanoseconds / 1000)
   }
 
   /// The file begins again: its times go on where they were.
-  mutating func beginPass() { passStart = lastTime < 0 ? 0 : lastTime + lastDuration }
+  mutating func beginPass() { timeline.beginPass() }
 }
 
 /// What a decoder channel has in use, swapped whole.
