@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import Synchronization
 import Testing
 
 @testable import Codecs
@@ -108,6 +109,45 @@ struct FrameList: FrameSink {
       #expect(quality > 32, "frame \(pts): \(quality) dB")
     }
   }
+  #if FFmpeg
+    /// Fails while told to.
+    private final class FailingAllocator: Allocator {
+      let name = "failing"
+      let fails = Atomic<Bool>(false)
+      func allocate(size: Int, label: String) throws(Failure) -> any Memory {
+        if fails.load(ordering: .relaxed) { throw Failure(.noMemory, "allocate", on: name) }
+        return HeapMemory(size: size)
+      }
+    }
+
+    @Test func aDrainThatFailsLeavesADecoderThatGoesOn() throws {
+      // 4:4:4 is converted into the pool when it comes out, and pictures between others come out late.
+      let made = try Tool.run(
+        "ffmpeg",
+        [
+          "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=30", "-frames:v", "4", "-c:v", "libx264",
+          "-pix_fmt",
+          "yuv444p", "-bf", "2", "-f", "h264", "pipe:1",
+        ])
+      try #require(made.status == 0, "\(made.errors)")
+      let units = AccessUnitSplitterTests.units(.h264, [UInt8](made.output), pieces: { _ in 1000 }).units
+      try #require(units.count == 4)
+      let allocator = FailingAllocator()
+      let factory = try #require(SoftwareCodecs.decoderFactories().first { $0.name == "ffmpeg" })
+      let decoder = try factory.open(
+        DecoderConfiguration(
+          codec: .h264, allocator: allocator, user: .anonymous, poolName: "test", bufferCount: 4))
+      var list = FrameList()
+      allocator.fails.store(true, ordering: .relaxed)
+      for (index, unit) in units.prefix(1).enumerated() { try Self.decode(decoder, unit, Int64(index), &list) }
+      try #require(list.times.isEmpty)
+      #expect(throws: Failure.self) { try decoder.drain(into: &list) }
+      allocator.fails.store(false, ordering: .relaxed)
+      for (index, unit) in units.enumerated() { try Self.decode(decoder, unit, Int64(index), &list) }
+      try decoder.drain(into: &list)
+      #expect(list.times.sorted() == [0, 1, 2, 3])
+    }
+  #endif
 
   @Test(arguments: h264)
   func aStreamThatChangesItsSizeGoesOnAtTheNewOne(_ name: String) throws {

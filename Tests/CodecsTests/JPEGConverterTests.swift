@@ -195,4 +195,18 @@ import Testing
     }
     #expect(failure?.detail == "a picture of 160x88 instead of 160x90")
   }
+
+  @Test(arguments: [(65500, 176), (96, 65500)])
+  func noMemoryIsGotForASizeThatIsDamaged(height: Int, width: Int) throws {
+    var jpeg = try Self.jpeg(176, 96)
+    let header = try #require(Self.segments(jpeg).first { $0.marker == 0xc0 }?.range.lowerBound)
+    // Marker, length, bits a sample, lines, columns.
+    (jpeg[header + 5], jpeg[header + 6]) = (UInt8(height >> 8), UInt8(height & 0xff))
+    (jpeg[header + 7], jpeg[header + 8]) = (UInt8(width >> 8), UInt8(width & 0xff))
+    let converter = try Self.open(.i420, 160, 90)
+    let made = try makeFrame(converter.layout)
+    let failure = #expect(throws: Failure.self) { _ = try converter.convert(Self.frame(jpeg, 160, 90), into: made) }
+    #expect(failure?.errno == .illegalByteSequence)
+    #expect(failure?.detail == "a picture of \(width)x\(height) instead of 160x90")
+  }
 }

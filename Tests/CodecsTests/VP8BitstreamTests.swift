@@ -90,6 +90,17 @@ import Testing
     #expect(found == Array(repeating: 39, count: 12))
   }
 
+  @Test func aFrameThatIsNotShownIsReadAndCountsNoSlices() throws {
+    let pictures = try Self.pictures(["-qmin", "20", "-qmax", "20", "-b:v", "1M"], count: 2)
+    var hidden = pictures[1]
+    hidden[0] &= ~0x10
+    var parser = PictureParser(.vp8)
+    let infos = [pictures[0], hidden, pictures[1]].map { picture in picture.withUnsafeBytes { parser.parse($0) } }
+    #expect(infos.map(\.slices) == [1, 0, 1])
+    #expect(infos.map(\.qp) == [25, 25, 25])
+    #expect(infos.map(\.type) == [.idr, .p, .p])
+  }
+
   @Test func whatIsNoPictureIsNotTakenForOne() throws {
     var parser = PictureParser(.vp8)
     for bytes in [[], [0x10], [0x10, 2, 0, 0x9d, 1, 0x2b, 64, 0, 64, 0, 0, 0], [0x11, 0, 0, 0, 0, 0]] as [[UInt8]] {

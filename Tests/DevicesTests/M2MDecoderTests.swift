@@ -42,12 +42,13 @@ private struct Shown: FrameSink, ~Copyable {
   private static let path = "/dev/video91"
 
   private func decoder(
-    _ device: M2MFakeDecoder, memory: BufferMemory? = nil, pictures: Int = 3, path: String = path
+    _ device: M2MFakeDecoder, memory: BufferMemory? = nil, pictures: Int = 3, path: String = path,
+    codec: Codec = .fwht
   ) throws -> V4L2Decoder {
     try V4L2Decoder(
       path,
       DecoderConfiguration(
-        codec: .fwht, allocator: PretendingAllocator(isDMABuf: true), user: .anonymous, poolName: "vdec0",
+        codec: codec, allocator: PretendingAllocator(isDMABuf: true), user: .anonymous, poolName: "vdec0",
         bufferCount: pictures), memory: memory, kernel: device)
   }
 
@@ -204,6 +205,83 @@ private struct Shown: FrameSink, ~Copyable {
     try decode(other, [0], into: &shown)
     #expect(silent.pictureCount == 9)
     #expect(other.remarks == ["the device does not tell how many pictures it needs: 4 are assumed"])
+  }
+
+  @Test func moreReferencesAtTheSameSizeLeaveTheGraphItsPictures() throws {
+    let device = M2MFakeDecoder { $0.needed = 4 }
+    let decoder = try decoder(device)
+    var shown = Shown()
+    try decode(decoder, [0, 1], into: &shown)
+    #expect(device.pictureCount == 7)
+    device.change { ($0.needed, $0.changesReferences) = (7, true) }
+    try decode(decoder, [2, 3, 4], from: 2, into: &shown)
+    #expect(device.pictureCount == 10)
+    #expect(shown.times == Array(0..<5))
+    #expect(decoder.counters == DecoderCounters(), "the layout is the same")
+    // Fewer than that: those there are do.
+    device.change { ($0.needed, $0.changesReferences) = (2, true) }
+    try decode(decoder, [5, 6], from: 5, into: &shown)
+    #expect(device.pictureCount == 10 && device.exports == 17)
+    #expect(shown.times == Array(0..<7))
+  }
+
+  @Test func aDriverThatGivesFewerPicturesThanAskedForIsNotAskedAgain() throws {
+    let device = M2MFakeDecoder { ($0.needed, $0.most) = (4, 5) }
+    let decoder = try decoder(device)
+    var shown = Shown()
+    try decode(decoder, [0, 1], into: &shown)
+    #expect(device.pictureCount == 5)
+    device.change { $0.changesReferences = true }
+    try decode(decoder, [2, 3], from: 2, into: &shown)
+    #expect(device.exports == 5)
+    #expect(shown.times == Array(0..<4))
+  }
+
+  @Test func aDrainThatIsSaidToEndWithUnitsUnreadIsAHang() throws {
+    let device = M2MFakeDecoder()
+    let decoder = try decoder(device, path: "/dev/video94")
+    var shown = Shown()
+    try decode(decoder, [0, 1], into: &shown)
+    device.change { $0.readsNothing = true }
+    try decode(decoder, [2], from: 2, into: &shown)
+    let failure = #expect(throws: Failure.self) { try decoder.drain(into: &shown) }
+    #expect(failure?.errno == .timedOut)
+    #expect(decoder.isBroken)
+    #expect(device.commands.count < 200, "it waits between two commands")
+    #expect(comesBack("/dev/video94"))
+  }
+
+  @Test func framesThatAreNotShownAreNotWaitedForAndNotTakenForDamaged() throws {
+    let device = M2MFakeDecoder { $0.isVP8 = true }
+    let decoder = try decoder(device, codec: .vp8)
+    var shown = Shown()
+    func feed(_ order: UInt32, isShown: Bool) throws {
+      let unit = M2MFakeDecoder.vp8Unit(640, 360, order: order, isKey: order == 0, isShown: isShown)
+      try unit.withUnsafeBytes { try decoder.decode($0, pts: Int64(order), into: &shown) }
+    }
+    for order in UInt32(0)..<120 { try feed(order, isShown: order % 3 != 1) }
+    #expect(shown.times == (0..<120).filter { $0 % 3 != 1 })
+    #expect(decoder.counters == DecoderCounters())
+  }
+
+  @Test func aDriverThatKeepsNoTimesGivesNoPictureTheTimeOfAFrameNotShown() throws {
+    var units = UnitsInside()
+    let first = units.enter(pts: 1, givesPicture: false)
+    let second = units.enter(pts: 2, givesPicture: true)
+    #expect(units.due == 1)
+    #expect(units.takeFirst() == 2)
+    #expect(units.due == 0 && units.takeFirst() == nil)
+    // One that puts its time on a picture all the same is believed.
+    #expect(units.take(first.cookie) == 1)
+    #expect(units.take(second.cookie) == nil)
+    // Each kind has its own bound, and only pictures are lost.
+    for pts in 0..<Int64(200) {
+      let entry = units.enter(pts: pts, givesPicture: false)
+      #expect(!entry.lost)
+    }
+    let lost = (0..<Int64(200)).filter { units.enter(pts: $0, givesPicture: true).lost }
+    #expect(lost.count == 200 - UnitsInside.most - 1)
+    #expect(units.takeFirst() == Int64(lost.count))
   }
 
   @Test func anImportedPictureKeepsToItsIndex() throws {

@@ -154,6 +154,58 @@ import Testing
     #expect(list.pictures.map(\.pts) == [3, 4])
   }
 
+  @Test(arguments: [false, true])
+  func aDamagedPictureIsToldAtOnceWhereverTheDriverSaysIt(frameOnly: Bool) throws {
+    let device = M2MFakeDevice {
+      $0.isManual = true
+      $0.damagedIsEmpty = true
+      $0.damagesFrameOnly = frameOnly
+    }
+    let encoder = try encoder(device)
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true, count: 4)
+    var list = PictureList()
+    try encode(encoder, frames, 1...2, &list)
+    // The first is whole, the second is not.
+    device.code(1)
+    device.change { $0.damagesNext = true }
+    device.code(1)
+    var said: Failure?
+    do {
+      while encoder.inside > 0 { try encoder.collect(into: &list) }
+    } catch { said = error }
+    #expect(said?.errno == .ioError)
+    #expect(list.pictures.map(\.pts) == [1], "what was coded before it is not lost")
+    #expect(encoder.inside == 0 && !encoder.isBroken)
+    #expect(frames.pool.free == 4)
+    try encode(encoder, frames, 3...4, &list)
+    device.code(2)
+    while encoder.inside > 0 { try encoder.collect(into: &list) }
+    #expect(list.pictures.map(\.pts) == [1, 3, 4])
+  }
+
+  @Test func theMemoryOfADeviceIsUnmappedBeforeItIsClosed() throws {
+    let device = M2MFakeDevice()
+    var encoder: V4L2Encoder? = try encoder(device)
+    var list = PictureList()
+    try encoder.map { try encode($0, try TestFrames(.nv12, 640, 360), 1...2, &list) }
+    encoder = nil
+    #expect(device.open == 0)
+    #expect(device.closedWhileMapped == 0)
+  }
+
+  @Test func buffersTheDriverDoesNotFreeAreAskedForAnew() throws {
+    let device = M2MFakeDevice()
+    let encoder = try encoder(device)
+    var list = PictureList()
+    try encode(encoder, try TestFrames(.nv12, 640, 360), 1...2, &list)
+    device.change { $0.refusesRelease = true }
+    // To be imported: the driver's own buffers go first.
+    try encode(encoder, try TestFrames(.nv12, 640, 360, dmabuf: true), 3...4, &list)
+    while encoder.inside > 0 { try encoder.collect(into: &list) }
+    #expect(list.pictures.map(\.pts) == [1, 2, 3, 4])
+    #expect(encoder.bytesCopied == 4 * 345_600)
+  }
+
   @Test func whatIsInsideAHangingDeviceIsHeldUntilItIsClosed() throws {
     let path = "/dev/video82"
     let device = M2MFakeDevice { $0.hangs = true }

@@ -34,6 +34,14 @@ final class M2MFakeDecoder: KernelWrapper {
     var importErrno: CInt?
     /// REQBUFS 0 while a picture is out.
     var freesNothing = false
+    /// Pictures it gives at most, however many are asked for.
+    var most = 32
+    /// The next unit needs more references; its size is the same.
+    var changesReferences = false
+    /// Reads no unit and says all the same that it is done.
+    var readsNothing = false
+    /// Units are VP8 frames with the same words behind their header; those not shown give no picture.
+    var isVP8 = false
     var damages: Set<UInt32> = []
     var hangs = false
   }
@@ -90,6 +98,15 @@ final class M2MFakeDecoder: KernelWrapper {
     words[10] = order
     return words.flatMap { word in withUnsafeBytes(of: word.bigEndian) { Array($0) } }
       + [UInt8](repeating: 0, count: size - 44)
+  }
+
+  /// A VP8 frame with such a unit in it. The frame's own header is 3 bytes, 10 of a key frame.
+  static func vp8Unit(
+    _ width: UInt32, _ height: UInt32, order: UInt32, isKey: Bool = false, isShown: Bool = true
+  ) -> [UInt8] {
+    let tag = UInt8(isKey ? 0 : 1) | (isShown ? 0x10 : 0)
+    let sizes = [width, height].flatMap { [UInt8($0 & 0xff), UInt8($0 >> 8)] }
+    return [tag, 0, 0, 0x9d, 0x01, 0x2a] + sizes + [0, 0] + unit(width, height, order: order, isKey: isKey)
   }
 
   func change(_ body: (inout Switches) -> Void) { state.withLock { body(&$0.switches) } }
@@ -181,7 +198,8 @@ final class M2MFakeDecoder: KernelWrapper {
       return 0
     case mpifs_VIDIOC_ENUM_FMT:
       let out = argument.bindMemory(to: v4l2_fmtdesc.self, capacity: 1)
-      let list = out.pointee.type == 1 ? switches.raw : [mpifs_V4L2_PIX_FMT_FWHT]
+      let list =
+        out.pointee.type == 1 ? switches.raw : [switches.isVP8 ? mpifs_V4L2_PIX_FMT_VP8 : mpifs_V4L2_PIX_FMT_FWHT]
       guard Int(out.pointee.index) < list.count else { return -EINVAL }
       out.pointee.pixelformat = list[Int(out.pointee.index)]
       return 0
@@ -211,7 +229,7 @@ final class M2MFakeDecoder: KernelWrapper {
       let command = argument.bindMemory(to: v4l2_decoder_cmd.self, capacity: 1).pointee.cmd
       state.commands.append(command)
       if command == 0 {
-        if !switches.startIsDeaf { (state.isStopping, state.hasEnded) = (false, false) }
+        if !switches.startIsDeaf { (state.isStopping, state.hasEnded, state.isChanging) = (false, false, false) }
       } else if state.capture.isStreaming && state.output.isStreaming {
         if state.isStopping { return -EBUSY }
         state.isStopping = true
@@ -230,7 +248,7 @@ final class M2MFakeDecoder: KernelWrapper {
       guard state.output.count == 0, state.capture.count == 0 else { return -EBUSY }
       let asked = mpifs_format_plane(&format, 0).sizeimage
       state.unitFormats.append((format.width, format.height))
-      format.pixelformat = mpifs_V4L2_PIX_FMT_FWHT
+      format.pixelformat = state.switches.isVP8 ? mpifs_V4L2_PIX_FMT_VP8 : mpifs_V4L2_PIX_FMT_FWHT
       mpifs_format_set_plane(
         &format, 0, .init(bytesperline: 0, sizeimage: min(max(asked, 64), state.switches.unitSize)))
       state.output.format = format
@@ -264,7 +282,8 @@ final class M2MFakeDecoder: KernelWrapper {
         let size = Int(mpifs_format_plane(&state.capture.format, 0).sizeimage)
         state.memories = out.pointee.memory == 1 ? (0..<count).map { _ in anonymous(size) } : []
         state.imports = [:]
-        state.capture.count = count
+        state.capture.count = min(count, state.switches.most)
+        out.pointee.count = UInt32(state.capture.count)
         (state.capture.memory, state.capture.queued, state.capture.done) = (out.pointee.memory, [], [])
       } else {
         (state.output.count, state.output.queued, state.output.done) = (count, [], [])
@@ -335,29 +354,38 @@ final class M2MFakeDecoder: KernelWrapper {
 
   // MARK: decoding
 
+  private func bytes(_ buffer: mpifs_buffer, _ state: State) -> UnsafeRawPointer? {
+    state.maps[Int64(buffer.index) * 0x0100_0000].flatMap { UnsafeRawPointer(bitPattern: Int($0)) }
+  }
+
+  private func isShown(_ buffer: mpifs_buffer, _ state: State) -> Bool {
+    bytes(buffer, state).map { $0.load(as: UInt8.self) & 0x10 != 0 } ?? false
+  }
+
   private func words(_ buffer: mpifs_buffer, _ state: State) -> [UInt32] {
-    guard let address = state.maps[Int64(buffer.index) * 0x0100_0000],
-      let bytes = UnsafeRawPointer(bitPattern: Int(address))
-    else { return [] }
+    guard var bytes = bytes(buffer, state) else { return [] }
+    if state.switches.isVP8 { bytes += 12 }
     return (0..<11).map { UInt32(bigEndian: bytes.load(fromByteOffset: $0 * 4, as: UInt32.self)) }
   }
 
   private func work(_ state: inout State) {
     guard !state.switches.hangs, state.output.isStreaming else { return }
-    while let unit = state.output.queued.first, !state.isChanging {
+    while let unit = state.output.queued.first, !state.isChanging, !state.switches.readsNothing {
       let header = words(unit, state)
       if header[0] != 0x4f4f_4f4f {
         finishUnit(&state, isDamaged: true)
         continue
       }
       let isSaid = state.switches.hasEvents && !state.switches.isSilent
-      if (header[3], header[4]) != state.size, isSaid || state.capture.isStreaming {
+      let isOther = (header[3], header[4]) != state.size || state.switches.changesReferences
+      if isOther, isSaid || state.capture.isStreaming {
         // All pictures of the old size first.
         while !state.pending.isEmpty {
           guard give(&state) else { return }
         }
         if state.capture.isStreaming { guard end(&state) else { return } }
         state.size = (header[3], header[4])
+        state.switches.changesReferences = false
         state.isChanging = true
         state.events.append(5)
         return
@@ -365,7 +393,9 @@ final class M2MFakeDecoder: KernelWrapper {
       guard state.capture.isStreaming, state.output.queued.count > state.switches.lookAhead || state.isStopping else {
         return
       }
-      state.pending.append(Picture(order: header[10], stamp: (unit.tv_sec, unit.tv_usec)))
+      if !state.switches.isVP8 || isShown(unit, state) {
+        state.pending.append(Picture(order: header[10], stamp: (unit.tv_sec, unit.tv_usec)))
+      }
       finishUnit(&state, isDamaged: false)
       while state.pending.count > state.switches.reorder {
         guard give(&state) else { return }

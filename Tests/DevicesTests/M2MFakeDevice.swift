@@ -36,6 +36,12 @@ final class M2MFakeDevice: Kernel {
     /// Nothing comes out, and closing waits.
     var hangs = false
     var damagesNext = false
+    /// A damaged picture comes with no bytes, as mtk-vcodec's.
+    var damagedIsEmpty = false
+    /// Only the frame comes back, marked.
+    var damagesFrameOnly = false
+    /// REQBUFS 0 is refused once.
+    var refusesRelease = false
     var failsDequeue: CInt?
     var hasSelection = true
   }
@@ -60,6 +66,8 @@ final class M2MFakeDevice: Kernel {
     var opened = 0
     var imports: [Int32] = []
     var set: [UInt32: [Int64]] = [:]
+    var mapped: [Int: CInt] = [:]
+    var closedWhileMapped = 0
   }
 
   private let state: Mutex<State>
@@ -77,6 +85,8 @@ final class M2MFakeDevice: Kernel {
   func change(_ body: (inout Switches) -> Void) { state.withLock { body(&$0.switches) } }
   /// Values a control was given, in order, by all instances.
   func written(_ id: UInt32) -> [Int64] { state.withLock { $0.set[id] ?? [] } }
+  /// Instances that were closed with memory of theirs still mapped.
+  var closedWhileMapped: Int { state.withLock { $0.closedWhileMapped } }
   var imports: [Int32] { state.withLock { $0.imports } }
   var opened: Int { state.withLock { $0.opened } }
   var open: Int { state.withLock { $0.instances.count } }
@@ -122,7 +132,10 @@ final class M2MFakeDevice: Kernel {
   func close(_ fd: CInt) -> CInt {
     if state.withLock({ $0.instances[fd] != nil }) {
       while state.withLock({ $0.switches.hangs }) { usleep(1000) }
-      state.withLock { $0.instances[fd] = nil }
+      state.withLock { state in
+        if state.mapped.values.contains(fd) { state.closedWhileMapped += 1 }
+        state.instances[fd] = nil
+      }
     }
     return real.close(fd)
   }
@@ -133,7 +146,10 @@ final class M2MFakeDevice: Kernel {
       return -Int64(ENOMEM)
     }
     let number = Int64(Int(bitPattern: address))
-    state.withLock { $0.instances[fd]?.maps[offset] = number }
+    state.withLock { state in
+      state.instances[fd]?.maps[offset] = number
+      state.mapped[Int(number)] = fd
+    }
     return number
   }
 
@@ -288,6 +304,10 @@ final class M2MFakeDevice: Kernel {
     case mpifs_VIDIOC_REQBUFS:
       let out = argument.bindMemory(to: v4l2_requestbuffers.self, capacity: 1)
       guard let queue = queue(out.pointee.type), !instance.streaming[queue] else { return -EBUSY }
+      if out.pointee.count == 0, switches.refusesRelease {
+        state.switches.refusesRelease = false
+        return -EBUSY
+      }
       instance.counts[queue] = Int(out.pointee.count)
       instance.memory[queue] = out.pointee.memory
       (instance.queued[queue], instance.done[queue]) = ([], [])
@@ -322,7 +342,7 @@ final class M2MFakeDevice: Kernel {
       guard let queue = queue(out.pointee.type), instance.streaming[queue] else { return -EINVAL }
       guard !instance.done[queue].isEmpty else { return queue == 0 && instance.hasEnded ? -EPIPE : -EAGAIN }
       var done = instance.done[queue].removeFirst()
-      if queue == 0, done.flags & BufferFlags.error.rawValue != 0 { state.switches.damagesNext = false }
+      if done.flags & BufferFlags.error.rawValue != 0 { state.switches.damagesNext = false }
       mpifs_buffer_to_kernel(&done, out, nil)
       return 0
     case mpifs_VIDIOC_STREAMON, mpifs_VIDIOC_STREAMOFF:
@@ -346,11 +366,17 @@ final class M2MFakeDevice: Kernel {
     var left = limit ?? (switches.isManual ? 0 : .max)
     while left > 0, !instance.queued[0].isEmpty, !instance.queued[1].isEmpty {
       left -= 1
-      let from = instance.queued[1].removeFirst()
+      var from = instance.queued[1].removeFirst()
+      if switches.damagesNext, switches.damagesFrameOnly {
+        from.flags = BufferFlags.error.rawValue
+        instance.done[1].append(from)
+        continue
+      }
       var to = instance.queued[0].removeFirst()
       instance.done[1].append(from)
       instance.pictures &+= 1
-      let count = isScaler ? Int(mpifs_format_plane(&instance.formats[0], 0).sizeimage) : 300
+      let isEmpty = switches.damagesNext && switches.damagedIsEmpty
+      let count = isScaler ? Int(mpifs_format_plane(&instance.formats[0], 0).sizeimage) : isEmpty ? 0 : 300
       to.num_planes = 1
       to.flags = switches.damagesNext ? BufferFlags.error.rawValue : 0
       if switches.keepsTime {
@@ -383,7 +409,10 @@ final class M2MFakeDevice: Kernel {
     }
   }
 
-  func munmap(_ address: UnsafeMutableRawPointer, _ length: Int) -> CInt { real.munmap(address, length) }
+  func munmap(_ address: UnsafeMutableRawPointer, _ length: Int) -> CInt {
+    state.withLock { $0.mapped[Int(bitPattern: address)] = nil }
+    return real.munmap(address, length)
+  }
   func memfd(_ name: String) -> CInt { real.memfd(name) }
   func truncate(_ fd: CInt, _ length: Int64) -> CInt { real.truncate(fd, length) }
   func addSeals(_ fd: CInt, _ seals: CInt) -> CInt { real.addSeals(fd, seals) }

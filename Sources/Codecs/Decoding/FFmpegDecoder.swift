@@ -59,9 +59,10 @@
     }
 
     func drain<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
+      // A decoder that was told of the end takes nothing more until it is flushed, whatever came of the rest.
+      defer { handle.flush() }
       try handle.send(nil, 0, 0)
       try receive(into: &sink)
-      handle.flush()
     }
 
     func flush() throws(Failure) { handle.flush() }

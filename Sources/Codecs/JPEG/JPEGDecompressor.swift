@@ -21,6 +21,9 @@ struct JPEGDecompressor: ~Copyable {
   /// The picture at hand came with an end marker.
   private var hasOwnEnd = false
 
+  /// So many more columns or lines than wanted, a picture has another size.
+  private static let largestMargin = 64
+
   private typealias Header = JPEGHandle.Header
 
   init() throws(Failure) { handle = try JPEGHandle() }
@@ -31,7 +34,7 @@ struct JPEGDecompressor: ~Copyable {
   /// Pictures without Huffman tables, as UVC cameras send, have the usual ones (T.81, K.3); one that lacks nothing but
   /// its end marker is whole.
   /// - Returns: bytes of pixels written, scratch included.
-  /// - Throws: EILSEQ for a picture that is cut off or otherwise damaged, or smaller than the target.
+  /// - Throws: EILSEQ for a picture that is cut off or otherwise damaged, or smaller than the target or far larger.
   mutating func decompress(_ bytes: UnsafeRawBufferPointer, to target: Pixels) throws(Failure) -> Int {
     do throws(Failure) {
       return try decode(try withEnd(bytes), to: target)
@@ -43,7 +46,11 @@ struct JPEGDecompressor: ~Copyable {
 
   private mutating func decode(_ bytes: UnsafeRawBufferPointer, to target: Pixels) throws(Failure) -> Int {
     let header = try self.header(bytes)
-    guard header.width >= target.width, header.height >= target.height else {
+    // Cameras code whole blocks, 32 across and down at most; a damaged size must not be believed and memory got for it.
+    let margin = JPEGDecompressor.largestMargin
+    guard (target.width..<target.width + margin).contains(Int(header.width)),
+      (target.height..<target.height + margin).contains(Int(header.height))
+    else {
       throw JPEGDecompressor.damaged(
         "a picture of \(header.width)x\(header.height) instead of \(target.width)x\(target.height)")
     }

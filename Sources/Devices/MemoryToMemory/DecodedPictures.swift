@@ -16,6 +16,8 @@ final class DecodedPictures: BufferOwner {
   let visible: SelectionRectangle
   let pool: CapturePool
   let kind: String
+  /// Pictures that were asked for.
+  let wished: Int
   private let templates: [QueueBuffer]
   private let home: Mutex<Home>
   private let waker: DecoderWaker
@@ -46,6 +48,7 @@ final class DecodedPictures: BufferOwner {
     self.format = format
     self.layout = layout
     self.visible = visible
+    wished = count
     templates = made.templates
     self.waker = waker
     queue = made.queue

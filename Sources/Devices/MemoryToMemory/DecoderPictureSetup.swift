@@ -57,20 +57,17 @@ struct DecoderPictureSetup {
         "the driver gives \(format.width)x\(format.height) \(format.fourcc), visible \(visible.width)x\(visible.height)"
       )
     }
-    let needed = try self.needed()
+    return try allocate(format, layout, visible, try wished())
+  }
+
+  /// Pictures to ask for: those the device keeps for itself, and those the graph has.
+  func wished() throws(Failure) -> Int {
+    // V4L2_CID_MIN_BUFFERS_FOR_CAPTURE
+    let needed = try asFailure { () throws(KernelError) in try device.value(ofControl: 0x0098_0927).map { Int($0) } }
     if needed == nil {
       status.remark("the device does not tell how many pictures it needs: \(Self.usualReferences) are assumed")
     }
-    let count = (needed ?? Self.usualReferences) + configuration.bufferCount
-    return try allocate(format, layout, visible, count)
-  }
-
-  /// Pictures the device keeps for itself, `nil` where it does not say.
-  func needed() throws(Failure) -> Int? {
-    try asFailure { () throws(KernelError) in
-      // V4L2_CID_MIN_BUFFERS_FOR_CAPTURE
-      try device.value(ofControl: 0x0098_0927).map { Int($0) }
-    }
+    return (needed ?? Self.usualReferences) + configuration.bufferCount
   }
 
   /// The driver's own memory first: it is what the device reads its references from.

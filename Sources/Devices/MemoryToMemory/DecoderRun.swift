@@ -13,36 +13,37 @@ final class DecoderRun {
   let engine: String
   /// The last failure was a time-out of the device's.
   private(set) var hangs = false
-  private let device: V4L2Device
+  let device: V4L2Device
   private let configuration: DecoderConfiguration
-  private let status: DecoderStatus
-  private let waker: DecoderWaker
+  let status: DecoderStatus
+  let waker: DecoderWaker
   private let oddities: DecoderQuirks.Oddities
   private let fourcc: FourCC
-  private let setup: DecoderPictureSetup
+  let setup: DecoderPictureSetup
   private let outputType: BufferType
   private let wantedUnitSize: Int
   private let tellsChanges: Bool
 
-  private var stream: M2MPort?
-  private var pictures: DecodedPictures?
-  private var drained = CodecDrain()
+  var stream: M2MPort?
+  var pictures: DecodedPictures?
+  var drained = CodecDrain()
   /// The device said that the stream has another size, and CAPTURE is not set up for it yet.
-  private var isChangePending = false
+  var isChangePending = false
   private var isDrainedOnce = false
   /// START does not end the state after LAST here, or has not been seen to.
-  private var isStartDeaf: Bool
-  private var isJustStarted = false
+  var isStartDeaf: Bool
+  var isJustStarted = false
   private var parser: PictureParser
 
-  /// Units that went in and whose pictures have not come: the time stamp of an OUTPUT buffer comes out with its picture.
-  private var waiting: [(cookie: Int64, pts: Int64)] = []
-  private var next: Int64 = 1
+  private var waiting = UnitsInside()
   private var sequence: UInt64 = 0
   private var keepsTime = false
   /// Pictures and units the device keeps inside; learned.
   private var pictureDelay = 0
   private var unitDelay = 0
+  /// What has come of the device: units read, pictures, changes of size. An empty buffer marked LAST is nothing.
+  var progress = 0
+  var progressAtStop = -1
   /// Milliseconds waited in vain, since something last came of the device.
   private var stalled: Int32 = 0
   private var isUnitDamaged = false
@@ -50,9 +51,8 @@ final class DecoderRun {
   /// Milliseconds the device may take before it is taken to hang.
   static let timeLimit: Int32 = 500
   /// Milliseconds a picture that is made may take to be handed over.
-  private static let handOver: Int32 = 20
+  static let handOver: Int32 = 20
   private static let units = 4
-  private static let largestDelay = 32
 
   init(
     _ path: String, _ configuration: DecoderConfiguration, memory: BufferMemory?, unitSize: Int, status: DecoderStatus,
@@ -88,7 +88,7 @@ final class DecoderRun {
 
   deinit { pictures?.finish() }
 
-  private var path: String { device.path }
+  var path: String { device.path }
 
   /// Bytes a unit may have.
   var unitSize: Int { stream?.format.planes.first?.size ?? wantedUnitSize }
@@ -109,7 +109,9 @@ final class DecoderRun {
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
     if drained.state != .running { try resume() }
-    if pictures == nil { _ = parser.parse(unit) }
+    let info = parser.parse(unit)
+    // Where nothing can be read of it, a picture is waited for.
+    let givesPicture = info.slices > 0 || info.type == nil && !info.hasParameterSets
     let stream = try openStream(for: unit)
     try waitForRoom(stream, into: &sink)
     guard let index = stream.takeFree() else { throw Failure(.resourceBusy, "VIDIOC_QBUF", on: path) }
@@ -121,16 +123,11 @@ final class DecoderRun {
     target.copyMemory(from: unit)
     var buffer = QueueBuffer(index: index, planeCount: max(1, stream.format.planes.count))
     buffer[0] = .init(bytesUsed: unit.count, length: target.count)
+    let entry = waiting.enter(pts: pts, givesPicture: givesPicture)
+    if entry.lost { status.change { $0.counters.damaged += 1 } }
     // Seconds and microseconds below a million: drivers that count in nanoseconds or in microseconds give it back whole.
-    buffer.timestamp = (next / 1_000_000, next % 1_000_000)
+    buffer.timestamp = (entry.cookie / 1_000_000, entry.cookie % 1_000_000)
     buffer.field = 1
-    if waiting.count > Self.largestDelay {
-      // So many later ones came in since that it never will.
-      waiting.removeFirst()
-      status.change { $0.counters.damaged += 1 }
-    }
-    waiting.append((next, pts))
-    next += 1
     isUnitDamaged = false
     try asFailure { () throws(KernelError) in try stream.enqueue(buffer) }
     try settle(stream, into: &sink)
@@ -192,17 +189,17 @@ final class DecoderRun {
       let inside = stream.count - stream.free.count
       if hasMoved {
         (stalled, wait) = (0, 0)
-        if pictures != nil, inside == 0, waiting.isEmpty { return }
+        if pictures != nil, inside == 0, waiting.due == 0 { return }
         deadline = Deadline(Self.timeLimit / 2)
         continue
       }
       try checkInterrupt()
       if let pictures, pictures.queued == 0, !pictures.hasComeHome { return }
       if inside <= unitDelay {
-        if pictures == nil || waiting.count <= pictureDelay { return }
+        if pictures == nil || waiting.due <= pictureDelay { return }
         // Read and no picture: one that is shown later, or is handed over in a moment.
         if wait == Self.handOver {
-          pictureDelay = min(waiting.count, Self.largestDelay)
+          pictureDelay = min(waiting.due, UnitsInside.most)
           return
         }
         wait = Self.handOver
@@ -264,6 +261,7 @@ final class DecoderRun {
         try waker.wait(for: [], of: nil, milliseconds: min(5, milliseconds)) { pictures?.hasComeHome ?? false }
       }
     }
+    if result.woken { progress += 1 }
     return moved || result.woken
   }
 
@@ -273,7 +271,7 @@ final class DecoderRun {
   }
 
   @discardableResult
-  private func takeEvents() throws(Failure) -> Bool {
+  func takeEvents() throws(Failure) -> Bool {
     var found = false
     while true {
       let event = try asFailure { () throws(KernelError) in try device.nextEvent() }
@@ -285,13 +283,14 @@ final class DecoderRun {
     }
   }
 
-  private func takeUnits(_ stream: M2MPort) throws(Failure) -> Bool {
+  func takeUnits(_ stream: M2MPort) throws(Failure) -> Bool {
     var moved = false
     while stream.count > stream.free.count {
       switch stream.queue.dequeue() {
       case .buffer(let buffer):
         stream.giveBack(buffer.index)
         moved = true
+        progress += 1
         if buffer.flags.contains(.error) { lost(cookie(buffer)) }
       case .empty, .ended: return moved
       case .failed(let error): throw Failure(error)
@@ -302,8 +301,7 @@ final class DecoderRun {
 
   /// The device could not read a unit: no picture comes of it.
   private func lost(_ cookie: Int64) {
-    guard let position = waiting.firstIndex(where: { $0.cookie == cookie }) else { return }
-    waiting.remove(at: position)
+    guard waiting.take(cookie) != nil else { return }
     isUnitDamaged = true
     status.change { $0.counters.damaged += 1 }
   }
@@ -316,7 +314,7 @@ final class DecoderRun {
     var moved = false
     // Asking again when nothing is due would be a call too many for every picture.
     while let pictures, pictures.queued > 0, drained.state != .drained,
-      !waiting.isEmpty || drained.state == .draining || isChangePending || !moved
+      waiting.due > 0 || drained.state == .draining || isChangePending || !moved
     {
       switch pictures.dequeue() {
       case .empty: return moved
@@ -328,6 +326,7 @@ final class DecoderRun {
       case .buffer(let buffer):
         moved = true
         isJustStarted = false
+        if !buffer.flags.contains(.last) || buffer[0].bytesUsed > buffer[0].dataOffset { progress += 1 }
         let wasDraining = drained.state == .draining
         let hasPicture = drained.took(bytes: buffer[0].bytesUsed - buffer[0].dataOffset, flags: buffer.flags)
         if buffer.flags.contains(.error) {
@@ -338,7 +337,10 @@ final class DecoderRun {
         } else {
           pictures.giveBack(buffer.index)
         }
-        if drained.state == .drained { try ended(wasDraining: wasDraining) }
+        if drained.state == .drained {
+          try ended(wasDraining: wasDraining)
+          return true
+        }
       }
     }
     return moved
@@ -347,83 +349,18 @@ final class DecoderRun {
   private func show<Sink: FrameSink & ~Copyable>(
     _ buffer: QueueBuffer, _ pictures: DecodedPictures, into sink: inout Sink
   ) {
-    let cookie = cookie(buffer)
-    let pts: Int64
-    if let position = waiting.firstIndex(where: { $0.cookie == cookie }) {
-      pts = waiting.remove(at: position).pts
-      keepsTime = true
-    } else if keepsTime || waiting.isEmpty {
-      // Of before a flush.
+    let own = waiting.take(cookie(buffer))
+    if own != nil { keepsTime = true }
+    // A driver that does not keep time stamps: in order. Of one that does, a picture of before a flush.
+    guard let pts = own ?? (keepsTime ? nil : waiting.takeFirst()) else {
       pictures.giveBack(buffer.index)
       return
-    } else {
-      // A driver that does not keep time stamps: in order.
-      pts = waiting.removeFirst().pts
     }
     sequence += 1
     sink.picture(
       Frame(
         pictures.take(buffer, as: configuration.user), layout: pictures.layout(of: buffer), pts: pts,
         sequence: sequence - 1, stamps: FrameStamps(captured: monotonicNanoseconds())))
-  }
-
-  // MARK: changes of size
-
-  /// All pictures up to a change, or up to the end, are out.
-  private func ended(wasDraining: Bool? = nil) throws(Failure) {
-    let wasDraining = wasDraining ?? (drained.state == .draining)
-    drained.ended()
-    try takeEvents()
-    if let stream { _ = try takeUnits(stream) }
-    let hasMore = stream.map { $0.count > $0.free.count } ?? false
-    if wasDraining && !isChangePending && !hasMore { return }
-    // The stream goes on with another size; or a driver ended unasked, which is gone on from in the same way.
-    try change()
-    guard wasDraining else { return }
-    let answer = try asFailure { () throws(KernelError) in try device.decoder(.stop) }
-    _ = drained.stopped(answer, bothStreaming: true)
-  }
-
-  /// Sets up CAPTURE for what the stream is now.
-  private func change() throws(Failure) {
-    isChangePending = false
-    guard let old = pictures else { return try beginPictures(fallback: nil) }
-    let (format, visible) = try setup.format()
-    if format == old.format, visible == old.visible, try setup.needed() ?? 0 <= old.count {
-      try goOn(old)
-      drained.resumed()
-      return
-    }
-    pictures = nil
-    guard old.finish() else {
-      throw Failure(
-        .ioError, "VIDIOC_REQBUFS", on: path, "the driver frees no pictures while some are in use: it starts anew")
-    }
-    status.change { $0.counters.layoutChanges += 1 }
-    try beginPictures(fallback: nil)
-    drained.resumed()
-  }
-
-  /// After LAST, with the same pictures.
-  private func goOn(_ pictures: DecodedPictures) throws(Failure) {
-    try asFailure { () throws(KernelError) in
-      if !isStartDeaf, try device.decoder(.start) == .accepted {
-        isJustStarted = true
-        return
-      }
-      try pictures.stop()
-      try pictures.start()
-    }
-  }
-
-  private func beginPictures(fallback: (width: Int, height: Int)?) throws(Failure) {
-    let new = try setup.begin(fallback: fallback)
-    pictures = new
-    status.change {
-      $0.layout = new.layout
-      $0.memoryKind = new.kind
-      $0.pool = new.pool
-    }
   }
 
   // MARK: devices that say nothing
@@ -457,11 +394,15 @@ final class DecoderRun {
       drained.ended()
     }
     var deadline = Deadline(Self.timeLimit)
+    var before = progress
     while drained.state == .draining {
       try checkInterrupt()
-      if try pump(stream, deadline.left, into: &sink) { deadline = Deadline(Self.timeLimit) }
+      _ = try pump(stream, deadline.left, into: &sink)
+      if progress != before { (before, deadline) = (progress, Deadline(Self.timeLimit)) }
       if deadline.left <= 0, drained.state == .draining {
-        guard let pictures, pictures.queued == 0 else { throw hang("VIDIOC_DECODER_CMD", "the drain did not end") }
+        guard let pictures, pictures.queued == 0, !pictures.hasComeHome else {
+          throw hang("VIDIOC_DECODER_CMD", "the drain did not end")
+        }
         throw Failure(.timedOut, "drain", on: path, "all \(pictures.count) pictures are in use")
       }
     }
@@ -476,7 +417,7 @@ final class DecoderRun {
   }
 
   private func forget() {
-    waiting.removeAll(keepingCapacity: true)
+    waiting.removeAll()
     (pictureDelay, unitDelay, stalled) = (0, 0, 0)
   }
 

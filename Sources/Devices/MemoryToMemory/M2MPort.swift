@@ -33,6 +33,10 @@ final class M2MPort {
     self.queue = VideoQueue(device, format.type, memory: .mmap)
   }
 
+  /// The mappings go before the device does: each keeps the open file alive as a descriptor does, and the last of them
+  /// would wait for hardware that hangs, on whatever thread that is.
+  deinit { mapped = [] }
+
   var memory: BufferMemory { queue.memory }
 
   /// Allocates buffers, or slots for imported ones. The queue must have none.
@@ -59,11 +63,12 @@ final class M2MPort {
     free = Array((0..<given).reversed())
   }
 
-  /// Frees all; the queue is stopped.
+  /// Frees all; the queue is stopped. When the driver refuses the port has none all the same, and asks for new ones the
+  /// next time, which frees the old ones.
   func release() throws(KernelError) {
-    mapped = []
+    // Drivers without orphaned buffers free none that is mapped.
+    (count, free, imported, mapped) = (0, [], [], [])
     try queue.releaseAll()
-    (count, free, imported) = (0, [], [])
   }
 
   /// - Precondition: MMAP.

@@ -241,11 +241,19 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   }
 
   private func takeAll<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
+    var isDamaged = false
     while raw.isStreaming, raw.count > raw.free.count {
       guard case .buffer(let buffer) = try answer(raw.queue.dequeue()) else { break }
       raw.giveBack(buffer.index)
       held[buffer.index].ref = nil
+      isDamaged = isDamaged || buffer.flags.contains(.error)
     }
+    try takeCoded(into: &sink)
+    // Some drivers say it of the frame alone, and give no picture. What came before it is taken.
+    if isDamaged { throw damage() }
+  }
+
+  private func takeCoded<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
     // Asking again when nothing is due would be a call too many for every frame.
     while !waiting.isEmpty || drain.state != .running, case .buffer(let buffer) = try answer(coded.queue.dequeue()) {
       try take(buffer, into: &sink)
@@ -257,6 +265,11 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
         try coded.enqueue(QueueBuffer(index: buffer.index, planeCount: max(1, coded.format.planes.count)))
       }
     }
+  }
+
+  private func damage() -> Failure {
+    isPictureDamaged = true
+    return Failure(.ioError, "VIDIOC_DQBUF", on: device.path, "the device could not encode the picture")
   }
 
   private func answer(_ result: Dequeued) throws(Failure) -> Dequeued {
@@ -273,7 +286,10 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     let plane = buffer[0]
     let memory = coded.bytes(buffer.index, plane: 0)
     let end = min(plane.bytesUsed, memory.count)
-    guard drain.took(bytes: end - plane.dataOffset, flags: buffer.flags) else { return }
+    let hasBytes = drain.took(bytes: end - plane.dataOffset, flags: buffer.flags)
+    // A picture that could not be made has no bytes with some drivers (mtk-vcodec); the mark of the end has none either.
+    if buffer.flags.contains(.error), hasBytes || !buffer.flags.contains(.last) { throw damage() }
+    guard hasBytes else { return }
     let stamp = buffer.timestamp
     let cookie = stamp.seconds * 1_000_000 + stamp.microseconds
     // Everything before it has come or never will.
@@ -287,10 +303,6 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
     // It keeps none back: what seemed so was a frame it left out.
     if waiting.isEmpty { delay = 0 }
-    if buffer.flags.contains(.error) {
-      isPictureDamaged = true
-      throw Failure(.ioError, "VIDIOC_DQBUF", on: device.path, "the device could not encode the picture")
-    }
     let bytes = UnsafeRawBufferPointer(rebasing: memory[plane.dataOffset..<end])
     sink.append(bytes)
     if isHeaderOnly(bytes) {

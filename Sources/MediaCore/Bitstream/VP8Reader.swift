@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Reads the frame header of a VP8 picture (RFC 6386, 9.1 to 9.6 and 19.2): key or not, size, base quantiser.
+///
+/// A frame that is not shown, which others are predicted from, counts no slices: no picture comes of it.
 enum VP8Reader {
   private static let startCode: (UInt8, UInt8, UInt8) = (0x9d, 0x01, 0x2a)
 
@@ -25,7 +27,7 @@ enum VP8Reader {
     }
     info.isKey = isKey
     info.type = isKey ? .idr : .p
-    info.slices = 1
+    info.slices = bytes[0] >> 4 & 1 == 1 ? 1 : 0
     info.qp = quantiser(UnsafeRawBufferPointer(rebasing: bytes[start...]), isKey: isKey)
   }
 
