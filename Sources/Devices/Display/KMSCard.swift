@@ -39,8 +39,9 @@ final class KMSCard: @unchecked Sendable {
   private var isEnding = false
   private var hasThread = false
   private var lookAt: Int64 = 0
-  /// Files given up; let go outside the lock, since closing may wait for the hardware.
-  private var remains: [DRMCard] = []
+  /// Files, pipes and framebuffers given up; let go outside the lock, since that may wait for the hardware: 10 s for
+  /// each picture of a card whose flips do not end.
+  private var remains: [AnyObject] = []
 
   init(_ path: String, kernel: any Kernel, changed: @escaping @Sendable () -> Void) throws(Failure) {
     self.path = path
@@ -203,11 +204,13 @@ final class KMSCard: @unchecked Sendable {
     guard isLast else { return }
     wake()
     _ = try? ended.wait(timeoutMilliseconds: 2000)
-    lock.withLock {
+    let gone = lock.withLock {
       device?.dropMaster()
       (device, isMaster) = (nil, false)
-      remains = []
+      defer { remains = [] }
+      return remains
     }
+    _ = gone
   }
 
   /// Lets all screens go as they were, and others set modes.
@@ -314,7 +317,10 @@ final class KMSCard: @unchecked Sendable {
       if events.readable { read(device) }
       if events.failed { giveUp(Failure(.deviceGone, "poll", on: path, "the card is gone")) }
     }
-    for screen in screens where screen.deadline != 0 && now > screen.deadline {
+    // The flip may have happened since the wait ended: another thread can hold the lock for long, asking a monitor.
+    if let device, screens.contains(where: { $0.isOverdue(now) }) { read(device) }
+    for screen in screens where screen.isOverdue(now) {
+      remains += screen.holdings
       screen.timeOut()
       giveUp(Failure(.timedOut, "flip", on: path, "no picture came onto \(screen.name) within 500 ms"))
       // It is opened anew at the next turn.
@@ -326,7 +332,8 @@ final class KMSCard: @unchecked Sendable {
       look(probe: isHot)
     }
     for screen in screens {
-      switch screen.commit(now: now) {
+      // The look may have taken long, which is not the next picture's fault.
+      switch screen.commit(now: monotonicNanoseconds()) {
       case .done: continue
       case .masterLost: loseMaster()
       case .cardGone: giveUp(Failure(.deviceGone, "DRM_IOCTL_MODE_ATOMIC", on: path, "the card is gone"))
@@ -349,6 +356,7 @@ final class KMSCard: @unchecked Sendable {
     isMaster = false
     let failure = Failure(.resourceBusy, "show", on: path, otherMaster())
     for screen in screens {
+      remains += screen.holdings
       screen.abandon()
       screen.fail(failure)
     }
@@ -358,6 +366,7 @@ final class KMSCard: @unchecked Sendable {
   /// The file is of no use any more; another one is opened as soon as that is possible.
   private func giveUp(_ failure: Failure) {
     for screen in screens {
+      remains += screen.holdings
       screen.abandon()
       screen.fail(failure)
     }

@@ -361,6 +361,10 @@ final class KMSDisplay: Display, @unchecked Sendable {
     currentGeneration.add(1, ordering: .releasing)
   }
 
+  var framebuffers: [Framebuffer] {
+    cache.framebuffers + [nextFramebuffer, flyingFramebuffer, onScreenFramebuffer].compactMap { $0 }
+  }
+
   /// Buffers that are gone need no framebuffer.
   func forgetGone() { cache.forgetGone() }
 

@@ -153,6 +153,17 @@ final class KMSScreen {
     if covers { pipe?.primaryIsCovered() }
   }
 
+  /// The flip under way should have happened.
+  func isOverdue(_ now: Int64) -> Bool { deadline != 0 && now > deadline }
+
+  /// What takes its time to let go of when the hardware hangs. Whoever abandons the screen keeps it until the lock is
+  /// left.
+  var holdings: [AnyObject] {
+    var all: [AnyObject] = layers.flatMap(\.framebuffers)
+    if let pipe { all.append(pipe) }
+    return all
+  }
+
   func timeOut() {
     for layer in layers { layer.timedOut() }
     deadline = 0
