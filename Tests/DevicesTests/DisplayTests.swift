@@ -340,6 +340,15 @@ import Testing
     #expect(card.with { $0.files.isEmpty })
   }
 
+  @Test("a card another program only looks at is waited for")
+  func lookedAt() throws {
+    card.with { $0.refusedMasters = 3 }
+    let display = try open()
+    #expect(display.status.isMaster)
+    display.close()
+    #expect(card.with { $0.files.isEmpty })
+  }
+
   @Test("a machine without a card says so")
   func none() throws {
     let failure = #expect(throws: Failure.self) {

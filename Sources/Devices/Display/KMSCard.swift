@@ -18,6 +18,8 @@ final class KMSCard: @unchecked Sendable {
   /// How often connectors are looked at although nothing was announced, and a lost card or screen is asked for again,
   /// nanoseconds. Not every driver announces.
   private static let pace: Int64 = 1_000_000_000
+  /// How often a card that is another's is asked for again when somebody waits for it, each 20 ms.
+  private static let repeats = 15
 
   let path: String
   private let kernel: any Kernel
@@ -84,7 +86,7 @@ final class KMSCard: @unchecked Sendable {
       if isReleased {
         throw Failure(.resourceBusy, "enable", on: path, "it was let go by hand; acquire it first")
       }
-      try openDevice()
+      try openDevice(patiently: true)
       do throws(Failure) {
         let display = try place(configuration, listener)
         try startThread()
@@ -155,7 +157,9 @@ final class KMSCard: @unchecked Sendable {
   }
 
   /// Opens the file and becomes its master.
-  private func openDevice() throws(Failure) {
+  /// - Parameter patiently: whoever looks at the card is its master for a moment, this program's list of devices
+  ///   included: not given up at once.
+  private func openDevice(patiently: Bool) throws(Failure) {
     guard device == nil || !isMaster else { return }
     let opened: DRMCard
     do throws(KernelError) {
@@ -168,10 +172,18 @@ final class KMSCard: @unchecked Sendable {
     } catch {
       throw Failure(.notSupported, error.operation, on: path, "its driver has no atomic mode setting")
     }
-    do throws(KernelError) {
-      try opened.becomeMaster()
-    } catch {
-      throw Failure(.resourceBusy, error.operation, on: path, otherMaster())
+    var left = patiently ? KMSCard.repeats : 0
+    while true {
+      do throws(KernelError) {
+        try opened.becomeMaster()
+        break
+      } catch {
+        guard error.errno == .resourceBusy, left > 0 else {
+          throw Failure(.resourceBusy, error.operation, on: path, otherMaster())
+        }
+      }
+      left -= 1
+      usleep(20_000)
     }
     (device, driver, isMaster) = (opened, opened.driver, true)
   }
@@ -231,7 +243,7 @@ final class KMSCard: @unchecked Sendable {
   /// - Throws: EBUSY another program has it.
   func acquire() throws(Failure) {
     try lock.withLock { () throws(Failure) in
-      try openDevice()
+      try openDevice(patiently: true)
       isReleased = false
       lookAt = 0
       look(probe: true)
@@ -380,7 +392,7 @@ final class KMSCard: @unchecked Sendable {
     guard !isReleased else { return }
     if device == nil || !isMaster {
       // The old file must be closed first, or it would be the master.
-      guard remains.isEmpty, (try? openDevice()) != nil else { return }
+      guard remains.isEmpty, (try? openDevice(patiently: false)) != nil else { return }
     }
     guard let device else { return }
     do throws(KernelError) {
