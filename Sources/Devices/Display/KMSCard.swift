@@ -74,6 +74,11 @@ final class KMSCard: @unchecked Sendable {
     }
   }
 
+  /// Planes of other screens; asked with the open file at hand.
+  func planesInUse(besides screen: KMSScreen) -> Set<UInt32> {
+    Set(screens.lazy.filter { $0 !== screen }.flatMap(\.planesInUse))
+  }
+
   var isUnused: Bool { lock.withLock { screens.isEmpty } }
 
   // MARK: the control executor's
