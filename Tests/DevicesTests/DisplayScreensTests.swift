@@ -60,14 +60,12 @@ import Testing
     }
     let frame = try TestFrames(.xrgb8888, 640, 480, dmabuf: true).frame(pts: 1)
     let way = try first.way(for: frame)
-    card.with { ($0.isStuck, $0.holdsProbes, $0.unplugged) = (true, true, []) }
+    card.with { ($0.lateReads, $0.holdsProbes, $0.unplugged) = (2, true, []) }
     #expect(eventually { card.with { $0.isProbing } })
     let start = ContinuousClock.now
     first.show(frame, by: way)
     #expect(eventually { ContinuousClock.now - start > .milliseconds(600) })
     card.with { $0.holdsProbes = false }
-    #expect(eventually { card.with { $0.waiting.count } == 1 })
-    card.unstick()
     #expect(eventually { audiences[0].now.shown == [1] || !audiences[0].now.dropped.isEmpty })
     #expect(first.counters.timeouts == 0)
   }

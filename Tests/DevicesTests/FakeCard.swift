@@ -18,6 +18,8 @@ final class FakeCard: KernelWrapper {
     var isTaken = false
     /// Flips do not happen.
     var isStuck = false
+    /// So many reads find nothing yet, although the wait has ended.
+    var lateReads = 0
     /// Asking a monitor takes until this is false again; whether somebody waits for that.
     var holdsProbes = false
     var isProbing = false
@@ -125,6 +127,13 @@ final class FakeCard: KernelWrapper {
   }
 
   func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 {
+    let isLate = with { state in
+      guard state.files.contains(fd), state.lateReads > 0 else { return false }
+      // Those before the commit do not count.
+      if !state.waiting.isEmpty { state.lateReads -= 1 }
+      return !state.waiting.isEmpty
+    }
+    if isLate { return -Int64(EAGAIN) }
     let event: drm_event_vblank?? = with { state in
       guard state.files.contains(fd) else { return .none }
       guard !state.isStuck, let index = state.waiting.firstIndex(where: { $0.file == fd }) else { return .some(nil) }
