@@ -7,39 +7,6 @@ import Testing
 
 @testable import Devices
 
-/// Counts what becomes of frames.
-private final class Audience: DisplayListener {
-  struct Seen {
-    var shown: [Int64] = []
-    var dropped: [DisplayDrop] = []
-    var conditions: [DisplayCondition] = []
-  }
-  private let seen = Mutex(Seen())
-  var now: Seen { seen.withLock { $0 } }
-
-  func shown(_ frame: borrowing Frame, at time: Int64) {
-    let pts = frame.pts
-    seen.withLock { $0.shown.append(pts) }
-  }
-  func dropped(_ cause: DisplayDrop) { seen.withLock { $0.dropped.append(cause) } }
-  func changed(_ condition: DisplayCondition) { seen.withLock { $0.conditions.append(condition) } }
-  func noted(_ text: String) {}
-
-  var lastFailure: Failure? {
-    if case .failed(let failure)? = now.conditions.last { return failure }
-    return nil
-  }
-}
-
-/// Waits for what another thread brings about.
-private func eventually(milliseconds: Int = 20_000, _ condition: () -> Bool) -> Bool {
-  for _ in 0..<milliseconds {
-    if condition() { return true }
-    usleep(1000)
-  }
-  return false
-}
-
 /// A display on a card that is not there.
 @Suite struct DisplayTests {
   private let card = FakeCard()
@@ -186,6 +153,65 @@ private func eventually(milliseconds: Int = 20_000, _ condition: () -> Bool) -> 
     #expect(eventually { audience.now.shown == [2] })
   }
 
+  @Test("a picture that came while the card was busy with a monitor is no time-out")
+  func lateLook() throws {
+    let factory = KMSDisplayFactory(kernel: card)
+    let display = try factory.open(configuration(), listener: audience)
+    defer { display.close() }
+    let frames = try frames()
+    card.with { ($0.isStuck, $0.holdsProbes) = (true, true) }
+    let start = ContinuousClock.now
+    try show(1, frames, on: display)
+    #expect(eventually { card.with { $0.waiting.count } == 1 })
+    // Asking the monitor for another display keeps the card's lock past the deadline.
+    let done = Atomic<Bool>(false)
+    let (other, second) = (Audience(), configuration(name: "vo/1"))
+    withBackground {
+      let opened = try? factory.open(second, listener: other)
+      opened?.close()
+      done.store(true, ordering: .releasing)
+    } during: {
+      #expect(eventually { card.with { $0.isProbing } })
+      #expect(eventually { card.with { $0.polls } == 0 && ContinuousClock.now - start > .milliseconds(600) })
+      card.unstick()
+      card.with { $0.holdsProbes = false }
+      #expect(eventually { done.load(ordering: .acquiring) })
+    }
+    #expect(eventually { !audience.now.shown.isEmpty || !audience.now.dropped.isEmpty })
+    #expect(audience.now.shown == [1])
+    #expect(display.counters.timeouts == 0)
+    #expect(card.with { $0.opened } == 1)
+  }
+
+  @Test("pictures of a card that hangs are let go without keeping the display from answering")
+  func hanging() throws {
+    let display = try open()
+    defer { display.close() }
+    let frames = try frames()
+    try show(1, frames, on: display)
+    #expect(eventually { audience.now.shown == [1] })
+    try show(2, frames, on: display)
+    #expect(eventually { audience.now.shown == [1, 2] && frames.pool.free == 1 })
+    let frame = try frames.frame(pts: 3)
+    let way = try display.way(for: frame)
+    card.with { ($0.isStuck, $0.holdsRemovals) = (true, true) }
+    display.show(frame, by: way)
+    #expect(eventually { card.with { $0.isRemoving } })
+    let answered = Atomic<Bool>(false)
+    withBackground {
+      // Takes the card's lock.
+      #expect(throws: Failure.self) { try display.acquire() }
+      answered.store(true, ordering: .releasing)
+    } during: {
+      #expect(eventually(milliseconds: 5000) { answered.load(ordering: .acquiring) })
+      card.with { $0.holdsRemovals = false }
+      card.unstick()
+    }
+    #expect(eventually { audience.now.conditions.last == .works })
+    try show(4, frames, on: display)
+    #expect(eventually { audience.now.shown == [1, 2, 4] })
+  }
+
   @Test("what another program takes is taken back when it lets go")
   func masterLost() throws {
     let display = try open()
@@ -311,6 +337,15 @@ private func eventually(milliseconds: Int = 20_000, _ condition: () -> Bool) -> 
     card.with { $0.isTaken = true }
     let failure = #expect(throws: Failure.self) { try open() }
     #expect(failure?.errno == .resourceBusy)
+    #expect(card.with { $0.files.isEmpty })
+  }
+
+  @Test("a card another program only looks at is waited for")
+  func lookedAt() throws {
+    card.with { $0.refusedMasters = 3 }
+    let display = try open()
+    #expect(display.status.isMaster)
+    display.close()
     #expect(card.with { $0.files.isEmpty })
   }
 

@@ -6,15 +6,34 @@ import LinuxMedia
 import Synchronization
 
 /// A DRM card behind the kernel's door: one connector, one CRTC, a primary and an overlay plane that take XRGB8888 and
-/// scale nothing. Flips happen at once unless they are held back.
+/// scale nothing. Flips happen at once unless they are held back. With a second connector there is a CRTC and a primary
+/// plane more, and every plane can be shown on both, as on Qualcomm's.
 final class FakeCard: KernelWrapper {
   struct State {
     var isPresent = true
     var isConnected = true
+    /// Connectors without a monitor beside those that have one.
+    var unplugged: Set<UInt32> = []
     /// Another program may set modes.
     var isTaken = false
     /// Flips do not happen.
     var isStuck = false
+    /// So many reads find nothing yet, although the wait has ended.
+    var lateReads = 0
+    /// Asking a monitor takes until this is false again; whether somebody waits for that.
+    var holdsProbes = false
+    var isProbing = false
+    /// Taking framebuffers away takes until this is false again; whether somebody waits for that.
+    var holdsRemovals = false
+    var isRemoving = false
+    /// Becoming the master is refused so many times, as while another program looks at the card.
+    var refusedMasters = 0
+    /// Nobody has asked for the monitor since the start of the machine.
+    var isUnasked = false
+    /// How often the master asked for a connector.
+    var askedAsMaster = 0
+    /// Threads that wait for the card's events.
+    var polls = 0
     /// What commits other than tests are refused with, and how often.
     var refusal: (errno: CInt, times: Int) = (0, 0)
     var opened = 0
@@ -34,10 +53,12 @@ final class FakeCard: KernelWrapper {
 
   static let path = "/dev/dri/card77"
   static let connector: UInt32 = 10
-  static let encoder: UInt32 = 11
+  static let secondConnector: UInt32 = 12
   static let crtc: UInt32 = 20
+  static let secondCRTC: UInt32 = 21
   static let primary: UInt32 = 30
   static let overlay: UInt32 = 31
+  static let secondPrimary: UInt32 = 32
   fileprivate static let names = [
     "type", "FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H", "MODE_ID",
     "ACTIVE",
@@ -47,16 +68,22 @@ final class FakeCard: KernelWrapper {
   private let real = LinuxKernel()
   var inner: any Kernel { real }
   private let modes: [drm_mode_modeinfo]
+  let connectors: [UInt32]
+  let crtcs: [UInt32]
+  let planes: [UInt32]
 
-  init() {
+  init(screens: Int = 1) {
+    connectors = Array([FakeCard.connector, FakeCard.secondConnector].prefix(screens))
+    crtcs = Array([FakeCard.crtc, FakeCard.secondCRTC].prefix(screens))
+    planes = Array([FakeCard.primary, FakeCard.overlay, FakeCard.secondPrimary].prefix(1 + screens))
     modes = [FakeCard.mode(640, 480, preferred: true), FakeCard.mode(320, 240, preferred: false)]
     with { state in
-      for plane in [FakeCard.primary, FakeCard.overlay] {
+      for plane in planes {
         state.values[plane] = Dictionary(uniqueKeysWithValues: FakeCard.names.prefix(11).map { (Self.id($0), 0) })
+        state.values[plane]?[Self.id("type")] = plane == FakeCard.overlay ? 0 : 1
       }
-      state.values[FakeCard.primary]?[Self.id("type")] = 1
-      state.values[FakeCard.crtc] = [Self.id("MODE_ID"): 0, Self.id("ACTIVE"): 0]
-      state.values[FakeCard.connector] = [Self.id("CRTC_ID"): 0]
+      for crtc in crtcs { state.values[crtc] = [Self.id("MODE_ID"): 0, Self.id("ACTIVE"): 0] }
+      for connector in connectors { state.values[connector] = [Self.id("CRTC_ID"): 0] }
     }
   }
 
@@ -76,13 +103,13 @@ final class FakeCard: KernelWrapper {
   // MARK: the door
 
   func open(_ path: String, _ flags: CInt) -> CInt {
-    guard path == FakeCard.path else { return real.open(path, flags) }
+    guard path.hasSuffix("/dri/card77") else { return real.open(path, flags) }
     return with { state in
       guard state.isPresent else { return -ENODEV }
       let fd = real.eventfd()
       state.files.insert(fd)
       state.opened += 1
-      if state.master == nil, !state.isTaken { state.master = fd }
+      if state.master == nil, !state.isTaken, state.refusedMasters == 0 { state.master = fd }
       return fd
     }
   }
@@ -100,6 +127,13 @@ final class FakeCard: KernelWrapper {
   }
 
   func read(_ fd: CInt, _ bytes: UnsafeMutableRawBufferPointer) -> Int64 {
+    let isLate = with { state in
+      guard state.files.contains(fd), state.lateReads > 0 else { return false }
+      // Those before the commit do not count.
+      if !state.waiting.isEmpty { state.lateReads -= 1 }
+      return !state.waiting.isEmpty
+    }
+    if isLate { return -Int64(EAGAIN) }
     let event: drm_event_vblank?? = with { state in
       guard state.files.contains(fd) else { return .none }
       guard !state.isStuck, let index = state.waiting.firstIndex(where: { $0.file == fd }) else { return .some(nil) }
@@ -119,6 +153,26 @@ final class FakeCard: KernelWrapper {
     }
     bytes.storeBytes(of: event, as: drm_event_vblank.self)
     return 32
+  }
+
+  func poll(_ descriptors: UnsafeMutableBufferPointer<pollfd>, _ timeoutMilliseconds: CInt) -> CInt {
+    let isOurs = with { state in
+      let isOurs = descriptors.contains { state.files.contains($0.fd) }
+      if isOurs { state.polls += 1 }
+      return isOurs
+    }
+    defer { if isOurs { with { $0.polls -= 1 } } }
+    return real.poll(descriptors, timeoutMilliseconds)
+  }
+
+  /// Waits for the test to let go what takes long, outside the lock.
+  func hold(_ isHeld: KeyPath<State, Bool>, _ isWaiting: WritableKeyPath<State, Bool>) {
+    while with({ state in
+      state[keyPath: isWaiting] = state[keyPath: isHeld]
+      return state[keyPath: isHeld]
+    }) {
+      usleep(1000)
+    }
   }
 
   /// Lets what was held back happen.
@@ -164,7 +218,11 @@ final class FakeCard: KernelWrapper {
         if state.refusal.errno == EACCES { (state.master, state.isTaken) = (nil, true) }
         return -state.refusal.errno
       }
-      if !isTest, request.flags & AtomicFlags.nonBlocking.rawValue != 0, !state.waiting.isEmpty { return -EBUSY }
+      if !isTest, request.flags & AtomicFlags.nonBlocking.rawValue != 0,
+        state.waiting.contains(where: { $0.userData == request.user_data })
+      {
+        return -EBUSY
+      }
       var new = state.values
       var place = 0
       for object in 0..<Int(request.count_objs) {
@@ -174,7 +232,10 @@ final class FakeCard: KernelWrapper {
           place += 1
         }
       }
-      for plane in [FakeCard.primary, FakeCard.overlay] {
+      for plane in planes {
+        // The kernel moves no plane from one CRTC to another in one step.
+        let (from, to) = (state.values[plane]?[Self.id("CRTC_ID")] ?? 0, new[plane]?[Self.id("CRTC_ID")] ?? 0)
+        if from != 0, to != 0, from != to { return -EINVAL }
         guard let now = new[plane], let framebuffer = now[Self.id("FB_ID")], framebuffer != 0 else { continue }
         guard state.framebuffers.contains(UInt32(framebuffer)) else { return -ENOENT }
         if now[Self.id("SRC_W")] != (now[Self.id("CRTC_W")] ?? 0) << 16 { return -ERANGE }
@@ -210,6 +271,10 @@ enum FakeCardQueries {
     case mpifs_DRM_IOCTL_SET_CLIENT_CAP: return 0
     case mpifs_DRM_IOCTL_SET_MASTER:
       return card.with { state in
+        if state.refusedMasters > 0 {
+          state.refusedMasters -= 1
+          return -EBUSY
+        }
         if state.isTaken || (state.master != nil && state.master != fd) { return -EBUSY }
         state.master = fd
         return 0
@@ -222,30 +287,46 @@ enum FakeCardQueries {
       }
     case mpifs_DRM_IOCTL_MODE_GETRESOURCES:
       let list = argument.assumingMemoryBound(to: drm_mode_card_res.self)
-      put([FakeCard.crtc], list.pointee.crtc_id_ptr, &list.pointee.count_crtcs)
-      put([FakeCard.connector], list.pointee.connector_id_ptr, &list.pointee.count_connectors)
+      put(card.crtcs, list.pointee.crtc_id_ptr, &list.pointee.count_crtcs)
+      put(card.connectors, list.pointee.connector_id_ptr, &list.pointee.count_connectors)
     case mpifs_DRM_IOCTL_MODE_GETCONNECTOR:
       let connector = argument.assumingMemoryBound(to: drm_mode_get_connector.self)
-      let isConnected = card.with { $0.isConnected }
+      if connector.pointee.count_modes == 0 { card.hold(\.holdsProbes, \.isProbing) }
+      let (isConnected, isUnasked) = card.with { state in
+        if state.master == fd {
+          state.askedAsMaster += 1
+          if connector.pointee.count_modes == 0 { state.isUnasked = false }
+        }
+        let isConnected = state.isConnected && !state.unplugged.contains(connector.pointee.connector_id)
+        return (isConnected && !state.isUnasked, state.isUnasked)
+      }
       put(isConnected ? modes : [], connector.pointee.modes_ptr, &connector.pointee.count_modes)
-      put([FakeCard.encoder], connector.pointee.encoders_ptr, &connector.pointee.count_encoders)
-      (connector.pointee.connector_type, connector.pointee.connector_type_id) = (UInt32(DRM_MODE_CONNECTOR_HDMIA), 1)
-      connector.pointee.connection = isConnected ? 1 : 2
-      connector.pointee.encoder_id = FakeCard.encoder
+      // Each has an encoder of its own.
+      let encoder = FakeCard.encoder(of: connector.pointee.connector_id)
+      put([encoder], connector.pointee.encoders_ptr, &connector.pointee.count_encoders)
+      connector.pointee.connector_type = UInt32(DRM_MODE_CONNECTOR_HDMIA)
+      connector.pointee.connector_type_id = connector.pointee.connector_id == FakeCard.connector ? 1 : 2
+      connector.pointee.connection = isUnasked ? 3 : isConnected ? 1 : 2
+      connector.pointee.encoder_id = encoder
     case mpifs_DRM_IOCTL_MODE_GETENCODER:
       let encoder = argument.assumingMemoryBound(to: drm_mode_get_encoder.self)
-      encoder.pointee.possible_crtcs = 1
-      encoder.pointee.crtc_id = UInt32(card.value(FakeCard.connector, "CRTC_ID"))
+      encoder.pointee.possible_crtcs = card.allCRTCs
+      let connector = card.connectors.first { FakeCard.encoder(of: $0) == encoder.pointee.encoder_id }
+      encoder.pointee.crtc_id = UInt32(connector.map { card.value($0, "CRTC_ID") } ?? 0)
     case mpifs_DRM_IOCTL_MODE_GETCRTC:
-      argument.assumingMemoryBound(to: drm_mode_crtc.self).pointee.mode_valid =
-        UInt32(card.value(FakeCard.crtc, "ACTIVE"))
+      let crtc = argument.assumingMemoryBound(to: drm_mode_crtc.self)
+      crtc.pointee.mode_valid = UInt32(card.value(crtc.pointee.crtc_id, "ACTIVE"))
     case mpifs_DRM_IOCTL_MODE_GETPLANERESOURCES:
       let list = argument.assumingMemoryBound(to: drm_mode_get_plane_res.self)
-      put([FakeCard.primary, FakeCard.overlay], list.pointee.plane_id_ptr, &list.pointee.count_planes)
+      put(card.planes, list.pointee.plane_id_ptr, &list.pointee.count_planes)
     case mpifs_DRM_IOCTL_MODE_GETPLANE:
       let plane = argument.assumingMemoryBound(to: drm_mode_get_plane.self)
-      plane.pointee.possible_crtcs = 1
+      plane.pointee.possible_crtcs = card.allCRTCs
+      plane.pointee.crtc_id = UInt32(card.value(plane.pointee.plane_id, "CRTC_ID"))
       put([UInt32(0x3432_5258)], plane.pointee.format_type_ptr, &plane.pointee.count_format_types)
+    case mpifs_DRM_IOCTL_MODE_RMFB:
+      card.hold(\.holdsRemovals, \.isRemoving)
+      card.with { _ = $0.framebuffers.remove(argument.load(as: UInt32.self)) }
     case mpifs_DRM_IOCTL_MODE_OBJ_GETPROPERTIES: return properties(card, argument)
     case mpifs_DRM_IOCTL_MODE_GETPROPERTY:
       let property = argument.assumingMemoryBound(to: drm_mode_get_property.self)
@@ -291,7 +372,9 @@ enum FakeCardQueries {
       case mpifs_DRM_IOCTL_MODE_DESTROYPROPBLOB:
         // What is set keeps its blob.
         let id = argument.load(as: UInt32.self)
-        if state.values[FakeCard.crtc]?[FakeCard.id("MODE_ID")] != UInt64(id) { state.blobs[id] = nil }
+        if !card.crtcs.contains(where: { state.values[$0]?[FakeCard.id("MODE_ID")] == UInt64(id) }) {
+          state.blobs[id] = nil
+        }
       case mpifs_DRM_IOCTL_MODE_CREATE_DUMB:
         let dumb = argument.assumingMemoryBound(to: drm_mode_create_dumb.self)
         let pitch = (dumb.pointee.width * dumb.pointee.bpp / 8 + 255) / 256 * 256
@@ -328,7 +411,6 @@ enum FakeCardQueries {
         state.next += 1
         framebuffer.pointee.fb_id = state.next
         state.framebuffers.insert(state.next)
-      case mpifs_DRM_IOCTL_MODE_RMFB: state.framebuffers.remove(argument.load(as: UInt32.self))
       default: return -ENOTTY
       }
       return 0
@@ -337,6 +419,9 @@ enum FakeCardQueries {
 }
 
 extension FakeCard {
+  /// A bit for each CRTC there is.
+  var allCRTCs: UInt32 { 1 << UInt32(crtcs.count) - 1 }
+  static func encoder(of connector: UInt32) -> UInt32 { connector + 50 }
   func name(of property: UInt32) -> String? {
     FakeCard.names.indices.contains(Int(property) - 100) ? FakeCard.names[Int(property) - 100] : nil
   }

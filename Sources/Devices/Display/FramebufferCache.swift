@@ -58,6 +58,7 @@ struct FramebufferCache {
     return try asFailure { () throws(KernelError) in try card.framebuffer(description, isLinear: isLinear) }
   }
 
+  var framebuffers: [Framebuffer] { entries.map(\.framebuffer) }
   mutating func forgetGone() { entries.removeAll { $0.buffer == nil } }
   mutating func removeAll() { entries.removeAll() }
 }

@@ -18,6 +18,8 @@ final class KMSCard: @unchecked Sendable {
   /// How often connectors are looked at although nothing was announced, and a lost card or screen is asked for again,
   /// nanoseconds. Not every driver announces.
   private static let pace: Int64 = 1_000_000_000
+  /// How often a card that is another's is asked for again when somebody waits for it, each 20 ms.
+  private static let repeats = 15
 
   let path: String
   private let kernel: any Kernel
@@ -39,8 +41,9 @@ final class KMSCard: @unchecked Sendable {
   private var isEnding = false
   private var hasThread = false
   private var lookAt: Int64 = 0
-  /// Files given up; let go outside the lock, since closing may wait for the hardware.
-  private var remains: [DRMCard] = []
+  /// Files, pipes and framebuffers given up; let go outside the lock, since that may wait for the hardware: 10 s for
+  /// each picture of a card whose flips do not end.
+  private var remains: [AnyObject] = []
 
   init(_ path: String, kernel: any Kernel, changed: @escaping @Sendable () -> Void) throws(Failure) {
     self.path = path
@@ -71,6 +74,11 @@ final class KMSCard: @unchecked Sendable {
     }
   }
 
+  /// Planes of other screens; asked with the open file at hand.
+  func planesInUse(besides screen: KMSScreen) -> Set<UInt32> {
+    Set(screens.lazy.filter { $0 !== screen }.flatMap(\.planesInUse))
+  }
+
   var isUnused: Bool { lock.withLock { screens.isEmpty } }
 
   // MARK: the control executor's
@@ -83,7 +91,7 @@ final class KMSCard: @unchecked Sendable {
       if isReleased {
         throw Failure(.resourceBusy, "enable", on: path, "it was let go by hand; acquire it first")
       }
-      try openDevice()
+      try openDevice(patiently: true)
       do throws(Failure) {
         let display = try place(configuration, listener)
         try startThread()
@@ -154,7 +162,9 @@ final class KMSCard: @unchecked Sendable {
   }
 
   /// Opens the file and becomes its master.
-  private func openDevice() throws(Failure) {
+  /// - Parameter patiently: whoever looks at the card is its master for a moment, this program's list of devices
+  ///   included: not given up at once.
+  private func openDevice(patiently: Bool) throws(Failure) {
     guard device == nil || !isMaster else { return }
     let opened: DRMCard
     do throws(KernelError) {
@@ -167,10 +177,18 @@ final class KMSCard: @unchecked Sendable {
     } catch {
       throw Failure(.notSupported, error.operation, on: path, "its driver has no atomic mode setting")
     }
-    do throws(KernelError) {
-      try opened.becomeMaster()
-    } catch {
-      throw Failure(.resourceBusy, error.operation, on: path, otherMaster())
+    var left = patiently ? KMSCard.repeats : 0
+    while true {
+      do throws(KernelError) {
+        try opened.becomeMaster()
+        break
+      } catch {
+        guard error.errno == .resourceBusy, left > 0 else {
+          throw Failure(.resourceBusy, error.operation, on: path, otherMaster())
+        }
+      }
+      left -= 1
+      usleep(20_000)
     }
     (device, driver, isMaster) = (opened, opened.driver, true)
   }
@@ -203,11 +221,13 @@ final class KMSCard: @unchecked Sendable {
     guard isLast else { return }
     wake()
     _ = try? ended.wait(timeoutMilliseconds: 2000)
-    lock.withLock {
+    let gone = lock.withLock {
       device?.dropMaster()
       (device, isMaster) = (nil, false)
-      remains = []
+      defer { remains = [] }
+      return remains
     }
+    _ = gone
   }
 
   /// Lets all screens go as they were, and others set modes.
@@ -228,7 +248,7 @@ final class KMSCard: @unchecked Sendable {
   /// - Throws: EBUSY another program has it.
   func acquire() throws(Failure) {
     try lock.withLock { () throws(Failure) in
-      try openDevice()
+      try openDevice(patiently: true)
       isReleased = false
       lookAt = 0
       look(probe: true)
@@ -314,7 +334,10 @@ final class KMSCard: @unchecked Sendable {
       if events.readable { read(device) }
       if events.failed { giveUp(Failure(.deviceGone, "poll", on: path, "the card is gone")) }
     }
-    for screen in screens where screen.deadline != 0 && now > screen.deadline {
+    // The flip may have happened since the wait ended: another thread can hold the lock for long, asking a monitor.
+    if let device, screens.contains(where: { $0.isOverdue(now) }) { read(device) }
+    for screen in screens where screen.isOverdue(now) {
+      remains += screen.holdings
       screen.timeOut()
       giveUp(Failure(.timedOut, "flip", on: path, "no picture came onto \(screen.name) within 500 ms"))
       // It is opened anew at the next turn.
@@ -326,7 +349,8 @@ final class KMSCard: @unchecked Sendable {
       look(probe: isHot)
     }
     for screen in screens {
-      switch screen.commit(now: now) {
+      // The look may have taken long, which is not the next picture's fault.
+      switch screen.commit(now: monotonicNanoseconds()) {
       case .done: continue
       case .masterLost: loseMaster()
       case .cardGone: giveUp(Failure(.deviceGone, "DRM_IOCTL_MODE_ATOMIC", on: path, "the card is gone"))
@@ -349,6 +373,7 @@ final class KMSCard: @unchecked Sendable {
     isMaster = false
     let failure = Failure(.resourceBusy, "show", on: path, otherMaster())
     for screen in screens {
+      remains += screen.holdings
       screen.abandon()
       screen.fail(failure)
     }
@@ -358,6 +383,7 @@ final class KMSCard: @unchecked Sendable {
   /// The file is of no use any more; another one is opened as soon as that is possible.
   private func giveUp(_ failure: Failure) {
     for screen in screens {
+      remains += screen.holdings
       screen.abandon()
       screen.fail(failure)
     }
@@ -371,7 +397,7 @@ final class KMSCard: @unchecked Sendable {
     guard !isReleased else { return }
     if device == nil || !isMaster {
       // The old file must be closed first, or it would be the master.
-      guard remains.isEmpty, (try? openDevice()) != nil else { return }
+      guard remains.isEmpty, (try? openDevice(patiently: false)) != nil else { return }
     }
     guard let device else { return }
     do throws(KernelError) {

@@ -151,7 +151,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
     let size = screen.size
     let target =
       rectangle ?? ScreenGeometry.fit(width: Int(layout.width), height: Int(layout.height), screen: size)
-    let planes = screen.planes(for: self)
+    let planes = screen.planes(for: self, besides: card.planesInUse(besides: screen))
     let isShared = (0..<buffer.memoryCount).allSatisfy { buffer.memory($0).isDMABuf }
     let candidates = PlaneChoice.candidates(
       frame: layout, canImport: isShared && device.importsBuffers, rectangle: target, screen: size,
@@ -359,6 +359,10 @@ final class KMSDisplay: Display, @unchecked Sendable {
     cache.removeAll()
     account.restart()
     currentGeneration.add(1, ordering: .releasing)
+  }
+
+  var framebuffers: [Framebuffer] {
+    cache.framebuffers + [nextFramebuffer, flyingFramebuffer, onScreenFramebuffer].compactMap { $0 }
   }
 
   /// Buffers that are gone need no framebuffer.

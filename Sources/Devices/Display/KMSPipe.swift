@@ -14,8 +14,9 @@ final class KMSPipe {
   let crtc: UInt32
   let mode: DRMMode
   let monitor: String?
-  let planes: [KMSPlane]
-  private let primary: KMSPlane
+  /// All that could be shown on the CRTC, also those that others could show and do.
+  private let planes: [KMSPlane]
+  let primary: KMSPlane
   private let numbers: (connectorCRTC: UInt32, mode: UInt32, active: UInt32)
   private let modeBlob: DRMBlob
   private let before: Before
@@ -83,8 +84,7 @@ final class KMSPipe {
     let planes = try asFailure { () throws(KernelError) in try card.planes() }
       .filter { $0.crtcs >> UInt32(index) & 1 != 0 }.compactMap { KMSPlane($0, on: card) }
     self.planes = planes
-    guard let primary = planes.first(where: { $0.kind == .primary }) else { throw lacking }
-    self.primary = primary
+    primary = try KMSPipe.primary(of: planes, on: crtc, lacking: lacking)
     modeBlob = try asFailure { () throws(KernelError) in try card.blob(of: mode) }
     black = try asFailure("a black picture") { () throws(KernelError) in try Black(card, mode) }
     setUp()
@@ -118,6 +118,19 @@ final class KMSPipe {
     }
   }
 
+  /// The primary plane that shows on the CRTC now, else the first that shows nothing. Where each plane can be shown on
+  /// each CRTC (msm), the first of all may be another screen's, and the kernel moves no plane that is shown.
+  private static func primary(
+    of planes: [KMSPlane], on crtc: UInt32, lacking: Failure
+  ) throws(Failure) -> KMSPlane {
+    let all = planes.filter { $0.kind == .primary }
+    if let found = all.first(where: { $0.crtcBefore == crtc }) ?? all.first(where: { $0.crtcBefore == 0 }) {
+      return found
+    }
+    if all.isEmpty { throw lacking }
+    throw Failure(.resourceBusy, "enable", on: lacking.subject, "other screens show something on every primary plane")
+  }
+
   private func setUp() {
     request.removeAll()
     request.set(connector, numbers.connectorCRTC, UInt64(crtc))
@@ -138,6 +151,9 @@ final class KMSPipe {
 
   var size: (width: Int, height: Int) { (mode.width, mode.height) }
 
+  /// Planes for pictures. A primary plane that is not the one in use stays free for the CRTC it was made for.
+  var usable: [KMSPlane] { planes.filter { $0 === primary || $0.kind != .primary } }
+
   /// Adds to the request that a plane is left. The primary plane cannot be: many drivers want it as long as there is a
   /// picture at all.
   func leave(_ plane: KMSPlane) {
@@ -156,19 +172,23 @@ final class KMSPipe {
   /// Gives the screen back as it was when it was taken, or turns it off.
   /// - Parameter turningOff: off even if it showed something, as for a monitor that was unplugged.
   func restore(turningOff: Bool) {
+    // A plane several CRTCs can show may be another screen's by now: only the kernel knows them all.
+    let now = (try? card.planes()).map { Dictionary($0.map { ($0.id, $0.crtc) }, uniquingKeysWith: { $1 }) } ?? [:]
+    let mine = planes.filter { now[$0.id] == crtc }
     request.removeAll()
     if !turningOff, before.isActive, let old = before.mode, before.connectorCRTC == UInt64(crtc) {
       request.set(connector, numbers.connectorCRTC, before.connectorCRTC)
       request.set(crtc, numbers.mode, UInt64(old.id))
       request.set(crtc, numbers.active, 1)
-      for plane in planes {
-        if plane.crtcBefore == crtc { plane.restore(in: &request) } else { plane.hide(in: &request) }
+      for plane in mine where plane.crtcBefore != crtc { plane.hide(in: &request) }
+      for plane in planes where plane.crtcBefore == crtc && (now[plane.id] == crtc || now[plane.id] == 0) {
+        plane.restore(in: &request)
       }
       if card.attemptCommit(&request, .allowModeSet) == 0 { return }
       // What was shown is gone with its owner.
       request.removeAll()
     }
-    for plane in planes { plane.hide(in: &request) }
+    for plane in mine { plane.hide(in: &request) }
     request.set(connector, numbers.connectorCRTC, 0)
     request.set(crtc, numbers.active, 0)
     request.set(crtc, numbers.mode, 0)

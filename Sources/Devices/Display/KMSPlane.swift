@@ -53,7 +53,7 @@ final class KMSPlane {
       usual.append((range.id, value))
     }
     self.usual = usual
-    crtcBefore = UInt32(truncatingIfNeeded: properties["CRTC_ID"]?.value ?? 0)
+    crtcBefore = plane.crtc
     let kept = ["FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H"]
     found = (kept + ["rotation", "alpha", "COLOR_ENCODING", "COLOR_RANGE"]).compactMap { name in
       properties[name].map { ($0.id, $0.value) }

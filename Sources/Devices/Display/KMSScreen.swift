@@ -86,11 +86,19 @@ final class KMSScreen {
   }
 
   /// Planes no other display has.
-  func planes(for layer: KMSDisplay) -> [KMSPlane] {
+  /// - Parameter elsewhere: numbers of those that other screens have.
+  func planes(for layer: KMSDisplay, besides elsewhere: Set<UInt32>) -> [KMSPlane] {
     guard let pipe else { return [] }
-    return pipe.planes.filter { plane in
-      !layers.contains { $0 !== layer && ($0.plane === plane || $0.way?.plane === plane) }
+    return pipe.usable.filter { plane in
+      !elsewhere.contains(plane.id)
+        && !layers.contains { $0 !== layer && ($0.plane === plane || $0.way?.plane === plane) }
     }
+  }
+
+  /// Numbers of the planes it shows something on, or is about to.
+  var planesInUse: [UInt32] {
+    guard let pipe else { return [] }
+    return [pipe.primary.id] + layers.flatMap { [$0.plane?.id, $0.way?.plane.id].compactMap { $0 } }
   }
 
   /// Whether the device would show this, beside what it shows now: 0 or a negative errno.
@@ -151,6 +159,17 @@ final class KMSScreen {
       if pipe?.isPrimary(layers[index].plane) ?? false { covers = true }
     }
     if covers { pipe?.primaryIsCovered() }
+  }
+
+  /// The flip under way should have happened.
+  func isOverdue(_ now: Int64) -> Bool { deadline != 0 && now > deadline }
+
+  /// What takes its time to let go of when the hardware hangs. Whoever abandons the screen keeps it until the lock is
+  /// left.
+  var holdings: [AnyObject] {
+    var all: [AnyObject] = layers.flatMap(\.framebuffers)
+    if let pipe { all.append(pipe) }
+    return all
   }
 
   func timeOut() {

@@ -70,10 +70,9 @@ public struct DeviceInventory: Sendable {
     for path in DeviceInventory.nodes(in: "\(root)/dri", prefix: "card") {
       do throws(KernelError) {
         let card = try DRMCard(path, kernel: kernel)
-        let connectors = DeviceInventory.connectors(of: card)
         // Whoever opens a card first becomes its master: looking must not keep others from using it.
         card.dropMaster()
-        cards.append(Card(path: path, driver: card.driver, connectors: connectors))
+        cards.append(Card(path: path, driver: card.driver, connectors: DeviceInventory.connectors(of: card)))
       } catch {
         refused.append(Refused(path: path, failure: Failure(error)))
       }
@@ -115,7 +114,12 @@ public struct DeviceInventory: Sendable {
     return resources.connectors.compactMap { id -> Connector? in
       guard var found = try? card.connector(id, probe: false), !found.isWriteback else { return nil }
       // Nobody has asked yet since the start of the machine; no picture is there that could flicker.
-      if found.status == .unknown, let asked = try? card.connector(id, probe: true) { found = asked }
+      if found.status == .unknown {
+        // Only the master's request makes the kernel ask the monitor. Not to be had, its old answer must do.
+        try? card.becomeMaster()
+        if let asked = try? card.connector(id, probe: true) { found = asked }
+        card.dropMaster()
+      }
       let modes = found.modes.sorted { $0.isPreferred && !$1.isPreferred }
       return Connector(
         name: found.name, isConnected: found.status == .connected, monitor: card.monitor(of: id),

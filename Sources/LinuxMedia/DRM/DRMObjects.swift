@@ -38,12 +38,15 @@ public struct DRMPlane: Sendable {
   public var id: UInt32
   /// A bit for each CRTC it can be shown on.
   public var crtcs: UInt32
+  /// The one it is shown on now; 0: none.
+  public var crtc: UInt32
   /// DRM fourccs it takes.
   public var formats: [UInt32]
 
-  public init(id: UInt32, crtcs: UInt32, formats: [UInt32]) {
+  public init(id: UInt32, crtcs: UInt32, crtc: UInt32, formats: [UInt32]) {
     self.id = id
     self.crtcs = crtcs
+    self.crtc = crtc
     self.formats = formats
   }
 }
@@ -158,6 +161,7 @@ extension DRMCard {
     var formats = [UInt32](repeating: 0, count: Int(request.count_format_types))
     try call("DRM_IOCTL_MODE_GETPLANE", mpifs_DRM_IOCTL_MODE_GETPLANE, &request, \.format_type_ptr, &formats)
     return DRMPlane(
-      id: id, crtcs: request.possible_crtcs, formats: Array(formats.prefix(Int(request.count_format_types))))
+      id: id, crtcs: request.possible_crtcs, crtc: request.crtc_id,
+      formats: Array(formats.prefix(Int(request.count_format_types))))
   }
 }
