@@ -312,6 +312,15 @@ final class Bench: @unchecked Sendable {
   func object(_ text: String) -> any ModuleObject { objects[Self.path(text)]! }
 
   func start(_ names: String...) throws { for name in names { try object(name).start() } }
+  /// Whether it can be started sooner or later: what hung has to come back first.
+  func startsInTheEnd(_ name: String) -> Bool {
+    eventually {
+      do {
+        try start(name)
+        return true
+      } catch { return false }
+    }
+  }
   func stop(_ names: String...) { for name in names { object(name).stop() } }
 
   /// As the administration changes a setting.
