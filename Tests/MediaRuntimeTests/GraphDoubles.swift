@@ -87,7 +87,7 @@ final class ScriptedSource: Source, @unchecked Sendable {
 
   func next() throws(Failure) -> Frame? {
     while !stopped.load(ordering: .relaxed) {
-      while script.hangs.isShut { usleep(500) }
+      script.hangs.pass()
       if paused.isShut {
         usleep(500)
         continue
@@ -119,7 +119,17 @@ final class ScriptedSource: Source, @unchecked Sendable {
 /// A gate tests shut and open.
 final class GateBox: Sendable {
   private let shut = Atomic<Bool>(false)
+  private let waiting = Atomic<Int>(0)
   var isShut: Bool { shut.load(ordering: .acquiring) }
+  /// How many stand before it.
+  var held: Int { waiting.load(ordering: .acquiring) }
+  /// Comes back once it is open.
+  func pass() {
+    guard isShut else { return }
+    waiting.add(1, ordering: .acquiringAndReleasing)
+    while isShut { usleep(500) }
+    waiting.subtract(1, ordering: .acquiringAndReleasing)
+  }
   func close() { shut.store(true, ordering: .releasing) }
   func open() { shut.store(false, ordering: .releasing) }
 }
@@ -184,7 +194,7 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
   func encode<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
-    while script.gate.isShut { usleep(500) }
+    script.gate.pass()
     if script.fails.isShut || script.failsToEncode.isShut { throw Failure(.ioError, "encode", on: "fake") }
     if script.skips.isShut { return }
     let isKey = directive.type == .idr || sinceKey == 0 || sinceKey >= configuration.gop
@@ -249,7 +259,7 @@ final class ScriptedScaler: Scaler, @unchecked Sendable {
     _ source: borrowing Frame, crop: Rectangle?, transform: PictureTransform, to destination: inout Frame
   ) throws(Failure) -> Int {
     script.calls.add(1, ordering: .relaxed)
-    while script.gate.isShut { usleep(500) }
+    script.gate.pass()
     if script.fails.isShut { throw Failure(.ioError, "scale", on: "fake") }
     return 100
   }

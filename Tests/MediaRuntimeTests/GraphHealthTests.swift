@@ -80,7 +80,7 @@ import Testing
     #expect(eventually { bench.figures("venc/0").output.frames > 3 })
     // The encoder that gets the source's own pictures keeps one and a full queue of them, the scaler what is left.
     encoders.gate.close()
-    #expect(eventually { bench.node("venc/0").input.waiting == 4 })
+    #expect(eventually { encoders.gate.held == 2 && bench.node("venc/0").input.waiting == 4 })
     scalers.gate.close()
     func found(_ path: String) -> HealthFinding? { bench.graph.health().findings.first { $0.path == path } }
     #expect(
@@ -125,7 +125,7 @@ import Testing
     try bench.pipeline()
     #expect(eventually { bench.figures("venc/0").output.frames > 3 })
     script.gate.close()
-    #expect(eventually { bench.figures("venc/0").dropped.queueFull > 0 })
+    #expect(eventually { script.gate.held == 2 && bench.figures("venc/0").dropped.queueFull > 0 })
     bench.stop("venc/0")
     #expect(throws: Failure.self) { try bench.start("venc/0") }
     script.gate.open()
@@ -141,7 +141,7 @@ import Testing
     try bench.pipeline()
     #expect(eventually { bench.figures("venc/0").output.frames > 3 })
     script.gate.close()
-    #expect(eventually { bench.figures("venc/0").dropped.queueFull > 0 })
+    #expect(eventually { script.gate.held == 2 && bench.figures("venc/0").dropped.queueFull > 0 })
     bench.stop("venc/0")
     script.fails.close()
     script.gate.open()
@@ -162,7 +162,7 @@ import Testing
     try bench.pipeline()
     #expect(eventually { bench.figures("venc/0").output.frames > 3 })
     script.gate.close()
-    #expect(eventually { bench.node("venc/0").input.waiting == 4 })
+    #expect(eventually { script.gate.held == 2 && bench.node("venc/0").input.waiting == 4 })
     func held() -> Int {
       bench.graph.allocations().buffers.count { buffer in buffer.users.contains { $0.isGone } }
     }
@@ -180,7 +180,7 @@ import Testing
     #expect(eventually { bench.figures("vi/0").output.frames > 3 })
     source.hangs.close()
     let frames = { bench.figures("vi/0").output.frames }
-    #expect(eventually { bench.graph.health().findings.first?.path == "vi/0" })
+    #expect(eventually { source.hangs.held == 1 && bench.graph.health().findings.first?.path == "vi/0" })
     bench.stop("vi/0")
     #expect(bench.graph.objectState("vi/0")?.condition == .stopped)
     #expect(throws: Failure.self) { try bench.start("vi/0") }
@@ -197,7 +197,7 @@ import Testing
     try bench.pipeline()
     #expect(eventually { bench.figures("vpss/0/1").output.frames > 3 })
     script.gate.close()
-    #expect(eventually { bench.figures("vpss/0").dropped.queueFull > 0 })
+    #expect(eventually { script.gate.held == 1 })
     bench.stop("vpss/0/1")
     #expect(throws: Failure.self) { try bench.start("vpss/0/1") }
     script.gate.open()
