@@ -10,6 +10,14 @@ import Testing
 @Suite struct GraphHealthTests {
   private static let options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
 
+  /// A pipeline with these encoders that has given some pictures.
+  private func running(_ encoders: EncoderScript) throws -> Bench {
+    let bench = try Bench(encoder: ScriptedEncoderFactory(script: encoders), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    return bench
+  }
+
   @Test func aPipelineThatMovesIsOK() throws {
     let bench = try Bench(options: Self.options)
     try bench.pipeline()
@@ -121,9 +129,7 @@ import Testing
 
   @Test func stoppingAStuckEncoderComesBackAndSaysSo() throws {
     let script = EncoderScript()
-    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
-    try bench.pipeline()
-    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    let bench = try running(script)
     script.gate.close()
     #expect(eventually { script.gate.held == 2 && bench.figures("venc/0").dropped.queueFull > 0 })
     bench.stop("venc/0")
@@ -137,9 +143,7 @@ import Testing
 
   @Test func anEncoderThatFailsAfterItWasStoppedStaysStoppedAndCanBeStarted() throws {
     let script = EncoderScript()
-    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
-    try bench.pipeline()
-    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    let bench = try running(script)
     script.gate.close()
     #expect(eventually { script.gate.held == 2 && bench.figures("venc/0").dropped.queueFull > 0 })
     bench.stop("venc/0")
@@ -158,9 +162,7 @@ import Testing
 
   @Test func anEncoderThatIsRemovedWhileItHangsLeavesNothingBehindOnceItComesBack() throws {
     let script = EncoderScript()
-    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
-    try bench.pipeline()
-    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    let bench = try running(script)
     script.gate.close()
     #expect(eventually { script.gate.held == 2 && bench.node("venc/0").input.waiting == 4 })
     func held() -> Int {
@@ -210,9 +212,7 @@ import Testing
 
   @Test func anEncoderThatRefusesAChangeIsOpenedAnewWithIt() throws {
     let script = EncoderScript()
-    let bench = try Bench(encoder: ScriptedEncoderFactory(script: script), options: Self.options)
-    try bench.pipeline()
-    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    let bench = try running(script)
     let opened = script.opened.load(ordering: .relaxed)
     script.refusesChanges.close()
     try bench.set("venc/0", ["bitrate": .integer(8000)])

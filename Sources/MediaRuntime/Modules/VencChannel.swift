@@ -18,7 +18,6 @@ final class VencChannel: GraphObject, SessionWork {
 
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
-  private let isRetired = Atomic<Bool>(false)
   let tap = FrameTap()
   var session: Session? { work }
   let ring: PacketRing
@@ -180,10 +179,7 @@ final class VencChannel: GraphObject, SessionWork {
     work.ended()
   }
 
-  func cameBack() {
-    clear()
-    if isRetired.load(ordering: .acquiring) { work.attach(nil) }
-  }
+  func cameBack() { clear() }
 
   private func close(_ old: VencEngine) {
     old.writer.finishStream()
@@ -219,8 +215,7 @@ final class VencChannel: GraphObject, SessionWork {
     node.input.watchUpstream(nil)
     node.input.bind(to: nil)
     ring.retire()
-    isRetired.store(true, ordering: .releasing)
-    if !work.leaveToWorker() { cameBack() }
+    work.retire()
     environment.slots.leave(node.user)
   }
 

@@ -16,7 +16,6 @@ final class VoChannel: GraphObject, SessionWork {
 
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
-  private let isRetired = Atomic<Bool>(false)
   /// A display that is to be closed once nothing is at it any more.
   private let closing = Mutex<(any Display)?>(nil)
   let tap = FrameTap()
@@ -140,7 +139,6 @@ final class VoChannel: GraphObject, SessionWork {
     let display = closing.withLock { $0.take() }
     display?.close()
     clear()
-    if isRetired.load(ordering: .acquiring) { work.attach(nil) }
   }
 
   /// Only while the session is halted and idle.
@@ -180,8 +178,7 @@ final class VoChannel: GraphObject, SessionWork {
 
   func retire() {
     node.input.bind(to: nil)
-    isRetired.store(true, ordering: .releasing)
-    if !work.leaveToWorker() { cameBack() }
+    work.retire()
     environment.slots.leave(node.user)
   }
 

@@ -11,7 +11,6 @@ import SystemPackage
 final class VpssGroup: GraphObject, SessionWork {
   let node: Node
   let state = ManagedAtomic(RunState(.stopped))
-  private let isRetired = Atomic<Bool>(false)
   let tap = FrameTap()
   var session: Session? { work }
 
@@ -97,15 +96,11 @@ final class VpssGroup: GraphObject, SessionWork {
     node.input.bind(to: nil)
     for binding in node.output.removeAll() { binding.port.bind(to: nil) }
     // One that hangs keeps its work until it comes back.
-    isRetired.store(true, ordering: .releasing)
-    if !work.leaveToWorker() { cameBack() }
+    work.retire()
     environment.slots.leave(node.user)
   }
 
-  func cameBack() {
-    node.input.flush(into: node.work)
-    if isRetired.load(ordering: .acquiring) { work.attach(nil) }
-  }
+  func cameBack() { node.input.flush(into: node.work) }
 
   func perform() -> Bool {
     let room = environment.room

@@ -120,14 +120,10 @@ final class VpssOutput: GraphObject, FrameHandler {
     var rate = source?.rate
     node.input.updateControl {
       guard let wanted = current.settings.integer("fps"), let from = group.node.input.upstream?.format?.rate.rounded,
-        wanted < from
+        wanted < from, let table = FrameControl.table(source: from, destination: wanted)
       else { return nil }
-      return FrameControl.table(source: from, destination: wanted)
-    }
-    if let wanted = box.settings.integer("fps"), let from = source?.rate.rounded, wanted < from,
-      FrameControl.table(source: from, destination: wanted) != nil
-    {
       rate = FrameRate(wanted)
+      return table
     }
     guard let source, let rate, state.load(ordering: .acquiring).isRunning else { return }
     let transform = VpssPlan.transform(box.settings)

@@ -45,6 +45,8 @@ final class Session: Sendable {
   private static let halted: UInt32 = 4
   /// Whoever halted it has gone on without the running task.
   private static let left: UInt32 = 8
+  /// It will do no more work.
+  private static let retired: UInt32 = 16
   private let flags = Atomic<UInt32>(Session.halted)
   private let startedAt = Atomic<Int64>(0)
   private let startedTasks = Atomic<UInt64>(0)
@@ -156,7 +158,7 @@ final class Session: Sendable {
       if seen & Session.pending != 0 && seen & Session.halted == 0 { continue }
       if seen & Session.left != 0 {
         flags.bitwiseAnd(~Session.left, ordering: .acquiringAndReleasing)
-        work?.cameBack()
+        clearUp()
         continue
       }
       if flags.compareExchange(
@@ -189,6 +191,17 @@ final class Session: Sendable {
       usleep(200)
     }
     return true
+  }
+
+  /// Ends a session that is halted: its work is cleared up and let go of, by the worker if a task still runs.
+  func retire() {
+    flags.bitwiseOr(Session.retired, ordering: .acquiringAndReleasing)
+    if !leaveToWorker() { clearUp() }
+  }
+
+  private func clearUp() {
+    work?.cameBack()
+    if flags.load(ordering: .acquiring) & Session.retired != 0 { work = nil }
   }
 
   /// For a session that is halted: has the worker call `cameBack` at the end of the running task.
