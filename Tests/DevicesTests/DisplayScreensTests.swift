@@ -91,18 +91,7 @@ import Testing
   @Test("a screen is given back without the plane that is another's by now")
   func givenBack() throws {
     // A console's picture, with something in front of it.
-    card.with { state in
-      state.framebuffers.insert(5)
-      state.blobs[7] = [UInt8](repeating: 3, count: 68)
-      state.values[FakeCard.crtc] = [FakeCard.id("MODE_ID"): 7, FakeCard.id("ACTIVE"): 1]
-      state.values[FakeCard.connector] = [FakeCard.id("CRTC_ID"): UInt64(FakeCard.crtc)]
-      let shown: [(String, UInt64)] = [
-        ("FB_ID", 5), ("CRTC_ID", UInt64(FakeCard.crtc)), ("SRC_W", 640 << 16), ("CRTC_W", 640),
-      ]
-      for plane in [FakeCard.secondPrimary, FakeCard.overlay] {
-        for (name, value) in shown { state.values[plane]?[FakeCard.id(name)] = value }
-      }
-    }
+    card.showConsole(on: FakeCard.secondPrimary, FakeCard.overlay)
     let first = try open(0)
     #expect(card.value(FakeCard.secondPrimary, "CRTC_ID") == UInt64(FakeCard.crtc))
     #expect(card.value(FakeCard.overlay, "CRTC_ID") == 0)

@@ -284,17 +284,7 @@ import Testing
   @Test("the screen is given back as it was, and nothing stays open")
   func restored() throws {
     // A console's picture.
-    card.with { state in
-      state.framebuffers.insert(5)
-      state.blobs[7] = [UInt8](repeating: 3, count: 68)
-      state.values[FakeCard.crtc] = [FakeCard.id("MODE_ID"): 7, FakeCard.id("ACTIVE"): 1]
-      state.values[FakeCard.connector] = [FakeCard.id("CRTC_ID"): UInt64(FakeCard.crtc)]
-      let shown: [(String, UInt64)] = [
-        ("FB_ID", 5), ("CRTC_ID", UInt64(FakeCard.crtc)), ("SRC_W", 640 << 16), ("SRC_H", 480 << 16), ("CRTC_W", 640),
-        ("CRTC_H", 480),
-      ]
-      for (name, value) in shown { state.values[FakeCard.primary]?[FakeCard.id(name)] = value }
-    }
+    card.showConsole(on: FakeCard.primary)
     let display = try open(configuration(mode: .size(width: 320, height: 240, milliHertz: nil)))
     let frames = try frames(320, 240)
     try show(1, frames, on: display)

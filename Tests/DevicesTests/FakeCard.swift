@@ -97,6 +97,24 @@ final class FakeCard: KernelWrapper {
 
   static func id(_ name: String) -> UInt32 { UInt32(100 + (names.firstIndex(of: name) ?? 90)) }
   func with<Result>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
+
+  /// What a console has left on the first CRTC: a mode of its own, and its picture of 640x480 on these planes.
+  func showConsole(on planes: UInt32...) {
+    with { state in
+      state.framebuffers.insert(5)
+      state.blobs[7] = [UInt8](repeating: 3, count: 68)
+      state.values[FakeCard.crtc] = [FakeCard.id("MODE_ID"): 7, FakeCard.id("ACTIVE"): 1]
+      state.values[FakeCard.connector] = [FakeCard.id("CRTC_ID"): UInt64(FakeCard.crtc)]
+      let shown: [(String, UInt64)] = [
+        ("FB_ID", 5), ("CRTC_ID", UInt64(FakeCard.crtc)), ("SRC_W", 640 << 16), ("SRC_H", 480 << 16), ("CRTC_W", 640),
+        ("CRTC_H", 480),
+      ]
+      for plane in planes {
+        for (name, value) in shown { state.values[plane]?[FakeCard.id(name)] = value }
+      }
+    }
+  }
+
   /// A property's value now.
   func value(_ object: UInt32, _ name: String) -> UInt64 { with { $0.values[object]?[Self.id(name)] ?? 0 } }
 
