@@ -87,23 +87,30 @@ let package = Package(
 
     // MARK: tests
 
-    .testTarget(name: "MediaCoreTests", dependencies: ["MediaCore", "Devices"], swiftSettings: strict),
-    .testTarget(name: "LinuxMediaTests", dependencies: ["LinuxMedia", "CLinux", system], swiftSettings: strict),
+    // What every test target uses: tests on threads of their own, time limits, waiting.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(name: "MediaCoreTests", dependencies: ["TestSupport", "MediaCore", "Devices"], swiftSettings: strict),
+    .testTarget(
+      name: "LinuxMediaTests", dependencies: ["TestSupport", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(
       name: "DevicesTests",
-      dependencies: ["Devices", "LinuxMedia", "CLinux", "CDRM", "MediaRuntime", "Codecs", system],
+      dependencies: ["TestSupport", "Devices", "LinuxMedia", "CLinux", "CDRM", "MediaRuntime", "Codecs", system],
       swiftSettings: strict),
     // Counts heap calls of a thread, for tests that say a steady state makes none.
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
     .testTarget(
-      name: "CodecsTests", dependencies: ["Codecs", "Devices", "CTurboJPEG", "CAllocationCount"], swiftSettings: strict),
-    .testTarget(
-      name: "MediaRuntimeTests", dependencies: ["MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
+      name: "CodecsTests", dependencies: ["TestSupport", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount"],
       swiftSettings: strict),
-    .testTarget(name: "NodeTextTests", dependencies: ["NodeText"], exclude: ["Golden"], swiftSettings: strict),
-    .testTarget(name: "NodeFSTests", dependencies: ["NodeFS"], swiftSettings: strict),
-    .testTarget(name: "DebugTreeTests", dependencies: ["DebugTree", "Devices", "Codecs"], swiftSettings: strict),
-    .testTarget(name: "MountedTests", swiftSettings: strict),
+    .testTarget(
+      name: "MediaRuntimeTests",
+      dependencies: ["TestSupport", "MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "NodeTextTests", dependencies: ["TestSupport", "NodeText"], exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(name: "NodeFSTests", dependencies: ["TestSupport", "NodeFS"], swiftSettings: strict),
+    .testTarget(
+      name: "DebugTreeTests", dependencies: ["TestSupport", "DebugTree", "Devices", "Codecs"], swiftSettings: strict),
+    .testTarget(name: "MountedTests", dependencies: ["TestSupport"], swiftSettings: strict),
 
     // Serves a small tree without any media: what NodeFS's own mounted tests and a new user of the library start from.
     .executableTarget(

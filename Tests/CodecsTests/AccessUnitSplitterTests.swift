@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
 
 /// Cutting streams into access units: however the bytes come, the units are the same.
-@Suite struct AccessUnitSplitterTests {
+@Suite(.ownThread) struct AccessUnitSplitterTests {
   /// A small generator, so that a failure can be repeated.
   struct Numbers: RandomNumberGenerator {
     var state: UInt64

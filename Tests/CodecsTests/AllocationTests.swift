@@ -2,6 +2,7 @@
 import CAllocationCount
 import CTurboJPEG
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -31,7 +32,7 @@ private struct CountingSink: PacketSink {
 }
 
 /// A steady state takes nothing from the heap. Every call of the calling thread is counted, the libraries' own too.
-@Suite struct AllocationTests {
+@Suite(.ownThread) struct AllocationTests {
   /// Allocations of 20 rounds, after 30 to warm up: the quietest of three stretches, since the Swift runtime fills its
   /// own caches now and then. What happens in every round is in all three.
   private static func allocations(_ round: () throws -> Void) rethrows -> UInt64 {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
 
 /// The parser against what FFmpeg's own header reader prints for the same bytes.
-@Suite struct BitstreamTests {
+@Suite(.ownThread) struct BitstreamTests {
   /// One slice as `trace_headers` prints it.
   struct TracedSlice {
     var type = 0

@@ -2,6 +2,7 @@
 import Foundation
 import MediaCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -28,7 +29,7 @@ struct FrameList: FrameSink {
 }
 
 /// Decoders of this build, each held to the same behaviour.
-@Suite struct DecoderTests {
+@Suite(.ownThread) struct DecoderTests {
   static let h264 = SoftwareCodecs.decoderFactories().filter { $0.codecs.contains(.h264) }.map(\.name)
 
   static func open(_ name: String, _ codec: Codec, buffers: Int = 6) throws -> any Decoder {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -21,7 +22,7 @@ func expectTaken(_ encoder: any Encoder, _ configuration: EncoderConfiguration, 
 /// Engines of H.264 in this build, each held to the same behaviour.
 let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filter { $0.codecs.contains(.h264) }
 
-@Suite struct H264EncoderTests {
+@Suite(.ownThread) struct H264EncoderTests {
   /// Encodes `count` frames of the pattern; `change` runs before each.
   static func encode(
     _ name: String, _ configuration: EncoderConfiguration, frames count: Int,

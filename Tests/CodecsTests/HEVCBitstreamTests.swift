@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
 
 /// The H.265 parser against FFmpeg: same pictures, same types.
-@Suite struct HEVCBitstreamTests {
+@Suite(.ownThread) struct HEVCBitstreamTests {
   /// Splits a stream into pictures at the units x265 puts before each of them.
   private func pictures(_ stream: [UInt8]) -> [[UInt8]] {
     var starts: [Int] = []

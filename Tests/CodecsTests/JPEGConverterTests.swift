@@ -2,12 +2,13 @@
 import CTurboJPEG
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Codecs
 
 /// A camera's JPEG pictures, made here with the library's own encoder.
-@Suite struct JPEGConverterTests {
+@Suite(.ownThread) struct JPEGConverterTests {
   private static let colours: [(red: Int, green: Int, blue: Int)] = [
     (255, 255, 255), (255, 0, 0), (0, 255, 0), (20, 40, 230),
   ]

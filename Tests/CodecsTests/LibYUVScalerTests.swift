@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -102,7 +103,7 @@ struct Reference: Equatable {
   }
 }
 
-@Suite struct LibYUVScalerTests {
+@Suite(.ownThread) struct LibYUVScalerTests {
   static let planar: [PixelFormat] = [.i420, .nv12, .nv21]
 
   static var transforms: [PictureTransform] {

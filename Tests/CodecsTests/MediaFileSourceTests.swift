@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -18,7 +19,7 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
     func path(_ name: String) -> String { url.appending(path: name).path }
   }
 
-  @Suite struct MediaFileSourceTests {
+  @Suite(.ownThread) struct MediaFileSourceTests {
     static let frames = 24
 
     /// The numbered test picture as a raw file of I420 frames.
@@ -232,21 +233,21 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
       }
     }
 
-    @Test func interruptEndsAWait() async throws {
+    @Test func interruptEndsAWait() throws {
       let folder = try TemporaryFolder()
       let path = try Self.make(folder, "a.avi", "-c:v mpeg4")
       let source = try open(path, try request(buffers: 2))
       let a = try source.next().unwrapped()
       let b = try source.next().unwrapped()
-      let reader = Task.detached { () throws -> Bool in
+      let reader = Background { () throws -> Bool in
         switch try source.next() {
         case .none: return true
         case .some: return false
         }
       }
-      try await eventually { source.pool?.lowWater == -1 }
+      try #require(eventually { source.pool?.lowWater == -1 })
       source.interrupt()
-      #expect(try await reader.value)
+      #expect(try reader.value)
       #expect(a.sequence + b.sequence == 1)
     }
 
@@ -295,7 +296,7 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
     }
   }
 #else
-  @Suite struct MediaFileSourceTests {
+  @Suite(.ownThread) struct MediaFileSourceTests {
     @Test func aBuildWithoutFFmpegSaysSo() throws {
       do {
         _ = try open("/tmp/a.mp4", try request())

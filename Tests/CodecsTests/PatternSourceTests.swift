@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
 
-@Suite struct PatternSourceTests {
+@Suite(.ownThread) struct PatternSourceTests {
   /// Luma of a frame as bytes of its own.
   static func luma(_ frame: borrowing Frame) throws -> [UInt8] {
     let pixels = try frame.beginPixels(write: false)
@@ -56,17 +57,17 @@ import Testing
     }
   }
 
-  @Test func nextWaitsForABufferToComeHome() async throws {
+  @Test func nextWaitsForABufferToComeHome() throws {
     let source = try PatternSource(try request(buffers: 2))
     var a: Frame? = try source.next().unwrapped()
     let b = try source.next().unwrapped()
     #expect(source.pool?.free == 0)
-    let reader = Task.detached { () throws -> UInt64 in
+    let reader = Background { () throws -> UInt64 in
       let frame = try source.next().unwrapped()
       return frame.sequence
     }
     // The reader has asked in vain when the low-water mark says so.
-    try await eventually { source.pool?.lowWater == -1 }
+    try #require(eventually { source.pool?.lowWater == -1 })
     a = nil
     let gone =
       switch a {
@@ -74,23 +75,23 @@ import Testing
       case .some: false
       }
     #expect(gone)
-    #expect(try await reader.value == 2)
+    #expect(try reader.value == 2)
     #expect(b.sequence == 1)
   }
 
-  @Test func interruptEndsAWaitForGood() async throws {
+  @Test func interruptEndsAWaitForGood() throws {
     let source = try PatternSource(try request(buffers: 2))
     let a = try source.next().unwrapped()
     let b = try source.next().unwrapped()
-    let reader = Task.detached { () throws -> Bool in
+    let reader = Background { () throws -> Bool in
       switch try source.next() {
       case .none: return true
       case .some: return false
       }
     }
-    try await eventually { source.pool?.lowWater == -1 }
+    try #require(eventually { source.pool?.lowWater == -1 })
     source.interrupt()
-    #expect(try await reader.value)
+    #expect(try reader.value)
     let again = if case .none = try source.next() { true } else { false }
     #expect(again)
     #expect(a.sequence + b.sequence == 1)

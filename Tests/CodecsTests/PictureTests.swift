@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
 
-@Suite struct JPEGTests {
+@Suite(.ownThread) struct JPEGTests {
   static func configuration(_ width: Int, _ height: Int, quality: Int) throws -> EncoderConfiguration {
     EncoderConfiguration(
       codec: .mjpeg, profile: "", width: width, height: height, format: .i420, frameRate: .thirty, gop: 1,

@@ -2,12 +2,13 @@
 import Devices
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Codecs
 
 /// Streams of libvpx, as FFmpeg makes them, read by ours.
-@Suite struct VP8BitstreamTests {
+@Suite(.ownThread) struct VP8BitstreamTests {
   /// An IVF file and the pictures in it.
   static func pictures(_ options: [String], size: String = "322x242", count: Int = 12) throws -> [[UInt8]] {
     try file(options, size: size, count: count).pictures

@@ -5,12 +5,13 @@ import MediaRuntime
 import NodeFS
 import Reports
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import DebugTree
 
 /// `vi/N/controls` over a camera that only has controls.
-@Suite(.timeLimit(.minutes(5))) struct ControlFilesTests {
+@Suite(.ownThread(limit: .seconds(300))) struct ControlFilesTests {
   private let camera = ControlledCamera()
   private let logs = RuntimeLogs()
   private let runtime: Runtime

@@ -7,10 +7,11 @@ import MediaRuntime
 import NodeFS
 import Reports
 import Synchronization
+import TestSupport
 import Testing
 
 /// The tree without a mount: every attribute of the settings table has a node, and every node is an attribute.
-@Suite struct PathTableTests {
+@Suite(.ownThread) struct PathTableTests {
   let runtime: Runtime
   let debug: DebugTree
 

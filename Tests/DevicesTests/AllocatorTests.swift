@@ -2,11 +2,12 @@
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
-@Suite struct MemfdAllocatorTests {
+@Suite(.ownThread) struct MemfdAllocatorTests {
   @Test func givesMappableMemoryOfWholePages() throws {
     let memory = try MemfdAllocator().allocate(size: 5000, label: "vi0-0")
     #expect(memory.size == 8192)
@@ -54,7 +55,7 @@ import Testing
   }
 }
 
-@Suite struct AllocatorPolicyTests {
+@Suite(.ownThread) struct AllocatorPolicyTests {
   private struct Fake: Allocator {
     let name: String
     let errno: Errno?

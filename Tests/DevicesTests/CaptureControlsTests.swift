@@ -2,11 +2,12 @@
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
-@Suite(.timeLimit(.minutes(5))) struct CaptureControlsTests {
+@Suite(.ownThread(limit: .seconds(300))) struct CaptureControlsTests {
   private let camera = FakeCamera()
 
   private func open(_ controls: [String: String] = [:]) throws -> V4L2CaptureSource {

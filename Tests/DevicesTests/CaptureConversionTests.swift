@@ -6,12 +6,13 @@ import MediaCore
 import MediaRuntime
 import Reports
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// A camera whose pictures nobody can work on as they are, in a channel of the runtime.
-@Suite(.timeLimit(.minutes(5))) struct CaptureConversionTests {
+@Suite(.ownThread(limit: .seconds(300))) struct CaptureConversionTests {
   private let camera = FakeCamera()
   private let logs = RuntimeLogs()
 
@@ -34,12 +35,7 @@ import Testing
   }
 
   private func wait(_ graph: MediaGraph, until isTrue: (ObjectState) -> Bool) throws -> ObjectState {
-    let deadline = Date().addingTimeInterval(60)
-    while Date() < deadline {
-      let state = try #require(graph.objectState("vi/0"))
-      if isTrue(state) { return state }
-      usleep(2000)
-    }
+    _ = try eventually { isTrue(try #require(graph.objectState("vi/0"))) }
     return try #require(graph.objectState("vi/0"))
   }
 

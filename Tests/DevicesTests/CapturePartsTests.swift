@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import LinuxMedia
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Devices
 
-@Suite struct SequenceTrackerTests {
+@Suite(.ownThread) struct SequenceTrackerTests {
   @Test func aGapIsWhatIsMissingBetweenTwoFrames() {
     var tracker = SequenceTracker()
     #expect([0, 1, 2, 5, 6].map { tracker.advance(to: $0) } == [0, 0, 0, 2, 0])
@@ -33,7 +34,7 @@ import Testing
   }
 }
 
-@Suite struct StampKeeperTests {
+@Suite(.ownThread) struct StampKeeperTests {
   private let now: Int64 = 50_000_000_000
 
   @Test func aDriversMonotonicStampIsKept() {
@@ -67,7 +68,7 @@ import Testing
   }
 }
 
-@Suite struct CaptureFormatsTests {
+@Suite(.ownThread) struct CaptureFormatsTests {
   /// - Parameter fastest: most frames a second at the wanted size; `nil`: the driver does not tell.
   private func offer(_ fourcc: FourCC, size: Bool = true, fastest: Double? = nil) -> OfferedFormat {
     let format = CaptureFormats.pixelFormat(of: fourcc) ?? PixelFormat(rawValue: fourcc.rawValue)

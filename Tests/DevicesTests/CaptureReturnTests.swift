@@ -3,12 +3,13 @@ import Foundation
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// A camera that is pulled out and plugged in again. Its nodes are files in a folder, and the fake driver answers for one.
-@Suite(.timeLimit(.minutes(5))) final class CaptureReturnTests {
+@Suite(.ownThread(limit: .seconds(300))) final class CaptureReturnTests {
   private let camera = FakeCamera()
   private let folder = FileManager.default.temporaryDirectory.appending(path: "mpifs-nodes-\(UUID().uuidString)")
 

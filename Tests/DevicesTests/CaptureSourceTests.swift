@@ -3,11 +3,12 @@ import Dispatch
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
-@Suite(.timeLimit(.minutes(15))) struct CaptureSourceTests {
+@Suite(.ownThread(limit: .seconds(900))) struct CaptureSourceTests {
   private func request(_ format: PixelFormat = .nv12, memory: String = "auto") -> SourceRequest {
     SourceRequest(
       width: 640, height: 360, format: format, frameRate: .thirty, allocator: MemfdAllocator(), user: .anonymous,
@@ -139,8 +140,10 @@ import Testing
     let camera = FakeCamera()
     let source = try V4L2CaptureSource("/dev/video0", request(), kernel: camera)
     camera.with { $0.isSilent = true }
-    DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) { source.interrupt() }
-    #expect(try take(1, from: source).isEmpty)
+    let reader = Background { try self.take(1, from: source).isEmpty }
+    #expect(eventually { camera.with { $0.isWaitedFor } })
+    source.interrupt()
+    #expect(try reader.value)
     camera.with { $0.isSilent = false }
     #expect(try take(1, from: source).isEmpty)
   }

@@ -28,23 +28,3 @@ final class Audience: DisplayListener {
     return nil
   }
 }
-
-/// Waits for what another thread brings about.
-func eventually(milliseconds: Int = 20_000, _ condition: () -> Bool) -> Bool {
-  for _ in 0..<milliseconds {
-    if condition() { return true }
-    usleep(1000)
-  }
-  return false
-}
-
-/// Runs one thing on a thread of its own while another goes on, and waits for its end.
-func withBackground(_ work: @escaping @Sendable () -> Void, during body: () -> Void) {
-  let end = DispatchSemaphore(value: 0)
-  Thread.detachNewThread {
-    work()
-    end.signal()
-  }
-  body()
-  end.wait()
-}

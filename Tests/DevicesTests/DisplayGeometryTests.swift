@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import LinuxMedia
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// Decisions about screens that need no device.
-@Suite struct DisplayGeometryTests {
+@Suite(.ownThread) struct DisplayGeometryTests {
   private let modes = [
     DRMMode(width: 1920, height: 1080, refresh: 60), DRMMode(width: 1280, height: 720, refresh: 50),
     DRMMode(width: 1024, height: 768, refresh: 60, isPreferred: true), DRMMode(width: 1280, height: 720, refresh: 60),
@@ -105,7 +106,7 @@ import Testing
 }
 
 /// In which order ways onto the screen are tried.
-@Suite struct PlaneChoiceTests {
+@Suite(.ownThread) struct PlaneChoiceTests {
   private let screen = (width: 1024, height: 768)
   private let whole = Rectangle(x: 0, y: 0, width: 1024, height: 768)
   private let part = Rectangle(x: 0, y: 96, width: 1024, height: 576)
@@ -178,7 +179,7 @@ import Testing
   }
 }
 
-@Suite struct DRMClientsTests {
+@Suite(.ownThread) struct DRMClientsTests {
   @Test("the master is named, also one with blanks in its name")
   func master() {
     let text = """

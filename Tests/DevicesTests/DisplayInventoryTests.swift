@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// The list of devices beside displays.
-@Suite struct DisplayInventoryTests {
+@Suite(.ownThread) struct DisplayInventoryTests {
   private let card = FakeCard()
 
   /// Looks at a directory with the card's node.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// Two screens on a card whose planes can all be shown on both.
-@Suite struct DisplayScreensTests {
+@Suite(.ownThread) struct DisplayScreensTests {
   private let card = FakeCard(screens: 2)
   private let factory: KMSDisplayFactory
   private let audiences = [Audience(), Audience()]

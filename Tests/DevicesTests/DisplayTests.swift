@@ -3,12 +3,13 @@ import Glibc
 import MediaCore
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// A display on a card that is not there.
-@Suite struct DisplayTests {
+@Suite(.ownThread) struct DisplayTests {
   private let card = FakeCard()
   private let audience = Audience()
 
@@ -164,19 +165,16 @@ import Testing
     try show(1, frames, on: display)
     #expect(eventually { card.with { $0.waiting.count } == 1 })
     // Asking the monitor for another display keeps the card's lock past the deadline.
-    let done = Atomic<Bool>(false)
     let (other, second) = (Audience(), configuration(name: "vo/1"))
-    withBackground {
+    let asking = Background {
       let opened = try? factory.open(second, listener: other)
       opened?.close()
-      done.store(true, ordering: .releasing)
-    } during: {
-      #expect(eventually { card.with { $0.isProbing } })
-      #expect(eventually { card.with { $0.polls } == 0 && ContinuousClock.now - start > .milliseconds(600) })
-      card.unstick()
-      card.with { $0.holdsProbes = false }
-      #expect(eventually { done.load(ordering: .acquiring) })
     }
+    #expect(eventually { card.with { $0.isProbing } })
+    #expect(eventually { card.with { $0.polls } == 0 && ContinuousClock.now - start > .milliseconds(600) })
+    card.unstick()
+    card.with { $0.holdsProbes = false }
+    try asking.value
     #expect(eventually { !audience.now.shown.isEmpty || !audience.now.dropped.isEmpty })
     #expect(audience.now.shown == [1])
     #expect(display.counters.timeouts == 0)
@@ -197,16 +195,11 @@ import Testing
     card.with { ($0.isStuck, $0.holdsRemovals) = (true, true) }
     display.show(frame, by: way)
     #expect(eventually { card.with { $0.isRemoving } })
-    let answered = Atomic<Bool>(false)
-    withBackground {
-      // Takes the card's lock.
-      #expect(throws: Failure.self) { try display.acquire() }
-      answered.store(true, ordering: .releasing)
-    } during: {
-      #expect(eventually(milliseconds: 5000) { answered.load(ordering: .acquiring) })
-      card.with { $0.holdsRemovals = false }
-      card.unstick()
-    }
+    // Takes the card's lock.
+    let asking = Background { #expect(throws: Failure.self) { try display.acquire() } }
+    _ = try asking.value
+    card.with { $0.holdsRemovals = false }
+    card.unstick()
     #expect(eventually { audience.now.conditions.last == .works })
     try show(4, frames, on: display)
     #expect(eventually { audience.now.shown == [1, 2, 4] })
@@ -315,7 +308,7 @@ import Testing
     #expect(throws: Failure.self) { try display.acquire() }
     // A refused command changes nothing: it is not taken as soon as the other lets go.
     card.with { $0.isTaken = false }
-    #expect(!eventually(milliseconds: 1500) { card.with { $0.master } != nil })
+    #expect(!eventually(within: 1.5) { card.with { $0.master } != nil })
     try display.acquire()
     #expect(audience.now.conditions.last == .works)
     try show(2, frames, on: display)

@@ -17,6 +17,8 @@ final class FakeCamera: KernelWrapper {
     var staysAway = false
     /// Blocks in `poll` although buffers are queued.
     var isSilent = false
+    /// Somebody has waited while it was silent.
+    var isWaitedFor = false
     var openFiles: Set<CInt> = []
     var format = mpifs_format()
     var count = 0
@@ -102,6 +104,7 @@ final class FakeCamera: KernelWrapper {
   private func events(_ state: inout State) -> Int16 {
     guard state.isPresent else { return Int16(POLLPRI | POLLERR | POLLHUP) }
     if state.isBroken || !state.isStreaming { return Int16(POLLERR) }
+    if state.isSilent { state.isWaitedFor = true }
     if state.done.isEmpty, !state.isSilent, !state.queued.isEmpty {
       var buffer = mpifs_buffer()
       buffer.index = state.queued.removeFirst()

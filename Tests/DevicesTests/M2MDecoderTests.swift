@@ -4,6 +4,7 @@ import Glibc
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
@@ -38,7 +39,7 @@ private struct Shown: FrameSink, ~Copyable {
 }
 
 /// What decoder drivers do beyond vicodec, which the guest tier has: each is one somebody met.
-@Suite(.timeLimit(.minutes(15))) struct M2MDecoderTests {
+@Suite(.ownThread(limit: .seconds(900))) struct M2MDecoderTests {
   private static let path = "/dev/video91"
 
   private func decoder(

@@ -4,11 +4,12 @@ import Glibc
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
-@Suite(.timeLimit(.minutes(15))) struct M2MDeviceWatchTests {
+@Suite(.ownThread(limit: .seconds(900))) struct M2MDeviceWatchTests {
   @Test func aNodeThatComesOrGoesIsNoticedWithoutAsking() throws {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("mpifs-\(UUID())").path
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
@@ -18,9 +19,9 @@ import Testing
     // An ordinary file of that name: it is there, and it is no video device.
     let node = root + "/video3"
     #expect(FileManager.default.createFile(atPath: node, contents: nil))
-    #expect(becomes { watch.inventory.refused.map(\.path) == [node] })
+    #expect(eventually { watch.inventory.refused.map(\.path) == [node] })
     try FileManager.default.removeItem(atPath: node)
-    #expect(becomes { watch.inventory.refused.isEmpty })
+    #expect(eventually { watch.inventory.refused.isEmpty })
   }
 
   @Test func devicesAreAskedOnceAndStayWhileTheyAreBusy() throws {
@@ -50,11 +51,4 @@ import Testing
     #expect(engines.engines.encoders.isEmpty)
   }
 
-  private func becomes(_ condition: () -> Bool) -> Bool {
-    for _ in 0..<2000 {
-      if condition() { return true }
-      usleep(10_000)
-    }
-    return false
-  }
 }

@@ -5,12 +5,13 @@ import LinuxMedia
 import MediaCore
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// Several frames inside one encoder at a time.
-@Suite(.timeLimit(.minutes(15))) struct M2MEncoderDepthTests {
+@Suite(.ownThread(limit: .seconds(900))) struct M2MEncoderDepthTests {
   private func encoder(_ device: M2MFakeDevice, _ path: String = "/dev/video90") throws -> V4L2Encoder {
     try V4L2Encoder(
       path,
@@ -50,27 +51,16 @@ import Testing
 
   /// Has a device code one picture after the other until told to stop.
   private func withWorkingDevice(_ device: M2MFakeDevice, _ body: () throws -> Void) throws {
-    final class Worker: Sendable {
-      let device: M2MFakeDevice
-      let isDone = Atomic<Bool>(false)
-      init(_ device: M2MFakeDevice) { self.device = device }
+    let isDone = Mutex(false)
+    let worker = Background("device") {
+      while !isDone.withLock({ $0 }) {
+        device.code(1)
+        usleep(500)
+      }
     }
-    let worker = Worker(device)
-    var thread = pthread_t()
-    pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        let worker = Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue()
-        while !worker.isDone.load(ordering: .relaxed) {
-          worker.device.code(1)
-          usleep(500)
-        }
-        return nil
-      }, Unmanaged.passRetained(worker).toOpaque())
     defer {
-      worker.isDone.store(true, ordering: .relaxed)
-      pthread_join(thread, nil)
+      isDone.withLock { $0 = true }
+      _ = try? worker.value
     }
     try body()
   }

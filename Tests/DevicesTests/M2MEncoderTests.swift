@@ -3,12 +3,13 @@ import CLinux
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
 /// What encoder drivers do beyond vicodec, which the guest tier has: each is one somebody met.
-@Suite(.timeLimit(.minutes(15))) struct M2MEncoderTests {
+@Suite(.ownThread(limit: .seconds(900))) struct M2MEncoderTests {
   private static let bitrate = mpifs_V4L2_CID_MPEG_VIDEO_BITRATE
   private static let gop = mpifs_V4L2_CID_MPEG_VIDEO_GOP_SIZE
 

@@ -3,11 +3,12 @@ import CLinux
 import LinuxMedia
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Devices
 
-@Suite(.timeLimit(.minutes(15))) struct M2MScalerTests {
+@Suite(.ownThread(limit: .seconds(900))) struct M2MScalerTests {
   private func device(_ change: (inout M2MFakeDevice.Switches) -> Void = { _ in }) -> M2MFakeDevice {
     M2MFakeDevice(scaler: true) {
       $0.raw = [mpifs_V4L2_PIX_FMT_RGB24]

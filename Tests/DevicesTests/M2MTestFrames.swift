@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import MediaCore
+import TestSupport
 
 @testable import Devices
 
@@ -62,9 +63,5 @@ struct PictureList: PacketSink, ~Copyable {
 
 /// Waits until no instance of the device is being closed any more.
 func comesBack(_ path: String) -> Bool {
-  for _ in 0..<20_000 {
-    if !HangingDevices.contains(path) { return true }
-    usleep(1000)
-  }
-  return false
+  eventually { !HangingDevices.contains(path) }
 }

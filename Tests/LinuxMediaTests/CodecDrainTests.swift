@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import LinuxMedia
+import TestSupport
 import Testing
 
-@Suite struct CodecDrainTests {
+@Suite(.ownThread) struct CodecDrainTests {
   @Test func picturesComeUntilTheOneMarkedLast() {
     var drain = CodecDrain()
     let answer1 = drain.stopped(.accepted, bothStreaming: true)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 @testable import LinuxMedia
 
 /// What the kernel and monitors hand over as bytes.
-@Suite struct DRMDescriptionTests {
+@Suite(.ownThread) struct DRMDescriptionTests {
   private func words(_ values: [UInt32]) -> [UInt8] {
     values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * UInt32($0))) } }
   }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import TestSupport
 import Testing
 
 @testable import LinuxMedia
 
-@Suite struct KernelLayoutTests {
+@Suite(.ownThread) struct KernelLayoutTests {
   // videodev2.h on 64-bit: what the ioctl numbers carry as size must be what Swift passes.
   @Test func structuresHaveTheSizesTheirIoctlNumbersName() {
     func size(_ request: UInt) -> Int { Int(request >> 16 & 0x3fff) }
@@ -80,7 +81,7 @@ import Testing
   }
 }
 
-@Suite struct ControlNameTests {
+@Suite(.ownThread) struct ControlNameTests {
   private func key(_ name: String) -> String {
     ControlDescription(
       id: 1, name: name, kind: .integer, flags: [], minimum: 0, maximum: 1, step: 1, defaultValue: 0, menu: []
@@ -95,7 +96,7 @@ import Testing
   }
 }
 
-@Suite struct RoleTests {
+@Suite(.ownThread) struct RoleTests {
   private func formats(_ list: [(FourCC, Bool)]) -> [FormatDescription] {
     list.map { FormatDescription(fourcc: $0.0, flags: $0.1 ? .compressed : [], description: "") }
   }

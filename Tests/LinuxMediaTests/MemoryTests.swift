@@ -3,9 +3,10 @@ import CLinux
 import Foundation
 import LinuxMedia
 import SystemPackage
+import TestSupport
 import Testing
 
-@Suite struct MemfdTests {
+@Suite(.ownThread) struct MemfdTests {
   @Test func hasTheAskedSizeAndCannotShrink() throws {
     let memory = try Memfd.create(name: "test", size: 12288)
     #expect(try DMABuf.size(memory.raw, subject: "test") == 12288)
@@ -37,7 +38,7 @@ import Testing
   }
 }
 
-@Suite struct KernelDoorTests {
+@Suite(.ownThread) struct KernelDoorTests {
   @Test func aCallThatASignalInterruptedIsMadeAgain() throws {
     let faults = FaultInjector()
     faults.fail(.truncate, with: .interrupted, times: 3)
@@ -85,7 +86,7 @@ import Testing
   }
 }
 
-@Suite struct DescriptorInfoTests {
+@Suite(.ownThread) struct DescriptorInfoTests {
   // The kernel's own documentation sample, and what a 6.12 kernel adds to it.
   @Test func readsTheKernelsLayout() {
     let info = DescriptorInfo(
@@ -112,7 +113,7 @@ import Testing
   }
 }
 
-@Suite struct HeapDoorTests {
+@Suite(.ownThread) struct HeapDoorTests {
   @Test func namesAreCutToWhatTheKernelTakes() throws {
     let recorder = IoctlRecorder()
     try DMABuf.setName(7, String(repeating: "n", count: 40), kernel: recorder)

@@ -2,13 +2,14 @@
 import CAllocationCount
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// The frame path takes nothing from the heap once it runs. Heap calls are counted for each thread; the engines here
 /// make none of their own.
-@Suite struct GraphAllocationTests {
+@Suite(.ownThread) struct GraphAllocationTests {
   @Test(arguments: [false, true])
   func aRunningPipelineAllocatesNothingForAFrame(isUnthrottled: Bool) throws {
     let script = EncoderScript()

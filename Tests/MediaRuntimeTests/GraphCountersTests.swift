@@ -2,11 +2,12 @@
 import Foundation
 import Reports
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
-@Suite struct GraphCountersTests {
+@Suite(.ownThread) struct GraphCountersTests {
   @Test func theRateIsThatOfTheLastFullWindowAndIsNotDecayed() {
     let counters = PortCounters()
     for frame in 0..<60 { _ = counters.count(at: Int64(1 + frame) * 33_333_333) }

@@ -4,6 +4,7 @@ import Foundation
 import MediaCore
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
@@ -108,7 +109,7 @@ private struct HoldingFactory: EncoderFactory {
 }
 
 /// A channel whose device has several frames inside.
-@Suite struct GraphDepthTests {
+@Suite(.ownThread) struct GraphDepthTests {
   private final class Machine {
     let device = HoldingDevice()
     let graph: MediaGraph

@@ -4,12 +4,13 @@ import Foundation
 import Glibc
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// Engines that come and go while channels run.
-@Suite struct GraphDeviceTests {
+@Suite(.ownThread) struct GraphDeviceTests {
   /// A vi/0 -> venc/0 with a device that codes and software that does too.
   private final class Machine {
     let device = ScriptedEncoderFactory(name: "/dev/video9", isHardware: true)

@@ -4,6 +4,7 @@ import MediaCore
 import Reports
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
@@ -106,7 +107,7 @@ private final class ScriptedDisplay: Display, DisplayFactory, @unchecked Sendabl
 }
 
 /// A display channel of the graph.
-@Suite struct GraphDisplayTests {
+@Suite(.ownThread) struct GraphDisplayTests {
   private let display = ScriptedDisplay()
 
   private func bench(_ settings: [String: SettingValue] = [:]) throws -> Bench {

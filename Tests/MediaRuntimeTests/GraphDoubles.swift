@@ -5,6 +5,7 @@ import Foundation
 import MediaCore
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
@@ -12,17 +13,6 @@ import Testing
 /// Small engines whose behaviour a test decides, for the frame path alone.
 enum Doubles {
   static let layout = FrameLayout(.i420, width: 64, height: 48)!
-}
-
-/// Waits for a condition with a generous deadline.
-/// - Returns: false when it did not come true.
-func eventually(seconds: Double = 20, _ condition: () -> Bool) -> Bool {
-  let deadline = Date().addingTimeInterval(seconds)
-  while Date() < deadline {
-    if condition() { return true }
-    usleep(1000)
-  }
-  return condition()
 }
 
 /// Heap calls of the thread that asks, noted one after the other.

@@ -2,11 +2,12 @@
 import Foundation
 import MediaCore
 import Reports
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
-@Suite struct GraphEffectTests {
+@Suite(.ownThread) struct GraphEffectTests {
   private func feed(
     _ tracker: EffectTracker, _ count: Int, from first: Int = 0, bytes: Int = 1000, gop: Int = 30,
     interval: Int64 = 33_333, quality: Int? = nil

@@ -4,12 +4,13 @@ import Devices
 import Foundation
 import MediaCore
 import Reports
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// The frame path over the real software engines.
-@Suite struct GraphEngineTests {
+@Suite(.ownThread) struct GraphEngineTests {
   private func graph(_ options: GraphOptions = GraphOptions(workers: 3)) throws -> MediaGraph {
     try MediaGraph(
       engines: EngineCatalogue(

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
-@Suite struct GraphFrameControlTests {
+@Suite(.ownThread) struct GraphFrameControlTests {
   @Test func theLongestGapSpansTheEndOfTheTable() {
     #expect(FrameControl.longestGap([]) == 1)
     #expect(FrameControl.longestGap([1, 1]) == nil)

@@ -2,12 +2,13 @@
 import Foundation
 import MediaCore
 import Reports
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// `health` names the culprit when one stage is stalled on purpose.
-@Suite struct GraphHealthTests {
+@Suite(.ownThread) struct GraphHealthTests {
   private static let options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
 
   /// A pipeline with these encoders that has given some pictures.

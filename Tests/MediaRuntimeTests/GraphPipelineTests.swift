@@ -3,11 +3,12 @@ import Foundation
 import MediaCore
 import Reports
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
-@Suite struct GraphPipelineTests {
+@Suite(.ownThread) struct GraphPipelineTests {
   @Test func framesReachEveryEncoderAndEveryNodeBalances() throws {
     let bench = try Bench(source: ScriptedSourceFactory(script: .init(limit: 200)))
     try bench.pipeline()

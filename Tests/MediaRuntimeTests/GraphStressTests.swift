@@ -3,12 +3,13 @@ import Foundation
 import MediaCore
 import Reports
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// Objects are made, bound, started, stopped and removed while others run; nothing stalls or crashes.
-@Suite(.serialized) struct GraphStressTests {
+@Suite(.ownThread, .serialized) struct GraphStressTests {
   private final class Until: Sendable {
     private let over = Atomic<Bool>(false)
     var isOver: Bool { over.load(ordering: .relaxed) }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
-@Suite struct VdecPaceTests {
+@Suite(.ownThread) struct VdecPaceTests {
   @Test func picturesAreDueAtTheirTimesAfterTheFirst() {
     var pace = FramePace()
     #expect(pace.judge(0, at: 5_000_000_000, hasWaited: false) == .now)

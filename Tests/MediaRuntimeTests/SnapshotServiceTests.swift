@@ -4,12 +4,13 @@ import Foundation
 import MediaCore
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// Every request for a snapshot is answered, once, whatever the service's thread is at when it comes.
-@Suite struct SnapshotServiceTests {
+@Suite(.ownThread) struct SnapshotServiceTests {
   /// How requests were answered.
   private final class Answers: Sendable {
     let pictures = Atomic<Int>(0)

@@ -3,11 +3,12 @@ import Foundation
 import MediaCore
 import Reports
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
-@Suite struct StreamChannelTests {
+@Suite(.ownThread) struct StreamChannelTests {
   @Test func aStreamOpenedOnARunningChannelStartsWithParameterSets() throws {
     let bench = try Bench()
     try bench.pipeline()

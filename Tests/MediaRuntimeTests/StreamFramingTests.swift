@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// Codings without start codes are read as an IVF stream, by FFmpeg too.
-@Suite struct StreamFramingTests {
+@Suite(.ownThread) struct StreamFramingTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "mpifs-\(UUID().uuidString)")
 
   private func run(_ name: String, _ arguments: [String]) throws -> String {

@@ -2,11 +2,12 @@
 import Foundation
 import MediaCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
-@Suite struct StreamRingTests {
+@Suite(.ownThread) struct StreamRingTests {
   /// Writes a picture whose bytes are its number, so that a reader can tell what it got.
   @discardableResult
   private func put(

@@ -3,12 +3,13 @@ import Devices
 import Foundation
 import MediaCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// Where tasks are done: by the CPU workers, or by the workers a device has.
-@Suite struct TaskServicesTests {
+@Suite(.ownThread) struct TaskServicesTests {
   private func figures(_ graph: MediaGraph, _ name: String) -> ServiceFigures? {
     graph.serviceFigures().first { $0.name == name }
   }

@@ -2,6 +2,7 @@
 import Foundation
 import MediaCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
@@ -28,7 +29,7 @@ final class Chore: SessionWork {
   var finished: Int { done.load(ordering: .relaxed) }
 }
 
-@Suite struct TaskSessionTests {
+@Suite(.ownThread) struct TaskSessionTests {
   private func session(_ chore: Chore, _ service: Service, _ number: Int = 0, priority: Int = 4) -> Session {
     let session = Session(ObjectPath(.venc, number)!, service: service, priority: priority)
     session.attach(chore)

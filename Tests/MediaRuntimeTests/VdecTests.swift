@@ -3,12 +3,13 @@ import Foundation
 import MediaCore
 import Reports
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// Decoder channels with engines whose behaviour a test decides.
-@Suite struct VdecTests {
+@Suite(.ownThread) struct VdecTests {
   private static let fast: [String: SettingValue] = ["codec": .text("h264"), "pace": .text("none")]
 
   private func bench(_ factories: ScriptedDecoderFactory..., options: GraphOptions = GraphOptions(workers: 3)) throws
@@ -236,7 +237,7 @@ import Testing
   }
 }
 
-@Suite struct UnitLedgerTests {
+@Suite(.ownThread) struct UnitLedgerTests {
   @Test func everyUnitIsAnsweredForOnceInAnyOrder() {
     var ledger = UnitLedger()
     let numbers = (0..<10).map { ledger.enter(pts: Int64($0) * 100, duration: 0, at: 0).number }

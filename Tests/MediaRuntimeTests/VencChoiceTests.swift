@@ -2,12 +2,13 @@
 import Devices
 import Foundation
 import MediaCore
+import TestSupport
 import Testing
 
 @testable import MediaRuntime
 
 /// When an encoder channel asks a device again that it went without.
-@Suite struct VencChoiceTests {
+@Suite(.ownThread) struct VencChoiceTests {
   private static let second: Int64 = 1_000_000_000
   private let device = ScriptedEncoderFactory(name: "/dev/video9", isHardware: true)
   private let software = ScriptedEncoderFactory(name: "software engine")

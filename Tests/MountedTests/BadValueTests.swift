@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// Values no attribute may take, fed to every attribute there is: each write fails with the errno of the contract, leaves
 /// one line in `error_log` that says why and what would be right, and changes nothing.
-@Suite struct BadValueTests {
+@Suite(.ownThread) struct BadValueTests {
   struct Case: Codable {
     var path: String
     var bytes: [UInt8]
@@ -56,7 +57,7 @@ import Testing
 
   private func expectRefused(_ cases: [Case], by served: Served) throws {
     let input = String(decoding: try JSONEncoder().encode(cases), as: UTF8.self)
-    let outcome = try python(Self.script, served.at, input: input, timeout: 120)
+    let outcome = try python(Self.script, served.at, input: input)
     try #require(outcome.status == 0, "\(outcome.errors)")
     let answers = try JSONDecoder().decode([Answer].self, from: outcome.output)
     try #require(answers.count == cases.count)

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// As many objects as there are numbers, and what is left when they are gone.
-@Suite struct CapacityTests {
+@Suite(.ownThread) struct CapacityTests {
   @Test func everyNumberCanBeUsedAndTheWholeSaved() throws {
     let served = try Served(["--load", "none"])
     let made = try shell(
       """
       cd "$1" && mkdir vi/{0..63} vpss/{0..63} vpss/{0..63}/{0..3} venc/{0..63}
-      """, served.at, timeout: 60)
+      """, served.at)
     #expect(made.status == 0, "\(made.errors)")
     let config = try served.cat("config")
     #expect(config.utf8.count > 50_000)
@@ -60,7 +61,7 @@ import Testing
       rmdir venc/12 venc/13 vpss/2/0 vpss/2 vi/2
       """
     func once() throws {
-      let outcome = try shell(round, served.at, timeout: 60)
+      let outcome = try shell(round, served.at)
       #expect(outcome.status == 0, "\(outcome.errors)")
     }
     #expect(try served.advances("venc/0", "frames_out", by: 10))

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// `config`: the whole configuration as one text, read, written and loaded.
-@Suite struct ConfigTests {
+@Suite(.ownThread) struct ConfigTests {
   @Test func theDefaultIsTheFileInTheRepository() throws {
     let file = try String(contentsOfFile: Machine.repository + "/mount/mpifs.conf", encoding: .utf8)
     let settings = file.split(separator: "\n").filter { !$0.hasPrefix("#") && !$0.isEmpty }
@@ -198,7 +199,7 @@ import Testing
     defer { _ = try? run("rm", "-rf", "--one-file-system", directory) }
     let file = directory + "/broken.conf"
     try ("# one\n# two\nvenc/0/gop = 10\n" + bad).write(toFile: file, atomically: true, encoding: .utf8)
-    let outcome = try run(Machine.binary, "--at", directory + "/mpi", "--load", file, timeout: 30)
+    let outcome = try run(Machine.binary, "--at", directory + "/mpi", "--load", file)
     #expect(outcome.status != 0 && !outcome.timedOut)
     #expect(!outcome.text.contains("serving"))
     if bad.hasSuffix("\n") {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// `venc_info` of the running default pipeline: all sections at the vendor's places, headers byte for byte, and figures
 /// that agree with settings, `stats` and the stream.
-@Suite struct EncoderPageTests {
+@Suite(.ownThread) struct EncoderPageTests {
   let served: Served
 
   init() throws {
     served = try Shared.pipeline
-    #expect(try eventually(within: 60) { try (served.stats("venc/2")["frames_out"] ?? 0) > 2 })
+    #expect(try eventually { try (served.stats("venc/2")["frames_out"] ?? 0) > 2 })
   }
 
   static let common = ["venc chn runing status", "venc chn attr 1", "venc chn attr 2", "ring buf status", "hw status"]
@@ -119,7 +120,7 @@ import Testing
   @Test(arguments: [(0, 290...310), (1, 290...310), (2, 9...11)])
   func realRatesAreMeasured(channel: Int, tenths: ClosedRange<Int>) throws {
     var seen: [Int] = []
-    let near = try eventually(within: 40) {
+    let near = try eventually {
       let value = EncoderPage(try served.cat("venc_info")).number(channel, "venc chn attr 2", "RealFps*10") ?? -1
       seen.append(value)
       return tenths.contains(value)
@@ -132,7 +133,7 @@ import Testing
     let recording = try Recording(served, "\(object)/stream")
     var readings: [Int] = []
     let start = try served.stats(object)["frames_out"] ?? 0
-    _ = try eventually(within: 40) {
+    _ = try eventually {
       let page = EncoderPage(try served.cat("venc_info"))
       if let value = page.number(channel, "RC run info1", "InsBr(kbps)") { readings.append(value) }
       return (try served.stats(object)["frames_out"] ?? 0) >= start + 150
@@ -151,7 +152,7 @@ import Testing
   @Test func profileAndSizeAreThoseOfTheStream() throws {
     let outcome = try run(
       "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,profile,width,height,pix_fmt", "-of", "csv=p=0",
-      served.path("venc/0/stream"), timeout: 40)
+      served.path("venc/0/stream"))
     #expect(outcome.status == 0, "\(outcome.errors)")
     let cells = outcome.text.trimmingCharacters(in: .whitespacesAndNewlines).split(separator: ",")
     try #require(cells.count >= 4, "\(outcome.text)")

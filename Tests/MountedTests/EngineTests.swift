@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// The engines a build has, chosen by `backend`, each watched through its stream.
-@Suite struct EngineTests {
+@Suite(.ownThread) struct EngineTests {
   static let engines = ["openh264"] + (Machine.hasX264 ? ["x264"] : [])
 
   private func pipeline(_ engine: String, _ more: String = "", gop: Int = 20) -> String {
@@ -36,7 +37,7 @@ import Testing
     #expect(try served.advances("venc/0", "frames_out", by: 31))
     for (key, value) in [("bitrate", "1500"), ("gop", "10"), ("idr", "1")] {
       try served.echo(value, to: "venc/0/\(key)")
-      let told = try eventually(within: 40) {
+      let told = try eventually {
         try served.cat("venc/0/effect").split(separator: "\n").contains { $0.hasPrefix("\(key): effective") }
       }
       let effect = try served.cat("venc/0/effect")
@@ -60,7 +61,7 @@ import Testing
       #expect(try served.advances("venc/0", "frames_out", by: 5))
       let outcome = try run(
         "ffprobe", "-v", "error", "-f", "h264", "-show_entries", "stream=profile", "-of", "csv=p=0",
-        served.path("venc/0/stream"), timeout: 40)
+        served.path("venc/0/stream"))
       let found = outcome.text.trimmingCharacters(in: .whitespacesAndNewlines)
       #expect(names.contains(found), "\(engine) \(profile): \(found)")
       #expect(EncoderPage(try served.cat("venc_info")).value(0, "h264e chn attr", "profile") == profile)

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// Starting, ending and everything in the way of it.
-@Suite struct LifeCycleTests {
+@Suite(.ownThread) struct LifeCycleTests {
   /// Runs the program expecting it to refuse; what it said.
   private func refusal(
     _ arguments: [String], environment: [String: String] = [:], sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> String {
     try Machine.check()
-    let outcome = try Child.run([Machine.binary] + arguments, environment: environment, timeout: 40)
+    let outcome = try Child.run([Machine.binary] + arguments, environment: environment)
     #expect(outcome.status != 0, "it ended well", sourceLocation: sourceLocation)
     #expect(!outcome.timedOut, "it did not end: \(outcome.text)\(outcome.errors)", sourceLocation: sourceLocation)
     #expect(!outcome.text.contains("serving"), sourceLocation: sourceLocation)
@@ -34,7 +35,7 @@ import Testing
       let served = try Served(configuration: Pipelines.small())
       #expect(try isMounted(served.at))
       served.program.signal(signal)
-      #expect(served.program.ended(within: 20) == 0, "signal \(signal): \(served.program.errors)")
+      #expect(served.program.ended() == 0, "signal \(signal): \(served.program.errors)")
       #expect(try !isMounted(served.at))
     }
   }
@@ -47,12 +48,12 @@ import Testing
       let program = try Child([
         "sh", "-c", #"trap "" HUP INT; exec "$1" --at "$2" --load none"#, "sh", Machine.binary, at,
       ])
-      #expect(eventually(within: 60) { program.outputText.contains("serving") || !program.isRunning })
+      #expect(eventually { program.outputText.contains("serving") || !program.isRunning })
       program.signal(SIGHUP)
       program.signal(SIGINT)
       #expect(try run("cat", at + "/health").text.hasPrefix("ok"))
       program.signal(last)
-      #expect(program.ended(within: 20) == 0, "\(program.errors)")
+      #expect(program.ended() == 0, "\(program.errors)")
       // Signals are taken lowest number first: had one of the ignored been taken, this one would not have been.
       #expect(program.errors.contains("unmounted from outside") == (last == SIGUSR1), "\(program.errors)")
       #expect(try !isMounted(at))
@@ -74,9 +75,9 @@ import Testing
     }
     #expect(parked)
     served.program.signal(SIGTERM)
-    #expect(served.program.ended(within: 20) == 0, "\(served.program.errors)")
-    for reader in readers { #expect(reader.ended(within: 20) != nil, "a reader still waits") }
-    #expect(recording.cat.ended(within: 20) != nil)
+    #expect(served.program.ended() == 0, "\(served.program.errors)")
+    for reader in readers { #expect(reader.ended() != nil, "a reader still waits") }
+    #expect(recording.cat.ended() != nil)
     #expect(try !isMounted(served.at))
   }
 
@@ -85,8 +86,8 @@ import Testing
     let reader = try Recording(first, "venc/0/stream")
     #expect(eventually { reader.size > 0 })
     first.program.signal(SIGKILL)
-    #expect(first.program.ended(within: 10) == 128 + SIGKILL)
-    #expect(reader.cat.ended(within: 10) != nil)
+    #expect(first.program.ended() == 128 + SIGKILL)
+    #expect(reader.cat.ended() != nil)
     // The dead mount is still there, and answers so.
     #expect(try run("ls", first.at).errors.contains("not connected"))
     let second = try Served(configuration: Pipelines.small(), at: first.at)
@@ -100,7 +101,7 @@ import Testing
   @Test func unmountingFromOutsideEndsTheProgram() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try run("umount", served.at).status == 0)
-    #expect(served.program.ended(within: 10) != nil)
+    #expect(served.program.ended() != nil)
     #expect(served.program.errors.contains("unmounted"))
   }
 
@@ -149,7 +150,7 @@ import Testing
     try withDirectory { directory in
       let outcome = try run(
         "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", Machine.binary, "--at", directory + "/mpi",
-        "--input", "pattern", timeout: 40)
+        "--input", "pattern")
       #expect(outcome.status != 0 && !outcome.timedOut)
       #expect(outcome.errors.contains("Permission denied"), "\(outcome.errors)")
     }
@@ -159,7 +160,7 @@ import Testing
     try withDirectory { directory in
       // An empty /dev in a mount namespace of its own.
       let script = #"mount -t tmpfs tmpfs /dev && exec "$1" --at "$2/mpi" --input pattern"#
-      let outcome = try run("unshare", "-m", "sh", "-c", script, "sh", Machine.binary, directory, timeout: 40)
+      let outcome = try run("unshare", "-m", "sh", "-c", script, "sh", Machine.binary, directory)
       #expect(outcome.status != 0 && !outcome.timedOut)
       #expect(outcome.errors.contains("/dev/fuse"), "\(outcome.errors)")
     }
@@ -251,7 +252,7 @@ import Testing
         p.wait(20)
         print('READY=1' in ready.split('\\n'), answers, 'MAINPID=%d' % p.pid in ready, 'STOPPING=1' in stopping.split('\\n'), p.returncode)
         """
-      let outcome = try python(script, Machine.binary, directory, timeout: 90)
+      let outcome = try python(script, Machine.binary, directory)
       #expect(outcome.text == "True True True True 0\n", "\(outcome.text)\(outcome.errors)")
     }
   }
@@ -289,11 +290,11 @@ import Testing
     #expect(try run("cat", "/dev/mpi/vsys").text.hasPrefix("module: vsys\n"))
     // After a crash the link is left; the next start replaces it.
     served.program.signal(SIGKILL)
-    #expect(served.program.ended(within: 10) != nil)
+    #expect(served.program.ended() != nil)
     let second = try Served(["--vendor-paths"], configuration: Pipelines.small())
     #expect(try run("readlink", "/dev/mpi").text == second.at + "\n")
     second.program.signal(SIGTERM)
-    #expect(second.program.ended(within: 10) == 0)
+    #expect(second.program.ended() == 0)
     #expect(try run("test", "-L", "/dev/mpi").status != 0)
   }
 
@@ -307,7 +308,7 @@ import Testing
         """
       let devices = directory + "/dev"
       #expect(try run("mkdir", devices).status == 0)
-      let outcome = try run("unshare", "-m", "sh", "-c", script, "sh", Machine.binary, devices, timeout: 40)
+      let outcome = try run("unshare", "-m", "sh", "-c", script, "sh", Machine.binary, devices)
       #expect(outcome.status == 1 && !outcome.timedOut, "\(outcome)")
       #expect(outcome.errors.contains("--vendor-paths: /dev/mpi exists and is no link"), "\(outcome.errors)")
       #expect(!outcome.text.contains("serving"))

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// Changes of a running pipeline: what the stream shows, found by FFmpeg, and what `effect` says.
-@Suite struct LiveChangeTests {
+@Suite(.ownThread) struct LiveChangeTests {
   /// Waits for the verdict on the newest change of a setting.
   private func effect(
     _ served: Served, _ object: String, _ key: String, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> [String: String] {
     var line = ""
-    _ = try eventually(within: 40) {
+    _ = try eventually {
       line =
         try served.cat("\(object)/effect").split(separator: "\n").last { $0.hasPrefix("\(key): ") }
         .map(String.init) ?? ""
@@ -227,7 +228,7 @@ import Testing
     // More than such pictures can be made to take.
     try served.echo("200000", to: "venc/0/bitrate")
     var text = ""
-    let told = try eventually(within: 60) {
+    let told = try eventually {
       text = try served.cat("venc/0/effect")
       return text.contains("bitrate: no_effect")
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// The nodes no vendor has: `metrics`, `health`, `report`, `error_log`, `help`, and what can be written to the vendor's.
-@Suite struct MonitoringTests {
+@Suite(.ownThread) struct MonitoringTests {
   @Test func metricsPassPrometheussChecker() throws {
     let served = try Shared.pipeline
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
@@ -57,7 +58,7 @@ import Testing
 
   @Test func aHealthyPipelineIsOK() throws {
     let served = try Shared.pipeline
-    #expect(try eventually(within: 30) { try served.cat("health") == "ok\n" })
+    #expect(try eventually { try served.cat("health") == "ok\n" })
   }
 
   @Test func anInputThatStopsIsNamed() throws {
@@ -66,7 +67,7 @@ import Testing
     #expect(try eventually { try served.cat("health") == "ok\n" })
     try served.echo("0", to: "vi/0/enable")
     var health = ""
-    let named = try eventually(within: 30) {
+    let named = try eventually {
       health = try served.cat("health")
       return health.hasPrefix("degraded\n") && health.contains("venc/0: starved")
     }
@@ -80,7 +81,7 @@ import Testing
     #expect(try served.value("venc/0/state") == "starved")
     #expect(Metrics(try served.cat("metrics"))[#"mpifs_health{verdict="degraded"}"#] == 1)
     try served.echo("1", to: "vi/0/enable")
-    #expect(try eventually(within: 30) { try served.cat("health") == "ok\n" })
+    #expect(try eventually { try served.cat("health") == "ok\n" })
     #expect(try served.value("venc/0/state") == "running")
   }
 
@@ -89,7 +90,7 @@ import Testing
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     try served.echo("0", to: "vpss/0/0/enable")
     var health = ""
-    let named = try eventually(within: 30) {
+    let named = try eventually {
       health = try served.cat("health")
       return health.hasPrefix("degraded\n") && health.contains("venc/0: starved")
     }
@@ -101,7 +102,7 @@ import Testing
   @Test func anEncoderWithoutASourceIsNamed() throws {
     let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
     var health = ""
-    let named = try eventually(within: 30) {
+    let named = try eventually {
       health = try served.cat("health")
       return health.hasPrefix("degraded\nvenc/5: starved")
     }
@@ -116,7 +117,7 @@ import Testing
     let made = try run(
       "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=30:duration=4", "-c:v", "mjpeg", "-q:v",
       "2",
-      file, timeout: 60)
+      file)
     #expect(made.status == 0, "\(made.errors)")
     let outcome = try served.configure(
       """
@@ -134,7 +135,7 @@ import Testing
     try served.echo("clear", to: "error_log")
     #expect(try run("truncate", "-s", "3000", file).status == 0)
     var health = ""
-    let named = try eventually(within: 40) {
+    let named = try eventually {
       health = try served.cat("health")
       return !health.hasPrefix("ok\n") && health.contains("vi/0: ")
     }
@@ -206,7 +207,7 @@ import Testing
         venc/0/enable = 1
 
         """)
-    #expect(try served.advances("venc/0", "frames_out", by: 3, within: 60))
+    #expect(try served.advances("venc/0", "frames_out", by: 3))
     let size = try #require(try served.cat("rk_dmabuf/size").wholeMatch(of: /Total: (\d+) KiB\n/)?.1)
     let peak = try #require(try served.cat("rk_dmabuf/peak").wholeMatch(of: /Peak: (\d+) MiB\n/)?.1)
     #expect(try #require(Int(peak)) >= (try #require(Int(size))) >> 10)

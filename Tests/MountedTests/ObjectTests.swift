@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// Making and removing objects with mkdir and rmdir while the pipeline runs.
-@Suite struct ObjectTests {
+@Suite(.ownThread) struct ObjectTests {
   @Test func aNewChannelIsMadeBoundRunAndRemoved() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try run("mkdir", served.path("venc/3")).status == 0)
@@ -173,7 +174,7 @@ import Testing
         echo vpss/0/0 > venc/8/source && echo > venc/8/source && echo 0 > venc/8/enable && rmdir venc/8 || exit 1
         mkdir vpss/0/3 && echo 1 > vpss/0/3/enable && echo 0 > vpss/0/3/enable && rmdir vpss/0/3 || exit 1
       done
-      """, served.at, timeout: 60)
+      """, served.at)
     #expect(churn.status == 0, "\(churn.errors)")
     #expect(try served.advances("venc/0", "frames_out", by: 20))
     recording.stop()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// One stage is made to stand still by stopping its thread, as a debugger does: `health` names the culprit, nothing else
 /// stands still for it, and all goes on afterwards with every frame accounted for.
-@Suite struct StallTests {
+@Suite(.ownThread) struct StallTests {
   /// Threads stopped until ``release()``, where they hold no lock: while they wait, or inside a codec or scaler. Elsewhere
   /// a thread may hold one for an instant (the allocator's, say), which no slow stage does.
   private final class Stall {
@@ -60,7 +61,7 @@ import Testing
         """
       tracer = try Child(["python3", "-c", script, String(served.pid), pattern])
       let tracer = tracer
-      let stopped = eventually(within: 60) { tracer.outputText.contains("stopped") || !tracer.isRunning }
+      let stopped = eventually { tracer.outputText.contains("stopped") || !tracer.isRunning }
       try #require(
         stopped && tracer.outputText.hasPrefix("stopped ") && tracer.outputText != "stopped 0\n",
         "no thread \(pattern) could be stopped: \(tracer.outputText)\(tracer.errors)")
@@ -69,12 +70,12 @@ import Testing
     /// The threads go on when their tracer ends.
     func release() {
       tracer.signal(SIGKILL)
-      tracer.ended(within: 10)
+      tracer.ended()
     }
   }
 
   private func expectGoingOn(_ served: Served, sourceLocation: SourceLocation = #_sourceLocation) throws {
-    #expect(try eventually(within: 30) { try served.cat("health") == "ok\n" }, sourceLocation: sourceLocation)
+    #expect(try eventually { try served.cat("health") == "ok\n" }, sourceLocation: sourceLocation)
     #expect(try served.advances("venc/0", "frames_out", by: 10), sourceLocation: sourceLocation)
     for object in ["vpss/0", "vpss/0/0", "venc/0"] {
       let stats = try served.stats(object)
@@ -89,7 +90,7 @@ import Testing
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     let stall = try Stall(served, threads: "vi0")
     var health = ""
-    let named = try eventually(within: 30) {
+    let named = try eventually {
       health = try served.cat("health")
       return health.hasPrefix("degraded\nvi/0: ") && health.contains("venc/0: starved")
     }
@@ -107,7 +108,7 @@ import Testing
     #expect(eventually { recording.size > 0 })
     let stall = try Stall(served, threads: "cpu-[0-9]+")
     var health = ""
-    let named = try eventually(within: 30) {
+    let named = try eventually {
       health = try served.cat("health")
       return health.hasPrefix("degraded\n") && health.contains(" full (")
     }
@@ -150,11 +151,11 @@ import Testing
     let stall = try Stall(served, threads: "cpu-[0-9]+|control|vi0")
     let writer = try Child(["sh", "-c", #"echo 0 > "$1""#, "sh", served.path("vi/0/enable")])
     served.program.signal(SIGTERM)
-    #expect(try eventually(within: 20) { try run("mountpoint", "-q", served.at).status != 0 })
-    #expect(reader.ended(within: 20) != nil)
-    #expect(writer.ended(within: 20) != nil)
+    #expect(try eventually { try run("mountpoint", "-q", served.at).status != 0 })
+    #expect(reader.ended() != nil)
+    #expect(writer.ended() != nil)
     // Its stopped threads keep the process from being gone altogether.
     stall.release()
-    #expect(served.program.ended(within: 10) == 0)
+    #expect(served.program.ended() == 0)
   }
 }

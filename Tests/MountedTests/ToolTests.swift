@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// What people's tools do to the tree.
-@Suite struct ToolTests {
+@Suite(.ownThread) struct ToolTests {
   /// Over the whole tree: each must come to an end.
   @Test(arguments: [
     #"grep -r "module:" "$1""#, #"busybox grep -r "module:" "$1""#, #"grep -rI "frames" "$1""#,
@@ -16,7 +17,7 @@ import Testing
     let served = try Shared.pipeline
     let directory = served.scratch + "/" + UUID().uuidString
     #expect(try run("mkdir", directory).status == 0)
-    let outcome = try shell(script, served.at, directory, timeout: 60)
+    let outcome = try shell(script, served.at, directory)
     #expect(!outcome.timedOut, "\(script)")
     // Commands cannot be read; nothing else may be complained about. `df -a` also looks at what else is mounted here, such
     // as a tree whose server a test beside this one has just killed.
@@ -150,7 +151,7 @@ import Testing
     let served = try Served(configuration: Pipelines.small())
     let path = served.path("venc/0/bitrate")
     let before = try run("stat", "-c", "%.Y", path).text
-    let changed = try eventually(within: 10) {
+    let changed = try eventually {
       try served.echo("600", to: "venc/0/bitrate")
       return try run("stat", "-c", "%.Y", path).text != before
     }
@@ -201,11 +202,11 @@ import Testing
       """
     let children = try (0..<32).map { try Child(["python3", "-c", script, served.at, String($0), end]) }
     // The pipeline goes on meanwhile.
-    #expect(try served.advances("vi/0", "frames_out", by: 150, within: 90))
-    #expect(try served.advances("venc/0", "frames_out", by: 30, within: 60))
+    #expect(try served.advances("vi/0", "frames_out", by: 150))
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
     #expect(FileManager.default.createFile(atPath: end, contents: nil))
     for (number, child) in children.enumerated() {
-      #expect(child.ended(within: 40) == 0, "\(number): \(child.errors)")
+      #expect(child.ended() == 0, "\(number): \(child.errors)")
       #expect(Int(child.outputText.trimmingCharacters(in: .newlines)) ?? 0 > 1, "\(number) stood still")
     }
     #expect(try run("ls", served.path("venc")).text == "0\n")
@@ -221,7 +222,7 @@ import Testing
       ])
     }
     for reader in readers {
-      #expect(reader.ended(within: 60) == 0)
+      #expect(reader.ended() == 0)
       #expect(Int(reader.outputText.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 1000, "\(reader.errors)")
     }
     #expect(try served.advances("venc/0", "frames_out", by: 10))

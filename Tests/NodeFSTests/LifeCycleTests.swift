@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 @testable import NodeFS
 
 /// Start-up, the end, and what happens when either goes wrong.
-@Suite(.enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct LifeCycleTests {
+@Suite(.ownThread, .enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct LifeCycleTests {
   private func start(_ arguments: String) throws -> Sample.Result {
     Sample.shell("'\(try #require(Sample.binary))' \(arguments)", in: "/tmp", limit: 10)
   }

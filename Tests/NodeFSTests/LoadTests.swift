@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// Many readers and writers at once, and what each operation costs in requests.
-@Suite(.enabled(if: whyNoMount == nil, "nothing can be mounted here"), .serialized) struct LoadTests {
+@Suite(.ownThread, .enabled(if: whyNoMount == nil, "nothing can be mounted here"), .serialized) struct LoadTests {
   @Test func readersBlockedOnStreamsHoldNothingAndDieAtOnce() throws {
     let sample = try Sample()
     let readers = try (0..<64).map { _ in try Child("cat stream", in: sample.directory) }

@@ -2,11 +2,12 @@
 import Foundation
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import NodeFS
 
-@Suite struct PictureTests {
+@Suite(.ownThread) struct PictureTests {
   private func tree(_ make: @escaping @Sendable (PictureRequest) throws -> Void) throws -> NodeTree {
     let tree = NodeTree()
     try tree.root.add("picture", .picture(deadline: .milliseconds(1), make: make))
@@ -72,7 +73,7 @@ import Testing
   }
 }
 
-@Suite struct BlobTests {
+@Suite(.ownThread) struct BlobTests {
   private func open(limit: Int = 100) throws -> (NodeTree, Handle, Mutexed<[[UInt8]]>) {
     let delivered = Mutexed<[[UInt8]]>([])
     let tree = NodeTree()

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import NodeFS
 
-@Suite struct RefusalTests {
+@Suite(.ownThread) struct RefusalTests {
   private func tree() throws -> (NodeTree, Mutexed<[Refusal]>) {
     let refusals = Mutexed<[Refusal]>([])
     let tree = NodeTree { refusal in refusals.change { $0.append(refusal) } }
@@ -111,7 +112,7 @@ import Testing
   }
 }
 
-@Suite struct MountTableTests {
+@Suite(.ownThread) struct MountTableTests {
   @Test func mountinfoIsParsed() throws {
     let text = """
       22 1 254:0 / / rw,relatime - ext4 /dev/vda rw

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 /// What writers make of a sink, through the kernel.
-@Suite(.enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct SinkMountTests {
+@Suite(.ownThread, .enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct SinkMountTests {
   @Test(arguments: [
     // All of a file, in pieces, with a reader who is slower.
     (

@@ -2,6 +2,7 @@
 import Foundation
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import NodeFS
@@ -49,7 +50,7 @@ private final class Bucket: SinkCursor {
   var closings: Int { state.withLock { $0.closings } }
 }
 
-@Suite struct SinkTests {
+@Suite(.ownThread) struct SinkTests {
   private func open(room: Int) throws -> (NodeTree, SinkHandle, Bucket) {
     let tree = NodeTree()
     let buckets = Mutexed<[Bucket]>([])

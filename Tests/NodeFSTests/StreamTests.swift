@@ -2,6 +2,7 @@
 import Foundation
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import NodeFS
@@ -51,7 +52,7 @@ private final class Pipe: StreamCursor {
   var closings: Int { state.withLock { $0.closings } }
 }
 
-@Suite struct StreamTests {
+@Suite(.ownThread) struct StreamTests {
   private func open(_ inside: @escaping @Sendable () -> Void = {}) throws -> (NodeTree, StreamHandle, Pipe) {
     let tree = NodeTree()
     let pipes = Mutexed<[Pipe]>([])

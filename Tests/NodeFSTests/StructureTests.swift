@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import NodeFS
 
-@Suite struct StructureTests {
+@Suite(.ownThread) struct StructureTests {
   private func text(_ text: String = "x\n") -> Node { .text { $0.append(text) } }
 
   @Test func aDirectoryAppearsWithItsContent() throws {

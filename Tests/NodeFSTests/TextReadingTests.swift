@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import NodeFS
 
-@Suite struct TextReadingTests {
+@Suite(.ownThread) struct TextReadingTests {
   /// A text of 500 lines, each naming the render it is of.
   private func tree() throws -> NodeTree {
     let tree = NodeTree()

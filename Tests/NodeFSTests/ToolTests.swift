@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// What the programs people really use make of the nodes. The table in Sources/NodeFS/SEMANTICS.md is this file's.
-@Suite(.enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct ToolTests {
+@Suite(.ownThread, .enabled(if: whyNoMount == nil, "nothing can be mounted here")) struct ToolTests {
   @Test(arguments: [
     "cat hello", "dd if=hello bs=1 2>/dev/null", "dd if=hello bs=7 2>/dev/null", "head -n 1 hello", "head -c 13 hello",
     "tail -n 1 hello", "tail -c 13 hello", "tail -c +1 hello", "tac hello", "grep hello hello", "sed -n p hello",

@@ -2,11 +2,12 @@
 import Foundation
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import NodeFS
 
-@Suite struct WritingTests {
+@Suite(.ownThread) struct WritingTests {
   private func tree(
     limit: Int = 16, wholeWrites: Bool = false, _ run: @escaping @Sendable (WriteRequest) throws -> Void
   )

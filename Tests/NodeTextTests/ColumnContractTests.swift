@@ -3,10 +3,11 @@
 import Foundation
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
 /// What scripts in the field do: match the title, take rows that begin with a digit, split on blanks.
-@Suite("Rows of vsys split on blanks into their columns")
+@Suite("Rows of vsys split on blanks into their columns", .ownThread)
 struct ColumnContractTests {
   /// A generator with a seed, so that a failure can be repeated.
   private struct Seeded: RandomNumberGenerator {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
-@Suite struct DevicesPageTests {
+@Suite(.ownThread) struct DevicesPageTests {
   private func rendered(_ report: DevicesReport, _ objects: [ObjectState] = []) -> String {
     var out = TextWriter(capacity: 64)
     DevicesPage.write(report, objects: objects, to: &out)

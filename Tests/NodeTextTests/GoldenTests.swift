@@ -2,6 +2,7 @@
 
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
 /// Compares byte for byte and, when they differ, names the first line that does.
@@ -17,7 +18,7 @@ private func expectSame(
   Issue.record("line \(line + 1)\n got: \(shownGot)|\nwant: \(shownWant)|", sourceLocation: sourceLocation)
 }
 
-@Suite("Texts equal the vendor's byte for byte")
+@Suite("Texts equal the vendor's byte for byte", .ownThread)
 struct GoldenTests {
   private static let files: [(Dialect, String)] = [(.rockit1432, "32"), (.rockit1481, "81")]
 

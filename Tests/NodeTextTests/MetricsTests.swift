@@ -2,9 +2,10 @@
 
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
-@Suite("Metrics are valid in both formats")
+@Suite("Metrics are valid in both formats", .ownThread)
 struct MetricsTests {
   private static let page = renderText { MetricsPage.write(Sample.system(.rockit1432), to: &$0) }
   private static var text: String { String(decoding: page, as: UTF8.self) }

@@ -2,9 +2,10 @@
 
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
-@Suite("Pages of our own")
+@Suite("Pages of our own", .ownThread)
 struct OwnPagesTests {
   // MARK: health
 

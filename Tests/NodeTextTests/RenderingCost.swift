@@ -3,11 +3,12 @@
 import Foundation
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
 /// Prints what rendering costs; nothing here fails for being slow. Figures mean something in a release build only:
 /// `swift test -c release --filter RenderingCost`.
-@Suite("Rendering cost", .serialized)
+@Suite("Rendering cost", .ownThread, .serialized)
 struct RenderingCost {
   /// The default pipeline: an input, a scaler with two outputs, two H.264 channels and an MJPEG channel.
   private static let nodes: [NodeReport] = (0..<7).map { index in

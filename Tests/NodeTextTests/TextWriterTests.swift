@@ -2,9 +2,10 @@
 
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
-@Suite("Cells and escapes")
+@Suite("Cells and escapes", .ownThread)
 struct TextWriterTests {
   @Test func zeroInHexadecimalHasThePrefixOfTheKernel() {
     #expect(rendered { $0.leftHexadecimal(0, 5) } == "0x0  ")

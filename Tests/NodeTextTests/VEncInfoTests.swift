@@ -2,9 +2,10 @@
 
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
-@Suite("venc_info beyond the sample")
+@Suite("venc_info beyond the sample", .ownThread)
 struct VEncInfoTests {
   private func page(_ channels: [EncoderReport], _ dialect: Dialect) -> [Substring] {
     lines(rendered { VEncInfoPage.write(EncodersReport(channels: channels), dialect: dialect, to: &$0) })

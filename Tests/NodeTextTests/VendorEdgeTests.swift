@@ -2,9 +2,10 @@
 
 import NodeText
 import Reports
+import TestSupport
 import Testing
 
-@Suite("The vendor's nodes at their edges")
+@Suite("The vendor's nodes at their edges", .ownThread)
 struct VendorEdgeTests {
   private func valloc(_ buffers: [BufferReport], _ pools: [PoolReport] = [], _ dialect: Dialect) -> [Substring] {
     lines(

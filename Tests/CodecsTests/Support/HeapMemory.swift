@@ -78,12 +78,3 @@ extension Optional where Wrapped: ~Copyable {
 }
 
 struct MissingValue: Error {}
-
-/// Waits for a condition another thread brings about; throws when it has not come about within a minute.
-func eventually(_ condition: () -> Bool) async throws {
-  let deadline = ContinuousClock.now + .seconds(60)
-  while !condition() {
-    guard ContinuousClock.now < deadline else { throw MissingValue() }
-    await Task.yield()
-  }
-}

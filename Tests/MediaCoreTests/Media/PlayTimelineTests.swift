@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import TestSupport
 import Testing
 
-@Suite struct PlayTimelineTests {
+@Suite(.ownThread) struct PlayTimelineTests {
   private static let interval: Int64 = 40_000
 
   /// Times of pictures of 25 frames a second with these stamps.

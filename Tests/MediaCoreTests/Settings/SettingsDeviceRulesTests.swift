@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What a device without a rate control means for the settings of a channel.
-@Suite struct SettingsDeviceRulesTests {
+@Suite(.ownThread) struct SettingsDeviceRulesTests {
   private struct Device: EncoderFactory {
     var name = "/dev/video11"
     var codecs: [Codec] = [.fwht]

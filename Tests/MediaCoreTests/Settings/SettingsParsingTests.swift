@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 private let table = SettingsTable(.listed)
@@ -111,7 +112,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
   return values
 }
 
-@Suite struct SettingsParsingTests {
+@Suite(.ownThread) struct SettingsParsingTests {
   @Test func everyWritableAttributeRefusesItsTableOfBadValues() {
     var checked = 0
     for type in table.types {

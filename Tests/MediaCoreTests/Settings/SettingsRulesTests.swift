@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 import SystemPackage
+import TestSupport
 import Testing
 
 private let table = SettingsTable(.listed)
@@ -12,7 +13,7 @@ private func change(
   Result { () throws(Refusal) in try table.settings(venc, from: old, writing: written) }
 }
 
-@Suite struct SettingsRulesTests {
+@Suite(.ownThread) struct SettingsRulesTests {
   let defaults = table.defaults(.encoder)
 
   @Test func aChangeOfCodingMovesWhatDependsOnIt() throws {

@@ -3,6 +3,7 @@ import Foundation
 import MediaCore
 import MediaRuntime
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Numbers that are the same in every run (SplitMix64).
@@ -44,7 +45,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
   }
 }
 
-@Suite struct AdministrationConfigTests {
+@Suite(.ownThread) struct AdministrationConfigTests {
   @Test(arguments: 0..<60)
   func anyConfigurationLoadsAsItPrintsIntoTheSamePipeline(seed: UInt64) throws {
     var dice = Dice(state: seed)

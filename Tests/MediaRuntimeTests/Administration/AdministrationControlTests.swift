@@ -5,6 +5,7 @@ import MediaRuntime
 import Reports
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 private let pipeline = """
@@ -19,7 +20,7 @@ private let pipeline = """
 
 private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cable out")
 
-@Suite struct AdministrationControlTests {
+@Suite(.ownThread) struct AdministrationControlTests {
   @Test func startingAndStoppingGoAlongTheChain() throws {
     let fake = try FakeRuntime()
     #expect(fake.load(pipeline) == nil)
@@ -171,18 +172,14 @@ private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cabl
         for object in change.removed where alive.remove(object) == nil { wrong.add(1, ordering: .relaxed) }
       }
     }
-    let group = DispatchGroup()
-    for writer in 0..<6 {
-      DispatchQueue(label: "writer \(writer)").async(group: group) {
-        let path = ObjectPath(.venc, writer % 3)!
-        for round in 0..<300 {
-          let answer = Answer()
-          fake.runtime.apply([round % 2 == 0 ? .create(path) : .remove(path)], reply: answer.reply)
-          if answer.wait() == nil, writer >= 3 { continue }
-        }
+    onThreads(6, "writer") { writer in
+      let path = ObjectPath(.venc, writer % 3)!
+      for round in 0..<300 {
+        let answer = Answer()
+        fake.runtime.apply([round % 2 == 0 ? .create(path) : .remove(path)], reply: answer.reply)
+        if answer.wait() == nil, writer >= 3 { continue }
       }
     }
-    #expect(group.wait(timeout: .now() + 60) == .success)
     #expect(wrong.load(ordering: .relaxed) == 0)
     #expect(alive.withLock { $0 } == Set(fake.runtime.objects))
     let answered = Mutex(false)

@@ -6,6 +6,7 @@ import MediaCore
 import MediaRuntime
 import Reports
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A runtime over the real graph, the software codecs and the device factories the program registers.
@@ -57,7 +58,7 @@ private func defaultConfiguration() throws -> [UInt8] {
   return Array(try Data(contentsOf: root.appendingPathComponent("mount/mpifs.conf")))
 }
 
-@Suite(.serialized) struct AdministrationGraphTests {
+@Suite(.ownThread, .serialized) struct AdministrationGraphTests {
   @Test func theDefaultConfigurationRunsAndPrintsAsItStandsInItsFile() throws {
     let text = try defaultConfiguration()
     let real = try RealRuntime()
@@ -165,17 +166,13 @@ private func defaultConfiguration() throws -> [UInt8] {
     let expected: Set<Errno> = [
       .noSuchFileOrDirectory, .fileExists, .resourceBusy, .notSupported, .operationNotSupportedByDevice,
     ]
-    let group = DispatchGroup()
-    for writer in 0..<6 {
-      DispatchQueue(label: "writer \(writer)").async(group: group) {
-        for round in 0..<400 {
-          let answer = Answer()
-          real.runtime.apply(moves[(round * (writer * 2 + 1) + writer * 5) % moves.count], reply: answer.reply)
-          if let refusal = answer.wait(), !expected.contains(refusal.errno) { Issue.record("\(refusal)") }
-        }
+    onThreads(6, "writer") { writer in
+      for round in 0..<400 {
+        let answer = Answer()
+        real.runtime.apply(moves[(round * (writer * 2 + 1) + writer * 5) % moves.count], reply: answer.reply)
+        if let refusal = answer.wait(), !expected.contains(refusal.errno) { Issue.record("\(refusal)") }
       }
     }
-    #expect(group.wait(timeout: .now() + 120) == .success)
     #expect(real.waitForPictures("venc/0", before + 3))
     #expect(real.graph.objectState("venc/0")?.condition == .running)
     #expect(real.load(Array(("replace\n" + kept).utf8)) == nil)

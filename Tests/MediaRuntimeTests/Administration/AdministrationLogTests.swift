@@ -5,9 +5,10 @@ import MediaRuntime
 import Reports
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
-@Suite struct AdministrationLogTests {
+@Suite(.ownThread) struct AdministrationLogTests {
   @Test func theErrorLogKeepsTheLast256InOrderAndCountsAll() {
     let log = ErrorLog()
     for number in 0..<1000 {
@@ -31,7 +32,7 @@ import Testing
 
   @Test func theErrorLogTakesManyWritersAndReadersAtOnce() {
     let log = ErrorLog()
-    DispatchQueue.concurrentPerform(iterations: 8) { worker in
+    onThreads(8) { worker in
       for number in 0..<500 {
         log.record(Refusal(.invalidArgument, path: "\(worker)", value: [UInt8(number & 0xff)], reason: "r"))
         if number % 50 == 0 { #expect(log.records.count <= 256) }

@@ -4,6 +4,7 @@ import MediaCore
 import MediaRuntime
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 private let pipeline = """
@@ -17,7 +18,7 @@ private let pipeline = """
 
   """
 
-@Suite struct AdministrationTransactionTests {
+@Suite(.ownThread) struct AdministrationTransactionTests {
   @Test func aRefusedWriteChangesNothingAndLeavesOneLine() throws {
     let fake = try FakeRuntime()
     #expect(fake.load(pipeline) == nil)
@@ -193,24 +194,8 @@ private let pipeline = """
     let done = Atomic<Bool>(false)
     let mixed = Atomic<Int>(0)
     let seen = Atomic<Int>(0)
-    let group = DispatchGroup()
-    for writer in 0..<6 {
-      DispatchQueue(label: "writer \(writer)").async(group: group) {
-        for round in 0..<400 {
-          let value = String(2 + (round * 6 + writer) % 1000)
-          var changes: [Change] = [.set(p("venc/0"), "bitrate", value), .set(p("venc/0"), "gop", value)]
-          if round % 7 == 0 { changes.append(.set(p("venc/0"), "fps_dst", "999")) }
-          if round % 11 == 0 { changes.append(.set(p("venc/0"), "enable", round % 2 == 0 ? "1" : "0")) }
-          let answer = Answer()
-          fake.runtime.apply(changes, reply: answer.reply)
-          let refusal = answer.wait()
-          if (refusal != nil) != (round % 7 == 0) { mixed.add(1, ordering: .relaxed) }
-        }
-      }
-    }
-    let readers = DispatchGroup()
-    for reader in 0..<2 {
-      DispatchQueue(label: "reader \(reader)").async(group: readers) {
+    let readers = (0..<2).map { reader in
+      Background("reader\(reader)") {
         repeat {
           let settings = fake.runtime.settings(of: p("venc/0")) ?? []
           let values = ["bitrate", "gop"].map { key in settings.first { $0.key == key }?.value ?? "" }
@@ -219,9 +204,20 @@ private let pipeline = """
         } while !done.load(ordering: .relaxed)
       }
     }
-    #expect(group.wait(timeout: .now() + 60) == .success)
+    onThreads(6, "writer") { writer in
+      for round in 0..<400 {
+        let value = String(2 + (round * 6 + writer) % 1000)
+        var changes: [Change] = [.set(p("venc/0"), "bitrate", value), .set(p("venc/0"), "gop", value)]
+        if round % 7 == 0 { changes.append(.set(p("venc/0"), "fps_dst", "999")) }
+        if round % 11 == 0 { changes.append(.set(p("venc/0"), "enable", round % 2 == 0 ? "1" : "0")) }
+        let answer = Answer()
+        fake.runtime.apply(changes, reply: answer.reply)
+        let refusal = answer.wait()
+        if (refusal != nil) != (round % 7 == 0) { mixed.add(1, ordering: .relaxed) }
+      }
+    }
     done.store(true, ordering: .relaxed)
-    #expect(readers.wait(timeout: .now() + 20) == .success)
+    for reader in readers { try reader.value }
     #expect(mixed.load(ordering: .relaxed) == 0)
     #expect(seen.load(ordering: .relaxed) > 0)
     let object = try #require(fake.factory.object(p("venc/0")))

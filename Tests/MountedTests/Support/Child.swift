@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 
 /// A child process in a process group of its own, its output in files so that no pipe can fill up. Everything these
 /// tests do to the mounted tree is done by children with deadlines: whatever hangs there hangs a child, not the run.
@@ -130,14 +131,14 @@ final class Child: @unchecked Sendable {
 
   /// Waits for the end; the exit status, or `nil` when the deadline passed.
   @discardableResult
-  func ended(within seconds: Double) -> Int32? {
+  func ended(within seconds: Double = patience) -> Int32? {
     let deadline = ContinuousClock.now + .seconds(seconds)
     var pause: UInt32 = 300
     while true {
       if let status = poll() { return status }
       if ContinuousClock.now > deadline { return nil }
       usleep(pause)
-      pause = min(pause * 2, 10_000)
+      pause = min(pause * 2, 2_000)
     }
   }
 
@@ -150,7 +151,7 @@ final class Child: @unchecked Sendable {
   }
 
   static func run(
-    _ arguments: [String], input: Data? = nil, environment: [String: String] = [:], timeout: Double = 30
+    _ arguments: [String], input: Data? = nil, environment: [String: String] = [:], timeout: Double = patience
   ) throws -> Outcome {
     let child = try Child(arguments, input: input, environment: environment)
     return child.outcome(within: timeout)
@@ -158,30 +159,18 @@ final class Child: @unchecked Sendable {
 }
 
 /// Runs a program; `run("cat", path)`.
-func run(_ arguments: String..., input: String? = nil, timeout: Double = 30) throws -> Child.Outcome {
+func run(_ arguments: String..., input: String? = nil, timeout: Double = patience) throws -> Child.Outcome {
   try Child.run(arguments, input: input.map { Data($0.utf8) }, timeout: timeout)
 }
 
 /// Runs a script with bash, whose built-in echo names the errno of a failed write.
-func shell(_ script: String, _ arguments: String..., timeout: Double = 30) throws -> Child.Outcome {
+func shell(_ script: String, _ arguments: String..., timeout: Double = patience) throws -> Child.Outcome {
   try Child.run(["bash", "-c", script, "bash"] + arguments, timeout: timeout)
 }
 
 /// Runs a Python script.
-func python(_ script: String, _ arguments: String..., input: String? = nil, timeout: Double = 30) throws
+func python(_ script: String, _ arguments: String..., input: String? = nil, timeout: Double = patience) throws
   -> Child.Outcome
 {
   try Child.run(["python3", "-c", script] + arguments, input: input.map { Data($0.utf8) }, timeout: timeout)
-}
-
-/// Waits until a condition holds. False when the deadline passed first.
-func eventually(within seconds: Double = 20, _ condition: () throws -> Bool) rethrows -> Bool {
-  let deadline = ContinuousClock.now + .seconds(seconds)
-  var pause: UInt32 = 5_000
-  while true {
-    if try condition() { return true }
-    if ContinuousClock.now > deadline { return false }
-    usleep(pause)
-    pause = min(pause * 2, 100_000)
-  }
 }

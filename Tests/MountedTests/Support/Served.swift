@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// A running `mpifs` with its mount. Goes away with the value, with the test process, and when that is killed: a guardian
@@ -47,12 +48,12 @@ final class Served: @unchecked Sendable {
     (guardianPipe, guardian) = try Self.guardian(of: program.pid, at: self.at, scratch: scratch)
     let line = "mpifs: serving \(self.at)\n"
     let program = program
-    let serving = eventually(within: 60) { program.outputText.contains(line) || !program.isRunning }
+    let serving = eventually { program.outputText.contains(line) || !program.isRunning }
     guard serving, program.outputText.contains(line) else {
       let said = program.errors
       end()
       throw StartError(
-        description: serving ? "mpifs ended before serving: \(said)" : "mpifs did not serve within 60 s: \(said)")
+        description: serving ? "mpifs ended before serving: \(said)" : "mpifs did not serve: \(said)")
     }
   }
 
@@ -170,9 +171,9 @@ final class Served: @unchecked Sendable {
   }
 
   /// Waits until an object's count has grown by so many.
-  func advances(_ object: String, _ key: String, by count: Int, within seconds: Double = 30) throws -> Bool {
+  func advances(_ object: String, _ key: String, by count: Int) throws -> Bool {
     let first = try stats(object)[key] ?? 0
-    return try eventually(within: seconds) { (try stats(object)[key] ?? 0) >= first + count }
+    return try eventually { (try stats(object)[key] ?? 0) >= first + count }
   }
 }
 

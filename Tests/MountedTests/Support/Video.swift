@@ -16,14 +16,14 @@ enum Video {
   static func complaints(_ file: String, _ format: String = "h264") throws -> String {
     let outcome = try run(
       "ffmpeg", "-v", "error", "-err_detect", "+crccheck+bitstream+buffer", "-f", format, "-i", file, "-fps_mode",
-      "passthrough", "-f", "null", "-", timeout: 60)
+      "passthrough", "-f", "null", "-")
     return outcome.status == 0 ? outcome.errors : "status \(outcome.status): \(outcome.errors)"
   }
 
   static func frames(_ file: String, _ format: String = "h264") throws -> [Frame] {
     let outcome = try run(
       "ffprobe", "-v", "error", "-f", format, "-show_entries", "frame=key_frame,pkt_size,width,height,pict_type", "-of",
-      "csv=p=0", file, timeout: 60)
+      "csv=p=0", file)
     return outcome.lines.compactMap { line in
       let cells = line.split(separator: ",").map(String.init)
       guard cells.count >= 5, let size = Int(cells[1]), let width = Int(cells[2]), let height = Int(cells[3]) else {
@@ -45,7 +45,7 @@ enum Video {
     let row = height - Int((cellHeight + 1) / 2)
     let outcome = try run(
       "ffmpeg", "-v", "error", "-f", format, "-i", file, "-fps_mode", "passthrough", "-vf",
-      "format=gray,crop=\(width):1:0:\(row)", "-f", "rawvideo", "-pix_fmt", "gray", "-", timeout: 60)
+      "format=gray,crop=\(width):1:0:\(row)", "-f", "rawvideo", "-pix_fmt", "gray", "-")
     let bytes = [UInt8](outcome.output)
     return stride(from: 0, to: bytes.count - width + 1, by: width).map { start in
       let bits = (0..<37).map { index -> Bool in
@@ -86,6 +86,6 @@ final class Recording {
   /// Stops reading and waits until the reader is gone.
   func stop() {
     cat.signal(SIGTERM)
-    cat.ended(within: 20)
+    cat.ended()
   }
 }
