@@ -89,6 +89,7 @@ let package = Package(
 
     // What every test target uses: tests on threads of their own, time limits, waiting.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: strict),
     .testTarget(name: "MediaCoreTests", dependencies: ["TestSupport", "MediaCore", "Devices"], swiftSettings: strict),
     .testTarget(
       name: "LinuxMediaTests", dependencies: ["TestSupport", "LinuxMedia", "CLinux", system], swiftSettings: strict),
