@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// A thread that blocks cannot be ended from outside, so the first test over its limit ends the process: the tests that run are
 /// named on stderr with the stacks of all threads, and the exit status is 1. With `MPIFS_TEST_JOURNAL` set to a file's path each
-/// begin and end is a line there, which is what the watchdog of Tests/run names tests from.
+/// begin and end is a line there, from which the watchdog of Tests/run names tests, and Tests/run those that took longest.
 final class RunningTests: Sendable {
   static let shared = RunningTests()
 
@@ -46,8 +46,9 @@ final class RunningTests: Sendable {
   }
 
   func end(_ number: Int) {
-    state.withLock { _ = $0.running.removeValue(forKey: number) }
-    note("end \(number)")
+    guard let test = state.withLock({ $0.running.removeValue(forKey: number) }) else { return }
+    let took = ContinuousClock.now - test.since
+    note("end \(number) \(Int(took / .milliseconds(1))) ms \(test.name)")
   }
 
   private func note(_ line: String) { if journal >= 0 { say(line + "\n", to: journal) } }
