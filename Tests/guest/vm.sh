@@ -289,7 +289,9 @@ build_custom() { # build_custom FOLDER
         esac
     done <"$dir/fragment"
     say "building the kernel with $VM_JOBS jobs (about 15 CPU minutes); log: $dir/build.log"
-    nice -n 10 make -C "$src" O="$work/o" -j"$VM_JOBS" KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm bzImage >>"$dir/build.log" 2>&1 ||
+    # A line now and then says that it goes on: whoever runs this may take silence for a hang.
+    nice -n 10 make -C "$src" O="$work/o" -j"$VM_JOBS" KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm bzImage 2>&1 |
+        awk -v log="$dir/build.log" '{ print >>log } ++n % 250 == 0 { print "vm: kernel build, " n " steps done" >"/dev/stderr" }' ||
         { tail -20 "$dir/build.log" >&2; die "the kernel did not build"; }
     cp "$work/o/arch/x86/boot/bzImage" "$dir/kernel"; cp "$work/o/.config" "$dir/config"
     [ -n "${KEEP:-}" ] || rm -rf "$work"
@@ -488,6 +490,10 @@ build_initramfs() { # build_initramfs FOLDER: everything that does not change fr
 cmd_build() {
     local dir
     need busybox cpio qemu-system-x86_64 v4l2-ctl modetest
+    # One prepares, others that start meanwhile wait for it.
+    mkdir -p "$VM_CACHE"
+    exec 8>"$VM_CACHE/lock"
+    until flock -w 60 8; do say "waiting for another that prepares the kernel"; done
     dir=$(kernel_dir); adopt "$dir"; mkdir -p "$dir"
     if [ -n "${FORCE:-}" ] || [ ! -e "$dir/kernel" ]; then
         need gcc make bc bison flex perl xz apt-get dpkg depmod modprobe strip
@@ -497,6 +503,7 @@ cmd_build() {
     # The base initramfs is a matter of a second: remake it when this script is newer.
     if [ ! -e "$dir/initramfs.cpio" ] || [ "$0" -nt "$dir/initramfs.cpio" ]; then build_initramfs "$dir"; fi
     say "ready: $dir (kernel $(du -h "$dir/kernel" | cut -f1), initramfs $(du -h "$dir/initramfs.cpio" | cut -f1))"
+    exec 8>&-
 }
 
 # ------------------------------------------------------------------------------------------------------------ run
