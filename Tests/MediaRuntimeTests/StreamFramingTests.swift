@@ -11,16 +11,9 @@ import Testing
   private let folder = FileManager.default.temporaryDirectory.appending(path: "mpifs-\(UUID().uuidString)")
 
   private func run(_ name: String, _ arguments: [String]) throws -> String {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = [name] + arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    let output = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
-    return String(decoding: output, as: UTF8.self)
+    let outcome = try Child.run([name] + arguments)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    return outcome.text
   }
 
   private func number(_ bytes: ArraySlice<UInt8>) -> Int { bytes.reversed().reduce(0) { $0 << 8 | Int($1) } }

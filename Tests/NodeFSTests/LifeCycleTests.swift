@@ -15,28 +15,24 @@ import Testing
     let sample = try Sample()
     let second = try start(sample.directory)
     #expect(second.status == 1)
-    #expect(second.err.contains("already served by pid \(sample.process.processIdentifier)"), "\(second)")
+    #expect(second.err.contains("already served by pid \(sample.process.pid)"), "\(second)")
     #expect(sample.run("cat hello").out == "hello, world\n")
   }
 
   @Test func afterKillTheSameMountPointWorksAgain() throws {
     let sample = try Sample()
     // Something inside is still open.
-    let kept = Process()
-    kept.executableURL = URL(fileURLWithPath: "/bin/sleep")
-    kept.arguments = ["100"]
-    kept.currentDirectoryURL = URL(fileURLWithPath: sample.directory)
-    try Sample.start(kept)
+    let kept = try Child("sleep 100", in: sample.directory)
     #expect(sample.run("cat hello").isOK)
-    kill(sample.process.processIdentifier, SIGKILL)
-    sample.process.waitUntilExit()
+    kill(sample.process.pid, SIGKILL)
+    sample.process.ended()
     let dead = Sample.shell("LC_ALL=C cat '\(sample.directory)/hello'", in: "/")
     #expect(dead.err.contains("not connected"), "\(dead)")
     try sample.restart()
     #expect(sample.run("cat hello").out == "hello, world\n")
     #expect(Sample.shell("grep -c '\(sample.directory)' /proc/self/mountinfo", in: "/").out == "1\n")
-    kept.terminate()
-    kept.waitUntilExit()
+    kept.signal(SIGKILL)
+    #expect(kept.hasEnded())
   }
 
   @Test func anotherFilesystemAtTheMountPointIsNamed() throws {
@@ -59,7 +55,7 @@ import Testing
 
   @Test func aMountWhoseProcessHangsIsToldFromALiveOne() throws {
     let sample = try Sample()
-    let pid = sample.process.processIdentifier
+    let pid = sample.process.pid
     kill(pid, SIGSTOP)
     let second = try start(sample.directory)
     kill(pid, SIGCONT)
@@ -149,16 +145,15 @@ import Testing
     symlink(sample.directory, link)
     defer { unlink(link) }
     let second = try start("\(link)/../\((link as NSString).lastPathComponent)/")
-    #expect(second.err.contains("already served by pid \(sample.process.processIdentifier)"), "\(second)")
+    #expect(second.err.contains("already served by pid \(sample.process.pid)"), "\(second)")
   }
 
   @Test func terminatingEndsTheMountAndWhoWaits() throws {
     let sample = try Sample()
     let reader = try Child("cat stream", in: sample.directory)
     #expect(sample.wait(for: "parked", toBe: 1))
-    sample.process.terminate()
-    sample.process.waitUntilExit()
-    #expect(sample.process.terminationStatus == 0)
+    sample.process.signal(SIGTERM)
+    #expect(sample.process.ended() == 0)
     #expect(reader.hasEnded())
     #expect(!Sample.shell("grep '\(sample.directory)' /proc/self/mountinfo", in: "/").isOK)
   }
@@ -170,10 +165,10 @@ import Testing
     #expect(sample.wait(for: "parked", toBe: 1))
     #expect(sample.run("cat hello").out == "hello, world\n")
     let begin = DispatchTime.now().uptimeNanoseconds
-    sample.process.terminate()
-    sample.process.waitUntilExit()
+    sample.process.signal(SIGTERM)
+    sample.process.ended()
     let took = DispatchTime.now().uptimeNanoseconds - begin
-    #expect(sample.process.terminationStatus == 3)
+    #expect(sample.process.ended() == 3)
     #expect(took < 3_000_000_000, "the contract is 3 s; it took \(took / 1_000_000) ms")
     #expect(writer.hasEnded())
     #expect(!Sample.shell("grep '\(sample.directory)' /proc/self/mountinfo", in: "/").isOK)
@@ -194,9 +189,8 @@ import Testing
     let second = try Child("mkdir objects/999", in: sample.directory)
     #expect(sample.wait(for: "parked", toBe: 1))
     _ = sample.run("echo make 8 > control; echo drop 8 > control")
-    sample.process.terminate()
-    sample.process.waitUntilExit()
-    #expect(sample.process.terminationStatus == 0)
+    sample.process.signal(SIGTERM)
+    #expect(sample.process.ended() == 0)
     #expect(second.hasEnded())
   }
 
@@ -206,14 +200,13 @@ import Testing
     #expect(sample.wait(for: "parked", toBe: 1))
     writer.signal(SIGKILL)
     #expect(writer.hasEnded())
-    kill(sample.process.processIdentifier, SIGKILL)
+    kill(sample.process.pid, SIGKILL)
   }
 
   @Test func anUnmountFromOutsideEndsTheServer() throws {
     let sample = try Sample()
     #expect(Sample.shell("umount '\(sample.directory)'", in: "/").isOK)
-    sample.process.waitUntilExit()
-    #expect(sample.process.terminationStatus == 0)
+    #expect(sample.process.ended() == 0)
   }
 
   @Test func anAbortedConnectionEndsTheServerAndTheMount() throws {
@@ -228,8 +221,7 @@ import Testing
     ).out
     let number = minor.trimmingCharacters(in: .whitespacesAndNewlines)
     #expect(Sample.shell("echo 1 > \(control)/\(number)/abort", in: "/").isOK)
-    sample.process.waitUntilExit()
-    #expect(sample.process.terminationStatus == 0)
+    #expect(sample.process.ended() == 0)
     #expect(!Sample.shell("grep '\(sample.directory)' /proc/self/mountinfo", in: "/").isOK)
   }
 
@@ -251,28 +243,13 @@ import Testing
 }
 
 /// A process inside the mount that is expected to wait there. It replaces its shell, so signals reach it.
-final class Child {
-  private let process = Process()
-
-  init(_ script: String, in directory: String) throws {
-    process.executableURL = URL(fileURLWithPath: "/bin/bash")
-    process.arguments = ["-c", "cd '\(directory)' || exit 99\n" + (script.contains(">") ? script : "exec \(script)")]
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = FileHandle.nullDevice
-    process.standardError = FileHandle.nullDevice
-    try Sample.start(process)
+extension Child {
+  convenience init(_ script: String, in directory: String) throws {
+    try self.init([
+      "bash", "-c", "cd '\(directory)' || exit 99\n" + (script.contains(">") ? script : "exec \(script)"),
+    ])
   }
-
-  deinit {
-    kill(process.processIdentifier, SIGKILL)
-  }
-
-  func signal(_ number: CInt) { kill(process.processIdentifier, number) }
 
   /// Whether it ends; waits for that.
-  func hasEnded() -> Bool {
-    let end = Date(timeIntervalSinceNow: 20)
-    while process.isRunning, Date() < end { usleep(1000) }
-    return !process.isRunning
-  }
+  func hasEnded() -> Bool { ended() != nil }
 }

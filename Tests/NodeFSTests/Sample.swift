@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 /// Why nothing can be mounted here; nil when it can. Said aloud once, so that no tier is skipped in silence.
@@ -30,7 +31,7 @@ final class Sample {
   }
 
   let directory: String
-  private(set) var process: Process
+  private(set) var process: Child
 
   /// Starts a server on a directory of its own and waits until it says that it serves.
   init(_ arguments: [String] = []) throws {
@@ -40,9 +41,8 @@ final class Sample {
   }
 
   deinit {
-    process.terminate()
-    kill(process.processIdentifier, SIGKILL)
-    process.waitUntilExit()
+    process.signal(SIGKILL)
+    process.ended()
     _ = Self.shell("umount -l '\(directory)' 2>/dev/null; rmdir '\(directory)'", in: "/")
   }
 
@@ -51,52 +51,25 @@ final class Sample {
     process = try Self.launch([directory])
   }
 
-  private static func launch(_ arguments: [String]) throws -> Process {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: try #require(binary))
-    process.arguments = arguments
-    let output = Pipe()
-    process.standardOutput = output
-    try start(process)
-    let first = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-    try #require(first.contains("serving"), "nodefs-sample did not start: \(first)")
+  private static func launch(_ arguments: [String]) throws -> Child {
+    let process = try Child([try #require(binary)] + arguments)
+    _ = eventually { process.outputText.contains("serving") || !process.isRunning }
+    try #require(process.outputText.contains("serving"), "nodefs-sample did not start: \(process.errors)")
     return process
   }
 
   /// Runs `script` in bash with the mount as its directory, for at most `limit` seconds.
-  func run(_ script: String, limit: Int = 30) -> Result { Self.shell(script, in: directory, limit: limit) }
+  func run(_ script: String, limit: Int = Int(patience)) -> Result { Self.shell(script, in: directory, limit: limit) }
 
-  /// Starts a child that gets all signals: test bodies run on threads that block most of them, and children inherit
-  /// that.
-  static func start(_ process: Process) throws {
-    var none = sigset_t()
-    var before = sigset_t()
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try process.run()
-  }
-
-  static func shell(_ script: String, in directory: String, limit: Int = 30) -> Result {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-k", "2", "\(limit)", "bash", "-c", "cd '\(directory)' || exit 99\n" + script]
-    let (out, err) = (Pipe(), Pipe())
-    process.standardOutput = out
-    process.standardError = err
-    process.standardInput = FileHandle.nullDevice
-    do { try start(process) } catch { return Result(status: -1, out: "", err: "\(error)") }
-    // Both at once, or a full pipe would hold the child.
-    let errors = Mutexed("")
-    let reader = Thread {
-      let text = String(decoding: err.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-      errors.change { $0 = text }
+  static func shell(_ script: String, in directory: String, limit: Int = Int(patience)) -> Result {
+    do {
+      let outcome = try Child.run(
+        ["timeout", "-k", "2", "\(limit)", "bash", "-c", "cd '\(directory)' || exit 99\n" + script],
+        timeout: Double(limit) + 10)
+      return Result(status: outcome.status, out: outcome.text, err: outcome.errors)
+    } catch {
+      return Result(status: -1, out: "", err: "\(error)")
     }
-    reader.start()
-    let text = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    while !reader.isFinished { usleep(200) }
-    return Result(status: process.terminationStatus, out: text, err: errors.value)
   }
 
   /// One figure of the sample's `stats` node.
@@ -106,10 +79,6 @@ final class Sample {
 
   /// Waits until a figure has a value.
   func wait(for name: String, toBe wanted: Int) -> Bool {
-    let end = Date(timeIntervalSinceNow: 20)
-    while Date() < end {
-      if stat(name) == wanted { return true }
-    }
-    return stat(name) == wanted
+    eventually { stat(name) == wanted }
   }
 }

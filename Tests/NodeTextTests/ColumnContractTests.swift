@@ -96,21 +96,6 @@ struct ColumnContractTests {
 
 /// Runs a program with `input` on its standard input; its output and errors together.
 func runProgram(_ name: String, _ arguments: [String], input: [UInt8]) throws -> (status: Int32, output: String) {
-  // A file, not a pipe: nobody has to read while the other writes.
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  let (inputFile, outputFile) = (folder.appendingPathComponent("in"), folder.appendingPathComponent("out"))
-  try Data(input).write(to: inputFile)
-  try Data().write(to: outputFile)
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-  process.arguments = [name] + arguments
-  process.standardInput = try FileHandle(forReadingFrom: inputFile)
-  let output = try FileHandle(forWritingTo: outputFile)
-  process.standardOutput = output
-  process.standardError = output
-  try process.run()
-  process.waitUntilExit()
-  return (process.terminationStatus, String(decoding: try Data(contentsOf: outputFile), as: UTF8.self))
+  let outcome = try Child.run([name] + arguments, input: Data(input))
+  return (outcome.status, outcome.text + outcome.errors)
 }

@@ -8,15 +8,8 @@ import Testing
   private static let folder = URL(filePath: #filePath).appending(path: "../../support").standardizedFileURL
 
   private func watched(_ arguments: String...) throws -> (status: Int32, text: String) {
-    let process = Process()
-    process.executableURL = Self.folder.appending(path: "watched")
-    process.arguments = arguments
-    let output = Pipe()
-    (process.standardOutput, process.standardError) = (output, output)
-    try process.run()
-    let text = try output.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: text, as: UTF8.self))
+    let outcome = try Child.run([Self.folder.appending(path: "watched").path] + arguments)
+    return (outcome.status, outcome.text + outcome.errors)
   }
 
   private func journal(_ lines: String) throws -> String {

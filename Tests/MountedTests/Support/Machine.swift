@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 
 /// What this machine has of what the tests need. What is missing makes tests fail with the reason: Tests/run installs it
 /// all, and names the tier as not run where the machine cannot have it.

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
-import TestSupport
+public import Foundation
 
-/// A child process in a process group of its own, its output in files so that no pipe can fill up. Everything these
-/// tests do to the mounted tree is done by children with deadlines: whatever hangs there hangs a child, not the run.
-final class Child: @unchecked Sendable {
-  struct Outcome: Sendable {
+/// A child process in a process group of its own, its output in files so that no pipe can fill up. Everything tests do to a
+/// mounted tree is done by children with deadlines: whatever hangs there hangs a child, not the run.
+///
+/// Foundation's `Process` learns of a child's end by a socket that other children, started at the same moment, inherit and keep
+/// open; this one asks the kernel.
+public final class Child: @unchecked Sendable {
+  public struct Outcome: Sendable {
     /// Exit status, or 128 + signal.
-    var status: Int32
-    var timedOut = false
-    var output: Data
-    var errors: String
-    var text: String { String(decoding: output, as: UTF8.self) }
-    var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: true) }
+    public var status: Int32
+    public var timedOut = false
+    public var output: Data
+    public var errors: String
+    public var text: String { String(decoding: output, as: UTF8.self) }
+    public var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: true) }
   }
 
-  struct SpawnError: Error, CustomStringConvertible {
-    var description: String
+  public struct SpawnError: Error, CustomStringConvertible {
+    public var description: String
   }
 
   /// Held while a child is made, so that descriptors can be made private to this process without a gap.
-  static let spawning = NSLock()
+  public static let spawning = NSLock()
 
-  let pid: pid_t
-  let arguments: [String]
+  public let pid: pid_t
+  public let arguments: [String]
   private let folder: URL
   private let lock = NSLock()
   private var status: Int32?
@@ -32,7 +34,7 @@ final class Child: @unchecked Sendable {
   ///   - arguments: the program (looked up in PATH) and its arguments.
   ///   - input: what it reads on stdin; nothing by default.
   ///   - inputDescriptor: a descriptor to be its stdin instead.
-  init(
+  public init(
     _ arguments: [String], input: Data? = nil, inputDescriptor: Int32? = nil, environment: [String: String] = [:]
   ) throws {
     self.arguments = arguments
@@ -90,25 +92,25 @@ final class Child: @unchecked Sendable {
   }
 
   /// Removes what it was given and what it said.
-  func removeFiles() { try? FileManager.default.removeItem(at: folder) }
+  public func removeFiles() { try? FileManager.default.removeItem(at: folder) }
 
   /// What it has written to stdout so far.
-  var output: Data { (try? Data(contentsOf: folder.appending(path: "out"))) ?? Data() }
-  var outputText: String { String(decoding: output, as: UTF8.self) }
+  public var output: Data { (try? Data(contentsOf: folder.appending(path: "out"))) ?? Data() }
+  public var outputText: String { String(decoding: output, as: UTF8.self) }
   /// What it has written to stderr so far.
-  var errors: String {
+  public var errors: String {
     String(decoding: (try? Data(contentsOf: folder.appending(path: "err"))) ?? Data(), as: UTF8.self)
   }
   /// Bytes written to stdout so far.
-  var outputSize: Int {
+  public var outputSize: Int {
     let attributes = try? FileManager.default.attributesOfItem(atPath: folder.appending(path: "out").path)
     return (attributes?[.size] as? Int) ?? 0
   }
 
-  var isRunning: Bool { poll() == nil }
+  public var isRunning: Bool { poll() == nil }
 
   /// Sends a signal to the child and all it started in its group.
-  func signal(_ number: Int32) {
+  public func signal(_ number: Int32) {
     lock.lock()
     defer { lock.unlock() }
     if status == nil { kill(-pid, number) }
@@ -131,7 +133,7 @@ final class Child: @unchecked Sendable {
 
   /// Waits for the end; the exit status, or `nil` when the deadline passed.
   @discardableResult
-  func ended(within seconds: Double = patience) -> Int32? {
+  public func ended(within seconds: Double = patience) -> Int32? {
     let deadline = ContinuousClock.now + .seconds(seconds)
     var pause: UInt32 = 300
     while true {
@@ -143,14 +145,14 @@ final class Child: @unchecked Sendable {
   }
 
   /// Waits for the end, killing the child at the deadline.
-  func outcome(within seconds: Double) -> Outcome {
+  public func outcome(within seconds: Double) -> Outcome {
     if let status = ended(within: seconds) { return Outcome(status: status, output: output, errors: errors) }
     signal(SIGKILL)
     let status = ended(within: 10) ?? -1
     return Outcome(status: status, timedOut: true, output: output, errors: errors)
   }
 
-  static func run(
+  public static func run(
     _ arguments: [String], input: Data? = nil, environment: [String: String] = [:], timeout: Double = patience
   ) throws -> Outcome {
     let child = try Child(arguments, input: input, environment: environment)
@@ -159,17 +161,17 @@ final class Child: @unchecked Sendable {
 }
 
 /// Runs a program; `run("cat", path)`.
-func run(_ arguments: String..., input: String? = nil, timeout: Double = patience) throws -> Child.Outcome {
+public func run(_ arguments: String..., input: String? = nil, timeout: Double = patience) throws -> Child.Outcome {
   try Child.run(arguments, input: input.map { Data($0.utf8) }, timeout: timeout)
 }
 
 /// Runs a script with bash, whose built-in echo names the errno of a failed write.
-func shell(_ script: String, _ arguments: String..., timeout: Double = patience) throws -> Child.Outcome {
+public func shell(_ script: String, _ arguments: String..., timeout: Double = patience) throws -> Child.Outcome {
   try Child.run(["bash", "-c", script, "bash"] + arguments, timeout: timeout)
 }
 
 /// Runs a Python script.
-func python(_ script: String, _ arguments: String..., input: String? = nil, timeout: Double = patience) throws
+public func python(_ script: String, _ arguments: String..., input: String? = nil, timeout: Double = patience) throws
   -> Child.Outcome
 {
   try Child.run(["python3", "-c", script] + arguments, input: input.map { Data($0.utf8) }, timeout: timeout)
