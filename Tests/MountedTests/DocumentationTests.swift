@@ -255,6 +255,8 @@ import Testing
         let file = folder.appending(path: parts[0]).standardizedFileURL.path
         let target = parts[0].isEmpty ? page.path : String(file.dropFirst(Machine.repository.count + 1))
         followed += 1
+        // What mount/bundle and mount/install put beside the program.
+        #expect(target == "README.md" || target.hasPrefix("docs/"), "\(page.path): \(link) is not shipped")
         if Self.toCome.contains(target), anchors[target] == nil { continue }
         let isThere = FileManager.default.fileExists(atPath: Machine.repository + "/" + target)
         #expect(isThere, "\(page.path): \(link)")
