@@ -128,18 +128,17 @@ import Testing
       let number = try #require(numbers[name])
       let words = row["the shell says"] ?? ""
       #expect(words == String(cString: strerror(number)), "\(name)")
-      // A device that hangs is none of this tier's; StallTests has a control thread that does.
-      guard let example = ManualPage.code(row["for example"] ?? "").first else {
-        #expect(name == "ETIMEDOUT", "\(name) has no example")
-        continue
-      }
+      let example = try #require(ManualPage.code(row["for example"] ?? "").first, "\(name) has no example")
       try served.echo("clear", to: "error_log")
+      // What a device that hangs holds up: the thread that carries the change out.
+      let stall = name == "ETIMEDOUT" ? try StallTests.Stall(served, threads: "control.*") : nil
+      defer { stall?.release() }
       let outcome = try shell(#"cd "$1" && eval "$2""#, served.at, example)
       #expect(outcome.status != 0, "\(example) worked")
       #expect(outcome.errors.contains(": \(words)\n"), "\(example): \(outcome.errors)")
       guard !unrecorded.contains(name) else { continue }
       let log = try served.errorLog().last ?? ""
-      #expect(log.contains(" \(name)(") || log.contains(" \(name)\n"), "\(example): \(log)")
+      #expect(log.contains(" \(name)("), "\(example): \(log)")
     }
   }
 
@@ -210,10 +209,14 @@ import Testing
   /// Before a command: what somebody who types has given the time for, and a busy machine may not have reached yet.
   private func waitBefore(_ command: String, _ served: Served) throws {
     if command.contains("/venc/0/effect") {
-      #expect(try eventually { try served.cat("venc/0/effect").contains("bitrate: effective") })
+      #expect(try eventually { !(try served.cat("venc/0/effect").contains(": pending ")) })
     } else if command.contains("/vsys") {
       // The rates are those of a full second.
       #expect(try served.advances("venc/2", "frames_out", by: 2))
+    } else if command == "cat /mpi/health" {
+      #expect(try eventually { try served.cat("health") == "ok\n" })
+    } else if command.contains("cat /mpi/health") {
+      #expect(try eventually { try served.cat("health").split(separator: "\n").count == 3 })
     }
   }
 
@@ -230,6 +233,8 @@ import Testing
     }
     #expect(steps.count >= 15)
     let served = try Served(["--input", "pattern"])
+    // The tour was typed on a machine that keeps up with 30 frames a second; this one may have other tests to run as well.
+    _ = try shell(#"for task in /proc/$1/task/*; do renice -n -15 -p "${task##*/}"; done"#, String(served.pid))
     let typist = try Typist(in: served.scratch)
     for (command, shown) in steps {
       let typed = command.replacingOccurrences(of: "/mpi", with: served.at)
