@@ -8,7 +8,7 @@ import Testing
 @Suite(.ownThread) struct StallTests {
   /// Threads stopped until ``release()``, where they hold no lock: while they wait, or inside a codec or scaler. Elsewhere
   /// a thread may hold one for an instant (the allocator's, say), which no slow stage does.
-  private final class Stall {
+  final class Stall {
     private let tracer: Child
 
     init(_ served: Served, threads pattern: String) throws {
