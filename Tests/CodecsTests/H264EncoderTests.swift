@@ -10,8 +10,11 @@ func h264(
   _ width: Int = 640, _ height: Int = 360, fps: Int = 30, gop: Int = 30, bitrate: Int = 1000, profile: String = ""
 ) throws -> EncoderConfiguration {
   EncoderConfiguration(
-    codec: .h264, profile: profile, width: width, height: height, format: .i420,
-    frameRate: try #require(FrameRate(fps)), gop: gop, rateMode: .cbr, bitrate: bitrate, quality: 75)
+    codec: .h264, width: width, height: height, format: .i420, frameRate: try #require(FrameRate(fps)),
+    settings: [
+      "profile": .text(profile.isEmpty ? "auto" : profile), "gop": .integer(gop), "rc_mode": .text("cbr"),
+      "bitrate": .integer(bitrate),
+    ])
 }
 
 func expectTaken(_ encoder: any Encoder, _ configuration: EncoderConfiguration, _ taken: Bool = true) throws {
@@ -30,7 +33,7 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   ) throws -> PictureList {
     let factory = try #require(h264Factories.first { $0.name == name })
     let source = try PatternSource(try request(.i420, configuration.width, configuration.height))
-    let encoder = try factory.open(configuration)
+    let encoder = ControlledEncoder(try factory.open(configuration), configuration, factory)
     var list = PictureList()
     for index in 0..<count {
       var directive = EncodeDirective()
@@ -108,10 +111,10 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   @Test(arguments: names)
   func aFixedQuantiserIsTheOneInTheStreamAndChangesAtOnce(_ name: String) throws {
     var fixed = try h264(gop: 10)
-    fixed.rateMode = .fixqp
-    (fixed.keyQuantiser, fixed.predictedQuantiser) = (20, 30)
+    fixed.settings[.rateControl] = "fixqp"
+    (fixed.settings[.keyQP], fixed.settings[.predictedQP]) = (20, 30)
     var coarse = fixed
-    (coarse.keyQuantiser, coarse.predictedQuantiser) = (38, 45)
+    (coarse.settings[.keyQP], coarse.settings[.predictedQP]) = (38, 45)
     let list = try Self.encode(name, fixed, frames: 40) { index, encoder, _ in
       if index == 15 { try expectTaken(encoder, coarse) }
     }
@@ -124,7 +127,7 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     #expect(decoded.status == 0 && decoded.errors == "")
     // What is left to the engine, it chooses, and holds no bitrate either.
     var own = try h264(gop: 10, bitrate: 50)
-    own.rateMode = .fixqp
+    own.settings[.rateControl] = "fixqp"
     let other = try Self.encode(name, own, frames: 12)
     var second = PictureParser(.h264)
     let found = other.pictures.compactMap { picture in picture.withUnsafeBytes { second.parse($0) }.qp }
@@ -135,8 +138,8 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   func aQuantiserBeyondTheCodingsIsRefused(_ name: String) throws {
     let factory = try #require(h264Factories.first { $0.name == name })
     var fixed = try h264()
-    fixed.rateMode = .fixqp
-    fixed.keyQuantiser = 52
+    fixed.settings[.rateControl] = "fixqp"
+    fixed.settings[.keyQP] = 52
     #expect(throws: Failure(.outOfRange, "qp_i", on: name, "it takes 0..51")) { try factory.validate(fixed) }
   }
 
@@ -163,7 +166,8 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   @Test(arguments: names, [(16, 16), (34, 18), (322, 242), (1920, 1080), (1080, 1920)])
   func everySizeDecodesAtThatSize(_ name: String, _ size: (width: Int, height: Int)) throws {
     let factory = try #require(h264Factories.first { $0.name == name })
-    let encoder = try factory.open(try h264(size.width, size.height, gop: 1))
+    let configuration = try h264(size.width, size.height, gop: 1)
+    let encoder = ControlledEncoder(try factory.open(configuration), configuration, factory)
     var list = PictureList()
     // All key pictures, one after the other.
     for _ in 0..<3 {
@@ -210,14 +214,13 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     }
     try factory.validate(try h264())
     try refused { $0.codec = .mjpeg }
-    try refused { $0.profile = "extended" }
+    try refused { $0.settings[.profile] = "extended" }
     try refused { $0.width = 641 }
     try refused { $0.height = 0 }
     try refused { $0.width = 100_000 }
-    try refused { $0.gop = 0 }
-    try refused { $0.bitrate = 0 }
-    try refused { $0.bitrate = Int.max }
-    try refused { $0.rateMode = .vbr }
+    try refused { $0.settings[.bitrate] = 0 }
+    try refused { $0.settings[.bitrate] = Int.max }
+    try refused { $0.settings[.rateControl] = "vbr" }
     try refused { $0.threads = 0 }
   }
 }

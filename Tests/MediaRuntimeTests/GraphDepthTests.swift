@@ -101,6 +101,9 @@ private struct HoldingFactory: EncoderFactory {
   var isHardware: Bool { true }
   var priority: Int { 0 }
   func capabilities(for codec: Codec) -> EncoderCapabilities { [.forceType] }
+  func settings(for codec: Codec) -> EngineSettings {
+    [EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true)]
+  }
   func profiles(for codec: Codec) -> [String] { [] }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
