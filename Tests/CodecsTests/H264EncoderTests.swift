@@ -134,6 +134,40 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     #expect(found.count == 12 && found.allSatisfy { (18...28).contains($0) }, "\(found)")
   }
 
+  /// With far too few bits the quantiser would go to the top, with far too many to the bottom.
+  @Test(arguments: names, [(30, 33), (20, 22)])
+  func theQuantiserStaysWithinItsBoundsWhateverTheBitrate(_ name: String, _ bounds: (low: Int, high: Int)) throws {
+    for bitrate in [20, 20_000] {
+      var bounded = try h264(320, 180, gop: 10, bitrate: bitrate)
+      (bounded.settings[.minQP], bounded.settings[.maxQP]) = (bounds.low, bounds.high)
+      let list = try Self.encode(name, bounded, frames: 40)
+      var parser = PictureParser(.h264)
+      let found = list.pictures.compactMap { picture in picture.withUnsafeBytes { parser.parse($0) }.qp }
+      #expect(found.count == 40)
+      #expect(found.allSatisfy { bounds.low...bounds.high ~= $0 }, "\(bitrate) kbps: \(found)")
+      // x264 gives no more bits than its look at the picture asks for.
+      if bitrate == 20 || name == "openh264" {
+        #expect(found.last == (bitrate == 20 ? bounds.high : bounds.low), "\(bitrate) kbps: \(found)")
+      }
+    }
+  }
+
+  /// What `auto` means is what the stream shows.
+  @Test(arguments: names)
+  func theBoundsSaidToBeTheEnginesOwnAre(_ name: String) throws {
+    let factory = try #require(h264Factories.first { $0.name == name })
+    let low = try #require(factory.settings(for: .h264)[.minQP]?.usual)
+    let high = try #require(factory.settings(for: .h264)[.maxQP]?.usual)
+    for bitrate in [1, 200_000] {
+      let list = try Self.encode(name, try h264(640, 360, gop: 60, bitrate: bitrate), frames: 60)
+      var parser = PictureParser(.h264)
+      let found = list.pictures.compactMap { picture in picture.withUnsafeBytes { parser.parse($0) }.qp }
+      #expect(found.allSatisfy { low...high ~= $0 }, "\(bitrate) kbps: \(found)")
+      // openh264 stops there; x264 goes as far as the picture needs.
+      if name == "openh264" { #expect(found.last == (bitrate == 1 ? high : low), "\(bitrate) kbps: \(found)") }
+    }
+  }
+
   @Test(arguments: names)
   func aQuantiserBeyondTheCodingsIsRefused(_ name: String) throws {
     let factory = try #require(h264Factories.first { $0.name == name })

@@ -169,6 +169,29 @@ import Testing
     #expect(try late.reconfigure(fixed) == false)
   }
 
+  /// Bounds of predicted pictures alone where the device has them, else of all; a device without a rate control has none.
+  @Test(arguments: [
+    (mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_MIN_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_MAX_QP),
+    (mpifs_V4L2_CID_MPEG_VIDEO_H264_MIN_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_MAX_QP),
+  ])
+  func boundsOfTheQuantiserAreTheDevicesControls(low: UInt32, high: UInt32) throws {
+    let bound = M2MFakeDevice.Control(minimum: 1, maximum: 51, usual: 1)
+    let upper = M2MFakeDevice.Control(minimum: 1, maximum: 51, usual: 51)
+    let device = M2MFakeDevice { $0.controls = [Self.bitrate: .init(), low: bound, high: upper] }
+    var asked = configuration()
+    asked.settings[.maxQP] = 40
+    let encoder = try encoder(device, "/dev/video90", asked)
+    #expect(encoder.controls.settings[.maxQP] == EngineSetting(.maxQP, live: true, 1...51, usual: 51))
+    #expect(device.written(high) == [40] && device.written(low) == [], "what is the device's own is not touched")
+    asked.settings[.minQP] = 20
+    #expect(try encoder.reconfigure(asked))
+    asked.settings[.minQP] = nil
+    #expect(try encoder.reconfigure(asked))
+    #expect(device.written(low) == [20, 1] && device.written(high) == [40])
+    let without = M2MFakeDevice { $0.controls = [low: bound, high: upper] }
+    #expect(try self.encoder(without, "/dev/video90").controls.settings[.maxQP] == nil)
+  }
+
   @Test(arguments: [true, false]) func aDrainEndsWithAnEmptyBufferOrByStoppingTheQueue(hasCommands: Bool) throws {
     let device = M2MFakeDevice { $0.hasCommands = hasCommands }
     let encoder = try encoder(device, "/dev/video90")

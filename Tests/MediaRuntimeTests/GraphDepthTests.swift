@@ -204,6 +204,6 @@ private struct HoldingFactory: EncoderFactory {
     #expect(eventually { machine.node.figures().work.dropped[.deviceError] == 2 })
     let figures = machine.node.figures()
     #expect(figures.inFlight == 0 && figures.work.failed == 2, "\(figures)")
-    #expect(machine.graph.object(ObjectPath("venc/0")!)?.hasFailed == true)
+    #expect(eventually { machine.graph.object(ObjectPath("venc/0")!)?.hasFailed == true })
   }
 }

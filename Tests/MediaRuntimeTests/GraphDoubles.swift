@@ -187,7 +187,8 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
     script.gate.pass()
     if script.fails.isShut || script.failsToEncode.isShut { throw Failure(.ioError, "encode", on: "fake") }
     if script.skips.isShut { return }
-    let isKey = directive.type == .idr || sinceKey == 0
+    // A deaf one keeps the groups it was opened with.
+    let isKey = sinceKey == 0 || (script.isDeaf.isShut ? sinceKey >= configuration.gop : directive.type == .idr)
     if isKey { sinceKey = 0 }
     sinceKey += 1
     let size = max(

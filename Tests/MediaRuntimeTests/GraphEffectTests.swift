@@ -55,6 +55,35 @@ import Testing
     #expect(tracker.records.last?.verdict == .effective)
   }
 
+  @Test func aGroupThatNeverEndsIsNoEffect() {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "gop", old: "20", new: "30", measure: .groups, wanted: 30, before: 20))
+    feed(tracker, 60, from: 1, gop: 1000)
+    #expect(tracker.records.last?.verdict == .pending)
+    feed(tracker, 1, from: 61, gop: 1000)
+    #expect(tracker.records.last?.verdict == .noEffect)
+    #expect(tracker.records.last?.measured == "more than 61")
+  }
+
+  @Test(arguments: [
+    (EffectRule.Measure.highestQuantiser, 30, [28, 30], EffectVerdict.effective, "28..30"),
+    (.highestQuantiser, 30, [28, 31], .noEffect, "28..31"), (.lowestQuantiser, 28, [28, 40], .effective, "28..40"),
+    (.lowestQuantiser, 28, [27, 40], .noEffect, "27..40"),
+  ])
+  func aBoundOfTheQuantiserIsKeptByAWholeWindowOrHasNoEffect(
+    measure: EffectRule.Measure, bound: Double, quantisers: [Int], verdict: EffectVerdict, measured: String
+  ) {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "max_qp", old: "auto", new: "30", measure: measure, wanted: bound))
+    // Key pictures say nothing: the bound is that of the others.
+    tracker.picture(CodedPicture(type: .idr, qp: 51, isKey: true), bytes: 1000, pts: 0)
+    for number in 0..<15 { tracker.picture(CodedPicture(qp: quantisers[number % 2]), bytes: 100, pts: Int64(number)) }
+    #expect(tracker.records.last?.verdict == .pending)
+    for number in 15..<48 { tracker.picture(CodedPicture(qp: quantisers[number % 2]), bytes: 100, pts: Int64(number)) }
+    #expect(tracker.records.last?.verdict == verdict)
+    #expect(tracker.records.last?.measured == measured)
+  }
+
   @Test func aChangeThatIsReplacedSaysThatItWasNotMeasured() {
     let tracker = EffectTracker(path: "venc/0")
     tracker.add(EffectChange(key: "gop", old: "10", new: "20", measure: .groups, wanted: 20))

@@ -47,7 +47,7 @@
     /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures. The bounds hold for
     /// all pictures and are read when it is opened (`x264_encoder_reconfig` does not take them over).
     static let settings: EngineSettings = [
-      EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true),
+      EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
       EngineSetting(.codedRate, live: true),
       EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
       EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),

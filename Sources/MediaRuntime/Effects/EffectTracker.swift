@@ -218,7 +218,13 @@ final class EffectTracker: Sendable {
   /// The first group after the change is one that began before it or with it; the next two count.
   private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture, _ number: UInt64) -> Verdict? {
     guard picture.isKey else {
-      guard let key = watch.lastKey, number - key > UInt64(wanted) else { return nil }
+      watch.pictures += 1
+      guard let key = watch.lastKey else {
+        // No key frame at all within two of the longer groups.
+        guard watch.pictures > 2 * max(wanted, watch.change.before ?? 0) else { return nil }
+        return Verdict(effective: false, measured: "more than \(watch.pictures)", unit: "frames")
+      }
+      guard number - key > UInt64(wanted) else { return nil }
       return Verdict(effective: false, measured: "more than \(number - key)", unit: "frames")
     }
     defer { watch.lastKey = number }
