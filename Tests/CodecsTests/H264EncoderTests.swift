@@ -10,8 +10,11 @@ func h264(
   _ width: Int = 640, _ height: Int = 360, fps: Int = 30, gop: Int = 30, bitrate: Int = 1000, profile: String = ""
 ) throws -> EncoderConfiguration {
   EncoderConfiguration(
-    codec: .h264, profile: profile, width: width, height: height, format: .i420,
-    frameRate: try #require(FrameRate(fps)), gop: gop, rateMode: .cbr, bitrate: bitrate, quality: 75)
+    codec: .h264, width: width, height: height, format: .i420, frameRate: try #require(FrameRate(fps)),
+    settings: [
+      "profile": .text(profile.isEmpty ? "auto" : profile), "gop": .integer(gop), "rc_mode": .text("cbr"),
+      "bitrate": .integer(bitrate),
+    ])
 }
 
 func expectTaken(_ encoder: any Encoder, _ configuration: EncoderConfiguration, _ taken: Bool = true) throws {
@@ -30,7 +33,7 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   ) throws -> PictureList {
     let factory = try #require(h264Factories.first { $0.name == name })
     let source = try PatternSource(try request(.i420, configuration.width, configuration.height))
-    let encoder = try factory.open(configuration)
+    let encoder = ControlledEncoder(try factory.open(configuration), configuration, factory)
     var list = PictureList()
     for index in 0..<count {
       var directive = EncodeDirective()
@@ -108,10 +111,10 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   @Test(arguments: names)
   func aFixedQuantiserIsTheOneInTheStreamAndChangesAtOnce(_ name: String) throws {
     var fixed = try h264(gop: 10)
-    fixed.rateMode = .fixqp
-    (fixed.keyQuantiser, fixed.predictedQuantiser) = (20, 30)
+    fixed.settings[.rateControl] = "fixqp"
+    (fixed.settings[.keyQP], fixed.settings[.predictedQP]) = (20, 30)
     var coarse = fixed
-    (coarse.keyQuantiser, coarse.predictedQuantiser) = (38, 45)
+    (coarse.settings[.keyQP], coarse.settings[.predictedQP]) = (38, 45)
     let list = try Self.encode(name, fixed, frames: 40) { index, encoder, _ in
       if index == 15 { try expectTaken(encoder, coarse) }
     }
@@ -124,19 +127,53 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     #expect(decoded.status == 0 && decoded.errors == "")
     // What is left to the engine, it chooses, and holds no bitrate either.
     var own = try h264(gop: 10, bitrate: 50)
-    own.rateMode = .fixqp
+    own.settings[.rateControl] = "fixqp"
     let other = try Self.encode(name, own, frames: 12)
     var second = PictureParser(.h264)
     let found = other.pictures.compactMap { picture in picture.withUnsafeBytes { second.parse($0) }.qp }
     #expect(found.count == 12 && found.allSatisfy { (18...28).contains($0) }, "\(found)")
   }
 
+  /// With far too few bits the quantiser would go to the top, with far too many to the bottom.
+  @Test(arguments: names, [(30, 33), (20, 22)])
+  func theQuantiserStaysWithinItsBoundsWhateverTheBitrate(_ name: String, _ bounds: (low: Int, high: Int)) throws {
+    for bitrate in [20, 20_000] {
+      var bounded = try h264(320, 180, gop: 10, bitrate: bitrate)
+      (bounded.settings[.minQP], bounded.settings[.maxQP]) = (bounds.low, bounds.high)
+      let list = try Self.encode(name, bounded, frames: 40)
+      var parser = PictureParser(.h264)
+      let found = list.pictures.compactMap { picture in picture.withUnsafeBytes { parser.parse($0) }.qp }
+      #expect(found.count == 40)
+      #expect(found.allSatisfy { bounds.low...bounds.high ~= $0 }, "\(bitrate) kbps: \(found)")
+      // x264 gives no more bits than its look at the picture asks for.
+      if bitrate == 20 || name == "openh264" {
+        #expect(found.last == (bitrate == 20 ? bounds.high : bounds.low), "\(bitrate) kbps: \(found)")
+      }
+    }
+  }
+
+  /// What `auto` means is what the stream shows.
+  @Test(arguments: names)
+  func theBoundsSaidToBeTheEnginesOwnAre(_ name: String) throws {
+    let factory = try #require(h264Factories.first { $0.name == name })
+    let low = try #require(factory.settings(for: .h264)[.minQP]?.usual)
+    let high = try #require(factory.settings(for: .h264)[.maxQP]?.usual)
+    for bitrate in [1, 200_000] {
+      let list = try Self.encode(name, try h264(640, 360, gop: 60, bitrate: bitrate), frames: 60)
+      var parser = PictureParser(.h264)
+      let found = list.pictures.compactMap { picture in picture.withUnsafeBytes { parser.parse($0) }.qp }
+      #expect(found.allSatisfy { low...high ~= $0 }, "\(bitrate) kbps: \(found)")
+      // openh264 stops there; x264 goes as far as the picture needs.
+      if name == "openh264" { #expect(found.last == (bitrate == 1 ? high : low), "\(bitrate) kbps: \(found)") }
+    }
+  }
+
   @Test(arguments: names)
   func aQuantiserBeyondTheCodingsIsRefused(_ name: String) throws {
     let factory = try #require(h264Factories.first { $0.name == name })
     var fixed = try h264()
-    fixed.rateMode = .fixqp
-    fixed.keyQuantiser = 52
+    fixed.settings[.rateControl] = "fixqp"
+    fixed.settings[.keyQP] = 52
     #expect(throws: Failure(.outOfRange, "qp_i", on: name, "it takes 0..51")) { try factory.validate(fixed) }
   }
 
@@ -163,7 +200,8 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   @Test(arguments: names, [(16, 16), (34, 18), (322, 242), (1920, 1080), (1080, 1920)])
   func everySizeDecodesAtThatSize(_ name: String, _ size: (width: Int, height: Int)) throws {
     let factory = try #require(h264Factories.first { $0.name == name })
-    let encoder = try factory.open(try h264(size.width, size.height, gop: 1))
+    let configuration = try h264(size.width, size.height, gop: 1)
+    let encoder = ControlledEncoder(try factory.open(configuration), configuration, factory)
     var list = PictureList()
     // All key pictures, one after the other.
     for _ in 0..<3 {
@@ -210,14 +248,13 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     }
     try factory.validate(try h264())
     try refused { $0.codec = .mjpeg }
-    try refused { $0.profile = "extended" }
+    try refused { $0.settings[.profile] = "extended" }
     try refused { $0.width = 641 }
     try refused { $0.height = 0 }
     try refused { $0.width = 100_000 }
-    try refused { $0.gop = 0 }
-    try refused { $0.bitrate = 0 }
-    try refused { $0.bitrate = Int.max }
-    try refused { $0.rateMode = .vbr }
+    try refused { $0.settings[.bitrate] = 0 }
+    try refused { $0.settings[.bitrate] = Int.max }
+    try refused { $0.settings[.rateControl] = "vbr" }
     try refused { $0.threads = 0 }
   }
 }

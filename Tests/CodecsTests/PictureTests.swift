@@ -9,8 +9,8 @@ import Testing
 @Suite(.ownThread) struct JPEGTests {
   static func configuration(_ width: Int, _ height: Int, quality: Int) throws -> EncoderConfiguration {
     EncoderConfiguration(
-      codec: .mjpeg, profile: "", width: width, height: height, format: .i420, frameRate: .thirty, gop: 1,
-      rateMode: .cbr, bitrate: 1000, quality: quality)
+      codec: .mjpeg, width: width, height: height, format: .i420, frameRate: .thirty,
+      settings: ["quality": .integer(quality)])
   }
 
   /// The pattern at this size, converted to the format.

@@ -16,8 +16,8 @@ import Testing
     try V4L2Encoder(
       path,
       EncoderConfiguration(
-        codec: .h264, profile: "", width: 640, height: 360, format: .nv12, frameRate: .thirty, gop: 30, rateMode: .cbr,
-        bitrate: 2000, quality: 70, depth: 3), kernel: device)
+        codec: .h264, width: 640, height: 360, format: .nv12, frameRate: .thirty, depth: 3,
+        settings: ["gop": .integer(30), "rc_mode": .text("cbr"), "bitrate": .integer(2000)]), kernel: device)
   }
 
   private func encode(

@@ -15,8 +15,8 @@ import Testing
 
   private func configuration(_ format: PixelFormat = .nv12, depth: Int = 1) -> EncoderConfiguration {
     EncoderConfiguration(
-      codec: .h264, profile: "", width: 640, height: 360, format: format, frameRate: .thirty, gop: 30, rateMode: .cbr,
-      bitrate: 2000, quality: 70, depth: depth)
+      codec: .h264, width: 640, height: 360, format: format, frameRate: .thirty, depth: depth,
+      settings: ["gop": .integer(30), "rc_mode": .text("cbr"), "bitrate": .integer(2000), "quality": .integer(70)])
   }
 
   private func encoder(_ device: M2MFakeDevice, _ path: String, _ configuration: EncoderConfiguration? = nil) throws
@@ -106,10 +106,10 @@ import Testing
     }
     let encoder = try encoder(device, "/dev/video90")
     var changed = configuration()
-    changed.bitrate = 500
+    changed.settings[.bitrate] = 500
     #expect(try encoder.reconfigure(changed) == isLive)
     #expect(device.written(Self.bitrate) == (isLive ? [2_000_000, 500_000] : [2_000_000]))
-    #expect(encoder.capabilities.contains(.liveBitrate) == (driver != "wave5-enc"))
+    #expect(encoder.controls.settings[.bitrate]?.isLive == (driver != "wave5-enc"))
   }
 
   /// Encoders of single pictures list JPEG, those of video MJPG; VP8 has its own controls.
@@ -130,14 +130,14 @@ import Testing
       needsMediaController: false)
     let factory = try #require(V4L2EncoderFactory(video, kernel: device))
     #expect(factory.codecs == (codec == .mjpeg || codec == .vp8 || codec == .h265 ? [codec, .fwht] : []))
-    #expect(factory.quantisers(for: codec) == (codec == .vp8 ? 0...127 : nil))
+    #expect(factory.settings(for: codec)[.keyQP]?.range == (codec == .vp8 ? 0...127 : nil))
     var wanted = configuration()
-    (wanted.codec, wanted.rateMode) = (codec, .fixqp)
+    (wanted.codec, wanted.settings[.rateControl]) = (codec, "fixqp")
     let encoder = try factory.open(wanted)
     var list = PictureList()
     try encoder.encode(try TestFrames(.nv12, 640, 360).frame(pts: 3), EncodeDirective(), into: &list)
     #expect(list.pictures.map(\.pts) == [3])
-    #expect(encoder.capabilities.contains(.liveQuality) == (codec == .mjpeg))
+    #expect(factory.settings(for: codec)[.quality]?.isLive == (codec == .mjpeg ? true : nil))
   }
 
   @Test func quantisersAreHeldWhereTheRateControlCanBeSwitchedOff() throws {
@@ -148,25 +148,48 @@ import Testing
       $0.controls = [Self.bitrate: .init(), control: .init(), i: quantiser, p: quantiser]
     }
     var fixed = configuration()
-    (fixed.rateMode, fixed.keyQuantiser, fixed.predictedQuantiser) = (.fixqp, 20, nil)
+    (fixed.settings[.rateControl], fixed.settings[.keyQP], fixed.settings[.predictedQP]) = ("fixqp", 20, nil)
     let encoder = try encoder(device, "/dev/video90", fixed)
-    #expect(encoder.capabilities.isSuperset(of: [.fixedQuantiser, .liveQuantiser]))
+    #expect(encoder.controls.settings[.predictedQP] == EngineSetting(.predictedQP, live: true, 1...51, usual: 26))
     #expect(device.written(control) == [0])
     #expect(device.written(i) == [20] && device.written(p) == [26])
-    fixed.predictedQuantiser = 35
+    fixed.settings[.predictedQP] = 35
     #expect(try encoder.reconfigure(fixed))
-    fixed.predictedQuantiser = nil
+    fixed.settings[.predictedQP] = nil
     #expect(try encoder.reconfigure(fixed))
     #expect(device.written(p) == [26, 35, 26], "its own again")
     // A rate control that is always on takes quantisers as a hint at most.
     let always = M2MFakeDevice { $0.controls = [Self.bitrate: .init(), i: quantiser, p: quantiser] }
-    #expect(!(try self.encoder(always, "/dev/video90").capabilities.contains(.fixedQuantiser)))
+    #expect(try self.encoder(always, "/dev/video90").controls.settings[.keyQP] == nil)
     // wave5 and s5p-mfc read them when they are opened.
     device.change { $0.driver = "s5p-mfc" }
     let late = try self.encoder(device, "/dev/video90", fixed)
-    fixed.keyQuantiser = 40
-    #expect(!late.capabilities.contains(.liveQuantiser))
+    fixed.settings[.keyQP] = 40
+    #expect(late.controls.settings[.keyQP]?.isLive == false)
     #expect(try late.reconfigure(fixed) == false)
+  }
+
+  /// Bounds of predicted pictures alone where the device has them, else of all; a device without a rate control has none.
+  @Test(arguments: [
+    (mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_MIN_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_MAX_QP),
+    (mpifs_V4L2_CID_MPEG_VIDEO_H264_MIN_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_MAX_QP),
+  ])
+  func boundsOfTheQuantiserAreTheDevicesControls(low: UInt32, high: UInt32) throws {
+    let bound = M2MFakeDevice.Control(minimum: 1, maximum: 51, usual: 1)
+    let upper = M2MFakeDevice.Control(minimum: 1, maximum: 51, usual: 51)
+    let device = M2MFakeDevice { $0.controls = [Self.bitrate: .init(), low: bound, high: upper] }
+    var asked = configuration()
+    asked.settings[.maxQP] = 40
+    let encoder = try encoder(device, "/dev/video90", asked)
+    #expect(encoder.controls.settings[.maxQP] == EngineSetting(.maxQP, live: true, 1...51, usual: 51))
+    #expect(device.written(high) == [40] && device.written(low) == [], "what is the device's own is not touched")
+    asked.settings[.minQP] = 20
+    #expect(try encoder.reconfigure(asked))
+    asked.settings[.minQP] = nil
+    #expect(try encoder.reconfigure(asked))
+    #expect(device.written(low) == [20, 1] && device.written(high) == [40])
+    let without = M2MFakeDevice { $0.controls = [low: bound, high: upper] }
+    #expect(try self.encoder(without, "/dev/video90").controls.settings[.maxQP] == nil)
   }
 
   @Test(arguments: [true, false]) func aDrainEndsWithAnEmptyBufferOrByStoppingTheQueue(hasCommands: Bool) throws {
@@ -251,14 +274,14 @@ import Testing
     }
     let factory = try #require(V4L2EncoderFactory(video("/dev/video90"), kernel: device))
     #expect(factory.profiles(for: .h264) == ["main", "baseline"])
-    #expect(factory.capabilities(for: .h264) == [.forceType, .noBitrate])
+    #expect(factory.settings(for: .h264)[.bitrate] == nil)
     #expect(throws: Failure.self) { try factory.validate(configuration()) }
     var fixed = configuration(.i420)
-    fixed.rateMode = .fixqp
+    fixed.settings[.rateControl] = "fixqp"
     #expect(throws: Never.self) { try factory.validate(fixed) }
     let able = M2MFakeDevice { $0.controls = [Self.bitrate: .init(), Self.gop: .init()] }
     let second = try #require(V4L2EncoderFactory(video("/dev/video90"), kernel: able))
-    #expect(second.capabilities(for: .h264) == [.forceType, .liveBitrate, .liveGOP])
+    #expect(second.settings(for: .h264)[.bitrate]?.isLive == true && second.settings(for: .h264)[.gop]?.isLive == true)
     #expect(throws: Never.self) { try second.validate(configuration()) }
   }
 }

@@ -101,6 +101,9 @@ private struct HoldingFactory: EncoderFactory {
   var isHardware: Bool { true }
   var priority: Int { 0 }
   func capabilities(for codec: Codec) -> EncoderCapabilities { [.forceType] }
+  func settings(for codec: Codec) -> EngineSettings {
+    [EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true)]
+  }
   func profiles(for codec: Codec) -> [String] { [] }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
@@ -201,6 +204,6 @@ private struct HoldingFactory: EncoderFactory {
     #expect(eventually { machine.node.figures().work.dropped[.deviceError] == 2 })
     let figures = machine.node.figures()
     #expect(figures.inFlight == 0 && figures.work.failed == 2, "\(figures)")
-    #expect(machine.graph.object(ObjectPath("venc/0")!)?.hasFailed == true)
+    #expect(eventually { machine.graph.object(ObjectPath("venc/0")!)?.hasFailed == true })
   }
 }

@@ -157,7 +157,7 @@ final class EncoderScript: Sendable {
 /// Writes pictures that a parser takes for H.264: an IDR slice or another one, filled up with a harmless byte.
 final class ScriptedEncoder: Encoder, @unchecked Sendable {
   let engine = "fake 1"
-  var capabilities: EncoderCapabilities { [.forceType, .liveBitrate, .liveGOP, .liveFrameRate] }
+  var capabilities: EncoderCapabilities { .forceType }
   let inputFormats: [PixelFormat]
   private let script: EncoderScript
   private var configuration: EncoderConfiguration
@@ -187,7 +187,8 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
     script.gate.pass()
     if script.fails.isShut || script.failsToEncode.isShut { throw Failure(.ioError, "encode", on: "fake") }
     if script.skips.isShut { return }
-    let isKey = directive.type == .idr || sinceKey == 0 || sinceKey >= configuration.gop
+    // A deaf one keeps the groups it was opened with.
+    let isKey = sinceKey == 0 || (script.isDeaf.isShut ? sinceKey >= configuration.gop : directive.type == .idr)
     if isKey { sinceKey = 0 }
     sinceKey += 1
     let size = max(
@@ -220,12 +221,16 @@ struct ScriptedEncoderFactory: EncoderFactory {
   var codecs: [Codec] { [.h264] }
   var isHardware = false
   var priority: Int { 1 }
-  func capabilities(for codec: Codec) -> EncoderCapabilities {
-    [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]
+  func capabilities(for codec: Codec) -> EncoderCapabilities { .forceType }
+  func settings(for codec: Codec) -> EngineSettings {
+    [
+      EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...100_000),
+      EngineSetting(.codedRate, live: true), EngineSetting(.profile),
+    ]
   }
   func profiles(for codec: Codec) -> [String] { ["main"] }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {
-    if configuration.bitrate > 100_000 { throw Failure(.outOfRange, "bitrate", on: "fake", "at most 100000") }
+    try settings(for: .h264).check(configuration.settings, engine: "fake")
   }
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
     if script.fails.isShut { throw Failure(.ioError, "open", on: "fake") }

@@ -22,7 +22,7 @@ import Testing
   @Test func aBitrateTheStreamFollowsIsEffective() {
     let tracker = EffectTracker(path: "venc/0")
     feed(tracker, 60)
-    tracker.add(EffectChange(key: "bitrate", old: "240", new: "480", measure: .bitrate(480)), baseline: 240)
+    tracker.add(EffectChange(key: "bitrate", old: "240", new: "480", measure: .bitrate, wanted: 480), baseline: 240)
     #expect(tracker.records.last?.verdict == .pending)
     feed(tracker, 70, from: 60, bytes: 2000)
     #expect(tracker.records.last?.verdict == .effective)
@@ -34,7 +34,7 @@ import Testing
 
   @Test func aBitrateTheStreamIgnoresHasNoEffectAfterThreeWindows() {
     let tracker = EffectTracker(path: "venc/0")
-    tracker.add(EffectChange(key: "bitrate", old: "240", new: "2400", measure: .bitrate(2400)), baseline: 240)
+    tracker.add(EffectChange(key: "bitrate", old: "240", new: "2400", measure: .bitrate, wanted: 2400), baseline: 240)
     feed(tracker, 150)
     #expect(tracker.records.last?.verdict == .pending)
     feed(tracker, 60, from: 150)
@@ -43,22 +43,51 @@ import Testing
 
   @Test func aGroupOfTheNewLengthIsEffectiveAndTwoOthersAreNot() {
     let tracker = EffectTracker(path: "venc/0")
-    tracker.add(EffectChange(key: "gop", old: "60", new: "30", measure: .gop(30)))
+    tracker.add(EffectChange(key: "gop", old: "60", new: "30", measure: .groups, wanted: 30))
     feed(tracker, 31)
     #expect(tracker.records.last?.verdict == .effective)
-    tracker.add(EffectChange(key: "gop", old: "30", new: "10", measure: .gop(10)))
+    tracker.add(EffectChange(key: "gop", old: "30", new: "10", measure: .groups, wanted: 10))
     feed(tracker, 60, from: 31)
     #expect(tracker.records.last?.verdict == .noEffect)
     // A new length beyond the next key frame is judged at the first whole group.
-    tracker.add(EffectChange(key: "gop", old: "10", new: "90", measure: .gop(90)))
+    tracker.add(EffectChange(key: "gop", old: "10", new: "90", measure: .groups, wanted: 90))
     feed(tracker, 181, from: 91, gop: 90)
     #expect(tracker.records.last?.verdict == .effective)
   }
 
+  @Test func aGroupThatNeverEndsIsNoEffect() {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "gop", old: "20", new: "30", measure: .groups, wanted: 30, before: 20))
+    feed(tracker, 60, from: 1, gop: 1000)
+    #expect(tracker.records.last?.verdict == .pending)
+    feed(tracker, 1, from: 61, gop: 1000)
+    #expect(tracker.records.last?.verdict == .noEffect)
+    #expect(tracker.records.last?.measured == "more than 61")
+  }
+
+  @Test(arguments: [
+    (EffectRule.Measure.highestQuantiser, 30, [28, 30], EffectVerdict.effective, "28..30"),
+    (.highestQuantiser, 30, [28, 31], .noEffect, "28..31"), (.lowestQuantiser, 28, [28, 40], .effective, "28..40"),
+    (.lowestQuantiser, 28, [27, 40], .noEffect, "27..40"),
+  ])
+  func aBoundOfTheQuantiserIsKeptByAWholeWindowOrHasNoEffect(
+    measure: EffectRule.Measure, bound: Double, quantisers: [Int], verdict: EffectVerdict, measured: String
+  ) {
+    let tracker = EffectTracker(path: "venc/0")
+    tracker.add(EffectChange(key: "max_qp", old: "auto", new: "30", measure: measure, wanted: bound))
+    // Key pictures say nothing: the bound is that of the others.
+    tracker.picture(CodedPicture(type: .idr, qp: 51, isKey: true), bytes: 1000, pts: 0)
+    for number in 0..<15 { tracker.picture(CodedPicture(qp: quantisers[number % 2]), bytes: 100, pts: Int64(number)) }
+    #expect(tracker.records.last?.verdict == .pending)
+    for number in 15..<48 { tracker.picture(CodedPicture(qp: quantisers[number % 2]), bytes: 100, pts: Int64(number)) }
+    #expect(tracker.records.last?.verdict == verdict)
+    #expect(tracker.records.last?.measured == measured)
+  }
+
   @Test func aChangeThatIsReplacedSaysThatItWasNotMeasured() {
     let tracker = EffectTracker(path: "venc/0")
-    tracker.add(EffectChange(key: "gop", old: "10", new: "20", measure: .gop(20)))
-    tracker.add(EffectChange(key: "gop", old: "20", new: "30", measure: .gop(30)))
+    tracker.add(EffectChange(key: "gop", old: "10", new: "20", measure: .groups, wanted: 20))
+    tracker.add(EffectChange(key: "gop", old: "20", new: "30", measure: .groups, wanted: 30))
     #expect(tracker.records.first?.verdict == .pending)
     #expect(tracker.records.first?.measured == "nothing: replaced before it could be measured")
     feed(tracker, 61, gop: 30)
@@ -67,11 +96,11 @@ import Testing
 
   @Test func frameRateQualityAndKeyFramesAreMeasured() {
     let tracker = EffectTracker(path: "venc/0")
-    tracker.add(EffectChange(key: "fps_dst", old: "-1", new: "10", measure: .frameRate(10)))
+    tracker.add(EffectChange(key: "fps_dst", old: "-1", new: "10", measure: .frameRate, wanted: 10))
     feed(tracker, 30, interval: 100_000)
     #expect(tracker.records.last?.verdict == .effective)
     #expect(tracker.records.last?.measured == "10.0")
-    tracker.add(EffectChange(key: "quality", old: "70", new: "40", measure: .quality(40)))
+    tracker.add(EffectChange(key: "quality", old: "70", new: "40", measure: .quality, wanted: 40))
     // The first picture may have been in the engine when the change came.
     feed(tracker, 1, from: 30, quality: 70)
     #expect(tracker.records.last?.verdict == .pending)
@@ -99,14 +128,15 @@ import Testing
   @Test func aQuantiserIsReadFromItsKindOfPicture() {
     let tracker = EffectTracker(path: "venc/0")
     tracker.add(
-      EffectChange(key: "qp_i", old: "20", new: "30", measure: .quantiser(30, before: 20, ofKeys: true)), baseline: 900)
+      EffectChange(key: "qp_i", old: "20", new: "30", measure: .quantiser(ofKeys: true), wanted: 30, before: 20),
+      baseline: 900)
     feed(tracker, from: 1, qp: 30, bytes: 100, count: 29)
     #expect(tracker.records.last?.verdict == .pending, "no key picture yet")
     feed(tracker, from: 30, qp: 30, bytes: 100, count: 1)
     #expect(tracker.records.last?.verdict == .effective)
     #expect(tracker.records.last?.measured == "30")
     tracker.add(
-      EffectChange(key: "qp_p", old: "20", new: "40", measure: .quantiser(40, before: 20, ofKeys: false)),
+      EffectChange(key: "qp_p", old: "20", new: "40", measure: .quantiser(ofKeys: false), wanted: 40, before: 20),
       baseline: 900)
     feed(tracker, from: 31, qp: 20, bytes: 900)
     #expect(tracker.records.last?.verdict == .noEffect)
@@ -117,7 +147,7 @@ import Testing
   func aStreamThatDoesNotTellItsQuantiserIsJudgedBySize(bytes: Int, verdict: EffectVerdict) {
     let tracker = EffectTracker(path: "venc/0")
     tracker.add(
-      EffectChange(key: "qp_p", old: "10", new: "20", measure: .quantiser(20, before: 10, ofKeys: false)),
+      EffectChange(key: "qp_p", old: "10", new: "20", measure: .quantiser(ofKeys: false), wanted: 20, before: 10),
       baseline: 1000)
     feed(tracker, from: 1, qp: nil, bytes: bytes)
     #expect(tracker.records.last?.verdict == verdict)
@@ -127,7 +157,7 @@ import Testing
   @Test func theLastThirtyTwoAreKept() {
     let tracker = EffectTracker(path: "venc/0")
     for value in 0..<50 {
-      tracker.add(EffectChange(key: "gop", old: "0", new: "\(value)", measure: .gop(value)))
+      tracker.add(EffectChange(key: "gop", old: "0", new: "\(value)", measure: .groups, wanted: Double(value)))
     }
     #expect(tracker.records.count == 32)
     #expect(tracker.records.first?.new == "18")

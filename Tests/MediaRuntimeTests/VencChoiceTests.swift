@@ -29,8 +29,8 @@ import Testing
     return try VencEngine(
       factory: factory,
       configuration: EncoderConfiguration(
-        codec: .h264, profile: "", width: 64, height: 48, format: .i420, frameRate: .thirty, gop: 30, rateMode: .cbr,
-        bitrate: 1000, quality: 70), layout: Doubles.layout,
+        codec: .h264, width: 64, height: 48, format: .i420, frameRate: .thirty,
+        settings: ["gop": .integer(30), "bitrate": .integer(1000)]), layout: Doubles.layout,
       writer: PictureWriter(node: node, ring: channel.ring, codec: .h264, shown: channel.syntax) { _, _, _, _ in },
       node: node, environment: graph.environment)
   }

@@ -49,18 +49,23 @@ private struct OpenH264Handle: ~Copyable {
 
 /// One H.264 channel of openh264.
 ///
-/// Picture types are ours: the library's own intra period is off and its scene-change detection too, so that there are
-/// exactly `gop` frames from one IDR to the next and a change of `gop` counts from the frame it came with. Complexity is
+/// Picture types are decided outside: the library's own intra period is off and its scene-change detection too. Complexity is
 /// LOW, as FFmpeg runs the library; background detection and adaptive quantisation are on, as in GStreamer and by
 /// the library's default. Frames are never skipped.
 ///
 /// Owns the library's encoder. Serial use by the session that owns it, as ``Encoder`` says.
 final class OpenH264Encoder: Encoder, @unchecked Sendable {
-  static let abilities: EncoderCapabilities = [
-    .forceType, .liveBitrate, .liveGOP, .liveFrameRate, .fixedQuantiser, .liveQuantiser,
+  static let abilities: EncoderCapabilities = [.forceType, .perFrameQP]
+  /// The library has no quantisers that `auto` could mean: key pictures get three less, about the ratio x264 has. Its rate
+  /// control keeps the quantiser of all pictures within 12...42, whatever it is told (`ParamValidationExt`: GOM_MIN_QP_MODE,
+  /// MAX_LOW_BR_QP), so that the bounds can only be narrower.
+  static let settings: EngineSettings = [
+    EngineSetting(.profile), EngineSetting(.gop, live: true),
+    EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
+    EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
+    EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
+    EngineSetting(.minQP, live: false, 12...42, usual: 12), EngineSetting(.maxQP, live: false, 12...42, usual: 42),
   ]
-  /// Quantisers that `auto` means: the library has none of its own. Key pictures get three less, about the ratio x264 has.
-  static let usualQuantisers = (key: 23, predicted: 26)
 
   let engine: String
   let inputFormats: [PixelFormat] = [.i420]
@@ -68,10 +73,6 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
 
   private let handle: OpenH264Handle
   private var configuration: EncoderConfiguration
-  /// Frames since the last IDR picture, that one counted; at `gop` the next is due.
-  private var sinceIDR = 0
-  /// Forced picture that the library has not given yet.
-  private var owesIDR = true
   /// With a fixed quantiser: what the library was told last, quantiser included.
   private var fixed: SEncParamExt?
 
@@ -117,8 +118,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.iPaddingFlag = 0
     p.iEntropyCodingModeFlag = c.profile == "baseline" ? 0 : 1
     p.bEnableFrameSkip = false
-    p.iMaxQp = 51
-    p.iMinQp = 0
+    p.iMaxQp = CInt(c.settings[.maxQP] ?? 51)
+    p.iMinQp = CInt(c.settings[.minQP] ?? 0)
     p.uiMaxNalSize = 0
     p.bEnableLongTermReference = false
     p.iMultipleThreadIdc = UInt16(clamping: c.threads)
@@ -134,7 +135,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.sSpatialLayers.0.iVideoWidth = CInt(c.width)
     p.sSpatialLayers.0.iVideoHeight = CInt(c.height)
     p.sSpatialLayers.0.fFrameRate = frameRate(c)
-    p.sSpatialLayers.0.iDLayerQp = CInt(c.keyQuantiser ?? usualQuantisers.key)
+    p.sSpatialLayers.0.iDLayerQp = CInt(c.settings[.keyQP] ?? settings[.keyQP]?.usual ?? 26)
     p.sSpatialLayers.0.iSpatialBitrate = bits
     p.sSpatialLayers.0.iMaxSpatialBitrate = bits
     p.sSpatialLayers.0.uiProfileIdc =
@@ -171,9 +172,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
         "\(frame.layout.format) \(frame.layout.width)x\(frame.layout.height) in a channel of i420 "
           + "\(configuration.width)x\(configuration.height)")
     }
-    if directive.type == .idr || directive.type == .i || sinceIDR >= configuration.gop { owesIDR = true }
-    if owesIDR { _ = mpifs_openh264_force_idr(handle.encoder) }
-    try setQuantiser(isKey: owesIDR)
+    if directive.type == .idr || directive.type == .i { _ = mpifs_openh264_force_idr(handle.encoder) }
+    if let qp = directive.qp { try setQuantiser(CInt(qp)) }
 
     let pixels = try frame.beginPixels(write: false)
     var picture = SSourcePicture()
@@ -196,11 +196,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   }
 
   /// A fixed quantiser is a setting of the layer, so it is told with every change between key and predicted pictures.
-  private func setQuantiser(isKey: Bool) throws(Failure) {
+  private func setQuantiser(_ wanted: CInt) throws(Failure) {
     guard var parameters = fixed else { return }
-    let usual = Self.usualQuantisers
-    let wanted = CInt(
-      isKey ? configuration.keyQuantiser ?? usual.key : configuration.predictedQuantiser ?? usual.predicted)
     guard parameters.sSpatialLayers.0.iDLayerQp != wanted else { return }
     parameters.sSpatialLayers.0.iDLayerQp = wanted
     try handle.set(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, "SVC_ENCODE_PARAM_EXT", parameters)
@@ -211,11 +208,6 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     let info = handle.info
     let type = info.pointee.eFrameType
     guard type != videoFrameTypeSkip, type != videoFrameTypeInvalid, info.pointee.iLayerNum > 0 else { return }
-    if type == videoFrameTypeIDR {
-      owesIDR = false
-      sinceIDR = 0
-    }
-    sinceIDR += 1
     withUnsafeMutablePointer(to: &info.pointee.sLayerInfo) { tuple in
       let count = Int(info.pointee.iLayerNum)
       tuple.withMemoryRebound(to: SLayerBSInfo.self, capacity: count) { layers in
@@ -231,16 +223,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   }
 
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-    var same = new
-    same.bitrate = configuration.bitrate
-    same.gop = configuration.gop
-    same.frameRate = configuration.frameRate
-    // JPEG's quality means nothing here.
-    same.quality = configuration.quality
-    // Told with the next picture.
-    same.keyQuantiser = configuration.keyQuantiser
-    same.predictedQuantiser = configuration.predictedQuantiser
-    guard same == configuration else { return false }
+    guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
     let old = configuration
     if new.rateMode == .fixqp {
       fixed?.fMaxFrameRate = Self.frameRate(new)

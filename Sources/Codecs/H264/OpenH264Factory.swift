@@ -21,17 +21,12 @@ public struct OpenH264Factory: EncoderFactory {
   /// though the engine never uses the 8x8 transform). High first: same speed to a few per cent, fewer bits.
   public func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["high", "main", "baseline"] : [] }
 
-  public func quantisers(for codec: Codec) -> ClosedRange<Int>? { codec == .h264 ? H264Limits.quantisers : nil }
-
-  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { OpenH264Encoder.usualQuantisers }
+  public func settings(for codec: Codec) -> EngineSettings { codec == .h264 ? OpenH264Encoder.settings : [] }
 
   public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
     try H264Limits.checkRate(configuration, engine: name)
-    try validateQuantisers(configuration)
-    guard configuration.bitrate <= OpenH264Factory.maximumBitrate else {
-      throw Failure(.outOfRange, "bitrate", on: name, "at most \(OpenH264Factory.maximumBitrate) kbps")
-    }
+    try settings(for: .h264).check(configuration.settings, engine: name)
     // The library's macroblock tables are sized by its level 5.2.
     guard configuration.width * configuration.height <= 4096 * 2304 else {
       throw Failure(.outOfRange, "size", on: name, "at most 4096x2304 pixels in all")
@@ -71,10 +66,6 @@ enum H264Limits {
     }
     guard configuration.width % 2 == 0, configuration.height % 2 == 0 else {
       throw Failure(.invalidArgument, "size", on: engine, "4:2:0 H.264 has even width and height")
-    }
-    guard configuration.gop >= 1 else { throw Failure(.outOfRange, "gop", on: engine, "1 frame or more") }
-    guard (1...1_000_000).contains(configuration.bitrate) else {
-      throw Failure(.outOfRange, "bitrate", on: engine, "1 to 1000000 kbps")
     }
     guard configuration.threads >= 1 else { throw Failure(.outOfRange, "threads", on: engine, "1 or more") }
   }

@@ -37,17 +37,23 @@
   /// One H.264 channel of x264: preset superfast, tuned for no delay.
   ///
   /// A buffer model (VBV) runs from the start, since without one the library takes a new bitrate and does nothing with it.
-  /// It is a quarter of a second: with one of a second, a tripled bitrate took four seconds to show instead of one. Picture types are ours, as with openh264: its own key interval is infinite and scene-cut detection
-  /// off. The library fixes its frame rate when it is opened, so a live change scales the bitrate it is told: the
+  /// It is a quarter of a second: with one of a second, a tripled bitrate took four seconds to show instead of one. Picture
+  /// types are decided outside, as with openh264: its own key interval is infinite and scene-cut detection off. The library fixes its frame rate when it is opened, so a live change scales the bitrate it is told: the
   /// bits a frame are right from the next frame on, the VUI timing in the headers stays that of the opening.
   ///
   /// Owns the library's encoder. Serial use by the session that owns it.
   final class X264Encoder: Encoder, @unchecked Sendable {
-    static let abilities: EncoderCapabilities = [
-      .forceType, .liveBitrate, .liveGOP, .liveFrameRate, .fixedQuantiser, .liveQuantiser,
+    static let abilities: EncoderCapabilities = [.forceType, .perFrameQP]
+    /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures. The bounds hold for
+    /// all pictures and are read when it is opened (`x264_encoder_reconfig` does not take them over).
+    static let settings: EngineSettings = [
+      EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
+      EngineSetting(.codedRate, live: true),
+      EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
+      EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
+      EngineSetting(.minQP, live: false, H264Limits.quantisers, usual: 0),
+      EngineSetting(.maxQP, live: false, H264Limits.quantisers, usual: 51),
     ]
-    /// Quantisers that `auto` means: the library's usual quality, and its usual ratio for key pictures.
-    static let usualQuantisers = (key: 20, predicted: 23)
 
     let engine = "x264 \(mpifs_x264_build())"
     let inputFormats: [PixelFormat] = [.i420, .nv12]
@@ -57,8 +63,6 @@
     private var configuration: EncoderConfiguration
     /// The rate the library was opened with.
     private let openedRate: FrameRate
-    private var sinceIDR = 0
-    private var owesIDR = true
     private var number: Int64 = 0
 
     /// - Parameter adjust: changes the library's settings before it is opened; for tests.
@@ -98,6 +102,8 @@
       } else {
         p.rc.i_rc_method = X264_RC_ABR
         setBitrate(&p, c, opened: c.frameRate)
+        if let low = c.settings[.minQP] { p.rc.i_qp_min = CInt(low) }
+        if let high = c.settings[.maxQP] { p.rc.i_qp_max = CInt(high) }
       }
       let profile = c.profile.isEmpty ? "high" : c.profile
       return x264_param_apply_profile(&p, profile) == 0
@@ -122,16 +128,10 @@
           "\(frame.layout.format) \(frame.layout.width)x\(frame.layout.height) in a channel of "
             + "\(configuration.format) \(configuration.width)x\(configuration.height)")
       }
-      if directive.type == .idr || directive.type == .i || sinceIDR >= configuration.gop { owesIDR = true }
       let picture = handle.input
       x264_picture_init(picture)
-      picture.pointee.i_type = owesIDR ? X264_TYPE_IDR : X264_TYPE_AUTO
-      if configuration.rateMode == .fixqp {
-        let usual = X264Encoder.usualQuantisers
-        let quantiser =
-          owesIDR ? configuration.keyQuantiser ?? usual.key : configuration.predictedQuantiser ?? usual.predicted
-        picture.pointee.i_qpplus1 = CInt(quantiser + 1)
-      }
+      picture.pointee.i_type = directive.type == .idr || directive.type == .i ? X264_TYPE_IDR : X264_TYPE_AUTO
+      if let qp = directive.qp { picture.pointee.i_qpplus1 = CInt(qp + 1) }
       picture.pointee.i_pts = number
       number += 1
       let pixels = try frame.beginPixels(write: false)
@@ -155,11 +155,6 @@
       var count: CInt = 0
       let size = x264_encoder_encode(handle.encoder, &units, &count, picture, handle.output)
       guard size > 0, count > 0, let units else { return size }
-      if handle.output.pointee.i_type == X264_TYPE_IDR {
-        owesIDR = false
-        sinceIDR = 0
-      }
-      sinceIDR += 1
       // The library lays all units of a picture out one after the other.
       sink.append(UnsafeRawBufferPointer(start: units.pointee.p_payload, count: Int(size)))
       sink.finishPicture(pts: pts)
@@ -170,15 +165,7 @@
     var lastQP: Int { Int(handle.output.pointee.i_qpplus1) - 1 }
 
     func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-      var same = new
-      same.bitrate = configuration.bitrate
-      same.gop = configuration.gop
-      same.frameRate = configuration.frameRate
-      // JPEG's quality means nothing here.
-      same.quality = configuration.quality
-      same.keyQuantiser = configuration.keyQuantiser
-      same.predictedQuantiser = configuration.predictedQuantiser
-      guard same == configuration else { return false }
+      guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
       if new.rateMode == .fixqp {
         configuration = new
         return true

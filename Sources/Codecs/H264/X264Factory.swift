@@ -16,14 +16,12 @@
 
     public func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["high", "main", "baseline"] : [] }
 
-    public func quantisers(for codec: Codec) -> ClosedRange<Int>? { codec == .h264 ? H264Limits.quantisers : nil }
-
-    public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { X264Encoder.usualQuantisers }
+    public func settings(for codec: Codec) -> EngineSettings { codec == .h264 ? X264Encoder.settings : [] }
 
     public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
       try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
       try H264Limits.checkRate(configuration, engine: name)
-      try validateQuantisers(configuration)
+      try settings(for: .h264).check(configuration.settings, engine: name)
     }
 
     public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {

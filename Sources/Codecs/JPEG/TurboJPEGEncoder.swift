@@ -10,9 +10,9 @@ public struct TurboJPEGFactory: EncoderFactory {
   public var isHardware: Bool { false }
   public var priority: Int { 20 }
 
-  public func capabilities(for codec: Codec) -> EncoderCapabilities {
-    codec == .mjpeg ? TurboJPEGEncoder.abilities : []
-  }
+  public func capabilities(for codec: Codec) -> EncoderCapabilities { [] }
+
+  public func settings(for codec: Codec) -> EngineSettings { codec == .mjpeg ? TurboJPEGEncoder.settings : [] }
 
   public func profiles(for codec: Codec) -> [String] { [] }
 
@@ -20,7 +20,7 @@ public struct TurboJPEGFactory: EncoderFactory {
     guard configuration.codec == .mjpeg else {
       throw Failure(.notSupported, "codec", on: name, "turbojpeg encodes mjpeg, not \(configuration.codec.rawValue)")
     }
-    guard (1...99).contains(configuration.quality) else { throw Failure(.outOfRange, "quality", on: name, "1 to 99") }
+    try settings(for: .mjpeg).check(configuration.settings, engine: name)
     guard (2...16384).contains(configuration.width), (2...16384).contains(configuration.height) else {
       throw Failure(.outOfRange, "size", on: name, "2x2 to 16384x16384")
     }
@@ -37,14 +37,17 @@ public struct TurboJPEGFactory: EncoderFactory {
 /// The samples are coded as they come, like hardware encoders do: limited-range video stays limited range. Bitrate,
 /// GOP and frame rate mean nothing here: size follows `quality`, and every picture is a key picture.
 final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
-  static let abilities: EncoderCapabilities = [.liveQuality, .liveFrameRate]
+  static let settings: EngineSettings = [
+    EngineSetting(.quality, live: true, 1...99, usual: 70), EngineSetting(.codedRate, live: true),
+  ]
 
   let engine = JPEGCompressor.engine
   let inputFormats: [PixelFormat] = [.i420, .nv12]
-  var capabilities: EncoderCapabilities { TurboJPEGEncoder.abilities }
+  var capabilities: EncoderCapabilities { [] }
 
   private var compressor: JPEGCompressor
   private var configuration: EncoderConfiguration
+  private var quality: Int { configuration.settings[.quality] ?? 70 }
 
   init(_ configuration: EncoderConfiguration) throws(Failure) {
     self.configuration = configuration
@@ -57,7 +60,7 @@ final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
     let pixels = try frame.beginPixels(write: false)
     let picture: UnsafeRawBufferPointer
     do throws(Failure) {
-      picture = try compressor.compressSamples(pixels, quality: configuration.quality)
+      picture = try compressor.compressSamples(pixels, quality: quality)
     } catch {
       try frame.endPixels(write: false)
       throw error
@@ -68,10 +71,8 @@ final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
   }
 
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-    guard new.codec == configuration.codec, new.width == configuration.width, new.height == configuration.height else {
-      return false
-    }
-    guard (1...99).contains(new.quality) else { throw Failure(.outOfRange, "quality", on: "turbojpeg", "1 to 99") }
+    guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
+    try Self.settings.check(new.settings, engine: "turbojpeg")
     configuration = new
     return true
   }

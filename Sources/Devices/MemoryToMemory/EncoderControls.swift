@@ -18,6 +18,9 @@ struct EncoderControls {
   private let profile: ControlDescription?
   private let qpI: ControlDescription?
   private let qpP: ControlDescription?
+  /// Bounds of the QP: of predicted pictures alone where the device tells them apart.
+  private let minQP: ControlDescription?
+  private let maxQP: ControlDescription?
   /// How the stream is made, whatever is asked of it.
   private let manner: [(ControlDescription, Int64)]
   private let live: EncoderQuirks.Live
@@ -51,16 +54,23 @@ struct EncoderControls {
     case .h264:
       qpI = try find(mpifs_V4L2_CID_MPEG_VIDEO_H264_I_FRAME_QP)
       qpP = try find(mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP)
+      minQP = try find(mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_MIN_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_MIN_QP)
+      maxQP = try find(mpifs_V4L2_CID_MPEG_VIDEO_H264_P_FRAME_MAX_QP, mpifs_V4L2_CID_MPEG_VIDEO_H264_MAX_QP)
     case .h265:
       qpI = try find(mpifs_V4L2_CID_MPEG_VIDEO_HEVC_I_FRAME_QP)
       qpP = try find(mpifs_V4L2_CID_MPEG_VIDEO_HEVC_P_FRAME_QP)
+      minQP = try find(mpifs_V4L2_CID_MPEG_VIDEO_HEVC_P_FRAME_MIN_QP, mpifs_V4L2_CID_MPEG_VIDEO_HEVC_MIN_QP)
+      maxQP = try find(mpifs_V4L2_CID_MPEG_VIDEO_HEVC_P_FRAME_MAX_QP, mpifs_V4L2_CID_MPEG_VIDEO_HEVC_MAX_QP)
     case .fwht:
       qpI = try find(mpifs_V4L2_CID_FWHT_I_FRAME_QP)
       qpP = try find(mpifs_V4L2_CID_FWHT_P_FRAME_QP)
+      (minQP, maxQP) = (nil, nil)
     case .vp8:
       qpI = try find(mpifs_V4L2_CID_MPEG_VIDEO_VPX_I_FRAME_QP)
       qpP = try find(mpifs_V4L2_CID_MPEG_VIDEO_VPX_P_FRAME_QP)
-    case .mjpeg: (qpI, qpP) = (nil, nil)
+      minQP = try find(mpifs_V4L2_CID_MPEG_VIDEO_VPX_MIN_QP)
+      maxQP = try find(mpifs_V4L2_CID_MPEG_VIDEO_VPX_MAX_QP)
+    case .mjpeg: (qpI, qpP, minQP, maxQP) = (nil, nil, nil, nil)
     }
     // A reader may start at any key frame, so parameter sets belong to each: HEADER_MODE 1 is "with the first frame".
     var wanted: [(ControlDescription, Int64)] = []
@@ -77,39 +87,36 @@ struct EncoderControls {
   var capabilities: EncoderCapabilities {
     // A picture type can always be forced: by the control, or by starting the coded queue anew.
     var found: EncoderCapabilities = .forceType
-    if bitrate == nil { found.insert(.noBitrate) }
-    if bitrate != nil && live.contains(.bitrate) { found.insert(.liveBitrate) }
-    if gop != nil && live.contains(.gop) { found.insert(.liveGOP) }
-    if quality != nil && live.contains(.quality) { found.insert(.liveQuality) }
     if qpI != nil && qpP != nil && live.contains(.quantiser) { found.insert(.perFrameQP) }
-    // A device with a rate control holds quantisers only when that can be switched off.
-    if quantisers != nil && (bitrate == nil || frameRateControl != nil) {
-      found.insert(.fixedQuantiser)
-      if live.contains(.quantiser) { found.insert(.liveQuantiser) }
-    }
     return found
   }
 
-  /// Quantisers both kinds of picture take.
-  var quantisers: ClosedRange<Int>? {
-    guard let qpI, let qpP else { return nil }
-    let (low, high) = (Int(max(qpI.minimum, qpP.minimum)), Int(min(qpI.maximum, qpP.maximum)))
+  /// The settings the device has a control for, live where its driver applies them to the running stream.
+  var settings: EngineSettings {
+    // Key frames can be forced, so every device keeps the distance asked: by itself, or told with the frame.
+    var found = [EngineSetting(.profile), EngineSetting(.gop, live: gop == nil || live.contains(.gop))]
+    if bitrate != nil { found.append(EngineSetting(.bitrate, live: live.contains(.bitrate))) }
+    if quality != nil { found.append(EngineSetting(.quality, live: live.contains(.quality))) }
+    // A device with a rate control holds quantisers only when that can be switched off.
+    if let qpI, let qpP, let both = range(qpI, qpP), bitrate == nil || frameRateControl != nil {
+      let isLive = live.contains(.quantiser)
+      found.append(EngineSetting(.keyQP, live: isLive, both, usual: Int(qpI.defaultValue)))
+      found.append(EngineSetting(.predictedQP, live: isLive, both, usual: Int(qpP.defaultValue)))
+    }
+    // What a device without a rate control does with them is nothing.
+    if bitrate != nil {
+      for (key, control) in [(SettingKey.minQP, minQP), (.maxQP, maxQP)] {
+        guard let control, let range = range(control, control) else { continue }
+        found.append(EngineSetting(key, live: live.contains(.bounds), range, usual: Int(control.defaultValue)))
+      }
+    }
+    return EngineSettings(found)
+  }
+
+  /// Values both controls take.
+  private func range(_ first: ControlDescription, _ second: ControlDescription) -> ClosedRange<Int>? {
+    let (low, high) = (Int(max(first.minimum, second.minimum)), Int(min(first.maximum, second.maximum)))
     return low <= high ? low...high : nil
-  }
-
-  /// The device's own.
-  var usualQuantisers: (key: Int, predicted: Int)? {
-    guard let qpI, let qpP else { return nil }
-    return (Int(qpI.defaultValue), Int(qpP.defaultValue))
-  }
-
-  /// Whether the change reaches the running stream; else the encoder must be opened anew.
-  func isLive(from old: EncoderConfiguration, to new: EncoderConfiguration) -> Bool {
-    (new.bitrate == old.bitrate || bitrate == nil || live.contains(.bitrate))
-      && (new.gop == old.gop || gop == nil || live.contains(.gop))
-      && (new.quality == old.quality || quality == nil || live.contains(.quality))
-      && (new.keyQuantiser == old.keyQuantiser && new.predictedQuantiser == old.predictedQuantiser
-        || live.contains(.quantiser))
   }
 
   /// Profiles of the runtime's names that the device offers, its own default first.
@@ -141,18 +148,35 @@ struct EncoderControls {
     if let frameRateControl { try device.setValue(configuration.rateMode == .fixqp ? 0 : 1, of: frameRateControl) }
     // V4L2_MPEG_VIDEO_BITRATE_MODE_VBR is 0, CBR 1.
     if let rateMode { try device.setValue(configuration.rateMode == .cbr ? 1 : 0, of: rateMode) }
-    try setBitrate(configuration.bitrate, &remarks)
-    try setQuality(configuration.quality)
-    if configuration.rateMode == .fixqp { try setQuantisers(configuration) }
+    for key in [SettingKey.bitrate, .quality, .keyQP, .predictedQP] { try set(key.name, configuration, &remarks) }
+    for key in [SettingKey.minQP, .maxQP] where configuration.settings[key] != nil {
+      try set(key.name, configuration, &remarks)
+    }
     return try setGOP(configuration.gop, &remarks)
   }
 
-  /// - Parameter kilobits: 1000 bits per second.
-  func setBitrate(_ kilobits: Int, _ remarks: inout [String]) throws(KernelError) {
-    guard let bitrate else { return }
-    let asked = Int64(kilobits) * 1000
-    let given = try device.setValue(asked, of: bitrate)
-    if given != asked { remarks.append("bitrate \(kilobits) asked, the device gives \(given / 1000)") }
+  /// Writes the control of a setting; what is left to the device goes back to its own.
+  /// - Throws: EBUSY where the driver wants it before streaming.
+  func set(_ key: String, _ configuration: EncoderConfiguration, _ remarks: inout [String]) throws(KernelError) {
+    let asked = configuration.settings.integer(key)
+    switch SettingKey<Int>(key) {
+    case .bitrate: try put(bitrate, Int64(configuration.bitrate) * 1000, "bitrate", per: 1000, &remarks)
+    case .quality: if let asked { try put(quality, Int64(asked), key, &remarks) }
+    case .keyQP where configuration.rateMode == .fixqp: try put(qpI, asked.map { Int64($0) }, key, &remarks)
+    case .predictedQP where configuration.rateMode == .fixqp: try put(qpP, asked.map { Int64($0) }, key, &remarks)
+    case .minQP: try put(minQP, asked.map { Int64($0) }, key, &remarks)
+    case .maxQP: try put(maxQP, asked.map { Int64($0) }, key, &remarks)
+    default: break
+    }
+  }
+
+  private func put(
+    _ control: ControlDescription?, _ value: Int64?, _ key: String, per unit: Int64 = 1, _ remarks: inout [String]
+  ) throws(KernelError) {
+    guard let control else { return }
+    let asked = value ?? control.defaultValue
+    let given = try device.setValue(asked, of: control)
+    if given != asked { remarks.append("\(key) \(asked / unit) asked, the device gives \(given / unit)") }
   }
 
   /// - Returns: the group length in force, `nil` when the device has no such control.
@@ -161,17 +185,6 @@ struct EncoderControls {
     let given = try device.setValue(Int64(min(frames, Int(Int32.max))), of: gop)
     if given != Int64(frames) { remarks.append("gop \(frames) asked, the device gives \(given)") }
     return Int(given)
-  }
-
-  func setQuality(_ value: Int) throws(KernelError) {
-    if let quality { try device.setValue(Int64(value), of: quality) }
-  }
-
-  /// What is left to the device goes back to its own.
-  func setQuantisers(_ configuration: EncoderConfiguration) throws(KernelError) {
-    for (control, value) in [(qpI, configuration.keyQuantiser), (qpP, configuration.predictedQuantiser)] {
-      if let control { try device.setValue(value.map { Int64($0) } ?? control.defaultValue, of: control) }
-    }
   }
 
   func setQP(_ value: Int) throws(KernelError) {

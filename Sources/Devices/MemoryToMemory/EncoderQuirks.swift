@@ -14,7 +14,9 @@ struct EncoderQuirks {
     static let gop = Live(rawValue: 2)
     static let quality = Live(rawValue: 4)
     static let quantiser = Live(rawValue: 8)
-    static let all: Live = [.bitrate, .gop, .quality, .quantiser]
+    /// Bounds of the quantiser.
+    static let bounds = Live(rawValue: 16)
+    static let all: Live = [.bitrate, .gop, .quality, .quantiser, .bounds]
   }
 
   struct Row {

@@ -44,7 +44,6 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   /// Frames the engine keeps inside before the first comes out; learned.
   private var delay = 0
   var importRefused = false
-  private var framesToKey = 0
   /// Length of a group in force at the device, `nil` when it has no such control.
   private var deviceGOP: Int?
 
@@ -90,7 +89,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       let found = try EncoderControls(device, configuration.codec)
       return (found, interval, try found.apply(configuration, &remarks))
     }
-    if interval == nil, found.capabilities.contains(.liveBitrate) {
+    if interval == nil, found.settings[.bitrate]?.isLive ?? false {
       remarks.append("the device takes no frame rate: its bitrate holds for the one it assumes")
     }
     self.device = device
@@ -116,6 +115,11 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   }
 
   // MARK: encoding
+
+  /// Where the device keeps groups of the wanted length or shorter ones, they are its own business.
+  public var placesKeyFrames: Bool {
+    configuration.codec == .mjpeg || (deviceGOP.map { $0 <= configuration.gop } ?? false)
+  }
 
   public var waker: (any Waker)? { wakeUp }
 
@@ -176,12 +180,11 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   private func direct<Sink: PacketSink & ~Copyable>(
     _ directive: EncodeDirective, _ sink: inout Sink
   ) throws(Failure) {
-    framesToKey -= 1
-    var key = directive.type == .idr || directive.type == .i
-    // Where the device keeps groups of the wanted length or shorter ones, they are its own business.
-    if framesToKey < 0, deviceGOP.map({ $0 > configuration.gop }) ?? true { key = true }
-    if key || framesToKey < 0 { framesToKey = configuration.gop - 1 }
-    if let qp = directive.qp { try asFailure { () throws(KernelError) in try controls.setQP(qp) } }
+    let key = directive.type == .idr || directive.type == .i
+    // The controls hold it already where it is what the configuration says.
+    if let qp = directive.qp, configuration.rateMode != .fixqp {
+      try asFailure { () throws(KernelError) in try controls.setQP(qp) }
+    }
     // A stream begins with a key frame unasked.
     guard key, next > 1 else { return }
     if controls.canForceKey {
@@ -325,22 +328,15 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   public func reconfigure(_ configuration: EncoderConfiguration) throws(Failure) -> Bool {
     let old = self.configuration
-    var rest = configuration
-    (rest.bitrate, rest.gop, rest.quality) = (old.bitrate, old.gop, old.quality)
-    (rest.keyQuantiser, rest.predictedQuantiser) = (old.keyQuantiser, old.predictedQuantiser)
-    guard rest == old, !isAbandoned, controls.isLive(from: old, to: configuration) else { return false }
+    guard !isAbandoned, configuration.isLive(from: old, obeyed: controls.settings) else { return false }
     var remarks: [String] = []
     do throws(KernelError) {
-      if configuration.bitrate != old.bitrate { try controls.setBitrate(configuration.bitrate, &remarks) }
-      if configuration.gop != old.gop {
-        deviceGOP = try controls.setGOP(configuration.gop, &remarks)
-        framesToKey = min(framesToKey, configuration.gop - 1)
-      }
-      if configuration.quality != old.quality { try controls.setQuality(configuration.quality) }
-      if configuration.keyQuantiser != old.keyQuantiser
-        || configuration.predictedQuantiser != old.predictedQuantiser
-      {
-        try controls.setQuantisers(configuration)
+      for key in configuration.settings.changes(from: old.settings).sorted() {
+        if key == SettingKey.gop.name {
+          deviceGOP = try controls.setGOP(configuration.gop, &remarks)
+        } else {
+          try controls.set(key, configuration, &remarks)
+        }
       }
     } catch {
       // The driver wants it set before streaming (allegro says so): a new encoder can have it.
@@ -396,7 +392,6 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   /// After a failure: what was inside is lost, the next frame starts a new stream.
   private func reset() {
     waiting = []
-    framesToKey = 0
     drain.resumed()
     if raw.isStreaming { try? raw.stop() }
     letGo()

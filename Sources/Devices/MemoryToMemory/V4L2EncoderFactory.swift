@@ -10,8 +10,7 @@ public struct V4L2EncoderFactory: EncoderFactory {
   public var priority: Int { 0 }
   private let abilities: [Codec: EncoderCapabilities]
   private let offeredProfiles: [Codec: [String]]
-  private let offeredQuantisers: [Codec: ClosedRange<Int>]
-  private let ownQuantisers: [Codec: (key: Int, predicted: Int)]
+  private let obeyed: [Codec: EngineSettings]
   /// Formats of the frames it takes without a conversion, best first.
   public let inputFormats: [PixelFormat]
   private let kernel: any Kernel
@@ -27,19 +26,16 @@ public struct V4L2EncoderFactory: EncoderFactory {
     codecs = known
     var found: [Codec: EncoderCapabilities] = [:]
     var profiles: [Codec: [String]] = [:]
-    var quantisers: [Codec: ClosedRange<Int>] = [:]
-    var own: [Codec: (key: Int, predicted: Int)] = [:]
+    var settings: [Codec: EngineSettings] = [:]
     for codec in known {
       guard let controls = try? EncoderControls(device, codec) else { continue }
       found[codec] = controls.capabilities
       profiles[codec] = controls.profiles
-      quantisers[codec] = controls.quantisers
-      own[codec] = controls.usualQuantisers
+      settings[codec] = controls.settings
     }
     abilities = found
     offeredProfiles = profiles
-    offeredQuantisers = quantisers
-    ownQuantisers = own
+    obeyed = settings
     let offered = video.outputFormats.compactMap { CaptureFormats.pixelFormat(of: $0) }
     inputFormats = CaptureFormats.preference.filter { $0 != .mjpeg && offered.contains($0) }
     guard !inputFormats.isEmpty else { return nil }
@@ -55,9 +51,7 @@ public struct V4L2EncoderFactory: EncoderFactory {
 
   public func profiles(for codec: Codec) -> [String] { offeredProfiles[codec] ?? [] }
 
-  public func quantisers(for codec: Codec) -> ClosedRange<Int>? { offeredQuantisers[codec] }
-
-  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { ownQuantisers[codec] }
+  public func settings(for codec: Codec) -> EngineSettings { obeyed[codec] ?? [] }
 
   public func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     guard codecs.contains(configuration.codec) else {
@@ -66,14 +60,14 @@ public struct V4L2EncoderFactory: EncoderFactory {
         "it makes \(codecs.map(\.rawValue).joined(separator: ", ")), not \(configuration.codec)")
     }
     // Any format may come: what the device does not take is converted.
-    if capabilities(for: configuration.codec).contains(.noBitrate), configuration.codec != .mjpeg,
+    if settings(for: configuration.codec)[.bitrate] == nil, configuration.codec != .mjpeg,
       configuration.rateMode != .fixqp
     {
       throw Failure(
         .notSupported, "rc_mode", on: name,
         "it holds no bitrate: its only rate control is fixqp, not \(configuration.rateMode.rawValue)")
     }
-    try validateQuantisers(configuration)
+    try settings(for: configuration.codec).check(configuration.settings, engine: name)
   }
 
   public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {

@@ -12,58 +12,7 @@ public enum PictureType: String, Sendable {
   case i, p, b
 }
 
-/// What a channel asks of an encoder. A value: engines compare old and new to see what changed.
-public struct EncoderConfiguration: Sendable, Equatable {
-  public enum RateMode: String, Sendable, CaseIterable { case cbr, vbr, avbr, fixqp }
-
-  public var codec: Codec
-  /// `baseline`, `main`, `high`; empty where the codec has none.
-  public var profile: String
-  public var width: Int
-  public var height: Int
-  /// Format of the frames that will come.
-  public var format: PixelFormat
-  /// Rate of the frames that will come, after frame-rate control.
-  public var frameRate: FrameRate
-  /// Frames from one IDR picture to the next; at least 1.
-  public var gop: Int
-  public var rateMode: RateMode
-  /// Target in kilobits (1000 bits) per second.
-  public var bitrate: Int
-  /// JPEG quality factor 1...99.
-  public var quality: Int
-  /// Threads the engine may use; 1 unless asked, since channels already run side by side.
-  public var threads: Int
-  /// Quantisers of key and of predicted pictures where the rate mode is `fixqp`, in the coding's own units; `nil` leaves
-  /// them to the engine.
-  public var keyQuantiser: Int?
-  public var predictedQuantiser: Int?
-  /// Frames an engine may have inside at once, at least 1; those that do their work within the call have one.
-  public var depth: Int
-
-  public init(
-    codec: Codec, profile: String, width: Int, height: Int, format: PixelFormat, frameRate: FrameRate, gop: Int,
-    rateMode: RateMode, bitrate: Int, quality: Int, threads: Int = 1, keyQuantiser: Int? = nil,
-    predictedQuantiser: Int? = nil, depth: Int = 1
-  ) {
-    self.codec = codec
-    self.profile = profile
-    self.width = width
-    self.height = height
-    self.format = format
-    self.frameRate = frameRate
-    self.gop = gop
-    self.rateMode = rateMode
-    self.bitrate = bitrate
-    self.quality = quality
-    self.threads = threads
-    self.keyQuantiser = keyQuantiser
-    self.predictedQuantiser = predictedQuantiser
-    self.depth = depth
-  }
-}
-
-/// What an engine can do while it runs, declared up front so that a setting is refused rather than swallowed.
+/// What an engine can do with a single frame.
 public struct EncoderCapabilities: OptionSet, Sendable {
   public let rawValue: UInt32
   public init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -71,18 +20,6 @@ public struct EncoderCapabilities: OptionSet, Sendable {
   public static let perFrameQP = EncoderCapabilities(rawValue: 1 << 0)
   /// Takes a picture type with every frame.
   public static let forceType = EncoderCapabilities(rawValue: 1 << 1)
-  public static let liveBitrate = EncoderCapabilities(rawValue: 1 << 2)
-  public static let liveGOP = EncoderCapabilities(rawValue: 1 << 3)
-  public static let liveFrameRate = EncoderCapabilities(rawValue: 1 << 4)
-  public static let liveQuality = EncoderCapabilities(rawValue: 1 << 5)
-  public static let slices = EncoderCapabilities(rawValue: 1 << 6)
-  public static let reencode = EncoderCapabilities(rawValue: 1 << 7)
-  /// Holds no bitrate by itself: the size of its pictures follows the quantiser.
-  public static let noBitrate = EncoderCapabilities(rawValue: 1 << 8)
-  /// Takes quantisers for key and predicted pictures and holds them (`fixqp`).
-  public static let fixedQuantiser = EncoderCapabilities(rawValue: 1 << 9)
-  /// Takes other ones while it runs.
-  public static let liveQuantiser = EncoderCapabilities(rawValue: 1 << 10)
 }
 
 /// What the rate controller decides for one frame; `nil` leaves it to the engine.
@@ -123,6 +60,8 @@ public protocol Encoder: AnyObject, Sendable {
   var isBroken: Bool { get }
   /// Frames that were given to it and are not answered for; 0 for engines that do their work within `encode`.
   var inside: Int { get }
+  /// It keeps the distance of key frames itself, as the configuration asks; else it is told which frames become key frames.
+  var placesKeyFrames: Bool { get }
   /// Ends a wait in `collect`; `nil` for engines that have nothing inside between two calls.
   var waker: (any Waker)? { get }
 
@@ -154,6 +93,7 @@ extension Encoder {
   public var remarks: [String] { [] }
   public var isBroken: Bool { false }
   public var inside: Int { 0 }
+  public var placesKeyFrames: Bool { false }
   public var waker: (any Waker)? { nil }
   public func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {}
 }
@@ -166,21 +106,6 @@ public protocol Waker: AnyObject, Sendable {
 extension EncoderFactory {
   /// The device its frames wait for, `nil` where the CPU encodes.
   public var device: String? { isHardware ? name : nil }
-  public func quantisers(for codec: Codec) -> ClosedRange<Int>? { nil }
-  public func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)? { nil }
-
-  /// Checks `qp_i` and `qp_p` against what the engine takes.
-  public func validateQuantisers(_ configuration: EncoderConfiguration) throws(Failure) {
-    for (key, value) in [("qp_i", configuration.keyQuantiser), ("qp_p", configuration.predictedQuantiser)] {
-      guard let value else { continue }
-      guard let range = quantisers(for: configuration.codec) else {
-        throw Failure(.notSupported, key, on: name, "it takes no quantiser for \(configuration.codec)")
-      }
-      guard range.contains(value) else {
-        throw Failure(.outOfRange, key, on: name, "it takes \(range.lowerBound)..\(range.upperBound)")
-      }
-    }
-  }
 }
 
 /// Makes encoders of one engine; registered by the program.
@@ -196,10 +121,8 @@ public protocol EncoderFactory: Sendable {
   func capabilities(for codec: Codec) -> EncoderCapabilities
   /// Profiles offered for the codec, default first; empty where it has none.
   func profiles(for codec: Codec) -> [String]
-  /// Quantisers it takes for the codec, `nil` where it takes none.
-  func quantisers(for codec: Codec) -> ClosedRange<Int>?
-  /// The ones it uses itself for key and predicted pictures in `fixqp`, where it takes any.
-  func usualQuantisers(for codec: Codec) -> (key: Int, predicted: Int)?
+  /// The settings an encoder of this codec obeys.
+  func settings(for codec: Codec) -> EngineSettings
   /// Checks without opening anything whether the configuration is possible.
   /// - Throws: EINVAL/ERANGE/ENOTSUP with what would be right.
   func validate(_ configuration: EncoderConfiguration) throws(Failure)

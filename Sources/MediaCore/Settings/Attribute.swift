@@ -25,8 +25,6 @@ public struct Attribute: Sendable {
   /// `kbps`, `frames`, `pixels`...; empty where the value has none.
   public var unit: String
   public var change: Change
-  /// What an engine needs to take the change without being reopened; empty where none is needed.
-  public var capability: EncoderCapabilities
   /// How an accepted change of a running object is measured; `nil` where nothing is measured.
   public var effect: EffectRule?
   /// One line for `help`.
@@ -39,7 +37,7 @@ public struct Attribute: Sendable {
 
   public init(
     _ key: String, _ type: SettingType, default value: SettingValue, unit: String = "", _ change: Change,
-    capability: EncoderCapabilities = [], effect: EffectRule? = nil, _ summary: String,
+    effect: EffectRule? = nil, _ summary: String,
     dependentDefault: (@Sendable (ObjectSettings) -> SettingValue)? = nil,
     useless: @escaping @Sendable (ObjectSettings) -> String? = { _ in nil }
   ) {
@@ -48,7 +46,6 @@ public struct Attribute: Sendable {
     self.type = type
     self.unit = unit
     self.change = change
-    self.capability = capability
     self.effect = effect
     self.summary = summary
     self.defaultValue = dependentDefault ?? { _ in value }
@@ -62,71 +59,9 @@ public struct Attribute: Sendable {
     self.type = kind == .command ? .trigger : .nothing
     self.unit = ""
     self.change = .live
-    self.capability = []
     self.effect = effect
     self.summary = summary
     self.defaultValue = { _ in .none }
     self.uselessness = { _ in nil }
   }
-}
-
-/// How long the effect of a change is watched, and how near the measured value must come to be called effective.
-public struct EffectRule: Sendable, Equatable {
-  public enum Window: Sendable, Equatable {
-    /// Coded frames after the change.
-    case frames(Int)
-    /// Whole groups of pictures after the change.
-    case groups(Int)
-    /// Seconds of stream after the change.
-    case seconds(Int)
-  }
-
-  public var window: Window
-  /// Windows that are tried, one after the other, before the change is called without effect.
-  public var attempts: Int
-  /// Allowed distance from what was asked, in per cent of it; 0 is exact.
-  public var tolerancePercent: Int
-
-  public init(_ window: Window, attempts: Int = 1, tolerancePercent: Int = 0) {
-    self.window = window
-    self.attempts = attempts
-    self.tolerancePercent = tolerancePercent
-  }
-
-  /// A bitrate, which engines approach.
-  public static let bitrate = EffectRule(.seconds(2), attempts: 3, tolerancePercent: 15)
-  /// A frame rate; a window of two seconds may hold one picture more or less.
-  public static let frameRate = EffectRule(.seconds(2), attempts: 3, tolerancePercent: 5)
-  /// The distance of key frames: the group under way may still have the old one.
-  public static let groups = EffectRule(.groups(2))
-  /// The quantiser of the next key picture, or of the next other one.
-  public static let quantiser = EffectRule(.groups(1))
-  /// What the next picture must show.
-  public static let nextPicture = EffectRule(.frames(1))
-
-  /// The window in microseconds of stream, where it is one of time.
-  public var microseconds: Int64? {
-    if case .seconds(let count) = window { return Int64(count) * 1_000_000 }
-    return nil
-  }
-
-  /// The window in groups of pictures, where it is one.
-  public var groups: Int? {
-    if case .groups(let count) = window { return count }
-    return nil
-  }
-
-  /// For `help`: `2 s`, `1 frame`, `2 groups`, `3 times 2 s`.
-  public var windowText: String {
-    let text =
-      switch window {
-      case .frames(let count): count == 1 ? "1 frame" : "\(count) frames"
-      case .groups(let count): count == 1 ? "1 group" : "\(count) groups"
-      case .seconds(let count): "\(count) s"
-      }
-    return attempts == 1 ? text : "\(attempts) times \(text)"
-  }
-
-  /// For `help`: `exact`, `15 %`.
-  public var toleranceText: String { tolerancePercent == 0 ? "exact" : "\(tolerancePercent) %" }
 }

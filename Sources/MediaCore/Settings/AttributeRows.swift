@@ -80,85 +80,6 @@ enum AttributeRows {
     ] + common + [snapshot]
   }
 
-  private static func encoder(_ catalogue: EngineCatalogue) -> [Attribute] {
-    let codecs = catalogue.codecs
-    let hasPictures = codecs.contains(.mjpeg)
-    let hasStreams = codecs.contains { $0 != .mjpeg }
-    // Some engine leaves the size of its pictures to the quantiser, or can be told to.
-    func some(_ ability: EncoderCapabilities) -> Bool {
-      codecs.contains { codec in
-        catalogue.encoders(for: codec).contains { $0.capabilities(for: codec).contains(ability) }
-      }
-    }
-    let hasFixedQuantiser = some(.fixedQuantiser)
-    let hasQuantiser = hasPictures || hasFixedQuantiser || some(.noBitrate)
-    let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
-    let rows =
-      [
-        Attribute(
-          "codec",
-          .choice(
-            codecs.map(\.rawValue), elsewhere: names(Codec.allCases.map(\.rawValue), but: codecs.map(\.rawValue))),
-          default: .text(codecs.first?.rawValue ?? ""), .restart, "coding of the stream"),
-        Attribute(
-          "profile",
-          .choice(["auto"] + unique(profiles), elsewhere: names(["baseline", "main", "high"], but: profiles)),
-          default: .text("auto"), .restart, "profile of the coding; auto takes the engine's usual one",
-          useless: onlyPictures("profiles")),
-        Attribute(
-          "gop", .integer(1...65536), default: .integer(60), unit: "frames", .live, capability: .liveGOP,
-          effect: .groups, "distance from one key frame to the next", useless: onlyPictures("groups")),
-        Attribute(
-          "rc_mode",
-          .choice((hasStreams ? ["cbr"] : []) + (hasQuantiser ? ["fixqp"] : []), elsewhere: ["vbr", "avbr"]),
-          default: .text("cbr"), .restart,
-          "rate control: cbr holds bitrate, fixqp the quantisers qp_i and qp_p (mjpeg: quality)",
-          dependentDefault: { .text(catalogue.usualRateMode($0)) }),
-        Attribute(
-          "bitrate", .integer(2...200_000), default: .integer(2000), unit: "kbps", .live, capability: .liveBitrate,
-          effect: .bitrate, "rate of the stream (1000 bits a second)",
-          useless: {
-            isPictures($0)
-              ? "mjpeg has no bitrate; its size follows quality"
-              : catalogue.hasNoBitrate($0)
-                ? "this engine holds no bitrate; its size follows the quantiser"
-                : $0.text("rc_mode") == "fixqp" ? "fixqp holds no bitrate; its size follows qp_i and qp_p" : nil
-          }),
-        quantiser("qp_i", "key pictures", catalogue),
-        quantiser("qp_p", "predicted pictures", catalogue),
-        Attribute(
-          "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
-          effect: .frameRate,
-          "frame-rate control: rate that arrives; -1 takes the source's own"),
-        Attribute(
-          "fps_dst", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, capability: .liveFrameRate,
-          effect: .frameRate,
-          "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
-        Attribute(
-          "quality", .integer(1...99), default: .integer(70), .live, capability: .liveQuality,
-          effect: .nextPicture, "JPEG quality factor (mjpeg)",
-          useless: {
-            isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor"
-          }),
-        backend(
-          catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
-          elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
-        source([.input, .scalerOutput, .decoder], effect: .nextPicture),
-        enable("codes the frames that come", effect: .nextPicture),
-        Attribute(
-          "idr", .command, effect: .nextPicture, "write 1: the next frame becomes a key frame"),
-      ] + common + [
-        Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
-        snapshot,
-        Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
-      ]
-    // What no coding of this build uses is no attribute at all.
-    let absent =
-      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (hasPictures ? [] : ["quality"])
-      + (hasFixedQuantiser ? [] : ["qp_i", "qp_p"])
-    return rows.filter { !absent.contains($0.key) }
-  }
-
   private static func decoder(_ catalogue: EngineCatalogue) -> [Attribute] {
     let codecs = catalogue.decodableCodecs.map(\.rawValue)
     return [
@@ -187,23 +108,6 @@ enum AttributeRows {
         "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht, vp8 as IVF): cat a.h264 > feed"),
       snapshot,
     ]
-  }
-
-  /// The range is that of all engines here; the one in use has its own, and says so.
-  private static func quantiser(_ key: String, _ pictures: String, _ catalogue: EngineCatalogue) -> Attribute {
-    let ranges = Codec.allCases.flatMap { codec in
-      catalogue.encoders(for: codec).compactMap { $0.quantisers(for: codec) }
-    }
-    let range = (ranges.map(\.lowerBound).min() ?? 0)...(ranges.map(\.upperBound).max() ?? 51)
-    return Attribute(
-      key, .integer(range, off: "auto"), default: .none, .live, capability: .liveQuantiser, effect: .quantiser,
-      "quantiser of \(pictures) with rc_mode fixqp; auto is the engine's own",
-      useless: {
-        isPictures($0)
-          ? "mjpeg has no quantiser; its size follows quality"
-          : !catalogue.hasQuantisers($0)
-            ? "this engine takes no quantiser" : $0.text("rc_mode") == "fixqp" ? nil : "rc_mode is not fixqp"
-      })
   }
 
   // MARK: rows several kinds share
@@ -236,7 +140,7 @@ enum AttributeRows {
       default: .text("auto"), .restart, summary)
   }
 
-  private static func backend(
+  static func backend(
     _ engines: [(name: String, isHardware: Bool)], _ summary: String, elsewhere: [String] = []
   ) -> Attribute {
     let choices = EngineCatalogue.backends(engines)
@@ -255,26 +159,16 @@ enum AttributeRows {
     Attribute("enable", .boolean, default: .boolean(false), .live, effect: effect, "1: \(what); 0: stopped")
   }
 
-  // MARK: what depends on the coding
-
-  /// Codings whose every picture stands alone.
-  static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
-
   static func isDevice(_ settings: ObjectSettings) -> Bool {
     guard case .device? = settings.text("input").flatMap({ InputSpecification($0) }) else { return false }
     return true
   }
 
-  /// For settings that mean nothing where every picture stands alone.
-  private static func onlyPictures(_ what: String) -> @Sendable (ObjectSettings) -> String? {
-    { settings in isPictures(settings) ? "mjpeg has no \(what)" : nil }
-  }
-
-  private static func unique(_ names: [String]) -> [String] {
+  static func unique(_ names: [String]) -> [String] {
     var found: [String] = []
     for name in names where !found.contains(name) { found.append(name) }
     return found
   }
 
-  private static func names(_ all: [String], but here: [String]) -> [String] { all.filter { !here.contains($0) } }
+  static func names(_ all: [String], but here: [String]) -> [String] { all.filter { !here.contains($0) } }
 }

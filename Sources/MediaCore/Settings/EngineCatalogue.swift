@@ -90,32 +90,43 @@ public struct EngineCatalogue: Sendable {
     return encoder(backend: settings.text("backend") ?? "auto", for: codec) == nil
   }
 
-  /// Whether the engine these settings mean holds no bitrate, so that only the quantiser decides the size of pictures.
-  func hasNoBitrate(_ settings: ObjectSettings) -> Bool {
+  /// The engine these settings mean, with the coding; `nil` when it is gone or there never was one.
+  private func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
     guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
       let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
-    else { return false }
-    return engine.capabilities(for: codec).contains(.noBitrate)
+    else { return nil }
+    return (engine, codec)
   }
 
-  /// Whether the engine these settings mean takes quantisers that it holds.
-  func hasQuantisers(_ settings: ObjectSettings) -> Bool {
-    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
-      let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
-    else { return false }
-    return engine.capabilities(for: codec).contains(.fixedQuantiser)
+  /// Whether the engine these settings mean obeys a setting.
+  func obeys(_ key: SettingKey<Int>, _ settings: ObjectSettings) -> Bool {
+    engine(settings).map { engine, codec in engine.settings(for: codec)[key] != nil } ?? false
+  }
+
+  /// What the engines here make of a setting, for all their codings; empty where none obeys it.
+  func engineSettings(_ key: String) -> [EngineSetting] {
+    codecs.flatMap { codec in encoders(for: codec).compactMap { $0.settings(for: codec)[key] } }
+  }
+
+  /// The rate controls of all engines here.
+  var everyRateMode: [String] {
+    let streams = codecs.filter { $0 != .mjpeg }
+    let hasQuantiser =
+      codecs.contains(.mjpeg) || !engineSettings(SettingKey.keyQP.name).isEmpty
+      || streams.contains { codec in encoders(for: codec).contains { $0.settings(for: codec)[.bitrate] == nil } }
+    return (streams.isEmpty ? [] : ["cbr"]) + (hasQuantiser ? ["fixqp"] : [])
   }
 
   /// The rate controls these settings' coding and engine have, the usual one first.
   func rateModes(_ settings: ObjectSettings) -> [String] {
     let usual = usualRateMode(settings)
-    return usual == "cbr" && hasQuantisers(settings) ? ["cbr", "fixqp"] : [usual]
+    return usual == "cbr" && obeys(.keyQP, settings) ? ["cbr", "fixqp"] : [usual]
   }
 
   /// The rate control these settings' coding and engine have unasked: `fixqp` where every picture stands alone or the
   /// engine holds no bitrate, else `cbr`.
   func usualRateMode(_ settings: ObjectSettings) -> String {
-    AttributeRows.isPictures(settings) || hasNoBitrate(settings) ? "fixqp" : "cbr"
+    AttributeRows.isPictures(settings) || engine(settings) != nil && !obeys(.bitrate, settings) ? "fixqp" : "cbr"
   }
 
   /// The scalers a `backend` means, the preferred first.

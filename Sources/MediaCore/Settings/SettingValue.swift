@@ -15,10 +15,14 @@ public enum SettingValue: Sendable, Equatable {
 }
 
 /// The settings of one object: an immutable value that is swapped whole.
-public struct ObjectSettings: Sendable, Equatable {
+public struct ObjectSettings: Sendable, Equatable, ExpressibleByDictionaryLiteral {
   public private(set) var values: [String: SettingValue]
 
   public init(_ values: [String: SettingValue] = [:]) { self.values = values }
+
+  public init(dictionaryLiteral pairs: (String, SettingValue)...) {
+    values = Dictionary(pairs, uniquingKeysWith: { _, last in last })
+  }
 
   public subscript(key: String) -> SettingValue {
     get { values[key] ?? .none }

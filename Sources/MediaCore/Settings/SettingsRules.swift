@@ -108,7 +108,7 @@ extension SettingsTable {
     if let mode = new.text("rc_mode"), !modes.contains(mode) {
       throw refusal(
         path, "rc_mode", new, .notSupported,
-        catalogue.hasNoBitrate(new)
+        !catalogue.obeys(.bitrate, new)
           ? "\(engine.name) holds no bitrate" : "is not available with \(codec.rawValue) of \(engine.name)",
         hint: "only \(modes.joined(separator: " ")) is")
     }
@@ -124,6 +124,13 @@ extension SettingsTable {
             ? "one of: auto \(engine.profiles(for: codec).joined(separator: " "))"
             : "backend \(others.joined(separator: " ")) has")
       }
+    }
+
+    if let low = new[.minQP], let high = new[.maxQP], low > high {
+      let isMax = written["min_qp"] == nil
+      throw refusal(
+        path, isMax ? "max_qp" : "min_qp", new, .outOfRange, "min_qp would be above max_qp (\(low) and \(high))",
+        hint: isMax ? "at least \(low)" : "at most \(high), or change max_qp first")
     }
 
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {

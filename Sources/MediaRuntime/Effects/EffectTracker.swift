@@ -6,26 +6,15 @@ import Synchronization
 
 /// A change of a running channel whose effect is to be looked for in the stream.
 struct EffectChange: Sendable {
-  /// What is measured.
-  enum Measure: Sendable, Equatable {
-    /// kbps of the stream.
-    case bitrate(Double)
-    /// Frames from one key frame to the next.
-    case gop(Int)
-    /// Pictures a second.
-    case frameRate(Double)
-    /// JPEG quality factor.
-    case quality(Int)
-    /// Quantiser of key pictures or of the others.
-    case quantiser(Int, before: Int, ofKeys: Bool)
-    /// The next picture is a key frame, or the one after it when one was being coded already.
-    case keyFrame
-  }
-
   var key: String
   var old: String
   var new: String
-  var measure: Measure
+  /// What is measured.
+  var measure: EffectRule.Measure
+  /// The value that was asked for, in the unit of the setting.
+  var wanted: Double = 1
+  /// The value before, where there was one.
+  var before: Int?
 }
 
 /// Watches the coded pictures of a channel and judges each accepted change by them.
@@ -51,6 +40,8 @@ final class EffectTracker: Sendable {
     var bits = 0
     var lastKey: UInt64?
     var groups = 0
+    var lowest: Int?
+    var highest: Int?
     var baseline: Double?
     /// The frame with which the engine was asked for a key frame.
     var requestedPTS: Int64?
@@ -184,29 +175,56 @@ final class EffectTracker: Sendable {
   private func judge(
     _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ number: UInt64
   ) -> Verdict? {
+    let wanted = watch.change.wanted
     switch watch.change.measure {
     case .keyFrame:
       if picture.isKey { return Verdict(effective: true, measured: "key frame at \(number)", unit: nil) }
       // Pictures of frames from before the request was handed on say nothing.
       guard let asked = watch.requestedPTS, pts >= asked else { return nil }
       return Verdict(effective: false, measured: "no key frame", unit: nil)
-    case .quality(let wanted):
-      let effective = picture.quality == wanted
+    case .quality:
+      let effective = picture.quality == Int(wanted)
       watch.groups += 1
       guard effective || watch.groups > 1 else { return nil }
       return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
-    case .quantiser(let wanted, let before, let ofKeys):
-      return judgeQuantiser(&watch, wanted, before, picture, bytes, ofKeys: ofKeys)
-    case .gop(let wanted): return judgeGroup(&watch, wanted, picture, number)
-    case .bitrate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
-    case .frameRate(let wanted): return judgeRate(&watch, wanted, pts, bytes, isBitrate: false)
+    case .quantiser(let ofKeys):
+      return judgeQuantiser(&watch, Int(wanted), watch.change.before ?? Int(wanted), picture, bytes, ofKeys: ofKeys)
+    case .lowestQuantiser, .highestQuantiser: return judgeBound(&watch, Int(wanted), picture)
+    case .groups: return judgeGroup(&watch, Int(wanted), picture, number)
+    case .bitrate: return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
+    case .frameRate: return judgeRate(&watch, wanted, pts, bytes, isBitrate: false)
     }
+  }
+
+  /// A window of predicted pictures that all keep the bound. The rate control may need some to get there.
+  private func judgeBound(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture) -> Verdict? {
+    guard !picture.isKey, let qp = picture.qp, case .frames(let window) = EffectRule.highestQuantiser.window else {
+      return nil
+    }
+    let isUpper = watch.change.measure == .highestQuantiser
+    watch.pictures += 1
+    watch.lowest = min(watch.lowest ?? qp, qp)
+    watch.highest = max(watch.highest ?? qp, qp)
+    guard watch.pictures >= window, let low = watch.lowest, let high = watch.highest else { return nil }
+    let isKept = isUpper ? high <= wanted : low >= wanted
+    watch.attempt += 1
+    guard isKept || watch.attempt >= EffectRule.highestQuantiser.attempts else {
+      (watch.pictures, watch.lowest, watch.highest) = (0, nil, nil)
+      return nil
+    }
+    return Verdict(effective: isKept, measured: "\(low)..\(high)", unit: nil)
   }
 
   /// The first group after the change is one that began before it or with it; the next two count.
   private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture, _ number: UInt64) -> Verdict? {
     guard picture.isKey else {
-      guard let key = watch.lastKey, number - key > UInt64(wanted) else { return nil }
+      watch.pictures += 1
+      guard let key = watch.lastKey else {
+        // No key frame at all within two of the longer groups.
+        guard watch.pictures > 2 * max(wanted, watch.change.before ?? 0) else { return nil }
+        return Verdict(effective: false, measured: "more than \(watch.pictures)", unit: "frames")
+      }
+      guard number - key > UInt64(wanted) else { return nil }
       return Verdict(effective: false, measured: "more than \(number - key)", unit: "frames")
     }
     defer { watch.lastKey = number }

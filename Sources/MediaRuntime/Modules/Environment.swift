@@ -9,6 +9,8 @@ import SystemPackage
 final class Environment: Sendable {
   let options: GraphOptions
   private let registry: EngineRegistry
+  /// Every attribute of every kind of object, as there is now.
+  var table: SettingsTable { registry.table }
   /// What there is now.
   var engines: EngineCatalogue { registry.catalogue }
   /// Another number when there are other engines.

@@ -7,30 +7,28 @@ extension VencChannel {
   /// Notes the changes the stream must show.
   func record(_ changed: Set<String>, _ old: ObjectSettings, _ new: ObjectSettings) {
     let figures = encoderCounters.figures()
+    let obeyed = used.map { $0.factory.settings(for: $0.configuration.codec) }
     for key in changed.sorted() {
-      let measure: EffectChange.Measure
-      var baseline: Double?
-      switch key {
-      case "bitrate":
-        measure = .bitrate(Double(new.integer(key) ?? 0))
-        baseline = figures.bitsPerSecond.map { Double($0) / 1000 }
-      case "gop": measure = .gop(new.integer(key) ?? 1)
-      case "quality": measure = .quality(new.integer(key) ?? 0)
-      case "qp_i", "qp_p":
-        let isKey = key == "qp_i"
-        guard let used, let own = used.factory.usualQuantisers(for: used.configuration.codec) else { continue }
-        let usual = isKey ? own.key : own.predicted
-        measure = .quantiser(new.integer(key) ?? usual, before: old.integer(key) ?? usual, ofKeys: isKey)
-        baseline = (isKey ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
-      case "fps_src", "fps_dst":
-        // One change of the rate, seen once, even where both were written.
-        if key == "fps_src" && changed.contains("fps_dst") { continue }
-        guard let rate = codedRate(new)?.framesPerSecond else { continue }
-        measure = .frameRate(rate)
-      default: continue
-      }
+      // One change of the rate, seen once, even where both were written. What is started or bound tells so itself.
+      if key == "fps_src" && changed.contains("fps_dst") || key == "enable" || key == "source" { continue }
+      guard let measure = environment.table.attribute(.encoder, key)?.effect?.measure else { continue }
+      func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
+      let wanted =
+        switch measure {
+        case .frameRate: codedRate(new)?.framesPerSecond
+        default: value(new).map { Double($0) }
+        }
+      guard let wanted else { continue }
+      let baseline: Double? =
+        switch measure {
+        case .bitrate: figures.bitsPerSecond.map { Double($0) / 1000 }
+        case .quantiser(let ofKeys): (ofKeys ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
+        default: nil
+        }
       effects.add(
-        EffectChange(key: key, old: old.shown(key), new: new.shown(key), measure: measure), baseline: baseline)
+        EffectChange(
+          key: key, old: old.shown(key), new: new.shown(key), measure: measure, wanted: wanted, before: value(old)),
+        baseline: baseline)
     }
   }
 

@@ -21,8 +21,17 @@ extension VencChannel {
       KeyValue(key: "stream", value: "\(path)/stream"),
     ]
     if asked == "auto" { facts.append(KeyValue(key: "backend_why", value: used.why)) }
+    if used.configuration.rateMode != .fixqp, let low = bound(.minQP), let high = bound(.maxQP) {
+      facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
+    }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
+  }
+
+  /// A bound of the QP in force: the one asked for, or the engine's own.
+  func bound(_ key: SettingKey<Int>) -> Int? {
+    guard let used, let obeyed = used.factory.settings(for: used.configuration.codec)[key] else { return nil }
+    return used.configuration.settings[key] ?? obeyed.usual
   }
 
   func moreStatistics() -> [KeyValue] {
@@ -78,7 +87,7 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .none: key.hasPrefix("fps") ? "-1" : key.hasPrefix("qp") ? "auto" : ""
+    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") ? "auto" : ""
     }
   }
 }

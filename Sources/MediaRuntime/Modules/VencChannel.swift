@@ -76,7 +76,7 @@ final class VencChannel: GraphObject, SessionWork {
         reason: "more than fps_src, which is \(source)", hint: "at most \(source), or -1")
     }
     do throws(Failure) {
-      try factory.validate(configuration(new, codec: codec, layout: node.input.upstream?.format?.layout))
+      try factory.validate(configuration(new, factory, codec, node.input.upstream?.format?.layout))
     } catch {
       let key = new[error.operation] == .none ? changed.sorted().first ?? "codec" : error.operation
       throw Refusal(error, path: "\(path)/\(key)", hint: error.detail)
@@ -251,17 +251,12 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   private func configuration(
-    _ settings: ObjectSettings, codec: Codec, layout: FrameLayout?
+    _ settings: ObjectSettings, _ factory: any EncoderFactory, _ codec: Codec, _ layout: FrameLayout?
   ) -> EncoderConfiguration {
-    let profile = settings.text("profile") ?? ""
-    return EncoderConfiguration(
-      codec: codec, profile: profile == "auto" ? "" : profile, width: Int(layout?.width ?? 640),
-      height: Int(layout?.height ?? 480), format: layout?.format ?? .i420, frameRate: codedRate(settings) ?? .thirty,
-      gop: max(1, settings.integer("gop") ?? 60),
-      rateMode: settings.text("rc_mode").flatMap(EncoderConfiguration.RateMode.init) ?? .cbr,
-      bitrate: settings.integer("bitrate") ?? 2000, quality: settings.integer("quality") ?? 70,
-      keyQuantiser: settings.integer("qp_i"), predictedQuantiser: settings.integer("qp_p"),
-      depth: environment.options.deviceDepth)
+    EncoderConfiguration(
+      codec: codec, width: Int(layout?.width ?? 640), height: Int(layout?.height ?? 480),
+      format: layout?.format ?? .i420, frameRate: codedRate(settings) ?? .thirty,
+      depth: environment.options.deviceDepth, settings: settings, obeyed: factory.settings(for: codec))
   }
 
   // MARK: the worker
@@ -367,7 +362,7 @@ final class VencChannel: GraphObject, SessionWork {
         return better
       }
       guard changes != seenChanges else { return engine }
-      let new = configuration(current, codec: engine.configuration.codec, layout: layout)
+      let new = configuration(current, engine.factory, engine.configuration.codec, layout)
       seenChanges = changes
       do throws(Failure) {
         if try engine.reconfigure(new) {
@@ -426,7 +421,7 @@ final class VencChannel: GraphObject, SessionWork {
     }
     do throws(Failure) {
       return try VencEngine(
-        factory: factory, configuration: configuration(settings, codec: codec, layout: layout), layout: layout,
+        factory: factory, configuration: configuration(settings, factory, codec, layout), layout: layout,
         writer: writer, node: node, environment: environment)
     } catch {
       environment.log(.encoder, .warning, "\(path): \(factory.name): \(error)")
@@ -467,7 +462,7 @@ final class VencChannel: GraphObject, SessionWork {
     effects.picture(picture, bytes: bytes, pts: pts)
     engine?.pictures += 1
     if failures > 0 { recovered() }
-    engine?.control.coded(picture, bytes: bytes)
+    engine?.control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
   }
 
   private func fail(_ failure: Failure, _ now: Int64) {

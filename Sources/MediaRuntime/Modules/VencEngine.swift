@@ -38,7 +38,7 @@ final class VencEngine {
     let encoder = try factory.open(configuration)
     self.encoder = encoder
     writer.recordsWork = encoder.waker != nil
-    self.control = EngineOwn()
+    self.control = EngineRate(encoder, obeyed: factory.settings(for: configuration.codec))
     control.configure(configuration)
     if encoder.inputFormats.contains(layout.format) {
       conversion = nil

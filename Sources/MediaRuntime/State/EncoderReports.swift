@@ -104,10 +104,13 @@ extension VencChannel {
       report.fixedKeyQP = settings.integer("qp_i")
       report.fixedPredictedQP = settings.integer("qp_p")
     }
+    // The engines here have one pair of bounds, which holds for predicted pictures; where it holds for all is in `active`.
+    if mode != .fixqp { report.limits = QPLimits(minimum: bound(.minQP), maximum: bound(.maxQP)) }
     report.run = RateRunReport(
       currentBitsPerSecond: coded.bitsPerSecond, currentFrameRate: Int(coded.picturesPerSecond.rounded()),
       targetBitsPerSecond: target, previousBitsPerSecond: coded.previousBitsPerSecond,
-      keyToPredictedPercent: ratio(coded), startQP: coded.lastQP)
+      keyToPredictedPercent: ratio(coded), startQP: coded.lastQP,
+      minimumQP: report.limits.minimum, maximumQP: report.limits.maximum)
     return report
   }
 

@@ -12,10 +12,11 @@ import Testing
     var isHardware: Bool { true }
     var priority: Int { 0 }
     var quantisers: ClosedRange<Int>? = 1...31
-    func capabilities(for codec: Codec) -> EncoderCapabilities {
-      quantisers == nil ? [.noBitrate, .liveGOP] : [.noBitrate, .liveGOP, .fixedQuantiser]
+    func capabilities(for codec: Codec) -> EncoderCapabilities { [] }
+    func settings(for codec: Codec) -> EngineSettings {
+      let own = quantisers.map { [EngineSetting(.keyQP, live: true, $0), EngineSetting(.predictedQP, live: true, $0)] }
+      return EngineSettings([EngineSetting(.gop, live: true)] + (own ?? []))
     }
-    func quantisers(for codec: Codec) -> ClosedRange<Int>? { quantisers }
     func profiles(for codec: Codec) -> [String] { [] }
     func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
     func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
@@ -77,7 +78,9 @@ import Testing
 
   @Test func anEngineWithBothRateControlsKeepsTheOneThatWasChosen() throws {
     var both = ListedEncoder(name: "x264", codecs: [.h264])
-    both.abilities = [.liveBitrate, .fixedQuantiser]
+    both.obeyed = [
+      EngineSetting(.bitrate, live: true), EngineSetting(.keyQP, live: true), EngineSetting(.predictedQP, live: true),
+    ]
     let table = SettingsTable(EngineCatalogue(encoders: [both, ListedEncoder(name: "turbojpeg", codecs: [.mjpeg])]))
     let path = try #require(venc)
     func change(_ from: ObjectSettings, _ written: [String: SettingValue]) throws -> ObjectSettings {

@@ -8,8 +8,9 @@ struct ListedEncoder: EncoderFactory {
   var isHardware = false
   var priority = 0
   var listedProfiles: [String] = []
-  var abilities: EncoderCapabilities = [.liveBitrate]
-  func capabilities(for codec: Codec) -> EncoderCapabilities { abilities }
+  var obeyed: EngineSettings = [EngineSetting(.bitrate, live: true), EngineSetting(.gop, live: true)]
+  func capabilities(for codec: Codec) -> EncoderCapabilities { [] }
+  func settings(for codec: Codec) -> EngineSettings { obeyed }
   func profiles(for codec: Codec) -> [String] { listedProfiles }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {

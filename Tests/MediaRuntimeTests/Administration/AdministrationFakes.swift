@@ -164,6 +164,9 @@ struct FakeEncoder: EncoderFactory {
   var isHardware: Bool { false }
   var priority: Int { 0 }
   func capabilities(for codec: Codec) -> EncoderCapabilities { [] }
+  func settings(for codec: Codec) -> EngineSettings {
+    [EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true)]
+  }
   func profiles(for codec: Codec) -> [String] { codec == .h264 ? ["baseline", "main"] : [] }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {}
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {

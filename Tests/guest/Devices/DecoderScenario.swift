@@ -74,8 +74,8 @@ private struct CodedStream {
     guard let layout = FrameLayout(.i420, width: width, height: height) else { return }
     let pool = try Pool(name: "raw", size: layout.byteCount, count: 1, allocator: MemfdAllocator())
     let configuration = EncoderConfiguration(
-      codec: .fwht, profile: "", width: width, height: height, format: .i420, frameRate: .thirty, gop: gop,
-      rateMode: .fixqp, bitrate: 2000, quality: 70)
+      codec: .fwht, width: width, height: height, format: .i420, frameRate: .thirty,
+      settings: ["gop": .integer(gop), "rc_mode": .text("fixqp")])
     let engine = try V4L2Encoder(encoder, configuration)
     var sink = Recorder()
     for number in 0..<count {

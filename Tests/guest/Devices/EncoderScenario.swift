@@ -24,8 +24,8 @@ private func configuration(_ width: Int, _ height: Int, _ format: PixelFormat = 
   -> EncoderConfiguration
 {
   EncoderConfiguration(
-    codec: .fwht, profile: "", width: width, height: height, format: format, frameRate: .thirty, gop: gop,
-    rateMode: .fixqp, bitrate: 2000, quality: 70)
+    codec: .fwht, width: width, height: height, format: format, frameRate: .thirty,
+    settings: ["gop": .integer(gop), "rc_mode": .text("fixqp")])
 }
 
 /// A stateful encoder fed by a camera: without a copy where the layouts agree, and decoded again by the kernel's own
@@ -40,11 +40,14 @@ func encoderScenario(_ checks: Checks, camera: String, encoder path: String, dec
     checks.expect("codecs", factory.codecs, is: [.fwht])
     let can = factory.capabilities(for: .fwht)
     checks.expect(
-      "abilities: QP, type and group of pictures, no bitrate", can,
-      is: [.perFrameQP, .forceType, .liveGOP, .noBitrate, .fixedQuantiser, .liveQuantiser])
-    checks.expect("quantisers", factory.quantisers(for: .fwht), is: 1...31)
+      "abilities: QP and type of a picture", can, is: [.perFrameQP, .forceType])
+    let obeyed = factory.settings(for: .fwht)
+    checks.expect("no bitrate", obeyed[.bitrate] == nil, is: true)
+    checks.expect("groups of pictures, live", obeyed[.gop]?.isLive, is: true)
+    checks.expect("quantisers, live", obeyed[.keyQP]?.isLive, is: true)
+    checks.expect("their range", obeyed[.predictedQP]?.range, is: 1...31)
     var coarse = configuration(1280, 720)
-    coarse.keyQuantiser = 32
+    coarse.settings[.keyQP] = 32
     var refused = ""
     do { _ = try factory.open(coarse) } catch { refused = "\(error)" }
     checks.expect(refused.contains("it takes 1..31"), "a quantiser it has not", refused)
@@ -204,7 +207,7 @@ private func liveScenario(_ checks: Checks, _ camera: String, _ path: String) {
     let held = try V4L2Encoder(path, fixed)
     var predicted = Recorder()
     try take(16, from: source) { try held.encode($0, EncodeDirective(), into: &predicted) }
-    fixed.predictedQuantiser = 2
+    fixed.settings[.predictedQP] = 2
     checks.expect("quantisers change while running", try held.reconfigure(fixed), is: true)
     try take(16, from: source) { try held.encode($0, EncodeDirective(), into: &predicted) }
     let means = [predicted.sizes[1..<16], predicted.sizes[17...]].map { $0.reduce(0, +) / $0.count }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What of the stream shows that a change took effect, how long that is watched, and how near the measured value must come.
+public struct EffectRule: Sendable, Equatable {
+  public enum Measure: Sendable, Equatable {
+    /// The next picture is a key frame, or the one after it when one was being coded already.
+    case keyFrame
+    /// kbps of the stream.
+    case bitrate
+    /// Frames from one key frame to the next.
+    case groups
+    /// Pictures a second.
+    case frameRate
+    /// JPEG quality factor.
+    case quality
+    /// QP of key pictures, or of the others.
+    case quantiser(ofKeys: Bool)
+    /// The least QP, or the largest, of predicted pictures.
+    case lowestQuantiser, highestQuantiser
+  }
+
+  public enum Window: Sendable, Equatable {
+    /// Coded frames after the change.
+    case frames(Int)
+    /// Whole groups of pictures after the change.
+    case groups(Int)
+    /// Seconds of stream after the change.
+    case seconds(Int)
+  }
+
+  public var measure: Measure
+  public var window: Window
+  /// Windows that are tried, one after the other, before the change is called without effect.
+  public var attempts: Int
+  /// Allowed distance from what was asked, in per cent of it; 0 is exact.
+  public var tolerancePercent: Int
+
+  public init(_ measure: Measure, _ window: Window, attempts: Int = 1, tolerancePercent: Int = 0) {
+    self.measure = measure
+    self.window = window
+    self.attempts = attempts
+    self.tolerancePercent = tolerancePercent
+  }
+
+  /// A bitrate, which engines approach.
+  public static let bitrate = EffectRule(.bitrate, .seconds(2), attempts: 3, tolerancePercent: 15)
+  /// A frame rate; a window of two seconds may hold one picture more or less.
+  public static let frameRate = EffectRule(.frameRate, .seconds(2), attempts: 3, tolerancePercent: 5)
+  /// The distance of key frames: the group under way may still have the old one.
+  public static let groups = EffectRule(.groups, .groups(2))
+  /// The quantiser of the next key picture, or of the next other one.
+  public static func quantiser(ofKeys: Bool) -> EffectRule { EffectRule(.quantiser(ofKeys: ofKeys), .groups(1)) }
+  /// Predicted pictures keep a bound of their quantiser; the rate control may need some to get there.
+  public static let lowestQuantiser = EffectRule(.lowestQuantiser, .frames(16), attempts: 3)
+  public static let highestQuantiser = EffectRule(.highestQuantiser, .frames(16), attempts: 3)
+  /// The quality factor of the next picture.
+  public static let quality = EffectRule(.quality, .frames(1))
+  /// The next picture is a key frame.
+  public static let keyFrame = EffectRule(.keyFrame, .frames(1))
+
+  /// The window in microseconds of stream, where it is one of time.
+  public var microseconds: Int64? {
+    if case .seconds(let count) = window { return Int64(count) * 1_000_000 }
+    return nil
+  }
+
+  /// The window in groups of pictures, where it is one.
+  public var groups: Int? {
+    if case .groups(let count) = window { return count }
+    return nil
+  }
+
+  /// For `help`: `2 s`, `1 frame`, `2 groups`, `3 times 2 s`.
+  public var windowText: String {
+    let text =
+      switch window {
+      case .frames(let count): count == 1 ? "1 frame" : "\(count) frames"
+      case .groups(let count): count == 1 ? "1 group" : "\(count) groups"
+      case .seconds(let count): "\(count) s"
+      }
+    return attempts == 1 ? text : "\(attempts) times \(text)"
+  }
+
+  /// For `help`: `exact`, `15 %`.
+  public var toleranceText: String { tolerancePercent == 0 ? "exact" : "\(tolerancePercent) %" }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The keys of what an encoder's engine is asked for. An engine says which of them it obeys (``EngineSettings``).
+extension SettingKey where Value == Int {
+  public static let gop = SettingKey("gop")
+  public static let bitrate = SettingKey("bitrate")
+  public static let keyQP = SettingKey("qp_i")
+  public static let predictedQP = SettingKey("qp_p")
+  public static let minQP = SettingKey("min_qp")
+  public static let maxQP = SettingKey("max_qp")
+  public static let quality = SettingKey("quality")
+  /// The rate that is left after frame-rate control; an engine gets it as the rate of its frames.
+  public static let codedRate = SettingKey("fps_dst")
+}
+
+extension SettingKey where Value == String {
+  public static let profile = SettingKey("profile")
+  public static let rateControl = SettingKey("rc_mode")
+}
+
+/// The rows of `venc/N`. A row that some engine here obeys is there; where the engine in use does not, another value than the
+/// default is refused.
+extension AttributeRows {
+  static func encoder(_ catalogue: EngineCatalogue) -> [Attribute] {
+    let codecs = catalogue.codecs
+    let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
+    let rows =
+      [
+        Attribute(
+          "codec",
+          .choice(
+            codecs.map(\.rawValue), elsewhere: names(Codec.allCases.map(\.rawValue), but: codecs.map(\.rawValue))),
+          default: .text(codecs.first?.rawValue ?? ""), .restart, "coding of the stream"),
+        Attribute(
+          SettingKey.profile.name,
+          .choice(["auto"] + unique(profiles), elsewhere: names(["baseline", "main", "high"], but: profiles)),
+          default: .text("auto"), .restart, "profile of the coding; auto takes the engine's usual one",
+          useless: { isPictures($0) ? "mjpeg has no profiles" : nil }),
+        Attribute(
+          SettingKey.gop.name, .integer(1...65536), default: .integer(60), unit: "frames", .live, effect: .groups,
+          "distance from one key frame to the next", useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
+        Attribute(
+          SettingKey.rateControl.name,
+          .choice(
+            catalogue.everyRateMode, elsewhere: names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
+          default: .text("cbr"), .restart,
+          "rate control: cbr holds bitrate, fixqp the quantisers qp_i and qp_p (mjpeg: quality)",
+          dependentDefault: { .text(catalogue.usualRateMode($0)) }),
+        Attribute(
+          SettingKey.bitrate.name, .integer(2...200_000), default: .integer(2000), unit: "kbps", .live,
+          effect: .bitrate, "rate of the stream (1000 bits a second)",
+          useless: {
+            isPictures($0)
+              ? "mjpeg has no bitrate; its size follows quality"
+              : !catalogue.obeys(.bitrate, $0)
+                ? "this engine holds no bitrate; its size follows the quantiser"
+                : isFixed($0) ? "fixqp holds no bitrate; its size follows qp_i and qp_p" : nil
+          }),
+        quantiser(.keyQP, effect: .quantiser(ofKeys: true), "quantiser of key pictures with rc_mode fixqp", catalogue) {
+          isFixed($0) ? nil : "rc_mode is not fixqp"
+        },
+        quantiser(
+          .predictedQP, effect: .quantiser(ofKeys: false), "quantiser of predicted pictures with rc_mode fixqp",
+          catalogue
+        ) { isFixed($0) ? nil : "rc_mode is not fixqp" },
+        quantiser(.minQP, effect: .lowestQuantiser, "least quantiser of predicted pictures", catalogue) {
+          isFixed($0) ? "fixqp holds qp_i and qp_p" : nil
+        },
+        quantiser(.maxQP, effect: .highestQuantiser, "largest quantiser of predicted pictures", catalogue) {
+          isFixed($0) ? "fixqp holds qp_i and qp_p" : nil
+        },
+        Attribute(
+          "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, effect: .frameRate,
+          "frame-rate control: rate that arrives; -1 takes the source's own"),
+        Attribute(
+          SettingKey.codedRate.name, .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live,
+          effect: .frameRate,
+          "frame-rate control: rate that is coded, at most fps_src; -1 codes every frame"),
+        Attribute(
+          SettingKey.quality.name, .integer(1...99), default: .integer(70), .live, effect: .quality,
+          "JPEG quality factor (mjpeg)",
+          useless: { isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor" }),
+        backend(
+          catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
+          elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
+        source([.input, .scalerOutput, .decoder], effect: .keyFrame),
+        enable("codes the frames that come", effect: .keyFrame),
+        Attribute(
+          "idr", .command, effect: .keyFrame, "write 1: the next frame becomes a key frame"),
+      ] + common + [
+        Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
+        snapshot,
+        Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
+      ]
+    // What no coding of this build uses is no attribute at all.
+    let hasStreams = codecs.contains { $0 != .mjpeg }
+    let absent =
+      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (codecs.contains(.mjpeg) ? [] : ["quality"])
+      + [SettingKey.keyQP, .predictedQP, .minQP, .maxQP].filter { catalogue.engineSettings($0.name).isEmpty }.map(
+        \.name)
+    return rows.filter { !absent.contains($0.key) }
+  }
+
+  /// The range is that of all engines here; the one in use has its own, and says so.
+  private static func quantiser(
+    _ key: SettingKey<Int>, effect: EffectRule, _ summary: String, _ catalogue: EngineCatalogue,
+    useless: @escaping @Sendable (ObjectSettings) -> String?
+  ) -> Attribute {
+    let ranges = catalogue.engineSettings(key.name).compactMap(\.range)
+    let range = (ranges.map(\.lowerBound).min() ?? 0)...(ranges.map(\.upperBound).max() ?? 51)
+    return Attribute(
+      key.name, .integer(range, off: "auto"), default: .none, .live, effect: effect,
+      "\(summary); auto is the engine's own",
+      useless: {
+        isPictures($0)
+          ? "mjpeg has no quantiser; its size follows quality"
+          : useless($0) ?? (catalogue.obeys(key, $0) ? nil : "this engine takes no \(key.name)")
+      })
+  }
+
+  // MARK: what depends on the coding
+
+  /// Codings whose every picture stands alone.
+  static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
+
+  private static func isFixed(_ settings: ObjectSettings) -> Bool { settings[.rateControl] == "fixqp" }
+}

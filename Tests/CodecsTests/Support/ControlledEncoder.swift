@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+
+/// An encoder with the rate control that drives it in a channel: which pictures become key pictures, and their QP.
+final class ControlledEncoder: Encoder, @unchecked Sendable {
+  let base: any Encoder
+  private let control: EngineRate
+  private var parser: PictureParser
+
+  init(_ base: any Encoder, _ configuration: EncoderConfiguration, _ factory: any EncoderFactory) {
+    self.base = base
+    control = EngineRate(base, obeyed: factory.settings(for: configuration.codec))
+    control.configure(configuration)
+    parser = PictureParser(configuration.codec)
+  }
+
+  var engine: String { base.engine }
+  var capabilities: EncoderCapabilities { base.capabilities }
+  var inputFormats: [PixelFormat] { base.inputFormats }
+
+  func encode<Sink: PacketSink & ~Copyable>(
+    _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
+  ) throws(Failure) {
+    var made = PictureList()
+    try base.encode(frame, control.directive(wantsKey: directive.type == .idr), into: &made)
+    for (picture, pts) in zip(made.pictures, made.times) {
+      let info = picture.withUnsafeBytes { parser.parse($0) }
+      control.coded(info.type ?? .p, isKey: info.isKey, qp: info.qp, bytes: picture.count)
+      picture.withUnsafeBytes { sink.append($0) }
+      sink.finishPicture(pts: pts)
+    }
+  }
+
+  func reconfigure(_ configuration: EncoderConfiguration) throws(Failure) -> Bool {
+    guard try base.reconfigure(configuration) else { return false }
+    control.configure(configuration)
+    return true
+  }
+
+  func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) { try base.drain(into: &sink) }
+}
