@@ -18,7 +18,7 @@ public protocol LiveReports: Sendable {
   func object(_ path: ObjectPath) -> ObjectState?
   func health() -> HealthReport
   /// What the workers of the CPU and of each device did.
-  func services() -> [ServiceFigures]
+  func services() -> [StatisticGroup]
   func effects(of path: ObjectPath) -> [EffectRecord]
   func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader
   func openFeed(_ path: ObjectPath) throws(Refusal) -> FeedWriter

@@ -9,7 +9,7 @@ extension MediaGraph: LiveReports {
   public func encoders() -> EncodersReport { encodersReport() }
   public func objects() -> [ObjectState] { objectStates() }
   public func object(_ path: ObjectPath) -> ObjectState? { objectState(path.description) }
-  public func services() -> [ServiceFigures] { serviceFigures() }
+  public func services() -> [StatisticGroup] { serviceStatistics() }
   public func effects(of path: ObjectPath) -> [EffectRecord] { effectRecords(of: path.description) }
 
   /// There are no regions yet; every node is listed all the same.

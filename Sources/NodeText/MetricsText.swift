@@ -12,42 +12,46 @@ enum MetricsText {
   static let prefix: StaticString = "mpifs_"
 
   /// Begins a family. `module` is the part of the name after the prefix, empty for the whole program.
-  static func begin(
-    _ kind: MetricKind, _ module: String, _ name: String, unit: String?, help: String, to out: inout TextWriter
-  ) {
+  static func begin(_ module: String, _ name: String, _ statistic: Statistic, to out: inout TextWriter) {
     out.text("# HELP ")
-    writeName(kind, module, name, to: &out)
+    writeName(statistic.kind, module, name, to: &out)
     out.byte(0x20)
-    writeEscaped(help, quotes: false, to: &out)
+    writeEscaped(statistic.help, quotes: false, to: &out)
     out.newline()
-    guard kind == .gauge else { return }
+    guard statistic.kind == .gauge else { return }
     out.text("# TYPE ")
-    writeName(kind, module, name, to: &out)
+    writeName(.gauge, module, name, to: &out)
     out.text(" gauge\n")
-    if let unit, name == unit || name.hasSuffix("_" + unit) {
+    let unit: StaticString? =
+      switch statistic.unit {
+      case .none: nil
+      case .frames: "frames"
+      case .bytes: "bytes"
+      case .seconds, .microseconds: "seconds"
+      }
+    if let unit, name == "\(unit)" || name.hasSuffix("_\(unit)") {
       out.text("# UNIT ")
-      writeName(kind, module, name, to: &out)
+      writeName(.gauge, module, name, to: &out)
       out.byte(0x20)
-      out.string(unit)
+      out.text(unit)
       out.newline()
     }
   }
 
-  /// Writes the name of a sample and its labels, up to the value.
+  /// Writes one sample with its labels.
   static func sample(
-    _ kind: MetricKind, _ module: String, _ name: String, object: String?, cause: String? = nil,
-    to out: inout TextWriter
+    _ module: String, _ name: String, _ statistic: Statistic, owner: String?, to out: inout TextWriter
   ) {
-    writeName(kind, module, name, to: &out)
-    if object != nil || cause != nil {
+    writeName(statistic.kind, module, name, to: &out)
+    if owner != nil || statistic.cause != nil {
       out.byte(0x7B)
-      if let object {
+      if let owner {
         out.text("object=\"")
-        writeEscaped(object, quotes: true, to: &out)
+        writeEscaped(owner, quotes: true, to: &out)
         out.byte(0x22)
       }
-      if let cause {
-        if object != nil { out.byte(0x2C) }
+      if let cause = statistic.cause {
+        if owner != nil { out.byte(0x2C) }
         out.text("cause=\"")
         writeEscaped(cause, quotes: true, to: &out)
         out.byte(0x22)
@@ -55,6 +59,8 @@ enum MetricsText {
       out.byte(0x7D)
     }
     out.byte(0x20)
+    value(statistic.metricValue, to: &out)
+    out.newline()
   }
 
   /// Writes a number; whole numbers without a fraction.
@@ -65,7 +71,7 @@ enum MetricsText {
     out.string(value.description)
   }
 
-  private static func writeName(_ kind: MetricKind, _ module: String, _ name: String, to out: inout TextWriter) {
+  private static func writeName(_ kind: StatisticKind, _ module: String, _ name: String, to out: inout TextWriter) {
     out.text(prefix)
     if !module.isEmpty {
       writeIdentifier(module, to: &out)

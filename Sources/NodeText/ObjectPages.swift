@@ -18,28 +18,16 @@ public enum ObjectPages {
   /// Writes `stats`: `key: value` lines. `frames_in` = `frames_out` + `dropped` + `in_flight`; `dropped` is the sum of the
   /// `dropped_...` lines. Times are microseconds.
   public static func writeStatistics(_ state: ObjectState, to out: inout TextWriter) {
-    let counts = state.statistics
-    line("created_us", counts.createdMicroseconds, to: &out)
-    line("generation", counts.generation, to: &out)
-    line("frames_in", counts.framesIn, to: &out)
-    line("frames_out", counts.framesOut, to: &out)
-    line("dropped", counts.dropped.total, to: &out)
-    for cause in DropCause.allCases {
-      out.text("dropped_")
-      out.string(cause.rawValue)
-      out.text(": ")
-      out.number(counts.dropped[cause])
-      out.newline()
-    }
-    line("in_flight", counts.inFlight, to: &out)
-    line("queue_depth", counts.queueDepth, to: &out)
-    line("queue_capacity", counts.queueCapacity, to: &out)
-    line("time_last_us", counts.lastMicroseconds, to: &out)
-    line("time_mean_us", counts.meanMicroseconds, to: &out)
-    line("time_max_us", counts.maximumMicroseconds, to: &out)
-    if let bytes = counts.bytesOut { line("bytes_out", bytes, to: &out) }
-    line("bytes_copied", counts.bytesCopied, to: &out)
-    for fact in state.moreStatistics { writeFact(fact, to: &out) }
+    for statistic in state.statistics.statistics { writeStatistic(statistic, to: &out) }
+    for statistic in state.moreStatistics { writeStatistic(statistic, to: &out) }
+  }
+
+  private static func writeStatistic(_ statistic: Statistic, to out: inout TextWriter) {
+    guard statistic.places != .onlyMetrics else { return }
+    out.word(statistic.key)
+    out.text(": ")
+    MetricsText.value(statistic.value, to: &out)
+    out.newline()
   }
 
   /// Writes `stopped`, `running`, `starved` or `failed: why`, without a line feed.
@@ -58,13 +46,6 @@ public enum ObjectPages {
     out.word(fact.key)
     out.text(": ")
     out.line(fact.value)
-    out.newline()
-  }
-
-  private static func line(_ key: StaticString, _ value: some BinaryInteger, to out: inout TextWriter) {
-    out.text(key)
-    out.text(": ")
-    out.number(value)
     out.newline()
   }
 }

@@ -30,15 +30,15 @@ public struct SystemReport: Sendable, Equatable {
   public var refusals: [RefusalRecord]
   /// Accepted changes and what became of them, oldest first.
   public var effects: [EffectRecord]
-  /// Metrics beyond those that follow from the rest.
-  public var metrics: [MetricFamily]
+  /// Figures of what is no object: services, the filesystem.
+  public var metrics: [StatisticGroup]
 
   public init(
     identity: SystemIdentity, clocks: ClockReading, startedMonotonicMicroseconds: Int64 = 0, nodes: [NodeReport] = [],
     buffers: [BufferReport] = [], pools: [PoolReport] = [],
     memory: MemoryTotals = MemoryTotals(totalBytes: 0, peakBytes: 0), regions: RegionsReport = RegionsReport(),
     encoders: EncodersReport = EncodersReport(), objects: [ObjectState] = [], health: HealthReport,
-    log: [LogRecord] = [], refusals: [RefusalRecord] = [], effects: [EffectRecord] = [], metrics: [MetricFamily] = []
+    log: [LogRecord] = [], refusals: [RefusalRecord] = [], effects: [EffectRecord] = [], metrics: [StatisticGroup] = []
   ) {
     self.identity = identity
     self.clocks = clocks

@@ -94,7 +94,10 @@ struct OwnPagesTests {
       dropped: DropCounts(
         frameControl: 1, queueFull: 2, noBuffer: 3, deviceError: 4, late: 5, rateControl: 6, formatMismatch: 7,
         disabled: 8, flushed: 9))
-    state.moreStatistics = [KeyValue(key: "readers lost", value: "a\nb")]
+    state.moreStatistics = [
+      Statistic("readers lost", .counter, "Readers lost.", 12),
+      Statistic("rate", .gauge, in: .onlyMetrics, "A rate.", 1.5),
+    ]
     let all = lines(rendered { ObjectPages.writeStatistics(state, to: &$0) })
     var values: [String: String] = [:]
     for line in all {
@@ -109,7 +112,8 @@ struct OwnPagesTests {
     #expect(causes.reduce(0) { $0 + number($1) } == number("dropped"))
     #expect(number("dropped_rate_control") == 6)
     #expect(number("created_us") == 1_000_000 && number("generation") == 1 && number("time_max_us") == 2500)
-    #expect(values["readers_lost"] == "a\\nb")
+    #expect(values["readers_lost"] == "12")
+    #expect(values["rate"] == nil && values["time_total_us"] == nil, "what stands in metrics only")
     #expect(all.allSatisfy { !$0.hasPrefix("bytes_out") || $0 == "bytes_out: 5" })
   }
 

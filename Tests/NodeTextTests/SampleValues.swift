@@ -128,15 +128,27 @@ enum Sample {
     monotonicMicroseconds: 15_545_678, realtimeMicroseconds: 1_795_231_863_123_456)
 
   static func state(
-    _ path: String, _ condition: ObjectCondition = .running, bytesOut: UInt64? = nil, dropped: DropCounts = DropCounts()
+    _ path: String, _ condition: ObjectCondition = .running, bytesOut: UInt64? = nil,
+    dropped: DropCounts = DropCounts(),
+    more: [Statistic] = []
   ) -> ObjectState {
-    ObjectState(
+    var statistics = ObjectStatistics(createdMicroseconds: 1_000_000, generation: 1)
+    statistics.framesIn = 100 + dropped.total
+    statistics.framesOut = 97
+    statistics.dropped = dropped
+    statistics.inFlight = 3
+    statistics.queueDepth = 2
+    statistics.queueCapacity = 4
+    statistics.lastMicroseconds = 900
+    statistics.meanMicroseconds = 1000
+    statistics.maximumMicroseconds = 2500
+    statistics.workMicroseconds = 97_250
+    statistics.bytesOut = bytesOut
+    statistics.bytesCopied = 7
+    return ObjectState(
       path: path, kind: String(path.prefix { $0 != "/" }), condition: condition,
       active: [KeyValue(key: "backend", value: "openh264"), KeyValue(key: "width", value: "1280")],
-      statistics: ObjectStatistics(
-        framesIn: 100 + dropped.total, framesOut: 97, dropped: dropped, inFlight: 3, queueDepth: 2, queueCapacity: 4,
-        lastMicroseconds: 900, meanMicroseconds: 1000, maximumMicroseconds: 2500, workMicroseconds: 97_250,
-        bytesOut: bytesOut, bytesCopied: 7, createdMicroseconds: 1_000_000, generation: 1))
+      statistics: statistics, moreStatistics: more)
   }
 
   static let health = HealthReport(
@@ -153,7 +165,15 @@ enum Sample {
       buffers: buffers, pools: pools, memory: MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000),
       regions: regions, encoders: encoders(dialect),
       objects: [
-        state("vi/0"), state("vpss/0"), state("venc/0", bytesOut: 123_456, dropped: DropCounts(frameControl: 5)),
+        state("vi/0"), state("vpss/0"),
+        state(
+          "venc/0", bytesOut: 123_456, dropped: DropCounts(frameControl: 5),
+          more: [
+            Statistic("readers", .gauge, "Readers of the stream.", 2),
+            Statistic("reader_lost_groups", .counter, "Groups readers were too slow for.", 3),
+            Statistic("capture_to_screen_us", .gauge, unit: .microseconds, "Latency.", 41_500),
+            Statistic("current_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate.", 501_300.5),
+          ]),
         state("venc/1", .failed(why: "no \"room\"\nat all"), bytesOut: 5),
       ],
       health: health, log: log,
@@ -169,11 +189,11 @@ enum Sample {
         EffectRecord(path: "venc/1", key: "gop", old: "30", new: "60", frame: 9),
       ],
       metrics: [
-        MetricFamily(
-          name: "filesystem_requests", kind: .counter, help: "Requests answered, by \"kind\".",
-          samples: [
-            MetricSample(cause: "read", value: 12), MetricSample(object: "a\"b\\c\nd", cause: "open", value: 3.5),
-          ])
+        StatisticGroup(
+          "filesystem", [Statistic("requests", .counter, cause: "read", "Requests answered, by \"kind\".", 12)]),
+        StatisticGroup(
+          "filesystem", owner: "a\"b\\c\nd",
+          [Statistic("requests", .counter, cause: "open", "Requests answered, by \"kind\".", 3.5)]),
       ])
   }
 }

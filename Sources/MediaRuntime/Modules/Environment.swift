@@ -105,8 +105,8 @@ protocol GraphObject: ModuleObject {
   var state: ManagedAtomic<RunState> { get }
   /// Facts for `active`.
   func activeFacts() -> [KeyValue]
-  /// Counts beyond the common ones.
-  func moreStatistics() -> [KeyValue]
+  /// What only this kind of object counts: the one place where it is declared.
+  func moreStatistics() -> [Statistic]
   /// The next frame that passes goes to the request.
   var tap: FrameTap { get }
   /// What it waits for besides frames, for `health`.

@@ -52,7 +52,18 @@ final class ViRun: AtomicReference, Sendable {
   var damaged: UInt64 { damagedPictures.load(ordering: .relaxed) }
 
   /// Times the clock of a paced source was set anew because it could not keep up.
-  var slips: UInt64 { slipped.load(ordering: .relaxed) }
+  /// What `stats` shows of an input besides the common lines.
+  func statistics() -> [Statistic] {
+    let counters = source.counters
+    return [
+      Statistic("source_dropped", .counter, "Pictures the device dropped.", counters.droppedByDevice),
+      Statistic("source_no_buffer", .counter, "Pictures lost for want of a free buffer.", counters.droppedNoBuffer),
+      Statistic("source_damaged", .counter, "Damaged pictures of the device.", counters.damaged + damaged),
+      Statistic("source_outages", .counter, "Times the device went away.", counters.outages),
+      Statistic("source_restarts", .counter, "Times the stream was started anew.", counters.restarts),
+      Statistic("clock_slips", .counter, "Times the input's clock was taken anew.", slipped.load(ordering: .relaxed)),
+    ]
+  }
   var isPaced: Bool { !source.isLive && !environment.room.isLossless }
 
   func begin() throws(Failure) {

@@ -28,6 +28,7 @@ final class VoChannel: GraphObject, SessionWork {
   private let inUse = ManagedAtomic<InUse?>(nil)
   private let shownMaking = ManagedAtomic<MakingText?>(nil)
   private let lastLatency = Atomic<Int64>(-1)
+  private let counts = RunCounts()
 
   // Of the worker.
   private nonisolated(unsafe) var way: (any DisplayWay)?
@@ -115,6 +116,7 @@ final class VoChannel: GraphObject, SessionWork {
       throw error
     }
     inUse.store(InUse(display), ordering: .releasing)
+    counts.begin { VoChannel.statistics(display.counters) }
     work.resume()
     node.input.accept(true)
     let status = display.status
@@ -129,6 +131,7 @@ final class VoChannel: GraphObject, SessionWork {
     closing.withLock { $0 = display }
     // A worker that hangs in the device may hold what closing needs: it closes itself when it comes back.
     if work.halt() { cameBack() }
+    counts.end()
     inUse.store(nil, ordering: .releasing)
     state.store(RunState(.stopped), ordering: .releasing)
     environment.room.wake()
@@ -333,20 +336,31 @@ final class VoChannel: GraphObject, SessionWork {
     return facts.filter { !$0.value.isEmpty }
   }
 
-  func moreStatistics() -> [KeyValue] {
-    guard let counters = display?.counters else { return [] }
-    var facts = [
-      KeyValue(key: "flips", value: "\(counters.flips)"),
-      KeyValue(key: "repeated_vblanks", value: "\(counters.repeatedVblanks)"),
-      KeyValue(key: "missed_vblanks", value: "\(counters.missedVblanks)"),
-      KeyValue(key: "mode_sets", value: "\(counters.modeSets)"),
-      KeyValue(key: "outages", value: "\(counters.outages)"),
-      KeyValue(key: "timeouts", value: "\(counters.timeouts)"),
-      KeyValue(key: "imports", value: "\(counters.imports)"),
-    ]
+  func moreStatistics() -> [Statistic] {
+    var all = counts.statistics
     let latency = lastLatency.load(ordering: .relaxed)
-    if latency >= 0 { facts.append(KeyValue(key: "capture_to_screen_us", value: "\(latency / 1000)")) }
-    return facts
+    if latency >= 0 {
+      all.append(
+        Statistic(
+          "capture_to_screen_us", .gauge, unit: .microseconds, "From exposure to the screen, of the last picture.",
+          latency / 1000))
+    }
+    return all
+  }
+
+  private static func statistics(_ counters: DisplayCounters) -> [Statistic] {
+    [
+      Statistic("flips", .counter, "Pictures that came onto the screen.", counters.flips),
+      Statistic(
+        "repeated_vblanks", .counter, "Times the screen was drawn again with the picture it had.",
+        counters.repeatedVblanks),
+      Statistic(
+        "missed_vblanks", .counter, "Repeated vblanks at which the next picture was due.", counters.missedVblanks),
+      Statistic("mode_sets", .counter, "Times the mode was set.", counters.modeSets),
+      Statistic("outages", .counter, "Times the screen went away.", counters.outages),
+      Statistic("timeouts", .counter, "Pictures the device did not confirm within 500 ms.", counters.timeouts),
+      Statistic("imports", .counter, "Buffers made known to the device.", counters.imports),
+    ]
   }
 
   var waitingFor: String? {

@@ -352,7 +352,7 @@ final class VpssOutput: GraphObject, FrameHandler {
     ]
   }
 
-  func moreStatistics() -> [KeyValue] { [] }
+  func moreStatistics() -> [Statistic] { [] }
 
   var waitingFor: String? {
     guard let pool = inUse.load(ordering: .acquiring)?.pool, pool.free == 0 else { return nil }

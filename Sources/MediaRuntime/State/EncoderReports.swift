@@ -90,12 +90,17 @@ extension VencChannel {
     }
   }
 
+  /// The rate aimed at; `nil` where the quantiser is fixed.
+  func targetBitsPerSecond(_ settings: ObjectSettings) -> Int? {
+    settings.text("rc_mode") == RateControlMode.fixqp.rawValue ? nil : settings.integer("bitrate").map { $0 * 1000 }
+  }
+
   private func rateControl(
     _ coded: EncoderFigures, _ settings: ObjectSettings, _ codec: Codec
   ) -> RateControlReport {
     let mode = settings.text("rc_mode").flatMap(RateControlMode.init) ?? .cbr
     let rates = rates(settings)
-    let target = mode == .fixqp ? nil : settings.integer("bitrate").map { $0 * 1000 }
+    let target = targetBitsPerSecond(settings)
     var report = RateControlReport(
       mode: mode, gop: codec == .mjpeg ? nil : settings.integer("gop"), sourceFrameRate: rates.source,
       targetFrameRate: rates.target)

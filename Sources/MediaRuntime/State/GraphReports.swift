@@ -45,14 +45,20 @@ extension MediaGraph {
 
   private func statistics(of object: any GraphObject, _ figures: NodeFigures) -> ObjectStatistics {
     let work = figures.work
-    let copied = work.bytesCopied + ((object as? ViChannel)?.sourceBytesCopied ?? 0)
-    return ObjectStatistics(
-      framesIn: figures.input.frames, framesOut: figures.output.frames, dropped: figures.dropped,
-      inFlight: figures.inFlight, queueDepth: object.node.input.waiting, queueCapacity: object.node.input.depth,
-      lastMicroseconds: Int(work.lastRun / 1000), meanMicroseconds: Int(work.meanRun / 1000),
-      maximumMicroseconds: Int(work.longestRun / 1000), workMicroseconds: UInt64(max(0, work.totalRun)) / 1000,
-      bytesOut: object is VencChannel ? work.bytesOut : nil, bytesCopied: copied,
-      createdMicroseconds: object.node.createdAt / 1000, generation: object.generation)
+    var all = ObjectStatistics(createdMicroseconds: object.node.createdAt / 1000, generation: object.generation)
+    all.framesIn = figures.input.frames
+    all.framesOut = figures.output.frames
+    all.dropped = figures.dropped
+    all.inFlight = figures.inFlight
+    all.queueDepth = object.node.input.waiting
+    all.queueCapacity = object.node.input.depth
+    all.lastMicroseconds = Int(work.lastRun / 1000)
+    all.meanMicroseconds = Int(work.meanRun / 1000)
+    all.maximumMicroseconds = Int(work.longestRun / 1000)
+    all.workMicroseconds = UInt64(max(0, work.totalRun)) / 1000
+    all.bytesOut = object is VencChannel ? work.bytesOut : nil
+    all.bytesCopied = work.bytesCopied + ((object as? ViChannel)?.sourceBytesCopied ?? 0)
+    return all
   }
 
   /// The nodes of the graph by number.
@@ -102,4 +108,9 @@ extension MediaGraph {
 
   /// What the workers of the CPU and of each device did; the CPU's first.
   public func serviceFigures() -> [ServiceFigures] { environment.services.figures() }
+
+  /// The same, declared for `metrics`.
+  public func serviceStatistics() -> [StatisticGroup] {
+    serviceFigures().map { StatisticGroup("service", owner: $0.name, $0.statistics) }
+  }
 }
