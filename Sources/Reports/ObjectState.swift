@@ -12,30 +12,63 @@ public enum ObjectCondition: Sendable, Equatable {
   case failed(why: String)
 }
 
-/// One object of the tree: what it is doing, what is in use and what it counted.
-public struct ObjectState: Sendable, Equatable {
+/// One object of the tree: what it is doing, what is in use and what it counted. Each part is gathered when it is first
+/// asked for, and once, so that a page that shows one word costs one word.
+public final class ObjectState {
   /// Its directory in the tree, for example `venc/0`.
-  public var path: String
+  public let path: String
   /// First part of the path: `vi`, `vpss`, `venc`, ...
-  public var kind: String
+  public let kind: String
+
+  private let gather: Parts
+  private struct Parts {
+    var condition: () -> ObjectCondition
+    var active: () -> [KeyValue]
+    var statistics: () -> ObjectStatistics
+    var moreStatistics: () -> [Statistic]
+    var effects: () -> [EffectRecord]
+    var controls: () -> ControlsReport?
+  }
+
   /// What it is doing.
-  public var condition: ObjectCondition
+  public private(set) lazy var condition = gather.condition()
   /// What is in use (backend, engine, memory, width, ...), in the order to show.
-  public var active: [KeyValue]
-  /// What it counted.
-  public var statistics: ObjectStatistics
-  /// Counts only this kind of object has, shown after the common ones.
-  public var moreStatistics: [Statistic]
+  public private(set) lazy var active = gather.active()
+  /// What every object counts.
+  public private(set) lazy var statistics = gather.statistics()
+  /// What only this kind of object counts, shown after the common ones.
+  public private(set) lazy var moreStatistics = gather.moreStatistics()
+  /// Accepted changes and what became of them, oldest first.
+  public private(set) lazy var effects = gather.effects()
+  /// The controls of the device it runs on; nil while it runs on none.
+  public private(set) lazy var controls = gather.controls()
 
   public init(
-    path: String, kind: String, condition: ObjectCondition, active: [KeyValue] = [], statistics: ObjectStatistics,
-    moreStatistics: [Statistic] = []
+    path: String, kind: String, condition: @escaping @autoclosure () -> ObjectCondition,
+    active: @escaping @autoclosure () -> [KeyValue] = [],
+    statistics: @escaping @autoclosure () -> ObjectStatistics,
+    moreStatistics: @escaping @autoclosure () -> [Statistic] = [],
+    effects: @escaping @autoclosure () -> [EffectRecord] = [],
+    controls: @escaping @autoclosure () -> ControlsReport? = nil
   ) {
     self.path = path
     self.kind = kind
-    self.condition = condition
-    self.active = active
-    self.statistics = statistics
-    self.moreStatistics = moreStatistics
+    gather = Parts(
+      condition: condition, active: active, statistics: statistics, moreStatistics: moreStatistics,
+      effects: effects,
+      controls: controls)
+  }
+}
+
+/// The controls of the device an object runs on.
+public struct ControlsReport: Sendable, Equatable {
+  /// A line for each, those without a file too.
+  public var help: [SettingHelp]
+  /// What those with a file read.
+  public var values: [KeyValue]
+
+  public init(help: [SettingHelp], values: [KeyValue]) {
+    self.help = help
+    self.values = values
   }
 }

@@ -35,8 +35,9 @@ import Testing
   }
 
   private func wait(_ graph: MediaGraph, until isTrue: (ObjectState) -> Bool) throws -> ObjectState {
-    _ = try eventually { isTrue(try #require(graph.objectState("vi/0"))) }
-    return try #require(graph.objectState("vi/0"))
+    let path = try #require(ObjectPath("vi/0"))
+    _ = try eventually { isTrue(try #require(graph.objectState(path))) }
+    return try #require(graph.objectState(path))
   }
 
   private func jpeg(_ width: Int, _ height: Int) throws -> [UInt8] {

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Metrics are valid in both formats", .ownThread)
 struct MetricsTests {
-  private static let page = renderText { MetricsPage.write(Sample.system(.rockit1432), to: &$0) }
+  private static let page = renderText { MetricsPage.write(Sample.moment(.rockit1432), to: &$0) }
   private static var text: String { String(decoding: page, as: UTF8.self) }
 
   @Test func prometheusOwnCheckerAcceptsThePage() throws {
@@ -80,9 +80,10 @@ struct MetricsTests {
   }
 
   @Test func anEmptySystemIsStillAPage() throws {
-    let empty = SystemReport(
-      identity: Sample.identity(.rockit1432), clocks: Sample.clocks,
-      health: HealthReport(verdict: .ok, clocks: Sample.clocks))
+    let empty = Moment(
+      Moment.Sources(
+        pages: PageTable(.rockit1432), identity: Sample.identity(.rockit1432), clocks: { Sample.clocks },
+        health: { HealthReport(verdict: .ok, clocks: Sample.clocks) }))
     let text = rendered { MetricsPage.write(empty, to: &$0) }
     #expect(text.contains("mpifs_health{verdict=\"ok\"} 1\n"))
     #expect(text.hasSuffix("# EOF\n"))

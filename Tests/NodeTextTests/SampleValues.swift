@@ -130,7 +130,7 @@ enum Sample {
   static func state(
     _ path: String, _ condition: ObjectCondition = .running, bytesOut: UInt64? = nil,
     dropped: DropCounts = DropCounts(),
-    more: [Statistic] = []
+    more: [Statistic] = [], effects: [EffectRecord] = []
   ) -> ObjectState {
     var statistics = ObjectStatistics(createdMicroseconds: 1_000_000, generation: 1)
     statistics.framesIn = 100 + dropped.total
@@ -148,7 +148,7 @@ enum Sample {
     return ObjectState(
       path: path, kind: String(path.prefix { $0 != "/" }), condition: condition,
       active: [KeyValue(key: "backend", value: "openh264"), KeyValue(key: "width", value: "1280")],
-      statistics: statistics, moreStatistics: more)
+      statistics: statistics, moreStatistics: more, effects: effects)
   }
 
   static let health = HealthReport(
@@ -159,42 +159,63 @@ enum Sample {
         queue: QueueFinding(name: "venc/0 input", fill: .empty, waiting: 0, capacity: 4))
     ])
 
-  static func system(_ dialect: Dialect) -> SystemReport {
-    SystemReport(
-      identity: identity(dialect), clocks: clocks, startedMonotonicMicroseconds: 545_678, nodes: nodes,
-      buffers: buffers, pools: pools, memory: MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000),
-      regions: regions, encoders: encoders(dialect),
-      objects: [
-        state("vi/0"), state("vpss/0"),
-        state(
-          "venc/0", bytesOut: 123_456, dropped: DropCounts(frameControl: 5),
-          more: [
-            Statistic("readers", .gauge, "Readers of the stream.", 2),
-            Statistic("reader_lost_groups", .counter, "Groups readers were too slow for.", 3),
-            Statistic("capture_to_screen_us", .gauge, unit: .microseconds, "Latency.", 41_500),
-            Statistic("current_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate.", 501_300.5),
-          ]),
-        state("venc/1", .failed(why: "no \"room\"\nat all"), bytesOut: 5),
-      ],
-      health: health, log: log,
-      refusals: [
-        RefusalRecord(
-          clocks: clocks, path: "venc/0/bitrate", value: Array("9999999\n".utf8), errno: 34, errnoName: "ERANGE",
-          reason: "above 200000 kbps", hint: "2..200000 kbps")
-      ],
-      effects: [
-        EffectRecord(
-          path: "venc/0", key: "bitrate", old: "2000", new: "4000", frame: 812, verdict: .effective, measured: "3960",
-          unit: "kbps"),
-        EffectRecord(path: "venc/1", key: "gop", old: "30", new: "60", frame: 9),
-      ],
-      metrics: [
+  static func moment(_ dialect: Dialect) -> Moment { Moment(sources(dialect)) }
+
+  static func sources(_ dialect: Dialect) -> Moment.Sources {
+    var sources = Moment.Sources(
+      pages: PageTable(dialect), identity: identity(dialect), clocks: { clocks }, health: { health }
+    )
+    sources.startedMonotonicMicroseconds = 545_678
+    sources.nodes = { nodes }
+    sources.allocations = { AllocationsReport(buffers: buffers, pools: pools) }
+    sources.memory = { MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000) }
+    sources.regions = { regions }
+    sources.encoders = { encoders(dialect) }
+    sources.objects = { objects }
+    sources.log = { log }
+    sources.refusals = { refusals }
+    sources.config = { Array("a = b".utf8) }
+    sources.statistics = {
+      [
         StatisticGroup(
-          "filesystem", [Statistic("requests", .counter, cause: "read", "Requests answered, by \"kind\".", 12)]),
+          "filesystem",
+          [Statistic("requests", .counter, cause: "read", "Requests answered, by \"kind\".", 12)]),
         StatisticGroup(
           "filesystem", owner: "a\"b\\c\nd",
           [Statistic("requests", .counter, cause: "open", "Requests answered, by \"kind\".", 3.5)]),
-      ])
+      ]
+    }
+    return sources
+  }
+
+  static let refusals = [
+    RefusalRecord(
+      clocks: clocks, path: "venc/0/bitrate", value: Array("9999999\n".utf8), errno: 34,
+      errnoName: "ERANGE",
+      reason: "above 200000 kbps", hint: "2..200000 kbps")
+  ]
+
+  static let effects = [
+    EffectRecord(
+      path: "venc/0", key: "bitrate", old: "2000", new: "4000", frame: 812, verdict: .effective,
+      measured: "3960",
+      unit: "kbps"),
+    EffectRecord(path: "venc/0", key: "gop", old: "30", new: "60", frame: 9),
+  ]
+
+  static var objects: [ObjectState] {
+    [
+      state("vi/0"), state("vpss/0"),
+      state(
+        "venc/0", bytesOut: 123_456, dropped: DropCounts(frameControl: 5),
+        more: [
+          Statistic("readers", .gauge, "Readers of the stream.", 2),
+          Statistic("reader_lost_groups", .counter, "Groups readers were too slow for.", 3),
+          Statistic("capture_to_screen_us", .gauge, unit: .microseconds, "Latency.", 41_500),
+          Statistic("current_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate.", 501_300.5),
+        ], effects: effects),
+      state("venc/1", .failed(why: "no \"room\"\nat all"), bytesOut: 5),
+    ]
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import MediaCore
+public import MediaCore
 public import Reports
 
 extension MediaGraph {
@@ -7,16 +7,15 @@ extension MediaGraph {
   public func objectStates() -> [ObjectState] { all.map { state(of: $0) } }
 
   /// One object, or `nil` when there is none of this path.
-  public func objectState(_ path: String) -> ObjectState? {
-    all.first { "\($0.path)" == path }.map { state(of: $0) }
-  }
+  public func objectState(_ path: ObjectPath) -> ObjectState? { object(path).map { state(of: $0) } }
 
   func state(of object: any GraphObject) -> ObjectState {
-    let figures = object.node.figures()
+    lazy var figures = object.node.figures()
     return ObjectState(
-      path: "\(object.path)", kind: object.path.kind.rawValue, condition: condition(of: object, figures),
-      active: object.activeFacts(), statistics: statistics(of: object, figures),
-      moreStatistics: object.moreStatistics())
+      path: "\(object.path)", kind: object.path.kind.rawValue, condition: self.condition(of: object, figures),
+      active: object.activeFacts(), statistics: self.statistics(of: object, figures),
+      moreStatistics: object.moreStatistics(), effects: (object as? VencChannel)?.effects.records ?? [],
+      controls: object.controls.map { ControlsReport($0) })
   }
 
   func condition(of object: any GraphObject, _ figures: NodeFigures) -> ObjectCondition {
@@ -94,16 +93,6 @@ extension MediaGraph {
       frames: figures.frames, dropped: figures.dropped + more, rate: Int(figures.framesPerSecond.rounded()),
       lastMicroseconds: Int(figures.lastNanoseconds / 1000),
       lastFrameAtMicroseconds: figures.lastAt == 0 ? nil : figures.lastAt / 1000)
-  }
-
-  /// Accepted changes of all channels and what became of them; each channel's oldest first.
-  public func effectRecords() -> [EffectRecord] {
-    all.flatMap { ($0 as? VencChannel)?.effects.records ?? [] }
-  }
-
-  /// Accepted changes of one channel.
-  public func effectRecords(of path: String) -> [EffectRecord] {
-    all.first { "\($0.path)" == path }.flatMap { ($0 as? VencChannel)?.effects.records } ?? []
   }
 
   /// What the workers of the CPU and of each device did; the CPU's first.

@@ -209,6 +209,8 @@ struct HelpPage {
     var standard: String
     var change: String
 
+    /// It is a page of the whole, not an attribute of objects.
+    var isPage: Bool { !path.contains("/N/") }
     var object: String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
     var key: String { String(path[path.index(after: path.lastIndex(of: "/") ?? path.startIndex)...]) }
   }

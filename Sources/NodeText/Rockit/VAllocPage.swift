@@ -4,6 +4,13 @@ import Reports
 
 /// The vendor's `valloc`: every buffer with its users, every pool with its low-water mark.
 public enum VAllocPage {
+  static func page(_ dialect: Dialect) -> Page {
+    Page("valloc", "buffers and pools: sizes, users, low-water marks") {
+      let (buffers, pools) = ($0.allocations.buffers, $0.allocations.pools)
+      write(buffers: buffers, pools: pools, identity: $0.identity, dialect: dialect, to: &$1)
+    }
+  }
+
   /// Writes the page.
   public static func write(
     buffers: [BufferReport], pools: [PoolReport], identity: SystemIdentity, dialect: Dialect, to out: inout TextWriter

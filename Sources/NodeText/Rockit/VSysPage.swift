@@ -4,6 +4,12 @@ import Reports
 
 /// The vendor's `vsys`: the nodes of the graph with their counters, and the frame-rate tables.
 public enum VSysPage {
+  static func page(_ dialect: Dialect) -> Page {
+    Page("vsys", "the graph: frames in and out of every node, frame-rate tables") {
+      write(nodes: $0.nodes, identity: $0.identity, dialect: dialect, to: &$1)
+    }
+  }
+
   /// Writes the page.
   public static func write(
     nodes: [NodeReport], identity: SystemIdentity, dialect: Dialect, to out: inout TextWriter

@@ -5,6 +5,8 @@ import Reports
 /// `effect`: a line for each accepted change of a running channel, oldest first, for example
 /// `bitrate: effective old=2000 new=4000 frame=812 measured=3960 kbps`.
 public enum EffectPage {
+  static let page = ObjectPage("effect", capacity: 4096, isShownEmpty: false) { write($0.effects, to: &$1) }
+
   /// Writes the page.
   public static func write(_ records: some Sequence<EffectRecord>, to out: inout TextWriter) {
     for record in records {

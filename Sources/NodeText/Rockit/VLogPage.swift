@@ -4,6 +4,12 @@ import Reports
 
 /// The vendor's `vlog`: the log of the modules, without a preamble. An empty log is an empty page.
 public enum VLogPage {
+  static func page(_ dialect: Dialect) -> Page {
+    Page(
+      "vlog", takes: Intake("all=LEVEL MODULE=LEVEL clear") { .logCommand($0) }, "the log of the modules"
+    ) { write($0.log, dialect: dialect, to: &$1) }
+  }
+
   /// Size of the vendor's log buffer in bytes.
   public static let capacity = 51200
 

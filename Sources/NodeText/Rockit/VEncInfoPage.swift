@@ -7,6 +7,15 @@ import Reports
 /// The layout of 1.4.32 joins the cells without a separator, so a value as wide as its column touches its neighbour, as on
 /// the board. Dialect.swift says which values are in which unit, and that the older layout exchanges two of them.
 public enum VEncInfoPage {
+  static func page(_ dialect: Dialect) -> Page {
+    Page(
+      "venc_info", also: ["vcodec/enc/venc_info"], capacity: 16384,
+      "encoder channels: settings, ring, engine, rate control"
+    ) {
+      write($0.encoders, dialect: dialect, to: &$1)
+    }
+  }
+
   /// Writes the page: the worker, each channel, the pools of descriptors. What does not exist has no section.
   public static func write(_ report: EncodersReport, dialect: Dialect, to out: inout TextWriter) {
     let tables = dialect == .rockit1481 ? VEncTables.june2023 : VEncTables.may2022

@@ -7,12 +7,16 @@ import Reports
 ///
 /// Nothing is listed here: the statistics are those that modules declare, see ``Statistic``.
 public enum MetricsPage {
+  static let page = Page("metrics", capacity: 32768, inReport: .last, "every count and level, for Prometheus") {
+    write($0, to: &$1)
+  }
+
   /// Writes the page.
-  public static func write(_ report: SystemReport, to out: inout TextWriter) {
-    writeHead(report, to: &out)
-    var groups = [program(report), memory(report)]
-    groups += report.health.findings.map { finding in
-      let still = report.health.clocks.monotonicMicroseconds &- finding.sinceMonotonicMicroseconds
+  public static func write(_ moment: Moment, to out: inout TextWriter) {
+    writeHead(moment, to: &out)
+    var groups = [program(moment), memory(moment)]
+    groups += moment.health.findings.map { finding in
+      let still = moment.health.clocks.monotonicMicroseconds &- finding.sinceMonotonicMicroseconds
       return StatisticGroup(
         "", owner: finding.path,
         [
@@ -21,47 +25,47 @@ public enum MetricsPage {
             max(0, still))
         ])
     }
-    groups += report.pools.map(pool)
-    groups += report.objects.map(object)
-    groups += report.metrics
+    groups += moment.allocations.pools.map(pool)
+    groups += moment.objects.map(object)
+    groups += moment.statistics
     write(groups, to: &out)
     out.text("# EOF\n")
   }
 
   /// What has labels of its own.
-  private static func writeHead(_ report: SystemReport, to out: inout TextWriter) {
+  private static func writeHead(_ moment: Moment, to out: inout TextWriter) {
     out.text("# HELP mpifs_build_info Version and commit of the program.\n# TYPE mpifs_build_info gauge\n")
     out.text("mpifs_build_info{version=\"")
-    out.word(report.identity.version)
+    out.word(moment.identity.version)
     out.text("\",commit=\"")
-    out.word(report.identity.commit)
+    out.word(moment.identity.commit)
     out.text("\"} 1\n# HELP mpifs_health 1 for the verdict that holds.\n# TYPE mpifs_health gauge\n")
     for verdict in HealthVerdict.allCases {
       out.text("mpifs_health{verdict=\"")
       out.string(verdict.rawValue)
-      out.text(report.health.verdict == verdict ? "\"} 1\n" : "\"} 0\n")
+      out.text(moment.health.verdict == verdict ? "\"} 1\n" : "\"} 0\n")
     }
   }
 
-  private static func program(_ report: SystemReport) -> StatisticGroup {
-    let uptime = report.clocks.monotonicMicroseconds &- report.startedMonotonicMicroseconds
+  private static func program(_ moment: Moment) -> StatisticGroup {
+    let uptime = moment.clocks.monotonicMicroseconds &- moment.startedMonotonicMicroseconds
     return StatisticGroup(
       "",
       [
         Statistic("uptime_us", .gauge, unit: .microseconds, "Time since the program started.", uptime),
-        Statistic("stalled_objects", .gauge, "Enabled objects that are not moving.", report.health.findings.count),
+        Statistic("stalled_objects", .gauge, "Enabled objects that are not moving.", moment.health.findings.count),
       ])
   }
 
-  private static func memory(_ report: SystemReport) -> StatisticGroup {
+  private static func memory(_ moment: Moment) -> StatisticGroup {
     StatisticGroup(
       "memory",
       [
-        Statistic("buffers_bytes", .gauge, unit: .bytes, "Bytes in media buffers.", report.memory.totalBytes),
+        Statistic("buffers_bytes", .gauge, unit: .bytes, "Bytes in media buffers.", moment.memory.totalBytes),
         Statistic(
           "peak_bytes", .gauge, unit: .bytes, "Most bytes in media buffers since start or reset.",
-          report.memory.peakBytes),
-        Statistic("buffers", .gauge, "Media buffers.", report.buffers.count),
+          moment.memory.peakBytes),
+        Statistic("buffers", .gauge, "Media buffers.", moment.allocations.buffers.count),
       ])
   }
 

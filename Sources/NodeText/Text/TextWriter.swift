@@ -24,6 +24,9 @@ public struct TextWriter: ~Copyable {
   /// Forgets what was written and keeps the memory.
   public mutating func removeAll() { count = 0 }
 
+  /// Forgets what was written after the first `length` bytes.
+  mutating func truncate(to length: Int) { count = min(count, max(0, length)) }
+
   /// A copy of what was written.
   public borrowing func bytes() -> [UInt8] {
     let (source, length) = (base, count)

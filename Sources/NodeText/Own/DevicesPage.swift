@@ -8,6 +8,10 @@ import Reports
 ///       role: encoder (FWHT)
 ///       used_by: venc/1
 public enum DevicesPage {
+  static let page = Page("devices", capacity: 8192, "what this machine has and who uses it") {
+    write($0.devices, objects: $0.objects, to: &$1)
+  }
+
   /// Writes the page.
   /// - Parameter objects: The objects of the tree; those whose `active` names a device as `backend` use it.
   public static func write(_ report: DevicesReport, objects: [ObjectState], to out: inout TextWriter) {

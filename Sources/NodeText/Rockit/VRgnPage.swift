@@ -4,6 +4,10 @@ import Reports
 
 /// The vendor's `vrgn`: the regions, and which region lies where on each node. The same text in both dialects.
 public enum VRgnPage {
+  static let page = Page("vrgn", "regions, and which lies where on each node") {
+    write(regions: $0.regions, nodes: $0.nodes, identity: $0.identity, to: &$1)
+  }
+
   /// Writes the page. Every node has a row, also one without a region.
   public static func write(
     regions: RegionsReport, nodes: [NodeReport], identity: SystemIdentity, to out: inout TextWriter

@@ -8,6 +8,11 @@ import Reports
 /// The value stands in quotes with every byte that is not printable ASCII escaped, so that it can be told exactly and
 /// forges no line and obeys no terminal.
 public enum ErrorLogPage {
+  static let page = Page(
+    "error_log", takes: Intake("anything clears it") { _ in .clearErrorLog }, inReport: .first,
+    "the last 256 refusals and failures, and why"
+  ) { write($0.refusals, to: &$1) }
+
   /// Bytes of a value that are shown; of a longer one its length follows.
   public static let shownBytes = 256
 
