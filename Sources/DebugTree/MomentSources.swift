@@ -17,6 +17,7 @@ extension Moment.Sources {
     memory = { graph.memoryTotals() }
     encoders = { graph.encodersReport() }
     objects = { graph.objectStates() }
+    drops = { graph.dropRecords() }
     log = { runtime.moduleLog.records }
     refusals = { runtime.errorLog.records }
     config = { runtime.configText() }

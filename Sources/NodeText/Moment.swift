@@ -24,6 +24,7 @@ public final class Moment {
     public var objects: @Sendable () -> [ObjectState] = { [] }
     public var health: @Sendable () -> HealthReport
     public var devices: @Sendable () -> DevicesReport = { DevicesReport() }
+    public var drops: @Sendable () -> [DropRecord] = { [] }
     public var log: @Sendable () -> [LogRecord] = { [] }
     public var refusals: @Sendable () -> [RefusalRecord] = { [] }
     public var config: @Sendable () -> [UInt8] = { [] }
@@ -67,6 +68,8 @@ public final class Moment {
   public private(set) lazy var health = sources.health()
   /// What the machine has.
   public private(set) lazy var devices = sources.devices()
+  /// The last frames that were dropped, oldest first.
+  public private(set) lazy var drops = sources.drops()
   /// The log of the modules, oldest line first.
   public private(set) lazy var log = sources.log()
   /// Refused commands and failures, oldest first.

@@ -21,6 +21,7 @@ final class Environment: Sendable {
   let ledger = MemoryLedger()
   let pools: PoolRegistry
   let slots = UserSlots()
+  let drops = DropLog()
   let room: Room
   let services: Services
   let snapshots: SnapshotService

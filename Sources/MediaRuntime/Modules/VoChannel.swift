@@ -193,8 +193,8 @@ final class VoChannel: GraphObject, SessionWork {
     if !environment.room.isLossless {
       // The newest wins; what is late would only make the next one late.
       while let newer = node.input.queue.pop() {
+        node.work.drop(.late, frame.name, at: .queue)
         frame = newer
-        node.work.drop(.late)
       }
     }
     let start = Clock.now()
@@ -211,7 +211,7 @@ final class VoChannel: GraphObject, SessionWork {
   /// - Returns: bytes of pixels the CPU wrote; `nil` when the frame was dropped.
   private func give(_ frame: consuming Frame, _ now: Int64) -> Int? {
     guard let display else {
-      node.work.drop(.disabled)
+      node.work.drop(.disabled, frame.name)
       return nil
     }
     guard let way = valid(display, frame, now) else { return nil }
@@ -220,9 +220,10 @@ final class VoChannel: GraphObject, SessionWork {
       return 0
     }
     guard let buffer = making.pool.take(as: node.user) else {
-      node.work.drop(.noBuffer)
+      node.work.drop(.noBuffer, frame.name)
       return nil
     }
+    let name = frame.name
     var picture = Frame(
       buffer, layout: making.picture.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
     do throws(Failure) {
@@ -234,7 +235,7 @@ final class VoChannel: GraphObject, SessionWork {
       self.way = nil
       retryAt = now + 200_000_000
       changed(.failed(error))
-      node.work.drop(.deviceError)
+      node.work.drop(.deviceError, name)
       return nil
     }
   }
@@ -248,7 +249,7 @@ final class VoChannel: GraphObject, SessionWork {
       return way
     }
     guard now >= retryAt else {
-      node.work.drop(refusal)
+      node.work.drop(refusal, frame.name)
       return nil
     }
     do throws(Failure) {
@@ -262,7 +263,7 @@ final class VoChannel: GraphObject, SessionWork {
       // The display says so itself where somebody let it go.
       refusal = error.errno == .canceled ? .disabled : .deviceError
       if refusal == .deviceError { changed(.failed(error)) }
-      node.work.drop(refusal)
+      node.work.drop(refusal, frame.name)
       return nil
     }
   }
@@ -379,10 +380,10 @@ extension VoChannel: DisplayListener {
 
   func dropped(_ cause: DisplayDrop) {
     switch cause {
-    case .superseded: node.work.drop(.late)
-    case .failed, .timedOut: node.work.drop(.deviceError)
-    case .released: node.work.drop(.disabled)
-    case .flushed: node.work.drop(.flushed)
+    case .superseded: node.work.drop(.late, .unknown, at: .output)
+    case .failed, .timedOut: node.work.drop(.deviceError, .unknown, at: .output)
+    case .released: node.work.drop(.disabled, .unknown, at: .output)
+    case .flushed: node.work.drop(.flushed, .unknown, at: .output)
     }
   }
 

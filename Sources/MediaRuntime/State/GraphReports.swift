@@ -95,6 +95,9 @@ extension MediaGraph {
       lastFrameAtMicroseconds: figures.lastAt == 0 ? nil : figures.lastAt / 1000)
   }
 
+  /// The last frames that were dropped, oldest first.
+  public func dropRecords() -> [DropRecord] { environment.drops.records }
+
   /// What the workers of the CPU and of each device did; the CPU's first.
   public func serviceFigures() -> [ServiceFigures] { environment.services.figures() }
 
