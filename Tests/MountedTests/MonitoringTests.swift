@@ -83,6 +83,35 @@ import Testing
     #expect(report.contains("module: vsys\n") && report.contains("venc/0/bitrate = 2000\n"))
   }
 
+  // MARK: drops
+
+  /// Two of three frames are left out by the encoder's frame-rate table, as asked: each stands in `drops`, and the totals
+  /// are those of `stats`.
+  @Test func everyDroppedFrameIsListedWithItsCause() throws {
+    let served = try Served(configuration: Pipelines.small("venc/0/fps_src = 30\nvenc/0/fps_dst = 10"))
+    #expect(try served.advances("venc/0", "dropped_frame_control", by: 20))
+    try served.echo("0", to: "vi/0/enable")
+    let objects = ["vi/0", "vpss/0", "vpss/0/0", "vpss/0/1", "venc/0"]
+    #expect(try eventually { try objects.allSatisfy { try served.stats($0)["in_flight"] == 0 } })
+    let lines = try served.cat("drops").split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    let titles = try #require(lines.first).dropFirst()
+    #expect(titles.first == "object")
+    for object in objects {
+      let row = try #require(lines.first { $0[0] == object })
+      let stats = try served.stats(object)
+      for (title, count) in zip(titles, row).dropFirst() {
+        #expect(Int(count) == stats[title == "dropped" ? title : "dropped_\(title)"], "\(object) \(title)")
+      }
+    }
+    let left = lines.filter { $0.count == 6 && $0[1] == "venc/0" && $0[4] == "frame_control" }
+    #expect(left.count == min(256, try #require(served.stats("venc/0")["dropped_frame_control"])))
+    #expect(left.allSatisfy { $0[5] == "input" })
+    for column in [0, 2, 3] {
+      let values = left.compactMap { Double($0[column]) }
+      #expect(values.count == left.count && zip(values, values.dropFirst()).allSatisfy { $0 <= $1 }, "\(column)")
+    }
+  }
+
   // MARK: health
 
   @Test func aHealthyPipelineIsOK() throws {

@@ -172,6 +172,7 @@ enum Sample {
     sources.regions = { regions }
     sources.encoders = { encoders(dialect) }
     sources.objects = { objects }
+    sources.drops = { drops }
     sources.log = { log }
     sources.refusals = { refusals }
     sources.config = { Array("a = b".utf8) }
@@ -187,6 +188,18 @@ enum Sample {
     }
     return sources
   }
+
+  static let drops = [
+    DropRecord(
+      monotonicMicroseconds: 15_012_345, object: "venc/0", number: 812, ptsMicroseconds: 14_979_012,
+      cause: .frameControl, stage: .input),
+    DropRecord(
+      monotonicMicroseconds: 15_045_678, object: "vpss/63/3", number: 4_294_967_296, ptsMicroseconds: -1,
+      cause: .formatMismatch, stage: .work),
+    DropRecord(
+      monotonicMicroseconds: 15_545_000, object: "vi/0", number: nil, ptsMicroseconds: nil, cause: .noBuffer,
+      stage: .source),
+  ]
 
   static let refusals = [
     RefusalRecord(
