@@ -49,7 +49,7 @@ public struct ObjectStatistics: Sendable, Equatable {
     for cause in DropCause.allCases {
       all.append(
         Statistic(
-          cause.statisticKey, .counter, metric: "dropped_frames", cause: cause.rawValue, "Frames dropped, by cause.",
+          cause.statisticName, .counter, metric: "dropped_frames", cause: cause.rawValue, "Frames dropped, by cause.",
           dropped[cause]))
     }
     all += [
@@ -83,8 +83,18 @@ public struct ObjectStatistics: Sendable, Equatable {
 }
 
 extension DropCause {
-  private static let statisticKeys = allCases.map { "dropped_\($0.rawValue)" }
-
-  /// Its key in `stats`.
-  var statisticKey: String { Self.statisticKeys[index] }
+  /// Its name in `stats`.
+  var statisticName: StaticString {
+    switch self {
+    case .frameControl: "dropped_frame_control"
+    case .queueFull: "dropped_queue_full"
+    case .noBuffer: "dropped_no_buffer"
+    case .deviceError: "dropped_device_error"
+    case .late: "dropped_late"
+    case .rateControl: "dropped_rate_control"
+    case .formatMismatch: "dropped_format_mismatch"
+    case .disabled: "dropped_disabled"
+    case .flushed: "dropped_flushed"
+    }
+  }
 }

@@ -18,16 +18,18 @@ public enum StatisticUnit: Sendable, Equatable {
 }
 
 /// One figure, declared once where it is counted: `stats` and `metrics` both follow from it.
-public struct Statistic: Sendable, Equatable {
+///
+/// Its names are fixed text, so that a list of statistics is made without taking memory for any of them.
+public struct Statistic: Sendable {
   /// Name in `stats`: lower-case letters, digits and underscores.
-  public var key: String
+  public var name: StaticString
   public var kind: StatisticKind
   public var unit: StatisticUnit
   /// What is counted, one sentence.
-  public var help: String
+  public var help: StaticString
   public var value: Double
-  /// Name in `metrics` between the owner's class and `_total`; nil: the one that follows from `key` and `unit`.
-  public var metric: String?
+  /// Name in `metrics` between the owner's class and `_total`; nil: the one that follows from `name` and `unit`.
+  public var metric: StaticString?
   /// Where a metric is split by cause, the cause. Those of one metric stand side by side.
   public var cause: String?
   /// Where it is shown.
@@ -40,10 +42,10 @@ public struct Statistic: Sendable, Equatable {
   }
 
   public init(
-    _ key: String, _ kind: StatisticKind, unit: StatisticUnit = .none, metric: String? = nil, cause: String? = nil,
-    in places: Places = .statsAndMetrics, _ help: String, _ value: Double
+    _ name: StaticString, _ kind: StatisticKind, unit: StatisticUnit = .none, metric: StaticString? = nil,
+    cause: String? = nil, in places: Places = .statsAndMetrics, _ help: StaticString, _ value: Double
   ) {
-    self.key = key
+    self.name = name
     self.kind = kind
     self.unit = unit
     self.help = help
@@ -54,24 +56,24 @@ public struct Statistic: Sendable, Equatable {
   }
 
   public init(
-    _ key: String, _ kind: StatisticKind, unit: StatisticUnit = .none, metric: String? = nil, cause: String? = nil,
-    in places: Places = .statsAndMetrics, _ help: String, _ value: some BinaryInteger
+    _ name: StaticString, _ kind: StatisticKind, unit: StatisticUnit = .none, metric: StaticString? = nil,
+    cause: String? = nil, in places: Places = .statsAndMetrics, _ help: StaticString, _ value: some BinaryInteger
   ) {
-    self.init(key, kind, unit: unit, metric: metric, cause: cause, in: places, help, Double(value))
+    self.init(name, kind, unit: unit, metric: metric, cause: cause, in: places, help, Double(value))
   }
 
-  /// Name in `metrics`, without the owner's class and `_total`.
-  public var metricName: String {
-    if let metric { return metric }
-    return unit == .microseconds && key.hasSuffix("_us") ? key.dropLast(3) + "_seconds" : key
-  }
+  /// Its name as text.
+  public var key: String { name.description }
+
+  /// What names it in `metrics`; for microseconds without a name of their own, a `_us` at the end stands for `_seconds`.
+  public var family: StaticString { metric ?? name }
 
   /// Value in `metrics`, in base units.
   public var metricValue: Double { unit == .microseconds ? value / 1e6 : value }
 }
 
 /// The figures of one thing: an object of the tree, a service, a pool, the program.
-public struct StatisticGroup: Sendable, Equatable {
+public struct StatisticGroup: Sendable {
   /// First part of the names in `metrics`, for example `venc`; empty for the whole program.
   public var module: String
   /// Which of its kind, for example `venc/0`; nil where there is one.

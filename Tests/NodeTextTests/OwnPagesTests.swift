@@ -97,7 +97,7 @@ struct OwnPagesTests {
         frameControl: 1, queueFull: 2, noBuffer: 3, deviceError: 4, late: 5, rateControl: 6, formatMismatch: 7,
         disabled: 8, flushed: 9),
       more: [
-        Statistic("readers lost", .counter, "Readers lost.", 12),
+        Statistic("readers_lost", .counter, "Readers lost.", 12),
         Statistic("rate", .gauge, in: .onlyMetrics, "A rate.", 1.5),
       ])
     let all = lines(rendered { StatsPage.write(state, to: &$0) })

@@ -2,9 +2,9 @@
 
 import Reports
 
-/// `help`: a line for each page of the whole and each attribute of the objects: path, kind, type, range, unit, default, live or restart, note. The columns are as
-/// wide as their widest entry and stand at least two blanks apart (`awk -F '  +'`), since a range may hold single blanks.
-/// `-` stands for what does not apply or is empty.
+/// `help`: a line for each page of the whole and each attribute of the objects: path, kind, type, range, unit, default,
+/// live or restart, note. The columns are as wide as their widest entry and stand at least two blanks apart
+/// (`awk -F '  +'`), since a range may hold single blanks. `-` stands for what does not apply or is empty.
 public enum HelpPage {
   static let page = Page("help", capacity: 16384, "every page and attribute") { moment, out in
     write(moment.pages.pages.map(\.help) + moment.attributes, to: &out)

@@ -97,46 +97,56 @@ public enum MetricsPage {
   /// The samples of a family must stand together, so the outer loops go over modules and families.
   private static func write(_ groups: [StatisticGroup], to out: inout TextWriter) {
     var modules: [String] = []
-    for group in groups where !modules.contains(group.module) { modules.append(group.module) }
+    for group in groups where modules.last != group.module && !modules.contains(group.module) {
+      modules.append(group.module)
+    }
     for module in modules {
       let members = groups.filter { $0.module == module }
-      var names: [String] = []
-      var positions: [Int] = []
-      for group in members {
-        for (position, statistic) in group.statistics.enumerated() where statistic.places != .onlyStats {
-          let name = statistic.metricName
-          // Nearly always the same place as in the group before.
-          if names.last != name, !names.contains(name) {
-            names.append(name)
-            positions.append(position)
-          }
+      var families: [(name: StaticString, position: Int)] = []
+      for (index, group) in members.enumerated() {
+        let all = group.statistics
+        for position in all.indices where all[position].places != .onlyStats {
+          let name = all[position].family
+          // Nearly always at the same place as in the group before, or one more cause of the same.
+          if index > 0, isMember(position, of: name, members[index - 1].statistics) { continue }
+          if let last = families.last, isSame(last.name, name) { continue }
+          if !families.contains(where: { isSame($0.name, name) }) { families.append((name, position)) }
         }
       }
-      for (name, position) in zip(names, positions) { writeFamily(module, name, at: position, members, to: &out) }
+      for family in families { writeFamily(module, family.name, at: family.position, members, to: &out) }
     }
   }
 
+  /// - Parameter position: where its statistics stand in most groups.
   private static func writeFamily(
-    _ module: String, _ name: String, at position: Int, _ groups: [StatisticGroup], to out: inout TextWriter
+    _ module: String, _ name: StaticString, at position: Int, _ groups: [StatisticGroup], to out: inout TextWriter
   ) {
     var isBegun = false
     for group in groups {
-      for statistic in samples(of: name, at: position, group.statistics) {
-        if !isBegun { MetricsText.begin(module, name, statistic, to: &out) }
+      let all = group.statistics
+      guard
+        var index = isMember(position, of: name, all)
+          ? position : all.indices.first(where: { isMember($0, of: name, all) })
+      else { continue }
+      repeat {
+        if !isBegun { MetricsText.begin(module, all[index], to: &out) }
         isBegun = true
-        MetricsText.sample(module, name, statistic, owner: group.owner, to: &out)
-      }
+        MetricsText.sample(module, all[index], owner: group.owner, to: &out)
+        index += 1
+      } while isMember(index, of: name, all) && all[index].cause != nil
     }
   }
 
-  /// The statistics of one metric: those at `position`, where they stand in most groups, or else wherever they are.
-  private static func samples(of name: String, at position: Int, _ all: [Statistic]) -> ArraySlice<Statistic> {
-    func isMember(_ index: Int) -> Bool { all[index].metricName == name && all[index].places != .onlyStats }
-    guard let first = position < all.count && isMember(position) ? position : all.indices.first(where: isMember) else {
-      return []
-    }
-    var end = first + 1
-    while end < all.count, all[end].cause != nil, isMember(end) { end += 1 }
-    return all[first..<end]
+  private static func isMember(_ index: Int, of name: StaticString, _ all: [Statistic]) -> Bool {
+    index < all.count && all[index].places != .onlyStats && isSame(all[index].family, name)
+  }
+
+  private static func isSame(_ a: StaticString, _ b: StaticString) -> Bool {
+    guard a.hasPointerRepresentation, b.hasPointerRepresentation else { return a.description == b.description }
+    let count = a.utf8CodeUnitCount
+    guard count == b.utf8CodeUnitCount else { return false }
+    return a.utf8Start == b.utf8Start
+      || UnsafeBufferPointer(start: a.utf8Start, count: count).elementsEqual(
+        UnsafeBufferPointer(start: b.utf8Start, count: count))
   }
 }

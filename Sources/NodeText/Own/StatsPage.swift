@@ -17,7 +17,7 @@ public enum StatsPage {
 
   private static func write(_ statistic: Statistic, to out: inout TextWriter) {
     guard statistic.places != .onlyMetrics else { return }
-    out.word(statistic.key)
+    out.text(statistic.name)
     out.text(": ")
     MetricsText.value(statistic.value, to: &out)
     out.newline()

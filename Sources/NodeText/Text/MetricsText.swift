@@ -12,48 +12,48 @@ enum MetricsText {
   static let prefix: StaticString = "mpifs_"
 
   /// Begins a family. `module` is the part of the name after the prefix, empty for the whole program.
-  static func begin(_ module: String, _ name: String, _ statistic: Statistic, to out: inout TextWriter) {
+  static func begin(_ module: String, _ statistic: Statistic, to out: inout TextWriter) {
     out.text("# HELP ")
-    writeName(statistic.kind, module, name, to: &out)
+    writeName(module, statistic, to: &out)
     out.byte(0x20)
-    writeEscaped(statistic.help, quotes: false, to: &out)
+    writeEscaped(statistic.help, to: &out)
     out.newline()
     guard statistic.kind == .gauge else { return }
     out.text("# TYPE ")
-    writeName(.gauge, module, name, to: &out)
+    let start = out.count
+    writeName(module, statistic, to: &out)
+    let end = out.count
     out.text(" gauge\n")
     let unit: StaticString? =
       switch statistic.unit {
       case .none: nil
-      case .frames: "frames"
-      case .bytes: "bytes"
-      case .seconds, .microseconds: "seconds"
+      case .frames: "_frames"
+      case .bytes: "_bytes"
+      case .seconds, .microseconds: "_seconds"
       }
-    if let unit, name == "\(unit)" || name.hasSuffix("_\(unit)") {
-      out.text("# UNIT ")
-      writeName(.gauge, module, name, to: &out)
-      out.byte(0x20)
-      out.text(unit)
-      out.newline()
-    }
+    // Only a name that ends in its unit may declare it.
+    guard let unit, out.hasWritten(unit, before: end) else { return }
+    out.text("# UNIT ")
+    out.repeatWritten(start..<end)
+    out.byte(0x20)
+    out.repeatWritten(end - unit.utf8CodeUnitCount + 1..<end)
+    out.newline()
   }
 
   /// Writes one sample with its labels.
-  static func sample(
-    _ module: String, _ name: String, _ statistic: Statistic, owner: String?, to out: inout TextWriter
-  ) {
-    writeName(statistic.kind, module, name, to: &out)
+  static func sample(_ module: String, _ statistic: Statistic, owner: String?, to out: inout TextWriter) {
+    writeName(module, statistic, to: &out)
     if owner != nil || statistic.cause != nil {
       out.byte(0x7B)
       if let owner {
         out.text("object=\"")
-        writeEscaped(owner, quotes: true, to: &out)
+        writeEscaped(owner, to: &out)
         out.byte(0x22)
       }
       if let cause = statistic.cause {
         if owner != nil { out.byte(0x2C) }
         out.text("cause=\"")
-        writeEscaped(cause, quotes: true, to: &out)
+        writeEscaped(cause, to: &out)
         out.byte(0x22)
       }
       out.byte(0x7D)
@@ -71,14 +71,18 @@ enum MetricsText {
     out.string(value.description)
   }
 
-  private static func writeName(_ kind: StatisticKind, _ module: String, _ name: String, to out: inout TextWriter) {
+  private static func writeName(_ module: String, _ statistic: Statistic, to out: inout TextWriter) {
     out.text(prefix)
     if !module.isEmpty {
       writeIdentifier(module, to: &out)
       out.byte(0x5F)
     }
-    writeIdentifier(name, to: &out)
-    if kind == .counter { out.text("_total") }
+    out.text(statistic.family)
+    if statistic.unit == .microseconds, statistic.metric == nil, out.hasWritten("_us", before: out.count) {
+      out.truncate(to: out.count - 2)
+      out.text("seconds")
+    }
+    if statistic.kind == .counter { out.text("_total") }
   }
 
   /// Letters, digits and underscores; anything else becomes an underscore.
@@ -91,14 +95,25 @@ enum MetricsText {
     }
   }
 
-  /// Backslash, line feed and quote escaped as both formats ask; other control bytes become a question mark. A double
-  /// quote in help becomes a single one: the formats disagree on its escape there.
-  private static func writeEscaped(_ text: String, quotes: Bool, to out: inout TextWriter) {
+  /// Help, which is fixed text: a double quote becomes a single one, as the formats disagree on its escape there.
+  private static func writeEscaped(_ help: StaticString, to out: inout TextWriter) {
+    let start = out.count
+    out.text(help)
+    for index in start..<out.count {
+      let byte = out.written(at: index)
+      if byte < 0x20 || byte == 0x5C { out.replace(at: index, with: 0x3F) }
+      if byte == 0x22 { out.replace(at: index, with: 0x27) }
+    }
+  }
+
+  /// The value of a label: backslash, line feed and quote escaped as both formats ask; other control bytes become a
+  /// question mark.
+  private static func writeEscaped(_ text: String, to out: inout TextWriter) {
     for byte in text.utf8 {
       switch byte {
       case 0x5C: out.text("\\\\")
       case 0x0A: out.text("\\n")
-      case 0x22: out.text(quotes ? "\\\"" : "'")
+      case 0x22: out.text("\\\"")
       case 0..<0x20, 0x7F: out.byte(0x3F)
       default: out.byte(byte)
       }

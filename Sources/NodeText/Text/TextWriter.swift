@@ -130,6 +130,22 @@ public struct TextWriter: ~Copyable {
   /// A byte already written, counted from the start.
   borrowing func written(at index: Int) -> UInt8 { index >= 0 && index < count ? base[index] : 0 }
 
+  /// Whether the bytes right before `end` are `text`.
+  borrowing func hasWritten(_ text: StaticString, before end: Int) -> Bool {
+    let length = text.utf8CodeUnitCount
+    guard text.hasPointerRepresentation, length <= end, end <= count else { return false }
+    for index in 0..<length where base[end - length + index] != text.utf8Start[index] { return false }
+    return true
+  }
+
+  /// Appends bytes already written once more.
+  mutating func repeatWritten(_ range: Range<Int>) {
+    guard range.lowerBound >= 0, range.upperBound <= count else { return }
+    reserve(range.count)
+    (base + count).initialize(from: base + range.lowerBound, count: range.count)
+    count += range.count
+  }
+
   // MARK: Numbers
 
   /// Appends a number in decimal.
