@@ -80,41 +80,111 @@ enum Sample {
     channel: Int = 0, codec: CodedFormat = .h265, syntax: EncoderSyntax = .h265(h265), mode: RateControlMode = .cbr,
     minimumFree: Int = 262144
   ) -> EncoderReport {
-    EncoderReport(
-      channel: channel, path: "venc/\(channel)",
-      status: EncoderStatus(
-        isRunning: true, configureMicroseconds: 412, packetsTaken: 1, startGapMicroseconds: 33345,
-        lastCombinedStartMicroseconds: 1_650_000_000_000_000, lastCombinedEndMicroseconds: 1_650_000_000_000_000),
-      attributes: EncoderAttributes(
-        width: 1920, height: 1080, maximumWidth: 1920, maximumHeight: 1080, codec: codec, sequence: 1506,
-        receivesFrames: true, sourceFrameRate: 30, targetFrameRate: 30, startedAtMicroseconds: 0x5_5f3a_2b10,
-        pictureFormat: .nv12, measuredFrameRate: 30),
-      ring: EncoderRing(
-        writePosition: 262144, readPosition: 262144, highWater: 98304, used: 4096, capacity: 1_048_576,
-        minimumFree: minimumFree, lastWritePosition: 262144, lastReadPosition: 262144),
-      engine: EncoderEngineStatus(stage: .finished), syntax: syntax,
-      rateControl: RateControlReport(
-        mode: mode, gop: 60, windowSeconds: 3, sourceFrameRate: 30, targetFrameRate: 30,
-        targetBitsPerSecond: 4_096_000, maximumBitsPerSecond: 6_000_000, minimumBitsPerSecond: 2_000_000,
-        fixedKeyQP: 28, fixedPredictedQP: 30,
-        limits: QPLimits(minimum: 20, maximum: 51, minimumKey: 20, maximumKey: 48),
-        frameLimits: QPLimits(minimum: 28, maximum: 51, minimumKey: 28, maximumKey: 51),
-        lossThreshold: 20, framesLostInARow: 0, maximumLostInARow: 1, largeKeyFrameBits: 0, largePredictedFrameBits: 0,
-        keyQPDelta: 2, changePercent: 80, minimumKeyRatio: 10, maximumKeyRatio: 30, maximumReencodes: 0,
-        run: RateRunReport(
-          currentBitsPerSecond: 4_010_400, currentFrameRate: 0, waterLevel: 512_000, targetBitsPerSecond: 4_096_000,
-          previousBitsPerSecond: 3_990_999, keyToPredictedPercent: 160, startQP: 32, minimumQP: 20, maximumQP: 51)))
+    var report = EncoderReport(
+      channel: channel, path: "venc/\(channel)", attributes: EncoderAttributes(codec: codec), syntax: syntax,
+      rateControl: rateControl(mode))
+    report.status.isRunning = true
+    report.status.configureMicroseconds = 412
+    report.status.packetsTaken = 1
+    report.status.startGapMicroseconds = 33345
+    report.status.lastCombinedStartMicroseconds = 1_650_000_000_000_000
+    report.status.lastCombinedEndMicroseconds = 1_650_000_000_000_000
+    report.attributes.width = 1920
+    report.attributes.height = 1080
+    report.attributes.maximumWidth = 1920
+    report.attributes.maximumHeight = 1080
+    report.attributes.sequence = 1506
+    report.attributes.receivesFrames = true
+    report.attributes.sourceFrameRate = 30
+    report.attributes.targetFrameRate = 30
+    report.attributes.startedAtMicroseconds = 0x5_5f3a_2b10
+    report.attributes.pictureFormat = .nv12
+    report.attributes.measuredFrameRate = 30
+    var ring = EncoderRing()
+    ring.writePosition = 262144
+    ring.readPosition = 262144
+    ring.highWater = 98304
+    ring.used = 4096
+    ring.capacity = 1_048_576
+    ring.minimumFree = minimumFree
+    ring.lastWritePosition = 262144
+    ring.lastReadPosition = 262144
+    report.ring = ring
+    report.engine.stage = .finished
+    return report
   }
 
-  static let h265 = H265Syntax(
-    profile: "main", deblocking: true, tcOffset: 0, betaOffset: 0, saoLuma: true, saoChroma: true,
-    strongIntraSmoothing: true, cbQPOffset: 0, crQPOffset: 0)
+  private static func rateControl(_ mode: RateControlMode) -> RateControlReport {
+    var rate = RateControlReport(mode: mode)
+    rate.gop = 60
+    rate.windowSeconds = 3
+    rate.sourceFrameRate = 30
+    rate.targetFrameRate = 30
+    rate.targetBitsPerSecond = 4_096_000
+    rate.maximumBitsPerSecond = 6_000_000
+    rate.minimumBitsPerSecond = 2_000_000
+    rate.fixedKeyQP = 28
+    rate.fixedPredictedQP = 30
+    (rate.limits.minimum, rate.limits.maximum) = (20, 51)
+    (rate.limits.minimumKey, rate.limits.maximumKey) = (20, 48)
+    (rate.frameLimits.minimum, rate.frameLimits.maximum) = (28, 51)
+    (rate.frameLimits.minimumKey, rate.frameLimits.maximumKey) = (28, 51)
+    rate.lossThreshold = 20
+    rate.framesLostInARow = 0
+    rate.maximumLostInARow = 1
+    rate.largeKeyFrameBits = 0
+    rate.largePredictedFrameBits = 0
+    rate.keyQPDelta = 2
+    rate.changePercent = 80
+    rate.minimumKeyRatio = 10
+    rate.maximumKeyRatio = 30
+    rate.maximumReencodes = 0
+    rate.run.currentBitsPerSecond = 4_010_400
+    rate.run.currentFrameRate = 0
+    rate.run.waterLevel = 512_000
+    rate.run.targetBitsPerSecond = 4_096_000
+    rate.run.previousBitsPerSecond = 3_990_999
+    rate.run.keyToPredictedPercent = 160
+    rate.run.startQP = 32
+    rate.run.minimumQP = 20
+    rate.run.maximumQP = 51
+    return rate
+  }
 
-  static let h264 = H264Syntax(
-    profile: "high", cabac: true, transform8x8: true, scalingMatrix: false, pictureOrderCountType: 2, alphaOffset: 0,
-    betaOffset: -1)
+  static let h265: H265Syntax = {
+    var syntax = H265Syntax()
+    syntax.profile = "main"
+    syntax.deblocking = true
+    syntax.tcOffset = 0
+    syntax.betaOffset = 0
+    syntax.saoLuma = true
+    syntax.saoChroma = true
+    syntax.strongIntraSmoothing = true
+    syntax.cbQPOffset = 0
+    syntax.crQPOffset = 0
+    return syntax
+  }()
 
-  static let jpeg = JPEGSyntax(quantiser: 0, quality: 70, maximumQuality: 99, minimumQuality: 30)
+  static let h264: H264Syntax = {
+    var syntax = H264Syntax()
+    syntax.profile = "high"
+    syntax.cabac = true
+    syntax.transform8x8 = true
+    syntax.scalingMatrix = false
+    syntax.pictureOrderCountType = 2
+    syntax.alphaOffset = 0
+    syntax.betaOffset = -1
+    return syntax
+  }()
+
+  static let jpeg: JPEGSyntax = {
+    var syntax = JPEGSyntax()
+    syntax.quantiser = 0
+    syntax.quality = 70
+    syntax.maximumQuality = 99
+    syntax.minimumQuality = 30
+    return syntax
+  }()
 
   static func encoders(_ dialect: Dialect) -> EncodersReport {
     let pool = PacketPoolReport(unused: 3, used: 1, limit: 512)

@@ -48,12 +48,13 @@ public enum VEncInfoPage {
     var row = VEncRow(tables.status)
     row.cell(channel.channel, &out)
     row.cell(status.isRunning ? 1 : 0, &out)
-    row.cell(status.isCombinedRunning ? 1 : 0, &out)
+    // No JPEG channel is coded together with another from one pass.
+    row.cell(0, &out)
     row.cell(status.configureMicroseconds, &out)
     row.cell(status.packetsQueued, &out)
     row.cell(status.packetsTaken, &out)
     row.cell(status.startGapMicroseconds, &out)
-    row.cell(status.combinedGapMicroseconds, &out)
+    row.cell(0, &out)
     row.cell(Int(status.lastCombinedStartMicroseconds), &out)
     row.cell(Int(status.lastCombinedEndMicroseconds), &out)
     row.end(&out)
@@ -67,15 +68,17 @@ public enum VEncInfoPage {
     row.cell(attributes.width, &out)
     row.cell(attributes.height, &out)
     row.name(attributes.codec.rawValue, &out)
-    row.cell(attributes.isByFrame ? "y" : "n", &out)
+    // Readers get whole frames.
+    row.cell("y", &out)
     row.cell(attributes.sequence, &out)
     row.name(attributes.gopMode.rawValue, &out)
     row.cell(attributes.priority, &out)
     if tables.isNew {
       row.cell(attributes.maximumWidth, &out)
       row.cell(attributes.maximumHeight, &out)
-      row.cell(attributes.isOnline ? 1 : 0, &out)
-      row.cell(attributes.sharesReferences ? 1 : 0, &out)
+      // Frames are whole in memory before they are coded, and references are the engine's own.
+      row.cell(0, &out)
+      row.cell(0, &out)
     }
     row.end(&out)
 

@@ -158,23 +158,21 @@ extension VEncInfoPage {
     row.cell(limits.minimumKey, &out)
   }
 
+  /// What no engine here has: QP by temporal layer, and reduction of the visible pulse at key frames. Both are off.
   private static func writeRest(_ channel: EncoderReport, _ tables: VEncTables, to out: inout TextWriter) {
-    let layers = channel.rateControl.hierarchicalQP
     out.bytes(tables.hierarchy.heading)
     var row = VEncRow(tables.hierarchy)
     row.cell(channel.channel, &out)
-    row.flag(layers.isEnabled, &out)
-    for index in 0..<4 { row.cell(index < layers.frameCounts.count ? layers.frameCounts[index] : 0, &out) }
-    for index in 0..<4 { row.cell(index < layers.qpDeltas.count ? layers.qpDeltas[index] : 0, &out) }
+    row.flag(false, &out)
+    for _ in 0..<8 { row.cell(0, &out) }
     row.end(&out)
 
-    let breathing = channel.rateControl.breathing
     out.bytes(tables.breathing.heading)
     row = VEncRow(tables.breathing)
     row.cell(channel.channel, &out)
-    row.flag(breathing.isEnabled, &out)
-    row.cell(breathing.isEnabled ? breathing.strength : nil, &out)
-    row.cell(breathing.frames, &out)
+    row.flag(false, &out)
+    row.cell(nil as Int?, &out)
+    row.cell(0, &out)
     row.end(&out)
   }
 }

@@ -17,7 +17,7 @@ extension VEncInfoPage {
     _ syntax: H264Syntax, _ channel: EncoderReport, _ tables: VEncTables, to out: inout TextWriter
   ) {
     writeSize(channel, syntax.profile, tables.h264, to: &out)
-    writeSlices(channel, syntax.slices, tables.h264Slices, to: &out)
+    writeSlices(channel, tables.h264Slices, to: &out)
     out.bytes(tables.h264Syntax.heading)
     var row = VEncRow(tables.h264Syntax)
     row.cell(channel.channel, &out)
@@ -35,7 +35,7 @@ extension VEncInfoPage {
     _ syntax: H265Syntax, _ channel: EncoderReport, _ tables: VEncTables, to out: inout TextWriter
   ) {
     writeSize(channel, syntax.profile, tables.h265, to: &out)
-    writeSlices(channel, syntax.slices, tables.h265Slices, to: &out)
+    writeSlices(channel, tables.h265Slices, to: &out)
     out.bytes(tables.h265Syntax.heading)
     var row = VEncRow(tables.h265Syntax)
     row.cell(channel.channel, &out)
@@ -83,18 +83,17 @@ extension VEncInfoPage {
     row.end(&out)
   }
 
-  private static func writeSlices(
-    _ channel: EncoderReport, _ slices: SliceReport, _ table: VEncTable, to out: inout TextWriter
-  ) {
+  /// A picture is one slice, and intra blocks are not spread over frames: no engine here is told otherwise.
+  private static func writeSlices(_ channel: EncoderReport, _ table: VEncTable, to out: inout TextWriter) {
     out.bytes(table.heading)
     var row = VEncRow(table)
     row.cell(channel.channel, &out)
-    row.flag(slices.split != .none, &out)
-    row.cell(slices.split.rawValue, &out)
-    row.cell(slices.size, &out)
-    row.flag(slices.refreshesIntra, &out)
-    row.cell(slices.refreshMode, &out)
-    row.cell(slices.refreshCount, &out)
+    row.flag(false, &out)
+    row.cell(0, &out)
+    row.cell(0, &out)
+    row.flag(false, &out)
+    row.cell(0, &out)
+    row.cell(0, &out)
     row.end(&out)
   }
 }
