@@ -19,7 +19,8 @@ extension Frame {
 
 /// The last frames that were dropped, of all nodes.
 ///
-/// Losses have a ring of their own: a frame-rate table leaves out many frames a second, as asked, and would push them out.
+/// Losses have a ring of their own: a frame-rate table leaves out many frames a second, as asked, and would push them
+/// out.
 final class DropLog: Sendable {
   private let losses = DropRing()
   private let others = DropRing()

@@ -3,10 +3,10 @@ import Synchronization
 
 /// The last dropped frames as records of plain words, written on the frame path by any number of threads.
 ///
-/// A writer takes the next ticket, which names its slot, and marks the slot as being written. It waits for nobody: where
-/// another writer is still in the slot, a whole round behind, its record is left out. A reader takes only records that
-/// stayed the same while it read them. The last `capacity` records at most; the counts of what was dropped are kept
-/// elsewhere.
+/// A writer takes the next ticket, which names its slot, and marks the slot as being written. It waits for nobody:
+/// where another writer is still in the slot, a whole round behind, its record is left out. A reader takes only records
+/// that stayed the same while it read them. At most the last `capacity` records are kept; how many frames were dropped is
+/// counted elsewhere.
 ///
 /// Ownership: owns its memory, of fixed size.
 final class DropRing: Sendable {
@@ -22,7 +22,8 @@ final class DropRing: Sendable {
     var what: UInt64 = 0
   }
 
-  /// A slot fills a cache line: [0] twice the ticket, plus 1 while it is written and plus 2 when it has been; then the record.
+  /// A slot fills a cache line: [0] twice the ticket, plus 1 while it is written and plus 2 when it has been; then the
+  /// record.
   private static let words = 8
   nonisolated(unsafe) private let slots: UnsafeMutablePointer<Atomic<UInt64>>
   private let tickets = Atomic<UInt64>(0)
