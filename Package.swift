@@ -57,7 +57,7 @@ let package = Package(
     // MARK: the house; imports run downward only
 
     .target(name: "Reports", swiftSettings: strict),
-    .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
+    .target(name: "MediaCore", dependencies: ["Reports", atomics, system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
     .target(
       name: "Devices", dependencies: ["MediaCore", "LinuxMedia", "CLinux", atomics, system], swiftSettings: strict),

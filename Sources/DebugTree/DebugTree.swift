@@ -12,31 +12,26 @@ import SystemPackage
 public final class DebugTree: Sendable {
   public let tree: NodeTree
   let runtime: Runtime
-  let reports: any LiveReports
-  let identity: SystemIdentity
-  let dialect: Dialect
-  /// CLOCK_MONOTONIC at the start of the program, microseconds.
-  let started: Int64
-  /// What the machine has; does no device I/O.
-  let devices: @Sendable () -> DevicesReport
+  let graph: MediaGraph
+  /// What pages render from.
+  let moments: Moment.Sources
   /// The files in `controls/` of each channel that has one; the lock keeps those that change them one after the other.
-  let controlFiles = Mutex<[ObjectPath: [String: ControlShape]]>([:])
+  let controlFiles = Mutex<[ObjectPath: [String: AttributeKind]]>([:])
 
   /// Builds the tree and keeps it in step with the runtime's objects from now on.
   ///
-  /// - Throws: a name was taken, which is a mistake in this target's tables.
+  /// - Parameters:
+  ///   - started: CLOCK_MONOTONIC at the start of the program.
+  ///   - devices: what the machine has; does no device I/O.
+  /// - Throws: a name was taken, which is a mistake in the list of pages or attributes.
   public init(
-    runtime: Runtime, reports: any LiveReports, identity: SystemIdentity, dialect: Dialect,
-    startedMonotonicMicroseconds: Int64, devices: @escaping @Sendable () -> DevicesReport = { DevicesReport() }
+    runtime: Runtime, graph: MediaGraph, pages: PageTable, identity: SystemIdentity,
+    startedMonotonicMicroseconds started: Int64, devices: @escaping @Sendable () -> DevicesReport = { DevicesReport() }
   ) throws(NodeError) {
-    self.devices = devices
     self.runtime = runtime
-    self.reports = reports
-    self.identity = identity
-    self.dialect = dialect
-    self.started = startedMonotonicMicroseconds
+    self.graph = graph
     let errorLog = runtime.errorLog
-    self.tree = NodeTree(onRefusal: { refusal in
+    let tree = NodeTree(onRefusal: { refusal in
       // What `grep -r` and friends do to command nodes and what editors try is no writer's mistake.
       guard refusal.operation != .openForReading else { return }
       errorLog.record(
@@ -45,11 +40,17 @@ public final class DebugTree: Sendable {
           reason: refusal.error.reason.isEmpty
             ? "\(refusal.operation.rawValue): not possible here" : refusal.error.reason))
     })
-    try addVendorNodes()
-    try addOwnNodes()
+    self.tree = tree
+    // The nodes are in the tree, so they must not keep it alive.
+    var moments = Moment.Sources(
+      runtime, graph, pages: pages, identity: identity, activity: { [weak tree] in tree?.activity })
+    moments.startedMonotonicMicroseconds = started
+    moments.devices = devices
+    self.moments = moments
+    try addPages()
     try addClassDirectories()
     runtime.objectsChanged { [weak self] change in self?.follow(created: change.created, removed: change.removed) }
-    reports.controlsChanged { [weak self] path in self?.followControls(of: path) }
+    graph.controlsChanged { [weak self] path in self?.followControls(of: path) }
     follow(created: runtime.objects, removed: [])
   }
 }

@@ -88,7 +88,7 @@ extension DebugTree {
   }
 
   private func node(_ path: ObjectPath, _ attribute: Attribute) -> Node? {
-    let (runtime, reports, key) = (runtime, reports, attribute.key)
+    let (runtime, graph, key) = (runtime, graph, attribute.key)
     switch attribute.kind {
     case .setting:
       return Node.setting(
@@ -109,14 +109,14 @@ extension DebugTree {
     case .stream:
       return Node.stream { opening in
         do throws(MediaCore.Refusal) {
-          return PacketStream(try reports.openStream(path), signal: opening.signal)
+          return PacketStream(try graph.openStream(path), signal: opening.signal)
         } catch {
           throw NodeError(error)
         }
       }
     case .picture:
       return Node.picture { request in
-        reports.snapshot(of: path) { result in
+        graph.snapshot(path) { result in
           switch result {
           case .success(let bytes): request.reply.succeed(bytes)
           case .failure(let failure): request.reply.fail(NodeError(failure.errno, failure.description))
@@ -126,7 +126,7 @@ extension DebugTree {
     case .sink:
       return Node.sink { opening in
         do throws(MediaCore.Refusal) {
-          return PacketSink(try reports.openFeed(path), signal: opening.signal)
+          return PacketSink(try graph.openFeed(path), signal: opening.signal)
         } catch {
           runtime.errorLog.record(error)
           throw NodeError(error)
@@ -137,19 +137,14 @@ extension DebugTree {
     }
   }
 
-  /// The pages of one object; a page this part does not know is not made, so that no dead file appears.
-  private func info(_ path: ObjectPath, _ key: String) -> Node? {
-    let reports = reports
-    @Sendable func state() throws -> ObjectState {
-      guard let state = reports.object(path) else { throw NodeError(.operationNotSupportedByDevice) }
-      return state
-    }
-    switch key {
-    case "state": return Node.text(render: rendering(128) { ObjectPages.writeState(try state().condition, to: &$0) })
-    case "active": return Node.text(render: rendering(1024) { ObjectPages.writeActive(try state().active, to: &$0) })
-    case "stats": return Node.text(render: rendering(2048) { ObjectPages.writeStatistics(try state(), to: &$0) })
-    case "effect": return Node.text(render: rendering { EffectPage.write(reports.effects(of: path), to: &$0) })
-    default: return nil
-    }
+  /// A page of one object; one this part does not know is not made, so that no dead file appears.
+  private func info(_ path: ObjectPath, _ name: String) -> Node? {
+    guard let page = moments.pages.objectPages.first(where: { $0.name == name }) else { return nil }
+    let graph = graph
+    return Node.text(
+      render: rendering(page.capacity) {
+        guard let state = graph.objectState(path) else { throw NodeError(.operationNotSupportedByDevice) }
+        page.render(state, &$0)
+      })
   }
 }

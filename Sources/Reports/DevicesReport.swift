@@ -4,41 +4,26 @@
 public struct VideoDeviceReport: Sendable, Equatable {
   public var path: String
   /// What it is for: `capture`, `encoder (H264 HEVC)`, `scaler`, ...
-  public var role: String
-  public var driver: String
+  public var role = ""
+  public var driver = ""
   /// The product's name, and where it sits.
-  public var card: String
-  public var bus: String
+  public var card = ""
+  public var bus = ""
   /// Four-character codes of what goes in and what comes out.
-  public var formatsIn: [String]
-  public var formatsOut: [String]
+  public var formatsIn: [String] = []
+  public var formatsOut: [String] = []
   /// Memory the queues take (`mmap`, `dmabuf`, ...); nil where there is no queue or the device does not tell.
   public var memoryIn: String?
   public var memoryOut: String?
   /// Its buffers have a memory for each plane.
-  public var isMultiplanar: Bool
+  public var isMultiplanar = false
   /// Gives no picture before its media graph is set up by another program.
-  public var needsMediaController: Bool
+  public var needsMediaController = false
   /// Name of the engine it is registered as, nil when the runtime has no use for it.
   public var engine: String?
 
-  public init(
-    path: String, role: String, driver: String, card: String, bus: String, formatsIn: [String] = [],
-    formatsOut: [String] = [], memoryIn: String? = nil, memoryOut: String? = nil, isMultiplanar: Bool = false,
-    needsMediaController: Bool = false, engine: String? = nil
-  ) {
+  public init(path: String) {
     self.path = path
-    self.role = role
-    self.driver = driver
-    self.card = card
-    self.bus = bus
-    self.formatsIn = formatsIn
-    self.formatsOut = formatsOut
-    self.memoryIn = memoryIn
-    self.memoryOut = memoryOut
-    self.isMultiplanar = isMultiplanar
-    self.needsMediaController = needsMediaController
-    self.engine = engine
   }
 }
 

@@ -20,4 +20,28 @@ public enum DropCause: String, Sendable, Equatable, CaseIterable {
   case disabled
   /// It was still waiting when its queue was emptied.
   case flushed
+
+  /// Its place among all causes.
+  @inlinable public var index: Int {
+    switch self {
+    case .frameControl: 0
+    case .queueFull: 1
+    case .noBuffer: 2
+    case .deviceError: 3
+    case .late: 4
+    case .rateControl: 5
+    case .formatMismatch: 6
+    case .disabled: 7
+    case .flushed: 8
+    }
+  }
+
+  /// Whether processing failed or did not keep up. The others were asked for (frame-rate table, rate control) or
+  /// follow from administration (disabled, flushed).
+  public var isLoss: Bool {
+    switch self {
+    case .queueFull, .noBuffer, .deviceError, .late, .formatMismatch: true
+    case .frameControl, .rateControl, .disabled, .flushed: false
+    }
+  }
 }

@@ -16,69 +16,39 @@ public enum GOPMode: String, Sendable, Equatable, CaseIterable {
 /// What an encoder channel is set to.
 public struct EncoderAttributes: Sendable, Equatable {
   /// Width of the coded picture in pixels.
-  public var width: Int
+  public var width = 0
   /// Height of the coded picture in pixels.
-  public var height: Int
+  public var height = 0
   /// Largest width it may be set to without making it anew, pixels.
-  public var maximumWidth: Int
+  public var maximumWidth = 0
   /// Largest height it may be set to without making it anew, pixels.
-  public var maximumHeight: Int
+  public var maximumHeight = 0
   /// Coded format.
   public var codec: CodedFormat
-  /// Readers get whole frames, not single slices.
-  public var isByFrame: Bool
   /// Number of the next coded picture; starts at 0 with the channel.
-  public var sequence: UInt64
+  public var sequence: UInt64 = 0
   /// How references follow each other.
-  public var gopMode: GOPMode
+  public var gopMode: GOPMode = .normalP
   /// Priority among the sessions of its service; higher goes first.
-  public var priority: Int
-  /// Frames come line by line while they are being captured, without a whole frame in memory.
-  public var isOnline: Bool
-  /// Reference and reconstructed pictures share memory.
-  public var sharesReferences: Bool
+  public var priority = 0
   /// It has been started: frames that arrive are coded.
-  public var receivesFrames: Bool
+  public var receivesFrames = false
   /// Frame rate it is told arrives, frames a second.
-  public var sourceFrameRate: Int
+  public var sourceFrameRate = 0
   /// Frame rate it shall give, frames a second.
-  public var targetFrameRate: Int
+  public var targetFrameRate = 0
   /// When the channel was started, CLOCK_REALTIME microseconds; 0 when it was not.
-  public var startedAtMicroseconds: Int64
+  public var startedAtMicroseconds: Int64 = 0
   /// Format of the frames that arrive.
-  public var pictureFormat: PictureFormat
+  public var pictureFormat: PictureFormat = .other
   /// Coded frames a second over the last second.
-  public var measuredFrameRate: Double
+  public var measuredFrameRate: Double = 0
   /// Rotation in degrees clockwise: 0, 90, 180 or 270.
-  public var rotation: Int
+  public var rotation = 0
   /// Left and right are exchanged.
-  public var isMirrored: Bool
+  public var isMirrored = false
 
-  public init(
-    width: Int, height: Int, maximumWidth: Int, maximumHeight: Int, codec: CodedFormat, isByFrame: Bool = true,
-    sequence: UInt64 = 0, gopMode: GOPMode = .normalP, priority: Int = 0, isOnline: Bool = false,
-    sharesReferences: Bool = false, receivesFrames: Bool = false, sourceFrameRate: Int = 0, targetFrameRate: Int = 0,
-    startedAtMicroseconds: Int64 = 0, pictureFormat: PictureFormat, measuredFrameRate: Double = 0, rotation: Int = 0,
-    isMirrored: Bool = false
-  ) {
-    self.width = width
-    self.height = height
-    self.maximumWidth = maximumWidth
-    self.maximumHeight = maximumHeight
+  public init(codec: CodedFormat) {
     self.codec = codec
-    self.isByFrame = isByFrame
-    self.sequence = sequence
-    self.gopMode = gopMode
-    self.priority = priority
-    self.isOnline = isOnline
-    self.sharesReferences = sharesReferences
-    self.receivesFrames = receivesFrames
-    self.sourceFrameRate = sourceFrameRate
-    self.targetFrameRate = targetFrameRate
-    self.startedAtMicroseconds = startedAtMicroseconds
-    self.pictureFormat = pictureFormat
-    self.measuredFrameRate = measuredFrameRate
-    self.rotation = rotation
-    self.isMirrored = isMirrored
   }
 }

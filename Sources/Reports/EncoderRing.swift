@@ -3,33 +3,21 @@
 /// The ring a channel's coded bytes lie in. All values are bytes.
 public struct EncoderRing: Sendable, Equatable {
   /// Where the next byte will be written, from the start of the ring.
-  public var writePosition: Int
+  public var writePosition = 0
   /// Where the oldest byte that is still needed lies, from the start of the ring.
-  public var readPosition: Int
+  public var readPosition = 0
   /// Most bytes ever in use at once.
-  public var highWater: Int
+  public var highWater = 0
   /// Bytes in use now.
-  public var used: Int
+  public var used = 0
   /// Size of the ring.
-  public var capacity: Int
+  public var capacity = 0
   /// Free bytes it must have before a picture is begun.
-  public var minimumFree: Int
+  public var minimumFree = 0
   /// Write position at the last update.
-  public var lastWritePosition: Int
+  public var lastWritePosition = 0
   /// Read position at the last update.
-  public var lastReadPosition: Int
+  public var lastReadPosition = 0
 
-  public init(
-    writePosition: Int, readPosition: Int, highWater: Int, used: Int, capacity: Int, minimumFree: Int,
-    lastWritePosition: Int, lastReadPosition: Int
-  ) {
-    self.writePosition = writePosition
-    self.readPosition = readPosition
-    self.highWater = highWater
-    self.used = used
-    self.capacity = capacity
-    self.minimumFree = minimumFree
-    self.lastWritePosition = lastWritePosition
-    self.lastReadPosition = lastReadPosition
-  }
+  public init() {}
 }

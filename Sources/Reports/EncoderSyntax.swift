@@ -1,45 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a picture is cut into slices.
-public enum SliceSplit: Int, Sendable, Equatable {
-  case none = 0
-  /// A new slice after a number of bytes.
-  case bytes = 1
-  /// A new slice after a number of macroblocks or coding-tree units.
-  case blocks = 2
-}
-
-/// Slices and intra refresh of an H.264 or H.265 channel.
-public struct SliceReport: Sendable, Equatable {
-  /// How a picture is cut.
-  public var split: SliceSplit
-  /// Bytes, macroblocks or coding-tree units a slice, by `split`; 0 when not cut.
-  public var size: Int
-  /// Intra blocks are spread over predicted frames.
-  public var refreshesIntra: Bool
-  /// How they are spread: 0 by rows, 1 by columns.
-  public var refreshMode: Int
-  /// Rows or columns refreshed a frame.
-  public var refreshCount: Int
-
-  public init(
-    split: SliceSplit = .none, size: Int = 0, refreshesIntra: Bool = false, refreshMode: Int = 0, refreshCount: Int = 0
-  ) {
-    self.split = split
-    self.size = size
-    self.refreshesIntra = refreshesIntra
-    self.refreshMode = refreshMode
-    self.refreshCount = refreshCount
-  }
-}
-
 /// Syntax elements of an H.264 stream, read from its parameter sets and slice headers. nil: not known (nothing
 /// coded yet, or the stream does not say).
 public struct H264Syntax: Sendable, Equatable {
   /// `baseline`, `main`, `high`, `high10`; another name is shown as it is.
   public var profile: String?
-  /// Slices and intra refresh.
-  public var slices: SliceReport
   /// entropy_coding_mode_flag: arithmetic coding.
   public var cabac: Bool?
   /// transform_8x8_mode_flag.
@@ -53,27 +18,13 @@ public struct H264Syntax: Sendable, Equatable {
   /// slice_beta_offset_div2.
   public var betaOffset: Int?
 
-  public init(
-    profile: String? = nil, slices: SliceReport = SliceReport(), cabac: Bool? = nil, transform8x8: Bool? = nil,
-    scalingMatrix: Bool? = nil, pictureOrderCountType: Int? = nil, alphaOffset: Int? = nil, betaOffset: Int? = nil
-  ) {
-    self.profile = profile
-    self.slices = slices
-    self.cabac = cabac
-    self.transform8x8 = transform8x8
-    self.scalingMatrix = scalingMatrix
-    self.pictureOrderCountType = pictureOrderCountType
-    self.alphaOffset = alphaOffset
-    self.betaOffset = betaOffset
-  }
+  public init() {}
 }
 
 /// Syntax elements of an H.265 stream, read from its parameter sets and slice headers. nil: not known.
 public struct H265Syntax: Sendable, Equatable {
   /// `main`, `main10`; another name is shown as it is.
   public var profile: String?
-  /// Slices and intra refresh.
-  public var slices: SliceReport
   /// The deblocking filter works (slice_deblocking_filter_disabled_flag is 0).
   public var deblocking: Bool?
   /// slice_tc_offset_div2.
@@ -91,22 +42,7 @@ public struct H265Syntax: Sendable, Equatable {
   /// pps_cr_qp_offset.
   public var crQPOffset: Int?
 
-  public init(
-    profile: String? = nil, slices: SliceReport = SliceReport(), deblocking: Bool? = nil, tcOffset: Int? = nil,
-    betaOffset: Int? = nil, saoLuma: Bool? = nil, saoChroma: Bool? = nil, strongIntraSmoothing: Bool? = nil,
-    cbQPOffset: Int? = nil, crQPOffset: Int? = nil
-  ) {
-    self.profile = profile
-    self.slices = slices
-    self.deblocking = deblocking
-    self.tcOffset = tcOffset
-    self.betaOffset = betaOffset
-    self.saoLuma = saoLuma
-    self.saoChroma = saoChroma
-    self.strongIntraSmoothing = strongIntraSmoothing
-    self.cbQPOffset = cbQPOffset
-    self.crQPOffset = crQPOffset
-  }
+  public init() {}
 }
 
 /// Quantisation of a JPEG channel. nil: not known or not applicable.
@@ -120,14 +56,7 @@ public struct JPEGSyntax: Sendable, Equatable {
   /// Lower bound of the quality factor.
   public var minimumQuality: Int?
 
-  public init(
-    quantiser: Int? = nil, quality: Int? = nil, maximumQuality: Int? = nil, minimumQuality: Int? = nil
-  ) {
-    self.quantiser = quantiser
-    self.quality = quality
-    self.maximumQuality = maximumQuality
-    self.minimumQuality = minimumQuality
-  }
+  public init() {}
 }
 
 /// What the stream's syntax says, by coded format.

@@ -56,3 +56,16 @@ public struct PoolReport: Sendable, Equatable {
     self.heap = heap
   }
 }
+
+/// All buffers and pools, of one pass: a pool's counts are those of its own buffers.
+public struct AllocationsReport: Sendable, Equatable {
+  /// The buffers by number.
+  public var buffers: [BufferReport]
+  /// The pools by number.
+  public var pools: [PoolReport]
+
+  public init(buffers: [BufferReport] = [], pools: [PoolReport] = []) {
+    self.buffers = buffers
+    self.pools = pools
+  }
+}

@@ -36,14 +36,7 @@ public struct QPLimits: Sendable, Equatable {
   /// Highest of key frames.
   public var maximumKey: Int?
 
-  public init(
-    minimum: Int? = nil, maximum: Int? = nil, minimumKey: Int? = nil, maximumKey: Int? = nil
-  ) {
-    self.minimum = minimum
-    self.maximum = maximum
-    self.minimumKey = minimumKey
-    self.maximumKey = maximumKey
-  }
+  public init() {}
 }
 
 /// Parameters of the `avbr` mode. nil: not known.
@@ -57,50 +50,7 @@ public struct AdaptiveRate: Sendable, Equatable {
   /// What a still scene's lowest QP is lowered by.
   public var minimumQPDelta: Int?
 
-  public init(
-    maximumStillQP: Int? = nil, motionSensitivity: Int? = nil, minimumPercent: Int? = nil, minimumQPDelta: Int? = nil
-  ) {
-    self.maximumStillQP = maximumStillQP
-    self.motionSensitivity = motionSensitivity
-    self.minimumPercent = minimumPercent
-    self.minimumQPDelta = minimumQPDelta
-  }
-}
-
-/// QP by temporal layer.
-public struct HierarchicalQP: Sendable, Equatable {
-  /// It is in use.
-  public var isEnabled: Bool
-  /// Frames of each layer, up to four; missing ones count as 0.
-  public var frameCounts: [Int]
-  /// QP difference of each layer, up to four; missing ones count as 0.
-  public var qpDeltas: [Int]
-
-  public init(
-    isEnabled: Bool = false, frameCounts: [Int] = [], qpDeltas: [Int] = []
-  ) {
-    self.isEnabled = isEnabled
-    self.frameCounts = frameCounts
-    self.qpDeltas = qpDeltas
-  }
-}
-
-/// Reduction of the visible pulse at key frames.
-public struct BreathingReduction: Sendable, Equatable {
-  /// It is in use.
-  public var isEnabled: Bool
-  /// Strength; nil when not in use.
-  public var strength: Int?
-  /// Frames it worked on.
-  public var frames: UInt64
-
-  public init(
-    isEnabled: Bool = false, strength: Int? = nil, frames: UInt64 = 0
-  ) {
-    self.isEnabled = isEnabled
-    self.strength = strength
-    self.frames = frames
-  }
+  public init() {}
 }
 
 /// What the rate controller did last. nil: the engine controls the rate itself and does not tell.
@@ -124,21 +74,7 @@ public struct RateRunReport: Sendable, Equatable {
   /// Highest QP allowed for the last frame.
   public var maximumQP: Int?
 
-  public init(
-    currentBitsPerSecond: Int? = nil, currentFrameRate: Int? = nil, waterLevel: Int? = nil,
-    targetBitsPerSecond: Int? = nil, previousBitsPerSecond: Int? = nil, keyToPredictedPercent: Int? = nil,
-    startQP: Int? = nil, minimumQP: Int? = nil, maximumQP: Int? = nil
-  ) {
-    self.currentBitsPerSecond = currentBitsPerSecond
-    self.currentFrameRate = currentFrameRate
-    self.waterLevel = waterLevel
-    self.targetBitsPerSecond = targetBitsPerSecond
-    self.previousBitsPerSecond = previousBitsPerSecond
-    self.keyToPredictedPercent = keyToPredictedPercent
-    self.startQP = startQP
-    self.minimumQP = minimumQP
-    self.maximumQP = maximumQP
-  }
+  public init() {}
 }
 
 /// Rate control of an encoder channel: what it is set to and what it did. nil: does not apply, or the engine does
@@ -151,9 +87,9 @@ public struct RateControlReport: Sendable, Equatable {
   /// Time over which the rate is measured, seconds.
   public var windowSeconds: Int?
   /// Frame rate that arrives, frames a second.
-  public var sourceFrameRate: Int
+  public var sourceFrameRate = 0
   /// Frame rate that shall be coded, frames a second.
-  public var targetFrameRate: Int
+  public var targetFrameRate = 0
   /// Rate aimed at (`cbr`), bits a second.
   public var targetBitsPerSecond: Int?
   /// Upper bound of the rate (other modes), bits a second.
@@ -165,13 +101,13 @@ public struct RateControlReport: Sendable, Equatable {
   /// QP of predicted frames (`fixqp`).
   public var fixedPredictedQP: Int?
   /// Bounds of the QP over the rate controller's whole range.
-  public var limits: QPLimits
+  public var limits = QPLimits()
   /// Bounds of the QP for a single frame.
-  public var frameLimits: QPLimits
+  public var frameLimits = QPLimits()
   /// Key frames are IDR frames: decoding can start there.
-  public var sendsIDR: Bool
+  public var sendsIDR = true
   /// What happens to a frame when the rate runs over.
-  public var lossMode: FrameLossMode
+  public var lossMode: FrameLossMode = .none
   /// Rate above which frames are lost, as it was set.
   public var lossThreshold: Int?
   /// Frames lost one after the other so far.
@@ -183,9 +119,9 @@ public struct RateControlReport: Sendable, Equatable {
   /// Size from which a predicted frame is too large, bits; 0 without bound.
   public var largePredictedFrameBits: Int?
   /// What gives way when rate and frame size cannot both be held.
-  public var priority: RatePriority
+  public var priority: RatePriority = .bitrate
   /// How references follow each other.
-  public var gopMode: GOPMode
+  public var gopMode: GOPMode = .normalP
   /// QP of predicted frames minus QP of key frames.
   public var keyQPDelta: Int?
   /// Frames between background pictures (`smartp`).
@@ -201,58 +137,11 @@ public struct RateControlReport: Sendable, Equatable {
   /// How often a frame that is too large may be coded again.
   public var maximumReencodes: Int?
   /// Parameters of the `avbr` mode.
-  public var adaptive: AdaptiveRate
-  /// QP by temporal layer.
-  public var hierarchicalQP: HierarchicalQP
-  /// Reduction of the pulse at key frames.
-  public var breathing: BreathingReduction
+  public var adaptive = AdaptiveRate()
   /// What it did last.
-  public var run: RateRunReport
+  public var run = RateRunReport()
 
-  public init(
-    mode: RateControlMode, gop: Int? = nil, windowSeconds: Int? = nil, sourceFrameRate: Int = 0,
-    targetFrameRate: Int = 0, targetBitsPerSecond: Int? = nil, maximumBitsPerSecond: Int? = nil,
-    minimumBitsPerSecond: Int? = nil, fixedKeyQP: Int? = nil, fixedPredictedQP: Int? = nil,
-    limits: QPLimits = QPLimits(), frameLimits: QPLimits = QPLimits(), sendsIDR: Bool = true,
-    lossMode: FrameLossMode = .none, lossThreshold: Int? = nil, framesLostInARow: Int? = nil,
-    maximumLostInARow: Int? = nil, largeKeyFrameBits: Int? = nil, largePredictedFrameBits: Int? = nil,
-    priority: RatePriority = .bitrate, gopMode: GOPMode = .normalP, keyQPDelta: Int? = nil,
-    backgroundInterval: Int? = nil, virtualKeyQPDelta: Int? = nil, changePercent: Int? = nil,
-    minimumKeyRatio: Int? = nil, maximumKeyRatio: Int? = nil, maximumReencodes: Int? = nil,
-    adaptive: AdaptiveRate = AdaptiveRate(), hierarchicalQP: HierarchicalQP = HierarchicalQP(),
-    breathing: BreathingReduction = BreathingReduction(), run: RateRunReport = RateRunReport()
-  ) {
+  public init(mode: RateControlMode) {
     self.mode = mode
-    self.gop = gop
-    self.windowSeconds = windowSeconds
-    self.sourceFrameRate = sourceFrameRate
-    self.targetFrameRate = targetFrameRate
-    self.targetBitsPerSecond = targetBitsPerSecond
-    self.maximumBitsPerSecond = maximumBitsPerSecond
-    self.minimumBitsPerSecond = minimumBitsPerSecond
-    self.fixedKeyQP = fixedKeyQP
-    self.fixedPredictedQP = fixedPredictedQP
-    self.limits = limits
-    self.frameLimits = frameLimits
-    self.sendsIDR = sendsIDR
-    self.lossMode = lossMode
-    self.lossThreshold = lossThreshold
-    self.framesLostInARow = framesLostInARow
-    self.maximumLostInARow = maximumLostInARow
-    self.largeKeyFrameBits = largeKeyFrameBits
-    self.largePredictedFrameBits = largePredictedFrameBits
-    self.priority = priority
-    self.gopMode = gopMode
-    self.keyQPDelta = keyQPDelta
-    self.backgroundInterval = backgroundInterval
-    self.virtualKeyQPDelta = virtualKeyQPDelta
-    self.changePercent = changePercent
-    self.minimumKeyRatio = minimumKeyRatio
-    self.maximumKeyRatio = maximumKeyRatio
-    self.maximumReencodes = maximumReencodes
-    self.adaptive = adaptive
-    self.hierarchicalQP = hierarchicalQP
-    self.breathing = breathing
-    self.run = run
   }
 }

@@ -2,7 +2,9 @@
 
 /// What kind of file an attribute is. The raw value is the name users see.
 public enum AttributeKind: String, Sendable, Equatable, CaseIterable {
-  case info, setting, command, stream, picture, blob, sink
+  case info, setting, command, stream, picture, blob
+  /// Takes a stream of bytes, with back-pressure.
+  case sink
 }
 
 /// What can be said about one attribute of the tree.

@@ -9,14 +9,21 @@ extension DevicesReport {
   init(_ inventory: DeviceInventory, engines: Set<String>, memoryChoice: String) {
     self.init(
       videos: inventory.videos.map { video in
-        VideoDeviceReport(
-          path: video.path, role: video.role.description, driver: video.driver, card: video.card, bus: video.bus,
-          formatsIn: video.outputFormats.map { Self.name($0.description) },
-          formatsOut: video.captureFormats.map { Self.name($0.description) },
-          memoryIn: video.outputMemory?.description, memoryOut: video.captureMemory?.description,
-          isMultiplanar: video.isMultiplanar, needsMediaController: video.needsMediaController,
-          engine: engines.contains(video.path)
-            ? "\(video.path)" : video.role == .capture && !video.needsMediaController ? "input of vi" : nil)
+        var report = VideoDeviceReport(path: video.path)
+        report.role = video.role.description
+        report.driver = video.driver
+        report.card = video.card
+        report.bus = video.bus
+        report.formatsIn = video.outputFormats.map { Self.name($0.description) }
+        report.formatsOut = video.captureFormats.map { Self.name($0.description) }
+        report.memoryIn = video.outputMemory?.description
+        report.memoryOut = video.captureMemory?.description
+        report.isMultiplanar = video.isMultiplanar
+        report.needsMediaController = video.needsMediaController
+        report.engine =
+          engines.contains(video.path)
+          ? video.path : video.role == .capture && !video.needsMediaController ? "input of vi" : nil
+        return report
       },
       cards: inventory.cards.map { card in
         CardReport(

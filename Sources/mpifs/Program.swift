@@ -40,7 +40,7 @@ struct Program {
     let mount: Mount
     do {
       debug = try DebugTree(
-        runtime: runtime, reports: graph, identity: .ofThisProgram(), dialect: options.dialect,
+        runtime: runtime, graph: graph, pages: PageTable(options.dialect), identity: .ofThisProgram(),
         startedMonotonicMicroseconds: started, devices: devices(watch, registry, memory.reason))
       try MountPoint.create(path)
       let mountOptions = MountOptions(

@@ -3,6 +3,7 @@ import Devices
 import MediaCore
 import MediaRuntime
 import NodeFS
+import NodeText
 import Reports
 import SystemPackage
 import TestSupport
@@ -23,12 +24,12 @@ import Testing
     graph = try MediaGraph(engines: catalogue, allocator: MemfdAllocator(), listener: logs)
     runtime = try Runtime(catalogue: catalogue, graph: graph, logs: logs)
     debug = try DebugTree(
-      runtime: runtime, reports: graph,
+      runtime: runtime, graph: graph, pages: PageTable(.rockit1432),
       identity: SystemIdentity(
         program: "mpifs", version: "0", commit: "0", buildAuthor: "",
         buildTime: CivilTime(year: 2000, month: 1, day: 1),
         kernel: "", processID: 1),
-      dialect: .rockit1432, startedMonotonicMicroseconds: 0)
+      startedMonotonicMicroseconds: 0)
   }
 
   private func apply(_ changes: Change...) async -> MediaCore.Refusal? {

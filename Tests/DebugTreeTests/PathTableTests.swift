@@ -5,6 +5,7 @@ import Devices
 import MediaCore
 import MediaRuntime
 import NodeFS
+import NodeText
 import Reports
 import Synchronization
 import TestSupport
@@ -34,12 +35,12 @@ import Testing
       settingsTable: SettingsTable(catalogue), factory: graph, errorLog: ErrorLog(), moduleLog: ModuleLog())
     prepare(runtime)
     let debug = try DebugTree(
-      runtime: runtime, reports: graph,
+      runtime: runtime, graph: graph, pages: PageTable(.rockit1432),
       identity: SystemIdentity(
         program: "mpifs", version: "0", commit: "0", buildAuthor: "",
         buildTime: CivilTime(year: 2000, month: 1, day: 1),
         kernel: "", processID: 1),
-      dialect: .rockit1432, startedMonotonicMicroseconds: 0)
+      startedMonotonicMicroseconds: 0)
     return (runtime, debug)
   }
 
@@ -59,17 +60,20 @@ import Testing
 
   private func names(_ path: String) -> [String]? { (node(path) as? Directory)?.names }
 
-  @Test func theTopHasTheVendorsNodesAndOurs() {
-    #expect(
-      Set(debug.tree.root.names) == [
-        "valloc", "vsys", "vrgn", "vlog", "devices", "venc_info", "vcodec", "rk_dmabuf", "config", "error_log", "help",
-        "health",
-        "metrics", "report", "vi", "vpss", "venc",
-      ])
+  @Test func theTopHasThePagesAndTheClasses() throws {
+    let pages = PageTable(.rockit1432).pages
+    let tops = pages.flatMap(\.paths).map { String($0.prefix { $0 != "/" }) }
+    #expect(Set(debug.tree.root.names) == Set(tops).union(["vi", "vpss", "venc"]))
+    for page in pages {
+      // One node under all its names, so that they read the same.
+      let first = try #require(node(page.paths[0]), "\(page.paths[0])")
+      for path in page.paths { #expect(node(path) === first, "\(path)") }
+    }
+  }
+
+  @Test func nothingElseStandsBesideThePages() {
     #expect(names("rk_dmabuf") == ["size", "peak"])
     #expect(names("vcodec") == ["enc"] && names("vcodec/enc") == ["venc_info"])
-    // One node under two names, so that both read the same.
-    #expect(node("venc_info") === node("vcodec/enc/venc_info"))
   }
 
   @Test func onlyKindsThatCanBeMadeHaveADirectory() {

@@ -60,6 +60,21 @@ import Testing
     #expect(shared.reads.load(ordering: .relaxed) >= 2_000)
   }
 
+  @Test func aChannelsCountsAreThoseOfAllItsRuns() {
+    let counts = RunCounts()
+    #expect(counts.statistics.isEmpty)
+    let now = Mutex(0)
+    counts.begin { [Statistic("units", .counter, "Units.", now.withLock { $0 })] }
+    now.withLock { $0 = 3 }
+    #expect(counts.statistics.map(\.value) == [3])
+    counts.end()
+    now.withLock { $0 = 100 }
+    #expect(counts.statistics.map(\.value) == [3], "a run that is over counts no more")
+    counts.begin { [Statistic("units", .counter, "Units.", 2)] }
+    counts.begin { [Statistic("units", .counter, "Units.", 1)] }
+    #expect(counts.statistics.map(\.value) == [6])
+  }
+
   @Test func dropsAreCountedByCause() {
     let counters = PortCounters()
     for cause in DropCause.allCases { counters.drop(cause) }

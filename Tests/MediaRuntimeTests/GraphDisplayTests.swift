@@ -142,6 +142,20 @@ private final class ScriptedDisplay: Display, DisplayFactory, @unchecked Sendabl
     #expect(display.state.withLock { $0.isClosed })
   }
 
+  @Test func countsGoOnOverTheRuns() throws {
+    let bench = try bench()
+    defer { bench.finish() }
+    func flips() -> Double? { bench.graph.objectState("vo/0")?.moreStatistics.first { $0.key == "flips" }?.value }
+    #expect(flips() == nil, "before the first run nobody knows what there will be")
+    // Every display of this double says seven.
+    try bench.start("vo/0")
+    #expect(flips() == 7)
+    bench.stop("vo/0")
+    #expect(flips() == 7)
+    try bench.start("vo/0")
+    #expect(flips() == 14)
+  }
+
   @Test func whatTheDisplayCannotTakeIsMadeIntoAPicture() throws {
     let layout = try #require(FrameLayout(.xrgb8888, width: 320, height: 240))
     display.state.withLock {

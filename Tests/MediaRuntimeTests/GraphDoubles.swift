@@ -3,6 +3,7 @@ import CAllocationCount
 import Devices
 import Foundation
 import MediaCore
+import Reports
 import Synchronization
 import SystemPackage
 import TestSupport
@@ -379,3 +380,9 @@ extension NodeFigures {
   /// The one lock of the tests as well, where both are visible.
   typealias Mutex<Value: ~Copyable> = MediaRuntime.Mutex<Value>
 #endif
+
+extension MediaGraph {
+  /// By the text of a path, as tests write it.
+  func objectState(_ path: String) -> ObjectState? { ObjectPath(path).flatMap { objectState($0) } }
+  func effectRecords(of path: String) -> [EffectRecord] { objectState(path)?.effects ?? [] }
+}

@@ -17,7 +17,7 @@ import Testing
   { try Bench(decoders: factories, options: options) }
 
   private func more(_ bench: Bench, _ path: String, _ key: String) -> UInt64? {
-    bench.graph.objectState(path)?.moreStatistics.first { $0.key == key }.flatMap { UInt64($0.value) }
+    bench.graph.objectState(path)?.moreStatistics.first { $0.key == key }.map { UInt64($0.value) }
   }
 
   private func isFailed(_ bench: Bench, _ path: String) -> Bool {

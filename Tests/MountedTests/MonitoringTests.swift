@@ -20,18 +20,47 @@ import Testing
     for line in text.split(separator: "\n") where !line.hasPrefix("#") { #expect(line.hasPrefix("mpifs_"), "\(line)") }
   }
 
+  /// Every line of every object's `stats` is in `metrics`, with the same value.
   @Test func metricsSayWhatStatsSay() throws {
-    let served = try Shared.pipeline
-    for object in ["venc/0", "vpss/0/0", "vi/0"] {
+    let served = try Served(
+      configuration: Pipelines.small("vdec/0/codec = h264\nvdec/0/enable = 1\nvdec/1/input = feed"))
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let renamed = [
+      "created_us": "created_seconds", "generation": "generation", "frames_in": "input_frames_total",
+      "frames_out": "output_frames_total", "in_flight": "in_flight_frames", "queue_depth": "queue_frames",
+      "queue_capacity": "queue_capacity_frames", "time_last_us": "last_work_seconds",
+      "time_mean_us": "mean_work_seconds", "time_max_us": "max_work_seconds", "bytes_out": "output_bytes_total",
+      "bytes_copied": "copied_bytes_total", "readers": "readers", "feed_waiting_bytes": "feed_waiting_bytes",
+    ]
+    let objects = try run("find", served.at, "-name", "stats", "-printf", "%P\n").lines.map {
+      String($0.dropLast("/stats".count))
+    }
+    #expect(Set(objects).isSuperset(of: ["vi/0", "vpss/0", "vpss/0/0", "venc/0", "vdec/0", "vdec/1"]))
+    let before = try Dictionary(uniqueKeysWithValues: objects.map { ($0, try served.stats($0)) })
+    let metrics = Metrics(try served.cat("metrics"))
+    var ownCounts = 0
+    for object in objects {
       let kind = object.split(separator: "/")[0]
-      let before = try served.stats(object)
-      let metrics = Metrics(try served.cat("metrics"))
       let after = try served.stats(object)
-      for (key, name) in [("frames_in", "input_frames_total"), ("frames_out", "output_frames_total")] {
-        let value = try #require(metrics["mpifs_\(kind)_\(name){object=\"\(object)\"}"])
-        #expect((Double(before[key] ?? 0)...Double(after[key] ?? 0)).contains(value), "\(object) \(key)")
+      // The sum of the causes, which metrics have one by one.
+      for (key, last) in after where key != "dropped" {
+        let isCause = key.hasPrefix("dropped_")
+        let name = isCause ? "dropped_frames_total" : renamed[key] ?? "\(key)_total"
+        let cause = isCause ? ",cause=\"\(key.dropFirst("dropped_".count))\"" : ""
+        guard let value = metrics["mpifs_\(kind)_\(name){object=\"\(object)\"\(cause)}"] else {
+          Issue.record("\(object) \(key) is not in metrics as \(name)")
+          continue
+        }
+        guard name.hasSuffix("_total") else { continue }
+        if !isCause, renamed[key] == nil { ownCounts += 1 }
+        let first = try #require(before[object]?[key])
+        #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
+    // Six of the input, four of the encoder, nine of each decoder.
+    #expect(ownCounts == 28)
+    let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
+    #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }
 
   @Test func theReportHoldsEveryTextNode() throws {
@@ -52,6 +81,35 @@ import Testing
       #expect(head.contains(fact), "\(fact)")
     }
     #expect(report.contains("module: vsys\n") && report.contains("venc/0/bitrate = 2000\n"))
+  }
+
+  // MARK: drops
+
+  /// Two of three frames are left out by the encoder's frame-rate table, as asked: each stands in `drops`, and the totals
+  /// are those of `stats`.
+  @Test func everyDroppedFrameIsListedWithItsCause() throws {
+    let served = try Served(configuration: Pipelines.small("venc/0/fps_src = 30\nvenc/0/fps_dst = 10"))
+    #expect(try served.advances("venc/0", "dropped_frame_control", by: 20))
+    try served.echo("0", to: "vi/0/enable")
+    let objects = ["vi/0", "vpss/0", "vpss/0/0", "vpss/0/1", "venc/0"]
+    #expect(try eventually { try objects.allSatisfy { try served.stats($0)["in_flight"] == 0 } })
+    let lines = try served.cat("drops").split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    let titles = try #require(lines.first).dropFirst()
+    #expect(titles.first == "object")
+    for object in objects {
+      let row = try #require(lines.first { $0[0] == object })
+      let stats = try served.stats(object)
+      for (title, count) in zip(titles, row).dropFirst() {
+        #expect(Int(count) == stats[title == "dropped" ? title : "dropped_\(title)"], "\(object) \(title)")
+      }
+    }
+    let left = lines.filter { $0.count == 6 && $0[1] == "venc/0" && $0[4] == "frame_control" }
+    #expect(left.count == min(256, try #require(served.stats("venc/0")["dropped_frame_control"])))
+    #expect(left.allSatisfy { $0[5] == "input" })
+    for column in [0, 2, 3] {
+      let values = left.compactMap { Double($0[column]) }
+      #expect(values.count == left.count && zip(values, values.dropFirst()).allSatisfy { $0 <= $1 }, "\(column)")
+    }
   }
 
   // MARK: health

@@ -25,10 +25,16 @@ import Testing
   }
 
   @Test func eachDeviceSaysWhatItIsAndWhoHasIt() {
-    let encoder = VideoDeviceReport(
-      path: "/dev/video1", role: "encoder (FWHT)", driver: "vicodec", card: "a\nb", bus: "platform:vicodec",
-      formatsIn: ["NV12", "YU12"], formatsOut: ["FWHT"], memoryIn: "mmap dmabuf", isMultiplanar: true,
-      engine: "/dev/video1")
+    var encoder = VideoDeviceReport(path: "/dev/video1")
+    encoder.role = "encoder (FWHT)"
+    encoder.driver = "vicodec"
+    encoder.card = "a\nb"
+    encoder.bus = "platform:vicodec"
+    encoder.formatsIn = ["NV12", "YU12"]
+    encoder.formatsOut = ["FWHT"]
+    encoder.memoryIn = "mmap dmabuf"
+    encoder.isMultiplanar = true
+    encoder.engine = "/dev/video1"
     func object(_ path: String, _ backend: String) -> ObjectState {
       ObjectState(
         path: path, kind: "venc", condition: .running, active: [KeyValue(key: "backend", value: backend)],

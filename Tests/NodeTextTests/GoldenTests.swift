@@ -57,6 +57,11 @@ struct GoldenTests {
       renderText { VLogPage.write(log, dialect: dialect, to: &$0) }, try golden("vlog_\(suffix).txt"))
   }
 
+  @Test func drops() throws {
+    let text = renderText { DropsPage.write(Sample.drops, objects: Sample.objects, to: &$0) }
+    expectSame(text, try golden("drops.txt"))
+  }
+
   @Test(arguments: [(Dialect.rockit1432, "2022-05"), (.rockit1481, "2023-06")])
   func vencInfo(_ dialect: Dialect, _ suffix: String) throws {
     let text = renderText { VEncInfoPage.write(Sample.encoders(dialect), dialect: dialect, to: &$0) }

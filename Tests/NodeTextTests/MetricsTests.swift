@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Metrics are valid in both formats", .ownThread)
 struct MetricsTests {
-  private static let page = renderText { MetricsPage.write(Sample.system(.rockit1432), to: &$0) }
+  private static let page = renderText { MetricsPage.write(Sample.moment(.rockit1432), to: &$0) }
   private static var text: String { String(decoding: page, as: UTF8.self) }
 
   @Test func prometheusOwnCheckerAcceptsThePage() throws {
@@ -61,7 +61,9 @@ struct MetricsTests {
       "mpifs_venc_input_frames_total{object=\"venc/0\"} 105", "mpifs_venc_output_bytes_total{object=\"venc/0\"} 123456",
       "mpifs_venc_dropped_frames_total{object=\"venc/0\",cause=\"frame_control\"} 5",
       "mpifs_vi_work_seconds_total{object=\"vi/0\"} 0.09725", "mpifs_venc_running{object=\"venc/1\"} 0",
-      "mpifs_venc_failed{object=\"venc/1\"} 1", "mpifs_venc_current_bytes_per_second{object=\"venc/0\"} 501300",
+      "mpifs_venc_failed{object=\"venc/1\"} 1", "mpifs_venc_current_bytes_per_second{object=\"venc/0\"} 501300.5",
+      "mpifs_venc_readers{object=\"venc/0\"} 2", "mpifs_venc_reader_lost_groups_total{object=\"venc/0\"} 3",
+      "mpifs_venc_capture_to_screen_seconds{object=\"venc/0\"} 0.0415",
       "mpifs_pool_free_buffers{object=\"pool/2\"} 1", "mpifs_memory_buffers_bytes 6233088", "mpifs_uptime_seconds 15",
       "mpifs_health{verdict=\"degraded\"} 1", "mpifs_stalled_seconds{object=\"venc/0\"} 3.2",
       "mpifs_filesystem_requests_total{cause=\"read\"} 12",
@@ -78,9 +80,10 @@ struct MetricsTests {
   }
 
   @Test func anEmptySystemIsStillAPage() throws {
-    let empty = SystemReport(
-      identity: Sample.identity(.rockit1432), clocks: Sample.clocks,
-      health: HealthReport(verdict: .ok, clocks: Sample.clocks))
+    let empty = Moment(
+      Moment.Sources(
+        pages: PageTable(.rockit1432), identity: Sample.identity(.rockit1432), clocks: { Sample.clocks },
+        health: { HealthReport(verdict: .ok, clocks: Sample.clocks) }))
     let text = rendered { MetricsPage.write(empty, to: &$0) }
     #expect(text.contains("mpifs_health{verdict=\"ok\"} 1\n"))
     #expect(text.hasSuffix("# EOF\n"))

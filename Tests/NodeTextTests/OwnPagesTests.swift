@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import NodeText
 import Reports
+import Synchronization
 import TestSupport
 import Testing
+
+@testable import NodeText
 
 @Suite("Pages of our own", .ownThread)
 struct OwnPagesTests {
@@ -37,7 +39,7 @@ struct OwnPagesTests {
   private func errors(_ record: RefusalRecord) -> String { rendered { ErrorLogPage.write([record], to: &$0) } }
 
   @Test func aRefusalSaysWhenWhatWhyAndWhatWouldBeRight() {
-    let record = Sample.system(.rockit1432).refusals[0]
+    let record = Sample.refusals[0]
     #expect(
       errors(record)
         == "[15.545678 2026-11-21T03:31:03.123456Z] venc/0/bitrate \"9999999\\n\" ERANGE(34): above 200000 kbps; "
@@ -71,7 +73,7 @@ struct OwnPagesTests {
 
   @Test func effectsTellOldNewAndWhatWasMeasured() {
     #expect(
-      rendered { EffectPage.write(Sample.system(.rockit1432).effects, to: &$0) } == """
+      rendered { EffectPage.write(Sample.effects, to: &$0) } == """
         bitrate: effective old=2000 new=4000 frame=812 measured=3960 kbps
         gop: pending old=30 new=60 frame=9
 
@@ -81,7 +83,7 @@ struct OwnPagesTests {
   // MARK: objects
 
   @Test func statesAreOneLine() {
-    let text: (ObjectCondition) -> String = { condition in rendered { ObjectPages.writeState(condition, to: &$0) } }
+    let text: (ObjectCondition) -> String = { condition in rendered { StatePage.write(condition, to: &$0) } }
     #expect(text(.stopped) == "stopped\n")
     #expect(text(.running) == "running\n")
     #expect(text(.starved) == "starved\n")
@@ -89,13 +91,16 @@ struct OwnPagesTests {
   }
 
   @Test func statisticsAreKeysAndValuesAndAddUp() throws {
-    var state = Sample.state(
+    let state = Sample.state(
       "venc/0", bytesOut: 5,
       dropped: DropCounts(
         frameControl: 1, queueFull: 2, noBuffer: 3, deviceError: 4, late: 5, rateControl: 6, formatMismatch: 7,
-        disabled: 8, flushed: 9))
-    state.moreStatistics = [KeyValue(key: "readers lost", value: "a\nb")]
-    let all = lines(rendered { ObjectPages.writeStatistics(state, to: &$0) })
+        disabled: 8, flushed: 9),
+      more: [
+        Statistic("readers_lost", .counter, "Readers lost.", 12),
+        Statistic("rate", .gauge, in: .onlyMetrics, "A rate.", 1.5),
+      ])
+    let all = lines(rendered { StatsPage.write(state, to: &$0) })
     var values: [String: String] = [:]
     for line in all {
       let colon = try #require(line.firstRange(of: ": "))
@@ -109,13 +114,14 @@ struct OwnPagesTests {
     #expect(causes.reduce(0) { $0 + number($1) } == number("dropped"))
     #expect(number("dropped_rate_control") == 6)
     #expect(number("created_us") == 1_000_000 && number("generation") == 1 && number("time_max_us") == 2500)
-    #expect(values["readers_lost"] == "a\\nb")
+    #expect(values["readers_lost"] == "12")
+    #expect(values["rate"] == nil && values["time_total_us"] == nil, "what stands in metrics only")
     #expect(all.allSatisfy { !$0.hasPrefix("bytes_out") || $0 == "bytes_out: 5" })
   }
 
   @Test func activeIsKeysAndValues() {
     let facts = [KeyValue(key: "backend", value: "openh264"), KeyValue(key: "why", value: "x\u{1B}")]
-    #expect(rendered { ObjectPages.writeActive(facts, to: &$0) } == "backend: openh264\nwhy: x\\x1b\n")
+    #expect(rendered { ActivePage.write(facts, to: &$0) } == "backend: openh264\nwhy: x\\x1b\n")
   }
 
   // MARK: help
@@ -136,15 +142,57 @@ struct OwnPagesTests {
         """)
   }
 
+  @Test func helpHasALineForEachPage() {
+    let rows = lines(rendered { HelpPage.page.render(Sample.moment(.rockit1432), &$0) }).dropFirst()
+    let pages = PageTable(.rockit1432).pages
+    #expect(rows.map { String($0.prefix { $0 != " " }) } == pages.map { $0.paths[0] })
+    #expect(pages.allSatisfy { !$0.summary.isEmpty })
+  }
+
+  // MARK: moments
+
+  @Test func aMomentGathersOnlyWhatIsAskedForAndOnce() {
+    let asked = Mutex<[String]>([])
+    var sources = Sample.sources(.rockit1432)
+    sources.nodes = {
+      asked.withLock { $0.append("nodes") }
+      return Sample.nodes
+    }
+    sources.objects = {
+      asked.withLock { $0.append("objects") }
+      return []
+    }
+    sources.encoders = {
+      asked.withLock { $0.append("encoders") }
+      return EncodersReport()
+    }
+    _ = rendered { VSysPage.page(.rockit1432).render(Moment(sources), &$0) }
+    #expect(asked.withLock { $0 } == ["nodes"])
+    let moment = Moment(sources)
+    _ = rendered { ReportPage.write(moment, to: &$0) }
+    #expect(asked.withLock { $0 }.sorted() == ["encoders", "nodes", "nodes", "objects"])
+  }
+
+  @Test func oneWordOfAnObjectCostsOneWord() {
+    let state = ObjectState(
+      path: "venc/0", kind: "venc", condition: .running,
+      active: {
+        Issue.record("built the facts")
+        return []
+      }(),
+      statistics: {
+        Issue.record("built the statistics")
+        return ObjectStatistics(createdMicroseconds: 0, generation: 0)
+      }())
+    #expect(rendered { StatePage.page.render(state, &$0) } == "running\n")
+  }
+
   // MARK: report
 
   @Test(arguments: Dialect.allCases)
   func theReportHoldsEveryNodeUnderItsName(_ dialect: Dialect) throws {
-    let system = Sample.system(dialect)
-    let text = rendered {
-      ReportPage.write(
-        system, more: [TextSection(path: "config", text: Array("a = b".utf8))], dialect: dialect, to: &$0)
-    }
+    let moment = Sample.moment(dialect)
+    let text = rendered { ReportPage.write(moment, to: &$0) }
     let all = lines(text)
     let head = all.prefix { !$0.isEmpty }
     #expect(
@@ -153,21 +201,19 @@ struct OwnPagesTests {
     #expect(head.contains("clock_monotonic: 15.545678 s"))
     #expect(head.contains("clock_realtime: 2026-11-21T03:31:03.123456Z"))
     let sections = all.filter { $0.hasPrefix("==> ") }.map { String($0.dropFirst(4).dropLast(4)) }
-    #expect(
-      Array(sections.prefix(10))
-        == [
-          "health", "error_log", "vsys", "valloc", "vrgn", "venc_info", "rk_dmabuf/size", "rk_dmabuf/peak", "vlog",
-          "config",
-        ])
+    // Each page once, but itself; what to read first stands first.
+    let pages = moment.pages.pages.map { $0.paths[0] }
+    #expect(Set(sections.filter { pages.contains($0) }) == Set(pages).subtracting(["report"]))
+    #expect(Array(sections.prefix(3)) == ["health", "error_log", "vsys"])
     #expect(sections.last == "metrics")
-    for object in system.objects {
+    for object in moment.objects {
       for node in ["state", "active", "stats"] { #expect(sections.contains("\(object.path)/\(node)")) }
     }
     #expect(sections.contains("venc/0/effect") && !sections.contains("vi/0/effect"))
     #expect(Set(sections).count == sections.count)
     #expect(text.contains("==> config <==\na = b\n\n==> "), "a text without a final line feed gets one")
     let sys = rendered {
-      VSysPage.write(nodes: system.nodes, identity: system.identity, dialect: dialect, to: &$0)
+      VSysPage.write(nodes: moment.nodes, identity: moment.identity, dialect: dialect, to: &$0)
     }
     #expect(text.contains("==> vsys <==\n" + sys), "as the node itself")
     #expect(text.hasSuffix("# EOF\n"))

@@ -74,10 +74,10 @@ struct RenderingCost {
   }
 
   @Test func otherPages() {
-    let system = Sample.system(.rockit1432)
-    measure("metrics") { MetricsPage.write(system, to: &$0) }
-    measure("health") { HealthPage.write(system.health, to: &$0) }
-    measure("report") { ReportPage.write(system, dialect: .rockit1432, to: &$0) }
+    let sources = Sample.sources(.rockit1432)
+    measure("metrics") { MetricsPage.write(Moment(sources), to: &$0) }
+    measure("health") { HealthPage.write(Sample.health, to: &$0) }
+    measure("report") { ReportPage.write(Moment(sources), to: &$0) }
   }
 
   /// A writer that is kept, and large enough, is used again without asking for memory.

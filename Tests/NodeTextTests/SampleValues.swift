@@ -80,41 +80,111 @@ enum Sample {
     channel: Int = 0, codec: CodedFormat = .h265, syntax: EncoderSyntax = .h265(h265), mode: RateControlMode = .cbr,
     minimumFree: Int = 262144
   ) -> EncoderReport {
-    EncoderReport(
-      channel: channel, path: "venc/\(channel)",
-      status: EncoderStatus(
-        isRunning: true, configureMicroseconds: 412, packetsTaken: 1, startGapMicroseconds: 33345,
-        lastCombinedStartMicroseconds: 1_650_000_000_000_000, lastCombinedEndMicroseconds: 1_650_000_000_000_000),
-      attributes: EncoderAttributes(
-        width: 1920, height: 1080, maximumWidth: 1920, maximumHeight: 1080, codec: codec, sequence: 1506,
-        receivesFrames: true, sourceFrameRate: 30, targetFrameRate: 30, startedAtMicroseconds: 0x5_5f3a_2b10,
-        pictureFormat: .nv12, measuredFrameRate: 30),
-      ring: EncoderRing(
-        writePosition: 262144, readPosition: 262144, highWater: 98304, used: 4096, capacity: 1_048_576,
-        minimumFree: minimumFree, lastWritePosition: 262144, lastReadPosition: 262144),
-      engine: EncoderEngineStatus(stage: .finished), syntax: syntax,
-      rateControl: RateControlReport(
-        mode: mode, gop: 60, windowSeconds: 3, sourceFrameRate: 30, targetFrameRate: 30,
-        targetBitsPerSecond: 4_096_000, maximumBitsPerSecond: 6_000_000, minimumBitsPerSecond: 2_000_000,
-        fixedKeyQP: 28, fixedPredictedQP: 30,
-        limits: QPLimits(minimum: 20, maximum: 51, minimumKey: 20, maximumKey: 48),
-        frameLimits: QPLimits(minimum: 28, maximum: 51, minimumKey: 28, maximumKey: 51),
-        lossThreshold: 20, framesLostInARow: 0, maximumLostInARow: 1, largeKeyFrameBits: 0, largePredictedFrameBits: 0,
-        keyQPDelta: 2, changePercent: 80, minimumKeyRatio: 10, maximumKeyRatio: 30, maximumReencodes: 0,
-        run: RateRunReport(
-          currentBitsPerSecond: 4_010_400, currentFrameRate: 0, waterLevel: 512_000, targetBitsPerSecond: 4_096_000,
-          previousBitsPerSecond: 3_990_999, keyToPredictedPercent: 160, startQP: 32, minimumQP: 20, maximumQP: 51)))
+    var report = EncoderReport(
+      channel: channel, path: "venc/\(channel)", attributes: EncoderAttributes(codec: codec), syntax: syntax,
+      rateControl: rateControl(mode))
+    report.status.isRunning = true
+    report.status.configureMicroseconds = 412
+    report.status.packetsTaken = 1
+    report.status.startGapMicroseconds = 33345
+    report.status.lastCombinedStartMicroseconds = 1_650_000_000_000_000
+    report.status.lastCombinedEndMicroseconds = 1_650_000_000_000_000
+    report.attributes.width = 1920
+    report.attributes.height = 1080
+    report.attributes.maximumWidth = 1920
+    report.attributes.maximumHeight = 1080
+    report.attributes.sequence = 1506
+    report.attributes.receivesFrames = true
+    report.attributes.sourceFrameRate = 30
+    report.attributes.targetFrameRate = 30
+    report.attributes.startedAtMicroseconds = 0x5_5f3a_2b10
+    report.attributes.pictureFormat = .nv12
+    report.attributes.measuredFrameRate = 30
+    var ring = EncoderRing()
+    ring.writePosition = 262144
+    ring.readPosition = 262144
+    ring.highWater = 98304
+    ring.used = 4096
+    ring.capacity = 1_048_576
+    ring.minimumFree = minimumFree
+    ring.lastWritePosition = 262144
+    ring.lastReadPosition = 262144
+    report.ring = ring
+    report.engine.stage = .finished
+    return report
   }
 
-  static let h265 = H265Syntax(
-    profile: "main", deblocking: true, tcOffset: 0, betaOffset: 0, saoLuma: true, saoChroma: true,
-    strongIntraSmoothing: true, cbQPOffset: 0, crQPOffset: 0)
+  private static func rateControl(_ mode: RateControlMode) -> RateControlReport {
+    var rate = RateControlReport(mode: mode)
+    rate.gop = 60
+    rate.windowSeconds = 3
+    rate.sourceFrameRate = 30
+    rate.targetFrameRate = 30
+    rate.targetBitsPerSecond = 4_096_000
+    rate.maximumBitsPerSecond = 6_000_000
+    rate.minimumBitsPerSecond = 2_000_000
+    rate.fixedKeyQP = 28
+    rate.fixedPredictedQP = 30
+    (rate.limits.minimum, rate.limits.maximum) = (20, 51)
+    (rate.limits.minimumKey, rate.limits.maximumKey) = (20, 48)
+    (rate.frameLimits.minimum, rate.frameLimits.maximum) = (28, 51)
+    (rate.frameLimits.minimumKey, rate.frameLimits.maximumKey) = (28, 51)
+    rate.lossThreshold = 20
+    rate.framesLostInARow = 0
+    rate.maximumLostInARow = 1
+    rate.largeKeyFrameBits = 0
+    rate.largePredictedFrameBits = 0
+    rate.keyQPDelta = 2
+    rate.changePercent = 80
+    rate.minimumKeyRatio = 10
+    rate.maximumKeyRatio = 30
+    rate.maximumReencodes = 0
+    rate.run.currentBitsPerSecond = 4_010_400
+    rate.run.currentFrameRate = 0
+    rate.run.waterLevel = 512_000
+    rate.run.targetBitsPerSecond = 4_096_000
+    rate.run.previousBitsPerSecond = 3_990_999
+    rate.run.keyToPredictedPercent = 160
+    rate.run.startQP = 32
+    rate.run.minimumQP = 20
+    rate.run.maximumQP = 51
+    return rate
+  }
 
-  static let h264 = H264Syntax(
-    profile: "high", cabac: true, transform8x8: true, scalingMatrix: false, pictureOrderCountType: 2, alphaOffset: 0,
-    betaOffset: -1)
+  static let h265: H265Syntax = {
+    var syntax = H265Syntax()
+    syntax.profile = "main"
+    syntax.deblocking = true
+    syntax.tcOffset = 0
+    syntax.betaOffset = 0
+    syntax.saoLuma = true
+    syntax.saoChroma = true
+    syntax.strongIntraSmoothing = true
+    syntax.cbQPOffset = 0
+    syntax.crQPOffset = 0
+    return syntax
+  }()
 
-  static let jpeg = JPEGSyntax(quantiser: 0, quality: 70, maximumQuality: 99, minimumQuality: 30)
+  static let h264: H264Syntax = {
+    var syntax = H264Syntax()
+    syntax.profile = "high"
+    syntax.cabac = true
+    syntax.transform8x8 = true
+    syntax.scalingMatrix = false
+    syntax.pictureOrderCountType = 2
+    syntax.alphaOffset = 0
+    syntax.betaOffset = -1
+    return syntax
+  }()
+
+  static let jpeg: JPEGSyntax = {
+    var syntax = JPEGSyntax()
+    syntax.quantiser = 0
+    syntax.quality = 70
+    syntax.maximumQuality = 99
+    syntax.minimumQuality = 30
+    return syntax
+  }()
 
   static func encoders(_ dialect: Dialect) -> EncodersReport {
     let pool = PacketPoolReport(unused: 3, used: 1, limit: 512)
@@ -128,15 +198,27 @@ enum Sample {
     monotonicMicroseconds: 15_545_678, realtimeMicroseconds: 1_795_231_863_123_456)
 
   static func state(
-    _ path: String, _ condition: ObjectCondition = .running, bytesOut: UInt64? = nil, dropped: DropCounts = DropCounts()
+    _ path: String, _ condition: ObjectCondition = .running, bytesOut: UInt64? = nil,
+    dropped: DropCounts = DropCounts(),
+    more: [Statistic] = [], effects: [EffectRecord] = []
   ) -> ObjectState {
-    ObjectState(
+    var statistics = ObjectStatistics(createdMicroseconds: 1_000_000, generation: 1)
+    statistics.framesIn = 100 + dropped.total
+    statistics.framesOut = 97
+    statistics.dropped = dropped
+    statistics.inFlight = 3
+    statistics.queueDepth = 2
+    statistics.queueCapacity = 4
+    statistics.lastMicroseconds = 900
+    statistics.meanMicroseconds = 1000
+    statistics.maximumMicroseconds = 2500
+    statistics.workMicroseconds = 97_250
+    statistics.bytesOut = bytesOut
+    statistics.bytesCopied = 7
+    return ObjectState(
       path: path, kind: String(path.prefix { $0 != "/" }), condition: condition,
       active: [KeyValue(key: "backend", value: "openh264"), KeyValue(key: "width", value: "1280")],
-      statistics: ObjectStatistics(
-        framesIn: 100 + dropped.total, framesOut: 97, dropped: dropped, inFlight: 3, queueDepth: 2, queueCapacity: 4,
-        lastMicroseconds: 900, meanMicroseconds: 1000, maximumMicroseconds: 2500, workMicroseconds: 97_250,
-        bytesOut: bytesOut, bytesCopied: 7, createdMicroseconds: 1_000_000, generation: 1))
+      statistics: statistics, moreStatistics: more, effects: effects)
   }
 
   static let health = HealthReport(
@@ -147,34 +229,76 @@ enum Sample {
         queue: QueueFinding(name: "venc/0 input", fill: .empty, waiting: 0, capacity: 4))
     ])
 
-  static func system(_ dialect: Dialect) -> SystemReport {
-    SystemReport(
-      identity: identity(dialect), clocks: clocks, startedMonotonicMicroseconds: 545_678, nodes: nodes,
-      buffers: buffers, pools: pools, memory: MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000),
-      regions: regions, encoders: encoders(dialect),
-      objects: [
-        state("vi/0"), state("vpss/0"), state("venc/0", bytesOut: 123_456, dropped: DropCounts(frameControl: 5)),
-        state("venc/1", .failed(why: "no \"room\"\nat all"), bytesOut: 5),
-      ],
-      health: health, log: log,
-      refusals: [
-        RefusalRecord(
-          clocks: clocks, path: "venc/0/bitrate", value: Array("9999999\n".utf8), errno: 34, errnoName: "ERANGE",
-          reason: "above 200000 kbps", hint: "2..200000 kbps")
-      ],
-      effects: [
-        EffectRecord(
-          path: "venc/0", key: "bitrate", old: "2000", new: "4000", frame: 812, verdict: .effective, measured: "3960",
-          unit: "kbps"),
-        EffectRecord(path: "venc/1", key: "gop", old: "30", new: "60", frame: 9),
-      ],
-      metrics: [
-        MetricFamily(
-          name: "filesystem_requests", kind: .counter, help: "Requests answered, by \"kind\".",
-          samples: [
-            MetricSample(cause: "read", value: 12), MetricSample(object: "a\"b\\c\nd", cause: "open", value: 3.5),
-          ])
-      ])
+  static func moment(_ dialect: Dialect) -> Moment { Moment(sources(dialect)) }
+
+  static func sources(_ dialect: Dialect) -> Moment.Sources {
+    var sources = Moment.Sources(
+      pages: PageTable(dialect), identity: identity(dialect), clocks: { clocks }, health: { health }
+    )
+    sources.startedMonotonicMicroseconds = 545_678
+    sources.nodes = { nodes }
+    sources.allocations = { AllocationsReport(buffers: buffers, pools: pools) }
+    sources.memory = { MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000) }
+    sources.regions = { regions }
+    sources.encoders = { encoders(dialect) }
+    sources.objects = { objects }
+    sources.drops = { drops }
+    sources.log = { log }
+    sources.refusals = { refusals }
+    sources.config = { Array("a = b".utf8) }
+    sources.statistics = {
+      [
+        StatisticGroup(
+          "filesystem",
+          [Statistic("requests", .counter, cause: "read", "Requests answered, by \"kind\".", 12)]),
+        StatisticGroup(
+          "filesystem", owner: "a\"b\\c\nd",
+          [Statistic("requests", .counter, cause: "open", "Requests answered, by \"kind\".", 3.5)]),
+      ]
+    }
+    return sources
+  }
+
+  static let drops = [
+    DropRecord(
+      monotonicMicroseconds: 15_012_345, object: "venc/0", number: 812, ptsMicroseconds: 14_979_012,
+      cause: .frameControl, stage: .input),
+    DropRecord(
+      monotonicMicroseconds: 15_045_678, object: "vpss/63/3", number: 4_294_967_296, ptsMicroseconds: -1,
+      cause: .formatMismatch, stage: .work),
+    DropRecord(
+      monotonicMicroseconds: 15_545_000, object: "vi/0", number: nil, ptsMicroseconds: nil, cause: .noBuffer,
+      stage: .source),
+  ]
+
+  static let refusals = [
+    RefusalRecord(
+      clocks: clocks, path: "venc/0/bitrate", value: Array("9999999\n".utf8), errno: 34,
+      errnoName: "ERANGE",
+      reason: "above 200000 kbps", hint: "2..200000 kbps")
+  ]
+
+  static let effects = [
+    EffectRecord(
+      path: "venc/0", key: "bitrate", old: "2000", new: "4000", frame: 812, verdict: .effective,
+      measured: "3960",
+      unit: "kbps"),
+    EffectRecord(path: "venc/0", key: "gop", old: "30", new: "60", frame: 9),
+  ]
+
+  static var objects: [ObjectState] {
+    [
+      state("vi/0"), state("vpss/0"),
+      state(
+        "venc/0", bytesOut: 123_456, dropped: DropCounts(frameControl: 5),
+        more: [
+          Statistic("readers", .gauge, "Readers of the stream.", 2),
+          Statistic("reader_lost_groups", .counter, "Groups readers were too slow for.", 3),
+          Statistic("capture_to_screen_us", .gauge, unit: .microseconds, "Latency.", 41_500),
+          Statistic("current_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate.", 501_300.5),
+        ], effects: effects),
+      state("venc/1", .failed(why: "no \"room\"\nat all"), bytesOut: 5),
+    ]
   }
 }
 

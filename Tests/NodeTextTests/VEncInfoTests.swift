@@ -62,8 +62,10 @@ struct VEncInfoTests {
   @Test(arguments: Dialect.allCases)
   func avbrShowsItsOwnParameters(_ dialect: Dialect) {
     var channel = Sample.encoder(mode: .avbr)
-    channel.rateControl.adaptive = AdaptiveRate(
-      maximumStillQP: 35, motionSensitivity: 50, minimumPercent: 25, minimumQPDelta: 0)
+    channel.rateControl.adaptive.maximumStillQP = 35
+    channel.rateControl.adaptive.motionSensitivity = 50
+    channel.rateControl.adaptive.minimumPercent = 25
+    channel.rateControl.adaptive.minimumQPDelta = 0
     let text = page([channel], dialect)
     #expect(cells(table(text, "RC run avbr param")?.values) == ["0", "35", "50", "25", "0"])
     #expect(table(text, "RC run avbr param")?.values.hasSuffix("0 ") == true, "both rows end with a blank")

@@ -218,8 +218,8 @@ struct VendorEdgeTests {
   @Test func sizeAndPeakRoundDownInTheirOwnUnits() {
     let text: (MemoryTotals) -> String = { totals in
       rendered {
-        DMABufPages.writeSize(totals, to: &$0)
-        DMABufPages.writePeak(totals, to: &$0)
+        DMABufSizePage.write(totals, to: &$0)
+        DMABufPeakPage.write(totals, to: &$0)
       }
     }
     #expect(

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Reports
 
 /// A video coding format the runtime knows by name.
-public enum Codec: String, Sendable, CaseIterable {
-  case h264, h265, vp8, mjpeg, fwht
-}
+public typealias Codec = CodedFormat
 
 /// What a coded picture is; taken from the bitstream, not from an engine's flags.
 public enum PictureType: String, Sendable {

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Reports
 
 /// One attribute of a kind of object: a row of the settings table. Parsing, defaults, `help`, `config` and the reasons
 /// in refusals all come from it.
 public struct Attribute: Sendable {
   /// What the file is; decides its mode and contract.
-  public enum Kind: String, Sendable, CaseIterable {
-    case setting, command, info, stream, picture, blob
-    /// Takes a stream of bytes, with back-pressure.
-    case sink
-  }
+  public typealias Kind = AttributeKind
 
   /// When a new value of a setting takes effect on a running object.
   public enum Change: String, Sendable {

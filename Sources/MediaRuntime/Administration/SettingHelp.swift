@@ -26,7 +26,7 @@ extension SettingsTable {
     }
     let range = attribute.type.range
     return SettingHelp(
-      path: "\(type.pattern)/\(attribute.key)", kind: AttributeKind(rawValue: attribute.kind.rawValue) ?? .info,
+      path: "\(type.pattern)/\(attribute.key)", kind: attribute.kind,
       type: attribute.type.name, range: range.isEmpty ? nil : range,
       unit: attribute.unit.isEmpty ? nil : attribute.unit,
       defaultValue: isSetting ? attribute.defaultValue(defaults(type)).text(attribute.type) : nil,

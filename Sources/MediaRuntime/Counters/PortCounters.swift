@@ -1,24 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Reports
 
-extension DropCause {
-  /// Place in a block of counters, in the order of the cases.
-  @inline(__always) var index: Int {
-    switch self {
-    case .frameControl: 0
-    case .queueFull: 1
-    case .noBuffer: 2
-    case .deviceError: 3
-    case .late: 4
-    case .rateControl: 5
-    case .formatMismatch: 6
-    case .disabled: 7
-    case .flushed: 8
-    }
-  }
-  static let count = 9
-}
-
 /// What was counted on one side of a node, of one moment.
 struct PortFigures: Sendable, Equatable {
   var frames: UInt64 = 0

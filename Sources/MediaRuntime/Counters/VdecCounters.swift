@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import Reports
 import Synchronization
 
 /// The counts only a decoder channel has; written by its thread, read by reports.
@@ -25,14 +26,19 @@ struct VdecCounters: ~Copyable, Sendable {
   func damagedPictures(_ count: UInt64) { damagedPictures.add(count, ordering: .relaxed) }
 
   /// In the order `stats` shows them.
-  func figures() -> [(key: String, value: UInt64)] {
-    [
-      ("bytes_in", bytes.load(ordering: .relaxed)), ("bytes_skipped", noUnit.load(ordering: .relaxed)),
-      ("units_damaged", damagedUnits.load(ordering: .relaxed)),
-      ("units_without_key", keyWaits.load(ordering: .relaxed)),
-      ("pictures_damaged", damagedPictures.load(ordering: .relaxed)),
-      ("layout_changes", layouts.load(ordering: .relaxed)), ("clock_slips", clockSlips.load(ordering: .relaxed)),
-      ("engine_reopened", opens.load(ordering: .relaxed)), ("loops", loops.load(ordering: .relaxed)),
+  func statistics() -> [Statistic] {
+    func count(_ counter: borrowing Atomic<UInt64>) -> UInt64 { counter.load(ordering: .relaxed) }
+    return [
+      Statistic("bytes_in", .counter, unit: .bytes, "Coded bytes taken in.", count(bytes)),
+      Statistic("bytes_skipped", .counter, unit: .bytes, "Bytes that belong to no unit of the stream.", count(noUnit)),
+      Statistic("units_damaged", .counter, "Coded units the decoder called damaged.", count(damagedUnits)),
+      Statistic(
+        "units_without_key", .counter, "Coded units left out while waiting for a key picture.", count(keyWaits)),
+      Statistic("pictures_damaged", .counter, "Pictures the decoder called damaged.", count(damagedPictures)),
+      Statistic("layout_changes", .counter, "Times the pictures' size or format changed.", count(layouts)),
+      Statistic("clock_slips", .counter, "Times the stream's clock was taken anew.", count(clockSlips)),
+      Statistic("engine_reopened", .counter, "Times the decoder was opened again.", count(opens)),
+      Statistic("loops", .counter, "Times the file began anew.", count(loops)),
     ]
   }
 }

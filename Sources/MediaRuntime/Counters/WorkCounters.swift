@@ -26,6 +26,9 @@ struct WorkFigures: Sendable, Equatable {
 /// The counters of the work done on frames after they were taken in; written by the worker that has the session.
 struct WorkCounters: ~Copyable, Sendable {
   let block = CounterBlock(21)
+  private let drops: DropMark
+
+  init(drops: DropMark = .none) { self.drops = drops }
 
   deinit { block.free() }
 
@@ -41,7 +44,7 @@ struct WorkCounters: ~Copyable, Sendable {
   private static let copied = 9
   private static let bytesOut = 10
   private static let lastEnd = 11
-  private static let drops = 12
+  private static let dropped = 12
 
   /// Records one task that has ended.
   func record(_ outcome: TaskState, wait: Int64, run: Int64, copied: Int = 0, end: Int64) {
@@ -68,11 +71,12 @@ struct WorkCounters: ~Copyable, Sendable {
     if block[first + 2] < time { block[first + 2] = time }
   }
 
-  func drop(_ cause: DropCause, _ frames: UInt64 = 1) {
-    guard frames > 0 else { return }
+  /// Counts a frame that goes no further, and notes which it was.
+  func drop(_ cause: DropCause, _ frame: DroppedFrame, at stage: DropStage = .work) {
     block.begin()
-    block[Self.drops + cause.index] = block[Self.drops + cause.index] &+ frames
+    block[Self.dropped + cause.index] = block[Self.dropped + cause.index] &+ 1
     block.end()
+    drops.note(frame, cause, stage, at: Clock.now())
   }
 
   func copied(_ bytes: Int) {
@@ -103,7 +107,7 @@ struct WorkCounters: ~Copyable, Sendable {
       figures.bytesCopied = block[Self.copied]
       figures.bytesOut = block[Self.bytesOut]
       figures.lastEnd = time(Self.lastEnd)
-      figures.dropped = DropCounts(block, at: Self.drops)
+      figures.dropped = DropCounts(block, at: Self.dropped)
       return figures
     }
   }

@@ -23,6 +23,7 @@ final class InPort: Sendable {
   let user: UserSlot
   let queue: FrameQueue
   private let isQueued: Bool
+  private let drops: DropMark
 
   private nonisolated(unsafe) var table: [UInt8] = []
   private nonisolated(unsafe) var accepting = false
@@ -40,8 +41,9 @@ final class InPort: Sendable {
   private let watcher = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// - Parameter depth: frames the queue holds; 0 for a port that hands frames straight on.
-  init(user: UserSlot, depth: Int) {
+  init(user: UserSlot, depth: Int, drops: DropMark = .none) {
     self.user = user
+    self.drops = drops
     self.queue = FrameQueue(depth: max(1, depth))
     self.isQueued = depth > 0
   }
@@ -90,6 +92,7 @@ final class InPort: Sendable {
     if let cause {
       counters.drop(cause)
       counters.block.end()
+      drops.note(frame.name, cause, .input, at: now)
       _ = consume frame
       if cause == .queueFull { session?.service.relieve(at: now) }
       return now
@@ -154,13 +157,17 @@ final class InPort: Sendable {
     upstreamChanged()
   }
 
+  /// Counts a frame that was lost before it got here.
+  func miss(_ cause: DropCause, _ frame: DroppedFrame = .unknown, at stage: DropStage = .source) {
+    counters.missAlone(cause)
+    drops.note(frame, cause, stage, at: Clock.now())
+  }
+
   /// Drops what waits. Only by whoever takes frames out, or when nobody does.
   func flush(into work: borrowing WorkCounters) {
-    var dropped: UInt64 = 0
     while let frame = queue.pop() {
+      work.drop(.flushed, frame.name, at: .queue)
       _ = consume frame
-      dropped += 1
     }
-    work.drop(.flushed, dropped)
   }
 }

@@ -95,7 +95,7 @@ public final class MediaGraph: ModuleFactory {
     let slot = environment.slots.take()
     let node = Node(
       path, module: module, channel: path.output ?? path.number, user: slot, depth: depth,
-      generation: generations.add(1, ordering: .relaxed).newValue)
+      generation: generations.add(1, ordering: .relaxed).newValue, drops: environment.drops)
     environment.slots.name(slot, node.name, node: node.id)
     return node
   }

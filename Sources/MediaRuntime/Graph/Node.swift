@@ -17,11 +17,15 @@ final class Node: Sendable {
   let createdAt = Clock.now()
   let input: InPort
   let output = OutPort()
-  let work = WorkCounters()
+  let work: WorkCounters
 
   private static let nextID = ManagedAtomic<Int>(1)
 
-  init(_ path: ObjectPath, module: ModuleKind, channel: Int, user: UserSlot, depth: Int, generation: UInt64) {
+  /// - Parameter drops: where dropped frames are noted.
+  init(
+    _ path: ObjectPath, module: ModuleKind, channel: Int, user: UserSlot, depth: Int, generation: UInt64,
+    drops: DropLog? = nil
+  ) {
     self.id = Node.nextID.loadThenWrappingIncrement(ordering: .relaxed)
     self.module = module
     self.name = path.kind.rawValue
@@ -29,7 +33,9 @@ final class Node: Sendable {
     self.channel = channel
     self.user = user
     self.generation = generation
-    self.input = InPort(user: user, depth: depth)
+    let mark = DropMark(drops, path)
+    self.input = InPort(user: user, depth: depth, drops: mark)
+    self.work = WorkCounters(drops: mark)
   }
 
   /// The figures of one moment: what left is read before what came, so that nothing seems to leave that never came.

@@ -23,6 +23,7 @@ final class Environment: Sendable {
   let ledger = MemoryLedger()
   let pools: PoolRegistry
   let slots = UserSlots()
+  let drops = DropLog()
   let room: Room
   let services: Services
   let snapshots: SnapshotService
@@ -107,8 +108,8 @@ protocol GraphObject: ModuleObject {
   var state: ManagedAtomic<RunState> { get }
   /// Facts for `active`.
   func activeFacts() -> [KeyValue]
-  /// Counts beyond the common ones.
-  func moreStatistics() -> [KeyValue]
+  /// What only this kind of object counts: the one place where it is declared.
+  func moreStatistics() -> [Statistic]
   /// The next frame that passes goes to the request.
   var tap: FrameTap { get }
   /// What it waits for besides frames, for `health`.

@@ -6,9 +6,13 @@ struct PendingFrames: ~Copyable {
 
   struct Entry {
     var pts: Int64
+    /// Number the source gave it.
+    var number: UInt64
     /// When the engine was given it, and how long it had waited for that, CLOCK_MONOTONIC nanoseconds.
     var start: Int64
     var wait: Int64
+
+    var name: DroppedFrame { DroppedFrame(number: number, pts: pts) }
   }
 
   private let slots = UnsafeMutablePointer<Entry>.allocate(capacity: PendingFrames.capacity)
@@ -26,8 +30,10 @@ struct PendingFrames: ~Copyable {
     count += 1
   }
 
-  mutating func removeLast() {
-    if count > 0 { count -= 1 }
+  mutating func removeLast() -> Entry? {
+    guard count > 0 else { return nil }
+    count -= 1
+    return slots[(first + count) % PendingFrames.capacity]
   }
 
   mutating func removeFirst() -> Entry? {

@@ -44,28 +44,28 @@ final class PictureWriter {
   var busySince: Int64? { pending.oldest?.start }
 
   /// The engine is given this frame.
-  func expect(_ pts: Int64, start: Int64, wait: Int64) {
+  func expect(_ frame: DroppedFrame, start: Int64, wait: Int64) {
     if pending.isFull {
       leftOut(1)
     }
-    pending.append(PendingFrames.Entry(pts: pts, start: start, wait: wait))
+    pending.append(PendingFrames.Entry(pts: frame.pts, number: frame.number, start: start, wait: wait))
   }
 
   /// The frame that was just expected does not get to the engine.
   func failedLast() {
-    pending.removeLast()
+    let last = pending.removeLast()
     abandonPicture()
-    node.work.drop(.deviceError)
+    node.work.drop(.deviceError, last?.name ?? .unknown)
   }
 
   /// The engine failed on the frame it was just given, and of those that were inside before none will come.
   /// - Parameter isGiven: the last one expected is the one that whoever calls records.
   func failedAll(isGiven: Bool) {
     abandonPicture()
-    node.work.drop(.deviceError, UInt64(pending.count))
-    if isGiven { pending.removeLast() }
+    if isGiven, let last = pending.removeLast() { node.work.drop(.deviceError, last.name) }
     let now = Clock.now()
     while let entry = pending.removeFirst() {
+      node.work.drop(.deviceError, entry.name)
       node.work.record(.failed, wait: entry.wait, run: now - entry.start, end: now)
     }
   }
@@ -78,15 +78,15 @@ final class PictureWriter {
 
   /// The oldest frames got no picture.
   private func leftOut(_ count: Int) {
-    guard count > 0 else { return }
-    node.work.drop(.rateControl, UInt64(count))
-    answered(count)
+    answered(count, leftOut: true)
   }
 
-  private func answered(_ count: Int) {
+  private func answered(_ count: Int, leftOut: Bool = false) {
     let now = recordsWork ? Clock.now() : 0
     for _ in 0..<count {
-      guard let entry = pending.removeFirst(), recordsWork else { continue }
+      guard let entry = pending.removeFirst() else { continue }
+      if leftOut { node.work.drop(.rateControl, entry.name) }
+      guard recordsWork else { continue }
       node.work.record(.done, wait: entry.wait, run: now - entry.start, end: now)
     }
   }
@@ -122,13 +122,13 @@ final class PictureWriter {
     let sets = parameterSets(info)
     headCount = 0
     bytes = 0
-    settle(pts)
+    let frame = settle(pts)
     if shownSyntax != parser.syntax {
       shownSyntax = parser.syntax
       shown.store(parser.syntax.map(SyntaxBox.init), ordering: .releasing)
     }
     guard let size = ring.finish(pts: pts, picture: picture, parameterSets: sets) else {
-      node.work.drop(.noBuffer)
+      node.work.drop(.noBuffer, frame, at: .output)
       return
     }
     let now = Clock.now()
@@ -158,10 +158,12 @@ final class PictureWriter {
   }
 
   /// The frame of this picture is answered for; older ones that were not are what the engine left out.
-  private func settle(_ pts: Int64) {
-    guard let index = pending.older(than: pts) else { return }
+  private func settle(_ pts: Int64) -> DroppedFrame {
+    guard let index = pending.older(than: pts) else { return DroppedFrame(pts: pts) }
     leftOut(index)
+    let frame = pending.oldest?.name ?? .unknown
     answered(1)
+    return frame
   }
 }
 

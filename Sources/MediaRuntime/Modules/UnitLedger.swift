@@ -52,10 +52,16 @@ struct UnitLedger: ~Copyable {
   }
 
   /// Nothing more comes of what is inside.
+  /// - Parameter body: gets each of what was inside, oldest first.
   /// - Returns: how many that were.
-  mutating func removeAll() -> Int {
+  @discardableResult
+  mutating func removeAll(_ body: (DroppedFrame) -> Void = { _ in }) -> Int {
     defer { open = 0 }
-    for slot in 0..<UnitLedger.capacity { entries[slot].isOpen = false }
+    for number in max(0, next - Int64(UnitLedger.capacity))..<next {
+      let slot = Int(number % Int64(UnitLedger.capacity))
+      if entries[slot].isOpen { body(DroppedFrame(number: UInt64(number), pts: entries[slot].pts ?? .min)) }
+      entries[slot].isOpen = false
+    }
     return open
   }
 }

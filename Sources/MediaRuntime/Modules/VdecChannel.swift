@@ -21,7 +21,7 @@ final class VdecChannel: GraphObject {
   private let run = Mutex<VdecRun?>(nil)
   /// What is in use, for reports; after `stop` the last one, for its counts.
   private let current = ManagedAtomic<VdecRun?>(nil)
-  private let total = Mutex<[UInt64]>([])
+  private let counts = RunCounts()
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
@@ -72,7 +72,7 @@ final class VdecChannel: GraphObject {
       feed.open()
     }
     run.withLock { $0 = new }
-    keepCounts()
+    counts.begin { new.counters.statistics() }
     current.store(new, ordering: .releasing)
     environment.log(.decoder, .information, "\(path) started: \(new.summary)")
   }
@@ -168,24 +168,11 @@ final class VdecChannel: GraphObject {
     return facts
   }
 
-  /// Counters never go back while the channel lives: those of the runs before are added.
-  private func keepCounts() {
-    guard let old = current.load(ordering: .acquiring) else { return }
-    let figures = old.counters.figures().map(\.value)
-    total.withLock { total in
-      total = total.isEmpty ? figures : zip(total, figures).map { $0 &+ $1 }
-    }
-  }
-
-  func moreStatistics() -> [KeyValue] {
-    let before = total.withLock { $0 }
-    var facts: [KeyValue] = []
-    let figures = current.load(ordering: .acquiring)?.counters.figures() ?? VdecCounters().figures()
-    for (index, figure) in figures.enumerated() {
-      facts.append(
-        KeyValue(key: figure.key, value: "\(figure.value &+ (index < before.count ? before[index] : 0))"))
-    }
-    facts.append(KeyValue(key: "feed_waiting_bytes", value: "\(feed.bytesWaiting)"))
-    return facts
+  func moreStatistics() -> [Statistic] {
+    let runs = counts.statistics
+    return (runs.isEmpty ? VdecCounters().statistics() : runs) + [
+      Statistic(
+        "feed_waiting_bytes", .gauge, unit: .bytes, "Bytes written to feed and not taken yet.", feed.bytesWaiting)
+    ]
   }
 }

@@ -137,7 +137,8 @@ final class VdecRun: AtomicReference, Sendable {
     }
     engine.close()
     while let frame = work.pictures.pop() { _ = consume frame }
-    node.work.drop(.flushed, UInt64(work.ledger.removeAll() + work.waiting))
+    work.ledger.removeAll { node.work.drop(.flushed, $0) }
+    for _ in 0..<work.waiting { node.work.drop(.flushed, .unknown, at: .output) }
   }
 
   // MARK: decoding
@@ -146,6 +147,7 @@ final class VdecRun: AtomicReference, Sendable {
   func take(_ unit: UnsafeRawBufferPointer, pts: Int64?, duration: Int64) {
     guard let codec = work.codec else { return }
     let info = work.read(unit)
+    let name = DroppedFrame(pts: pts ?? .min)
     if info.syntaxChanged { show() }
     if info.isFrame {
       node.input.counters.countAlone(at: Clock.now())
@@ -156,13 +158,13 @@ final class VdecRun: AtomicReference, Sendable {
       engine.close()
     }
     guard ready(codec) else {
-      if info.isFrame { node.work.drop(.flushed) }
+      if info.isFrame { node.work.drop(.flushed, name) }
       return
     }
     if work.waitsForKey {
       guard info.isKey || work.keyMissed >= VdecRun.keyPatience else {
         work.keyMissed += 1
-        if info.isFrame { node.work.drop(work.isBroken ? .deviceError : .flushed) }
+        if info.isFrame { node.work.drop(work.isBroken ? .deviceError : .flushed, name) }
         counters.waitedForKey()
         if work.keyMissed == 60, work.picturesOfStream == 0 {
           complain("no key picture among the first 60 of the stream", as: codec)
@@ -177,7 +179,9 @@ final class VdecRun: AtomicReference, Sendable {
     if info.isFrame {
       let entry = work.ledger.enter(pts: pts, duration: duration, at: Clock.now())
       number = entry.number
-      if entry.lost { node.work.drop(.deviceError) }
+      if entry.lost {
+        node.work.drop(.deviceError, DroppedFrame(number: UInt64(number - Int64(UnitLedger.capacity))))
+      }
     }
     decode(unit, number, codec)
     give()
@@ -204,8 +208,10 @@ final class VdecRun: AtomicReference, Sendable {
       work.failures = 0
       return
     }
-    if work.ledger.settle(number) != nil {
-      node.work.drop(isStopping ? .flushed : failure.errno == .noBufferSpace ? .noBuffer : .deviceError)
+    if let unit = work.ledger.settle(number) {
+      node.work.drop(
+        isStopping ? .flushed : failure.errno == .noBufferSpace ? .noBuffer : .deviceError,
+        DroppedFrame(number: UInt64(number), pts: unit.pts ?? .min))
     }
     if !isStopping { failed(failure, decoder, codec) }
   }
@@ -292,7 +298,7 @@ final class VdecRun: AtomicReference, Sendable {
       node.work.copied(engine.takeBytesCopied())
       give()
     }
-    node.work.drop(.deviceError, UInt64(work.ledger.removeAll()))
+    work.ledger.removeAll { node.work.drop(.deviceError, $0) }
     work.waitsForKey = true
     work.keyMissed = 0
     work.isBroken = false
@@ -308,7 +314,10 @@ final class VdecRun: AtomicReference, Sendable {
       // More at once than any decoder holds back.
       give()
       guard !work.pictures.isFull else {
-        if work.ledger.settle(frame.pts) != nil { node.work.drop(.noBuffer) }
+        // A picture carries its unit's number in place of its time.
+        if let unit = work.ledger.settle(frame.pts) {
+          node.work.drop(.noBuffer, DroppedFrame(number: UInt64(frame.pts), pts: unit.pts ?? .min), at: .output)
+        }
         return
       }
       work.pictures.push(frame)
@@ -338,8 +347,10 @@ final class VdecRun: AtomicReference, Sendable {
     let keeps = isPaced ? keepsTime(time) : waitsForRoom(time)
     work.waiting = 0
     guard keeps else {
+      node.work.drop(
+        isStopping ? .flushed : .late, DroppedFrame(number: UInt64(max(0, frame.pts)), pts: unit?.pts ?? .min),
+        at: .output)
       _ = consume frame
-      node.work.drop(isStopping ? .flushed : .late)
       return
     }
     frame.pts = work.pace.presentation(time)

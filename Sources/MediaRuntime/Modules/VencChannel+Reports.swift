@@ -34,16 +34,36 @@ extension VencChannel {
     return used.configuration.settings[key] ?? obeyed.usual
   }
 
-  func moreStatistics() -> [KeyValue] {
+  func moreStatistics() -> [Statistic] {
     let ring = ring.figures
     let coded = encoderCounters.figures()
-    return [
-      KeyValue(key: "key_frames", value: "\(coded.keys)"),
-      KeyValue(key: "readers", value: "\(ring.readers)"),
-      KeyValue(key: "reader_lost_pictures", value: "\(ring.lostPackets)"),
-      KeyValue(key: "reader_lost_groups", value: "\(ring.lostGroups)"),
-      KeyValue(key: "ring_refused", value: "\(ring.refused)"),
+    var all = [
+      Statistic("key_frames", .counter, "Key frames coded.", coded.keys),
+      Statistic("readers", .gauge, "Readers of the stream.", ring.readers),
+      Statistic("reader_lost_pictures", .counter, "Coded pictures readers were too slow for.", ring.lostPackets),
+      Statistic("reader_lost_groups", .counter, "Groups of pictures readers were too slow for.", ring.lostGroups),
+      Statistic("ring_refused", .counter, "Coded pictures the ring had no room for.", ring.refused),
+      Statistic(
+        "frames_per_second", .gauge, in: .onlyMetrics, "Coded frames over the last second.", coded.picturesPerSecond),
+      Statistic("ring_used_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Bytes in the ring.", ring.used),
+      Statistic(
+        "ring_peak_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Most bytes ever in the ring.", ring.highWater),
+      Statistic("ring_capacity_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Size of the ring.", ring.capacity),
+      Statistic("waiting_packets", .gauge, in: .onlyMetrics, "Coded pictures waiting for a reader.", ring.waiting),
     ]
+    if let rate = coded.bitsPerSecond {
+      all.append(
+        Statistic(
+          "current_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate over the last second.", Double(rate) / 8))
+    }
+    if let rate = targetBitsPerSecond(current) {
+      all.append(
+        Statistic("target_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate aimed at.", Double(rate) / 8))
+    }
+    if let qp = coded.lastQP {
+      all.append(Statistic("start_qp", .gauge, in: .onlyMetrics, "QP of the last frame.", qp))
+    }
+    return all
   }
 }
 

@@ -315,7 +315,7 @@ final class VencChannel: GraphObject, SessionWork {
 
   private func encode(_ frame: consuming Frame, _ now: Int64, _ wait: Int64) -> Outcome {
     guard now >= retryAt else {
-      node.work.drop(.deviceError)
+      node.work.drop(.deviceError, frame.name)
       return .failed
     }
     let changes = configurationChanges.load(ordering: .acquiring)
@@ -325,11 +325,11 @@ final class VencChannel: GraphObject, SessionWork {
     } catch {
       encoderCounters.configureFailed()
       fail(error, now)
-      node.work.drop(.deviceError)
+      node.work.drop(.deviceError, frame.name)
       return .failed
     }
     guard let ready else {
-      node.work.drop(.formatMismatch)
+      node.work.drop(.formatMismatch, frame.name)
       return .failed
     }
     let key = wantsKey.exchange(false, ordering: .acquiringAndReleasing) || frame.stamps.startsAnew
@@ -342,7 +342,7 @@ final class VencChannel: GraphObject, SessionWork {
         if failures > 0, !ready.isAsynchronous { recovered() }
         return .done(copied: copied)
       case .noBuffer:
-        node.work.drop(.noBuffer)
+        node.work.drop(.noBuffer, frame.name)
         return .failed
       }
     } catch {

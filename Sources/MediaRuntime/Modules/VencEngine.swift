@@ -105,13 +105,13 @@ final class VencEngine {
     let directive = control.directive(wantsKey: wantsKey)
     var sink = RingSink(writer: writer)
     guard let conversion else {
-      writer.expect(frame.pts, start: start, wait: wait)
+      writer.expect(frame.name, start: start, wait: wait)
       return .encoded(copied: try give(frame, directive, &sink))
     }
     guard let buffer = conversion.pool.take(as: user) else { return .noBuffer }
     var target = Frame(
       buffer, layout: conversion.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
-    writer.expect(frame.pts, start: start, wait: wait)
+    writer.expect(frame.name, start: start, wait: wait)
     let copied: Int
     do throws(Failure) {
       copied = try conversion.scaler.scale(frame, crop: nil, transform: PictureTransform(), to: &target)

@@ -21,6 +21,7 @@ final class ViChannel: GraphObject {
   private let run = Mutex<ViRun?>(nil)
   /// What is in use, for reports.
   private let current = ManagedAtomic<ViRun?>(nil)
+  private let counts = RunCounts()
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
@@ -89,6 +90,7 @@ final class ViChannel: GraphObject {
       throw error
     }
     run.withLock { $0 = new }
+    counts.begin { new.statistics() }
     current.store(new, ordering: .releasing)
     reportControls(of: source)
     environment.log(.videoInput, .information, "\(path) started: \(source.summary)")
@@ -114,6 +116,8 @@ final class ViChannel: GraphObject {
 
   private func finish(_ old: ViRun) {
     current.store(nil, ordering: .releasing)
+    counts.end()
+    node.work.copied(Int(clamping: old.source.counters.bytesCopied))
     if let pool = old.source.pool { environment.pools.giveUp(pool) }
     node.output.announce(nil)
     state.store(RunState(.stopped), ordering: .releasing)
@@ -214,18 +218,7 @@ final class ViChannel: GraphObject {
     return facts
   }
 
-  func moreStatistics() -> [KeyValue] {
-    guard let run = current.load(ordering: .acquiring) else { return [] }
-    let counters = run.source.counters
-    return [
-      KeyValue(key: "source_dropped", value: "\(counters.droppedByDevice)"),
-      KeyValue(key: "source_no_buffer", value: "\(counters.droppedNoBuffer)"),
-      KeyValue(key: "source_damaged", value: "\(counters.damaged + run.damaged)"),
-      KeyValue(key: "source_outages", value: "\(counters.outages)"),
-      KeyValue(key: "source_restarts", value: "\(counters.restarts)"),
-      KeyValue(key: "clock_slips", value: "\(run.slips)"),
-    ]
-  }
+  func moreStatistics() -> [Statistic] { counts.statistics }
 
   /// Bytes of pixels the source's CPU work wrote.
   var sourceBytesCopied: UInt64 { current.load(ordering: .acquiring)?.source.counters.bytesCopied ?? 0 }

@@ -52,7 +52,18 @@ final class ViRun: AtomicReference, Sendable {
   var damaged: UInt64 { damagedPictures.load(ordering: .relaxed) }
 
   /// Times the clock of a paced source was set anew because it could not keep up.
-  var slips: UInt64 { slipped.load(ordering: .relaxed) }
+  /// What `stats` shows of an input besides the common lines.
+  func statistics() -> [Statistic] {
+    let counters = source.counters
+    return [
+      Statistic("source_dropped", .counter, "Pictures the device dropped.", counters.droppedByDevice),
+      Statistic("source_no_buffer", .counter, "Pictures lost for want of a free buffer.", counters.droppedNoBuffer),
+      Statistic("source_damaged", .counter, "Damaged pictures of the device.", counters.damaged + damaged),
+      Statistic("source_outages", .counter, "Times the device went away.", counters.outages),
+      Statistic("source_restarts", .counter, "Times the stream was started anew.", counters.restarts),
+      Statistic("clock_slips", .counter, "Times the input's clock was taken anew.", slipped.load(ordering: .relaxed)),
+    ]
+  }
   var isPaced: Bool { !source.isLive && !environment.room.isLossless }
 
   func begin() throws(Failure) {
@@ -156,6 +167,7 @@ final class ViRun: AtomicReference, Sendable {
   /// The picture as the receivers take it; `nil` when it was lost on the way, which is counted.
   private func converted(_ frame: consuming Frame, _ plain: inout PixelFormat?) -> Frame? {
     if frame.layout.format == plain { return frame }
+    let name = frame.name
     var conversion = self.conversion
     if conversion?.input != source.layout {
       // The source has started anew with another size or format.
@@ -165,7 +177,7 @@ final class ViRun: AtomicReference, Sendable {
         conversion = new
         plain = new == nil ? source.layout.format : nil
       } catch {
-        lost(.formatMismatch, error)
+        lost(.formatMismatch, name, error)
         return nil
       }
     }
@@ -174,7 +186,7 @@ final class ViRun: AtomicReference, Sendable {
     do throws(Failure) {
       var written = 0
       guard let raw = try conversion.convert(frame, as: node.user, written: &written) else {
-        lost(.noBuffer, nil)
+        lost(.noBuffer, name, nil)
         return nil
       }
       let done = Clock.now()
@@ -184,14 +196,14 @@ final class ViRun: AtomicReference, Sendable {
       let done = Clock.now()
       node.work.record(.failed, wait: 0, run: done - began, end: done)
       damagedPictures.add(1, ordering: .relaxed)
-      lost(.deviceError, error)
+      lost(.deviceError, name, error)
       return nil
     }
   }
 
   /// A picture that came and goes no further. Told at the first, second, fourth, ... damaged one.
-  private func lost(_ cause: DropCause, _ failure: Failure?) {
-    node.input.counters.missAlone(cause)
+  private func lost(_ cause: DropCause, _ frame: DroppedFrame, _ failure: Failure?) {
+    node.input.miss(cause, frame, at: .work)
     guard let failure, damaged & (damaged &- 1) == 0 else { return }
     environment.log(.videoInput, .warning, "\(node.path): picture dropped, \(damaged) damaged so far: \(failure)")
   }
@@ -204,8 +216,8 @@ final class ViRun: AtomicReference, Sendable {
       timing.lastPTS = frame.pts
       if isPaced {
         guard keepsTime(frame.pts, &timing.pace) else {
+          node.work.drop(.late, frame.name)
           _ = consume frame
-          node.work.drop(.late)
           return
         }
       } else if timing.pace.base == nil {
@@ -217,8 +229,8 @@ final class ViRun: AtomicReference, Sendable {
       environment.room.wait(until: { node.output.hasRoom }, cancelled: { isStopping })
     }
     guard !isStopping else {
+      node.work.drop(.flushed, frame.name)
       _ = consume frame
-      node.work.drop(.flushed)
       return
     }
     channel.tap.pass(frame)
@@ -244,7 +256,7 @@ final class ViRun: AtomicReference, Sendable {
   private func missed(_ failure: Failure, _ errors: inout Int) -> Bool {
     if isStopping { return false }
     if failure.errno == .noBufferSpace {
-      node.input.counters.missAlone(.noBuffer)
+      node.input.miss(.noBuffer)
       return true
     }
     errors += 1
@@ -254,7 +266,7 @@ final class ViRun: AtomicReference, Sendable {
     }
     let isGone = failure.errno.rawValue == ENODEV
     if !isGone {
-      node.input.counters.missAlone(.deviceError)
+      node.input.miss(.deviceError)
     }
     if isGone || errors >= 3 { channel.changed(.failed("\(failure)")) }
     // A device that went away may come back; an input that fails again and again is asked ever more seldom.

@@ -28,6 +28,7 @@ final class VoChannel: GraphObject, SessionWork {
   private let inUse = ManagedAtomic<InUse?>(nil)
   private let shownMaking = ManagedAtomic<MakingText?>(nil)
   private let lastLatency = Atomic<Int64>(-1)
+  private let counts = RunCounts()
 
   // Of the worker.
   private nonisolated(unsafe) var way: (any DisplayWay)?
@@ -115,6 +116,7 @@ final class VoChannel: GraphObject, SessionWork {
       throw error
     }
     inUse.store(InUse(display), ordering: .releasing)
+    counts.begin { VoChannel.statistics(display.counters) }
     work.resume()
     node.input.accept(true)
     let status = display.status
@@ -129,6 +131,7 @@ final class VoChannel: GraphObject, SessionWork {
     closing.withLock { $0 = display }
     // A worker that hangs in the device may hold what closing needs: it closes itself when it comes back.
     if work.halt() { cameBack() }
+    counts.end()
     inUse.store(nil, ordering: .releasing)
     state.store(RunState(.stopped), ordering: .releasing)
     environment.room.wake()
@@ -190,8 +193,8 @@ final class VoChannel: GraphObject, SessionWork {
     if !environment.room.isLossless {
       // The newest wins; what is late would only make the next one late.
       while let newer = node.input.queue.pop() {
+        node.work.drop(.late, frame.name, at: .queue)
         frame = newer
-        node.work.drop(.late)
       }
     }
     let start = Clock.now()
@@ -208,7 +211,7 @@ final class VoChannel: GraphObject, SessionWork {
   /// - Returns: bytes of pixels the CPU wrote; `nil` when the frame was dropped.
   private func give(_ frame: consuming Frame, _ now: Int64) -> Int? {
     guard let display else {
-      node.work.drop(.disabled)
+      node.work.drop(.disabled, frame.name)
       return nil
     }
     guard let way = valid(display, frame, now) else { return nil }
@@ -217,9 +220,10 @@ final class VoChannel: GraphObject, SessionWork {
       return 0
     }
     guard let buffer = making.pool.take(as: node.user) else {
-      node.work.drop(.noBuffer)
+      node.work.drop(.noBuffer, frame.name)
       return nil
     }
+    let name = frame.name
     var picture = Frame(
       buffer, layout: making.picture.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
     do throws(Failure) {
@@ -231,7 +235,7 @@ final class VoChannel: GraphObject, SessionWork {
       self.way = nil
       retryAt = now + 200_000_000
       changed(.failed(error))
-      node.work.drop(.deviceError)
+      node.work.drop(.deviceError, name)
       return nil
     }
   }
@@ -245,7 +249,7 @@ final class VoChannel: GraphObject, SessionWork {
       return way
     }
     guard now >= retryAt else {
-      node.work.drop(refusal)
+      node.work.drop(refusal, frame.name)
       return nil
     }
     do throws(Failure) {
@@ -259,7 +263,7 @@ final class VoChannel: GraphObject, SessionWork {
       // The display says so itself where somebody let it go.
       refusal = error.errno == .canceled ? .disabled : .deviceError
       if refusal == .deviceError { changed(.failed(error)) }
-      node.work.drop(refusal)
+      node.work.drop(refusal, frame.name)
       return nil
     }
   }
@@ -333,20 +337,31 @@ final class VoChannel: GraphObject, SessionWork {
     return facts.filter { !$0.value.isEmpty }
   }
 
-  func moreStatistics() -> [KeyValue] {
-    guard let counters = display?.counters else { return [] }
-    var facts = [
-      KeyValue(key: "flips", value: "\(counters.flips)"),
-      KeyValue(key: "repeated_vblanks", value: "\(counters.repeatedVblanks)"),
-      KeyValue(key: "missed_vblanks", value: "\(counters.missedVblanks)"),
-      KeyValue(key: "mode_sets", value: "\(counters.modeSets)"),
-      KeyValue(key: "outages", value: "\(counters.outages)"),
-      KeyValue(key: "timeouts", value: "\(counters.timeouts)"),
-      KeyValue(key: "imports", value: "\(counters.imports)"),
-    ]
+  func moreStatistics() -> [Statistic] {
+    var all = counts.statistics
     let latency = lastLatency.load(ordering: .relaxed)
-    if latency >= 0 { facts.append(KeyValue(key: "capture_to_screen_us", value: "\(latency / 1000)")) }
-    return facts
+    if latency >= 0 {
+      all.append(
+        Statistic(
+          "capture_to_screen_us", .gauge, unit: .microseconds, "From exposure to the screen, of the last picture.",
+          latency / 1000))
+    }
+    return all
+  }
+
+  private static func statistics(_ counters: DisplayCounters) -> [Statistic] {
+    [
+      Statistic("flips", .counter, "Pictures that came onto the screen.", counters.flips),
+      Statistic(
+        "repeated_vblanks", .counter, "Times the screen was drawn again with the picture it had.",
+        counters.repeatedVblanks),
+      Statistic(
+        "missed_vblanks", .counter, "Repeated vblanks at which the next picture was due.", counters.missedVblanks),
+      Statistic("mode_sets", .counter, "Times the mode was set.", counters.modeSets),
+      Statistic("outages", .counter, "Times the screen went away.", counters.outages),
+      Statistic("timeouts", .counter, "Pictures the device did not confirm within 500 ms.", counters.timeouts),
+      Statistic("imports", .counter, "Buffers made known to the device.", counters.imports),
+    ]
   }
 
   var waitingFor: String? {
@@ -365,10 +380,10 @@ extension VoChannel: DisplayListener {
 
   func dropped(_ cause: DisplayDrop) {
     switch cause {
-    case .superseded: node.work.drop(.late)
-    case .failed, .timedOut: node.work.drop(.deviceError)
-    case .released: node.work.drop(.disabled)
-    case .flushed: node.work.drop(.flushed)
+    case .superseded: node.work.drop(.late, .unknown, at: .output)
+    case .failed, .timedOut: node.work.drop(.deviceError, .unknown, at: .output)
+    case .released: node.work.drop(.disabled, .unknown, at: .output)
+    case .flushed: node.work.drop(.flushed, .unknown, at: .output)
     }
   }
 

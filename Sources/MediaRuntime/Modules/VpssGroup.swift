@@ -136,5 +136,5 @@ final class VpssGroup: GraphObject, SessionWork {
     ]
   }
 
-  func moreStatistics() -> [KeyValue] { [] }
+  func moreStatistics() -> [Statistic] { [] }
 }

@@ -156,13 +156,13 @@ final class VpssOutput: GraphObject, FrameHandler {
       // Stopped since the frame came through the port, or while it is scaled: the plan goes with it.
       defer { if !node.input.accepts { drop(&box) } }
       guard node.input.accepts else {
-        node.work.drop(.disabled)
+        node.work.drop(.disabled, frame.name)
         return nil
       }
-      guard let plan = valid(&box, frame.layout, now) else { return nil }
+      guard let plan = valid(&box, frame, now) else { return nil }
       guard let work = plan.work else { return 0 }
       guard let buffer = work.pool.take(as: node.user) else {
-        node.work.drop(.noBuffer)
+        node.work.drop(.noBuffer, frame.name)
         return nil
       }
       var target = Frame(
@@ -173,7 +173,7 @@ final class VpssOutput: GraphObject, FrameHandler {
         return bytes
       } catch {
         failed(error)
-        node.work.drop(.deviceError)
+        node.work.drop(.deviceError, frame.name)
         if error.isDeviceGone {
           // Another one is looked for, the next frame on.
           drop(&box)
@@ -199,7 +199,8 @@ final class VpssOutput: GraphObject, FrameHandler {
   }
 
   /// The plan for this frame, made anew where needed; `nil` when there is none, and the frame is counted as dropped.
-  private func valid(_ box: inout PlanBox, _ layout: FrameLayout, _ now: Int64) -> VpssPlan? {
+  private func valid(_ box: inout PlanBox, _ frame: borrowing Frame, _ now: Int64) -> VpssPlan? {
+    let layout = frame.layout
     let settings = current
     let groupVersion = group.current.version
     if let plan = box.plan, plan.incoming == layout, plan.version == settings.version,
@@ -208,7 +209,7 @@ final class VpssOutput: GraphObject, FrameHandler {
       return plan
     }
     guard now >= box.retryAt else {
-      node.work.drop(.formatMismatch)
+      node.work.drop(.formatMismatch, frame.name)
       return nil
     }
     do throws(Failure) {
@@ -222,7 +223,7 @@ final class VpssOutput: GraphObject, FrameHandler {
       drop(&box)
       box.retryAt = now + 1_000_000_000
       failed(error)
-      node.work.drop(.formatMismatch)
+      node.work.drop(.formatMismatch, frame.name)
       return nil
     }
   }
@@ -352,7 +353,7 @@ final class VpssOutput: GraphObject, FrameHandler {
     ]
   }
 
-  func moreStatistics() -> [KeyValue] { [] }
+  func moreStatistics() -> [Statistic] { [] }
 
   var waitingFor: String? {
     guard let pool = inUse.load(ordering: .acquiring)?.pool, pool.free == 0 else { return nil }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import MediaCore
+public import MediaCore
 public import Reports
 
 extension MediaGraph {
@@ -7,16 +7,15 @@ extension MediaGraph {
   public func objectStates() -> [ObjectState] { all.map { state(of: $0) } }
 
   /// One object, or `nil` when there is none of this path.
-  public func objectState(_ path: String) -> ObjectState? {
-    all.first { "\($0.path)" == path }.map { state(of: $0) }
-  }
+  public func objectState(_ path: ObjectPath) -> ObjectState? { object(path).map { state(of: $0) } }
 
   func state(of object: any GraphObject) -> ObjectState {
-    let figures = object.node.figures()
+    lazy var figures = object.node.figures()
     return ObjectState(
-      path: "\(object.path)", kind: object.path.kind.rawValue, condition: condition(of: object, figures),
-      active: object.activeFacts(), statistics: statistics(of: object, figures),
-      moreStatistics: object.moreStatistics())
+      path: "\(object.path)", kind: object.path.kind.rawValue, condition: self.condition(of: object, figures),
+      active: object.activeFacts(), statistics: self.statistics(of: object, figures),
+      moreStatistics: object.moreStatistics(), effects: (object as? VencChannel)?.effects.records ?? [],
+      controls: object.controls.map { ControlsReport($0) })
   }
 
   func condition(of object: any GraphObject, _ figures: NodeFigures) -> ObjectCondition {
@@ -45,14 +44,20 @@ extension MediaGraph {
 
   private func statistics(of object: any GraphObject, _ figures: NodeFigures) -> ObjectStatistics {
     let work = figures.work
-    let copied = work.bytesCopied + ((object as? ViChannel)?.sourceBytesCopied ?? 0)
-    return ObjectStatistics(
-      framesIn: figures.input.frames, framesOut: figures.output.frames, dropped: figures.dropped,
-      inFlight: figures.inFlight, queueDepth: object.node.input.waiting, queueCapacity: object.node.input.depth,
-      lastMicroseconds: Int(work.lastRun / 1000), meanMicroseconds: Int(work.meanRun / 1000),
-      maximumMicroseconds: Int(work.longestRun / 1000), workMicroseconds: UInt64(max(0, work.totalRun)) / 1000,
-      bytesOut: object is VencChannel ? work.bytesOut : nil, bytesCopied: copied,
-      createdMicroseconds: object.node.createdAt / 1000, generation: object.generation)
+    var all = ObjectStatistics(createdMicroseconds: object.node.createdAt / 1000, generation: object.generation)
+    all.framesIn = figures.input.frames
+    all.framesOut = figures.output.frames
+    all.dropped = figures.dropped
+    all.inFlight = figures.inFlight
+    all.queueDepth = object.node.input.waiting
+    all.queueCapacity = object.node.input.depth
+    all.lastMicroseconds = Int(work.lastRun / 1000)
+    all.meanMicroseconds = Int(work.meanRun / 1000)
+    all.maximumMicroseconds = Int(work.longestRun / 1000)
+    all.workMicroseconds = UInt64(max(0, work.totalRun)) / 1000
+    all.bytesOut = object is VencChannel ? work.bytesOut : nil
+    all.bytesCopied = work.bytesCopied + ((object as? ViChannel)?.sourceBytesCopied ?? 0)
+    return all
   }
 
   /// The nodes of the graph by number.
@@ -90,16 +95,14 @@ extension MediaGraph {
       lastFrameAtMicroseconds: figures.lastAt == 0 ? nil : figures.lastAt / 1000)
   }
 
-  /// Accepted changes of all channels and what became of them; each channel's oldest first.
-  public func effectRecords() -> [EffectRecord] {
-    all.flatMap { ($0 as? VencChannel)?.effects.records ?? [] }
-  }
-
-  /// Accepted changes of one channel.
-  public func effectRecords(of path: String) -> [EffectRecord] {
-    all.first { "\($0.path)" == path }.flatMap { ($0 as? VencChannel)?.effects.records } ?? []
-  }
+  /// The last frames that were dropped, oldest first.
+  public func dropRecords() -> [DropRecord] { environment.drops.records }
 
   /// What the workers of the CPU and of each device did; the CPU's first.
   public func serviceFigures() -> [ServiceFigures] { environment.services.figures() }
+
+  /// The same, declared for `metrics`.
+  public func serviceStatistics() -> [StatisticGroup] {
+    serviceFigures().map { StatisticGroup("service", owner: $0.name, $0.statistics) }
+  }
 }

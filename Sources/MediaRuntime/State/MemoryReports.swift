@@ -14,7 +14,7 @@ extension MediaGraph {
   ///
   /// Buffers come and go while they are looked at, one after the other; a pool's free ones are those that its own buffers
   /// are shown to be, so that the two add up.
-  public func allocations() -> (buffers: [BufferReport], pools: [PoolReport]) {
+  public func allocations() -> AllocationsReport {
     environment.pools.prune()
     let users = environment.slots.users
     var (buffers, pools): ([BufferReport], [PoolReport]) = ([], [])
@@ -23,7 +23,7 @@ extension MediaGraph {
       buffers += own
       pools.append(report(on: entry, own, users))
     }
-    return (buffers.sorted { $0.id < $1.id }, pools.sorted { $0.id < $1.id })
+    return AllocationsReport(buffers: buffers.sorted { $0.id < $1.id }, pools: pools.sorted { $0.id < $1.id })
   }
 
   private func report(

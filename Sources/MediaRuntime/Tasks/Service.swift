@@ -2,6 +2,7 @@
 import DequeModule
 import Glibc
 import MediaCore
+import Reports
 import Synchronization
 
 /// What the workers of a service did, of one moment.
@@ -24,6 +25,17 @@ public struct ServiceFigures: Sendable, Equatable {
   public var utilisation: Double {
     let whole = Double(sinceNanoseconds) * Double(max(1, workers))
     return whole <= 0 ? 0 : min(1, Double(busyNanoseconds) / whole)
+  }
+
+  var statistics: [Statistic] {
+    [
+      Statistic("workers", .gauge, "Threads that do the work: of the CPU, and for each session on a device.", workers),
+      Statistic("waiting_sessions", .gauge, "Sessions that have work and wait for a worker.", waiting),
+      Statistic("turns", .counter, "Turns given to sessions.", runs),
+      Statistic(
+        "busy_seconds", .counter, unit: .seconds, "Time the workers spent at work or waiting for the device.",
+        Double(busyNanoseconds) / 1e9),
+    ]
   }
 }
 

@@ -208,7 +208,12 @@ struct HelpPage {
     var unit: String
     var standard: String
     var change: String
+    var note: String
 
+    /// Where a page is: at its path, and at others its note names.
+    var paths: [String] { [path] + note.split(separator: "; also ").dropFirst().map(String.init) }
+    /// It is a page of the whole, not an attribute of objects.
+    var isPage: Bool { !path.contains("/N/") }
     var object: String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
     var key: String { String(path[path.index(after: path.lastIndex(of: "/") ?? path.startIndex)...]) }
   }
@@ -223,7 +228,7 @@ struct HelpPage {
       rows.append(
         Row(
           path: cells[0], kind: cells[1], type: cells[2], range: cells[3], unit: cells[4], standard: cells[5],
-          change: cells[6]))
+          change: cells[6], note: cells.count > 7 ? cells[7] : ""))
     }
   }
 

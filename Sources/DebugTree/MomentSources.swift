@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaRuntime
+import NodeFS
+import NodeText
+import Reports
+
+/// Where the parts of a moment come from: the one place where pages meet the runtime.
+extension Moment.Sources {
+  /// - Parameter activity: what the filesystem counted.
+  init(
+    _ runtime: Runtime, _ graph: MediaGraph, pages: PageTable, identity: SystemIdentity,
+    activity: @escaping @Sendable () -> Activity?
+  ) {
+    self.init(pages: pages, identity: identity, clocks: { ClockReading.now() }, health: { graph.health() })
+    nodes = { graph.nodeReports() }
+    allocations = { graph.allocations() }
+    memory = { graph.memoryTotals() }
+    encoders = { graph.encodersReport() }
+    objects = { graph.objectStates() }
+    drops = { graph.dropRecords() }
+    log = { runtime.moduleLog.records }
+    refusals = { runtime.errorLog.records }
+    config = { runtime.configText() }
+    attributes = { runtime.help() }
+    statistics = {
+      [StatisticGroup("filesystem", activity()?.statistics ?? [])] + graph.serviceStatistics() + [
+        StatisticGroup(
+          "",
+          [
+            Statistic(
+              "refusals", .counter, "Refused writes and failures recorded in error_log.", runtime.errorLog.total)
+          ])
+      ]
+    }
+  }
+}
+
+extension Activity {
+  fileprivate var statistics: [Statistic] {
+    requests.sorted { $0.key < $1.key }.map {
+      Statistic(
+        "requests", .counter, cause: $0.key, "Requests of the kernel to this filesystem, by operation.", $0.value)
+    } + [
+      Statistic("failed_replies", .counter, "Replies with an error.", failures.values.reduce(0, +)),
+      Statistic("parked_requests", .gauge, "Requests waiting for their answer now.", parked),
+      Statistic("renders", .counter, "Times a node's text was made.", renders),
+      Statistic("read_bytes", .counter, unit: .bytes, "Bytes given to readers.", bytesRead),
+      Statistic("written_bytes", .counter, unit: .bytes, "Bytes taken from writers.", bytesWritten),
+    ]
+  }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import MediaRuntime
+import NodeFS
+import NodeText
+import SystemPackage
+
+/// The pages at their paths. Which there are is NodeText's affair: nothing is listed here.
+extension DebugTree {
+  func addPages() throws(NodeError) {
+    for page in moments.pages.pages {
+      let node = node(page)
+      for path in page.paths { try add(node, at: path) }
+    }
+  }
+
+  /// Adds a node and the directories above it that are not there yet.
+  private func add(_ node: Node, at path: String) throws(NodeError) {
+    var names = path.split(separator: "/").map(String.init)
+    guard let name = names.popLast() else { return }
+    var directory = tree.root
+    for name in names {
+      let next = directory[name] as? Directory ?? Directory()
+      if directory[name] == nil { try directory.add(name, next) }
+      directory = next
+    }
+    try directory.add(name, node)
+  }
+
+  private func node(_ page: Page) -> Node {
+    let (moments, runtime, graph, path) = (moments, runtime, graph, page.paths[0])
+    let render = rendering(page.capacity) { page.render(Moment(moments), &$0) }
+    guard let intake = page.takes else { return Node.text(render: render) }
+    return Node.setting(
+      limit: intake.limit, wholeWrites: intake.isWhole, render: render,
+      write: { request in
+        let action: Intake.Action
+        do throws(Intake.Mistake) {
+          action = try intake.parse(request.bytes)
+        } catch {
+          let refusal = MediaCore.Refusal(
+            .invalidArgument, path: path, value: request.bytes, reason: error.reason, hint: error.hint)
+          runtime.errorLog.record(refusal)
+          throw NodeError(refusal)
+        }
+        Self.carryOut(action, runtime, graph, request.reply)
+      })
+  }
+
+  private static func carryOut(_ action: Intake.Action, _ runtime: Runtime, _ graph: MediaGraph, _ reply: Reply) {
+    switch action {
+    case .loadConfiguration(let text): return runtime.loadConfig(text) { reply.answer($0) }
+    case .logCommand(let text):
+      do throws(MediaCore.Refusal) { try runtime.logCommand(text) } catch { return reply.answer(error) }
+    case .clearErrorLog: runtime.errorLog.clear()
+    case .resetMemoryPeak: graph.resetMemoryPeak()
+    }
+    reply.succeed()
+  }
+}
+
+/// Lets a page of NodeText write into NodeFS's buffer.
+func rendering(
+  _ capacity: Int = 4096, _ write: @escaping @Sendable (inout TextWriter) throws -> Void
+) -> Node.Render {
+  { buffer in
+    var writer = TextWriter(capacity: capacity)
+    try write(&writer)
+    writer.withBytes { buffer.append(contentsOf: $0) }
+  }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import Reports
+
+/// Which frame was dropped, as far as that is known.
+struct DroppedFrame: Sendable, Equatable {
+  /// Number its source gave it; ``unknown``'s when it is not known.
+  var number: UInt64 = .max
+  /// Microseconds; ``unknown``'s when it is not known.
+  var pts: Int64 = .min
+
+  static let unknown = DroppedFrame()
+}
+
+extension Frame {
+  /// What is kept of it when it is dropped.
+  var name: DroppedFrame { DroppedFrame(number: sequence, pts: pts) }
+}
+
+/// The last frames that were dropped, of all nodes.
+///
+/// Losses have a ring of their own: a frame-rate table leaves out many frames a second, as asked, and would push them
+/// out.
+final class DropLog: Sendable {
+  private let losses = DropRing()
+  private let others = DropRing()
+
+  fileprivate func write(_ record: DropRing.Record, _ cause: DropCause) {
+    (cause.isLoss ? losses : others).write(record)
+  }
+
+  /// The last 256 losses and the last 256 others, oldest first.
+  var records: [DropRecord] {
+    (losses.records + others.records).sorted { $0.time < $1.time }.compactMap { DropRecord($0) }
+  }
+}
+
+/// A node's pen for the drop log, kept beside its counters: whoever counts a dropped frame notes it.
+struct DropMark: Sendable {
+  private let log: DropLog?
+  private let object: UInt64
+
+  /// - Parameter log: `nil` notes nothing.
+  init(_ log: DropLog?, _ path: ObjectPath) {
+    self.log = log
+    object =
+      UInt64(ObjectClass.allCases.firstIndex(of: path.kind) ?? 0) << 16 | UInt64(path.number) << 8
+      | UInt64(path.output.map { $0 + 1 } ?? 0)
+  }
+
+  /// Notes nothing.
+  static let none = DropMark()
+  private init() { (log, object) = (nil, 0) }
+
+  /// Takes no lock and allocates nothing.
+  func note(_ frame: DroppedFrame, _ cause: DropCause, _ stage: DropStage, at now: Int64) {
+    guard let log else { return }
+    let what = object << 16 | UInt64(cause.index) << 8 | UInt64(stage.index)
+    log.write(DropRing.Record(time: now, number: frame.number, pts: frame.pts, what: what), cause)
+  }
+}
+
+extension DropStage {
+  fileprivate var index: Int {
+    switch self {
+    case .source: 0
+    case .input: 1
+    case .queue: 2
+    case .work: 3
+    case .output: 4
+    }
+  }
+}
+
+extension DropRecord {
+  fileprivate init?(_ record: DropRing.Record) {
+    func part(_ shift: Int) -> Int { Int(record.what >> UInt64(shift) & 0xFF) }
+    let kind = ObjectClass.allCases[part(32)]
+    let path = ObjectPath(kind, part(24), output: part(16) == 0 ? nil : part(16) - 1)
+    guard let path, let cause = DropCause.allCases.first(where: { $0.index == part(8) }),
+      let stage = DropStage.allCases.first(where: { $0.index == part(0) })
+    else { return nil }
+    self.init(
+      monotonicMicroseconds: record.time / 1000, object: "\(path)",
+      number: record.number == DroppedFrame.unknown.number ? nil : record.number,
+      ptsMicroseconds: record.pts == DroppedFrame.unknown.pts ? nil : record.pts, cause: cause, stage: stage)
+  }
+}

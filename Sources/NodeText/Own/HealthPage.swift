@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Reports
+
+/// `health`: the verdict alone on the first line, then a line for each object that is not moving, for example
+/// `venc/0: starved, still for 3.200000 s since 12.345678, waits for vpss/0/0, queue venc/0 input empty (0 of 4)`.
+public enum HealthPage {
+  static let page = Page("health", capacity: 512, inReport: .first, "is everything moving; if not, what and why") {
+    write($0.health, to: &$1)
+  }
+
+  /// Writes the page. Times are seconds; `since` is CLOCK_MONOTONIC, as in the kernel's log.
+  public static func write(_ report: HealthReport, to out: inout TextWriter) {
+    out.string(report.verdict.rawValue)
+    out.newline()
+    for finding in report.findings {
+      out.line(finding.path)
+      out.text(": ")
+      StatePage.writeCondition(finding.condition, to: &out)
+      let since = finding.sinceMonotonicMicroseconds
+      out.text(", still for ")
+      writeSeconds(microseconds: max(0, report.clocks.monotonicMicroseconds &- since), to: &out)
+      out.text(" s since ")
+      writeSeconds(microseconds: since, to: &out)
+      if let culprit = finding.waitingFor {
+        out.text(", waits for ")
+        out.line(culprit)
+      }
+      if let queue = finding.queue {
+        out.text(", queue ")
+        out.line(queue.name)
+        out.byte(0x20)
+        out.string(queue.fill.rawValue)
+        out.text(" (")
+        out.number(queue.waiting)
+        out.text(" of ")
+        out.number(queue.capacity)
+        out.byte(0x29)
+      }
+      out.newline()
+    }
+  }
+}
