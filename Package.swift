@@ -56,6 +56,7 @@ let package = Package(
 
     // MARK: the house; imports run downward only
 
+    .target(name: "Base", dependencies: ["CLinux", atomics, system], swiftSettings: strict),
     .target(name: "Reports", swiftSettings: strict),
     .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
@@ -90,6 +91,8 @@ let package = Package(
     // What every test target uses: tests on threads of their own, time limits, waiting.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "BaseTests", dependencies: ["TestSupport", "Base", "CAllocationCount", "CPretence"], swiftSettings: strict),
     .testTarget(name: "MediaCoreTests", dependencies: ["TestSupport", "MediaCore", "Devices"], swiftSettings: strict),
     .testTarget(
       name: "LinuxMediaTests", dependencies: ["TestSupport", "LinuxMedia", "CLinux", system], swiftSettings: strict),
@@ -99,6 +102,8 @@ let package = Package(
       swiftSettings: strict),
     // Counts heap calls of a thread, for tests that say a steady state makes none.
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+    // Pretends to a thread that the machine is another: another wall clock, fewer processors.
+    .target(name: "CPretence", path: "Tests/CPretence"),
     .testTarget(
       name: "CodecsTests", dependencies: ["TestSupport", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount"],
       swiftSettings: strict),
