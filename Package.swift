@@ -72,7 +72,7 @@ let package = Package(
       name: "MediaRuntime", dependencies: ["MediaCore", "Reports", atomics, collections, system], swiftSettings: strict),
     .target(name: "NodeText", dependencies: ["Reports"], swiftSettings: strict),
     .target(
-      name: "NodeFS", dependencies: ["CFuse3", atomics, collections, system], exclude: ["SEMANTICS.md"],
+      name: "NodeFS", dependencies: ["Base", "CFuse3", collections, system], exclude: ["SEMANTICS.md"],
       swiftSettings: strict),
     .target(
       name: "DebugTree", dependencies: ["NodeFS", "NodeText", "MediaRuntime", "MediaCore", "Reports", system],
@@ -113,7 +113,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "NodeTextTests", dependencies: ["TestSupport", "NodeText"], exclude: ["Golden"], swiftSettings: strict),
-    .testTarget(name: "NodeFSTests", dependencies: ["TestSupport", "NodeFS"], swiftSettings: strict),
+    .testTarget(name: "NodeFSTests", dependencies: ["TestSupport", "NodeFS", "Base"], swiftSettings: strict),
     .testTarget(
       name: "DebugTreeTests", dependencies: ["TestSupport", "DebugTree", "Devices", "Codecs"], swiftSettings: strict),
     .testTarget(name: "MountedTests", dependencies: ["TestSupport"], swiftSettings: strict),
