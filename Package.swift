@@ -58,18 +58,18 @@ let package = Package(
 
     .target(name: "Base", dependencies: ["CLinux", atomics, system], swiftSettings: strict),
     .target(name: "Reports", swiftSettings: strict),
-    .target(name: "MediaCore", dependencies: [atomics, system], swiftSettings: strict),
+    .target(name: "MediaCore", dependencies: ["Base", system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
     .target(
-      name: "Devices", dependencies: ["MediaCore", "LinuxMedia", "CLinux", atomics, system], swiftSettings: strict),
+      name: "Devices", dependencies: ["Base", "MediaCore", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .target(
       name: "Codecs",
       dependencies: [
-        "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
+        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
         .target(name: "CX264", condition: .when(traits: ["X264"])), system,
       ], swiftSettings: strict),
     .target(
-      name: "MediaRuntime", dependencies: ["MediaCore", "Reports", atomics, collections, system], swiftSettings: strict),
+      name: "MediaRuntime", dependencies: ["Base", "MediaCore", "Reports", collections, system], swiftSettings: strict),
     .target(name: "NodeText", dependencies: ["Reports"], swiftSettings: strict),
     .target(
       name: "NodeFS", dependencies: ["Base", "CFuse3", collections, system], exclude: ["SEMANTICS.md"],
@@ -80,7 +80,7 @@ let package = Package(
     .executableTarget(
       name: "mpifs",
       dependencies: [
-        "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
+        "Base", "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       // A link to mount/mpifs.conf: the default configuration travels in the program.
@@ -105,11 +105,12 @@ let package = Package(
     // Pretends to a thread that the machine is another: another wall clock, fewer processors.
     .target(name: "CPretence", path: "Tests/CPretence"),
     .testTarget(
-      name: "CodecsTests", dependencies: ["TestSupport", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount"],
+      name: "CodecsTests",
+      dependencies: ["TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount", "CPretence"],
       swiftSettings: strict),
     .testTarget(
       name: "MediaRuntimeTests",
-      dependencies: ["TestSupport", "MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
+      dependencies: ["TestSupport", "Base", "MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
       swiftSettings: strict),
     .testTarget(
       name: "NodeTextTests", dependencies: ["TestSupport", "NodeText"], exclude: ["Golden"], swiftSettings: strict),

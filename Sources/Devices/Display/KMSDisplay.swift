@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 import Synchronization
@@ -26,7 +26,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   /// The device's thread has nothing to do for this display and does not look by itself.
   let isIdle = Atomic<Bool>(true)
   private let currentGeneration = Atomic<UInt64>(1)
-  private let shownStatus: ManagedAtomic<StatusBox>
+  private let shownStatus: Published<DisplayStatus>
   private let figures = Figures()
   /// Where pictures were asked to be; held for a moment only.
   private let wantedPlace: Mutex<Rectangle?>
@@ -50,11 +50,6 @@ final class KMSDisplay: Display, @unchecked Sendable {
   private var onScreenFramebuffer: Framebuffer?
   private var hasFailed = false
 
-  private final class StatusBox: AtomicReference, Sendable {
-    let status: DisplayStatus
-    init(_ status: DisplayStatus) { self.status = status }
-  }
-
   /// Written by the device's thread, read by reports.
   private final class Figures: Sendable {
     let flips = Atomic<UInt64>(0)
@@ -74,12 +69,12 @@ final class KMSDisplay: Display, @unchecked Sendable {
     self.screen = screen
     self.card = card
     self.listener = listener
-    shownStatus = ManagedAtomic(StatusBox(DisplayStatus()))
+    shownStatus = Published(DisplayStatus())
   }
 
   // MARK: Display
 
-  var status: DisplayStatus { shownStatus.load(ordering: .acquiring).status }
+  var status: DisplayStatus { shownStatus.value }
   var generation: UInt64 { currentGeneration.load(ordering: .acquiring) }
   var counters: DisplayCounters {
     var counters = DisplayCounters()
@@ -416,6 +411,6 @@ final class KMSDisplay: Display, @unchecked Sendable {
       }
       status.reason = reason
     }
-    shownStatus.store(StatusBox(status), ordering: .releasing)
+    shownStatus.store(status)
   }
 }

@@ -20,7 +20,7 @@ final class DecodedPictures: BufferOwner {
   let wished: Int
   private let templates: [QueueBuffer]
   private let home: Mutex<Home>
-  private let waker: DecoderWaker
+  private let waker: DeviceWaker
 
   // Of the worker.
   private nonisolated(unsafe) var queue: VideoQueue?
@@ -40,7 +40,7 @@ final class DecodedPictures: BufferOwner {
   /// - Parameter count: pictures wished; the driver may give more or fewer.
   init(
     _ device: V4L2Device, format: VideoFormat, layout: FrameLayout, visible: SelectionRectangle,
-    memory: BufferMemory, count: Int, configuration: DecoderConfiguration, waker: DecoderWaker
+    memory: BufferMemory, count: Int, configuration: DecoderConfiguration, waker: DeviceWaker
   ) throws(Failure) {
     let made = try QueueMemory(
       device, format: format, layout: layout, memory: memory, count: count, allocator: configuration.allocator,
@@ -83,7 +83,7 @@ final class DecodedPictures: BufferOwner {
       if home.isOpen { home.indexes.append(buffer.index) }
       return home.isOpen
     }
-    if isOpen { waker.pictureCameHome() } else { pool.forget(buffer) }
+    if isOpen { waker.cameHome() } else { pool.forget(buffer) }
   }
 
   var hasComeHome: Bool { home.withLock { !$0.indexes.isEmpty } }

@@ -17,7 +17,7 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   private let kernel: any Kernel
   private let memory: BufferMemory?
   private let status = DecoderStatus()
-  private let waker: DecoderWaker
+  private let waker: DeviceWaker
   private var run: DecoderRun?
   private var isAbandoned = false
   /// Bytes a unit of the stream may have; grows when one is larger.
@@ -37,7 +37,7 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
     self.configuration = configuration
     self.memory = memory
     self.kernel = kernel
-    let waker = try asFailure { () throws(KernelError) in try DecoderWaker(kernel) }
+    let waker = try asFailure { () throws(KernelError) in try DeviceWaker(kernel) }
     self.waker = waker
     let run = try DecoderRun(
       path, configuration, memory: memory, unitSize: unitSize, status: status, waker: waker, kernel: kernel)

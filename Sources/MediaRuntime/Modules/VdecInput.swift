@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import SystemPackage
 
@@ -38,7 +39,7 @@ extension VdecRun {
         if isStopping { return }
         errors += 1
         report(error)
-        pause(min(1_000_000_000, 10_000_000 << Int64(min(errors, 7))))
+        pause(min(.seconds(1), .milliseconds(10) << Int64(min(errors, 7))))
       }
     }
   }

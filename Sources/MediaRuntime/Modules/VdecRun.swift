@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import Glibc
 import MediaCore
 import Reports
@@ -11,7 +11,7 @@ import SystemPackage
 ///
 /// A thread of its own, so that a decoder that hangs holds up nobody else. Ownership: the thread holds the run; the run owns
 /// the input, the engine and the pictures that wait. `end` lets go of a thread that does not come back.
-final class VdecRun: AtomicReference, Sendable {
+final class VdecRun: Sendable {
   /// Where coded bytes come from.
   enum Input {
     case file(any PacketSource)
@@ -29,21 +29,22 @@ final class VdecRun: AtomicReference, Sendable {
   let counters = VdecCounters()
   let summary: String
   private let mode: VdecPaceMode
-  let shown = ManagedAtomic<VdecInUse?>(nil)
+  let shown = Published<VdecInUse?>(nil)
   private let input: Input
-  private let settings: ManagedAtomic<SettingsBox>
+  private let settings: Published<NumberedSettings>
   private let tap: FrameTap
   private let changed: @Sendable (RunState.Kind) -> Void
   private let stopping = Atomic<Bool>(false)
   private let finished = Atomic<Bool>(false)
   private let busySince = Atomic<Int64>(0)
-  private let parker = Parker()
+  /// For who waits for the thread's end, and for the thread in a pause.
+  private let parked = Monitor(())
 
   // Of the thread, or of the control executor before it runs.
   nonisolated(unsafe) var work: VdecWork
 
   init(
-    _ node: Node, input: Input, engine: VdecEngine, settings: ManagedAtomic<SettingsBox>, tap: FrameTap,
+    _ node: Node, input: Input, engine: VdecEngine, settings: Published<NumberedSettings>, tap: FrameTap,
     environment: Environment, changed: @escaping @Sendable (RunState.Kind) -> Void
   ) {
     self.node = node
@@ -53,7 +54,7 @@ final class VdecRun: AtomicReference, Sendable {
     self.tap = tap
     self.environment = environment
     self.changed = changed
-    let now = settings.load(ordering: .acquiring).settings
+    let now = settings.value.settings
     var codec = now.text("codec").flatMap(Codec.init(rawValue:))
     switch input {
     case .file(let source):
@@ -70,7 +71,7 @@ final class VdecRun: AtomicReference, Sendable {
   /// Since when the decoder is at a unit, CLOCK_MONOTONIC nanoseconds; 0 when it is at none.
   var decodingSince: Int64 { busySince.load(ordering: .relaxed) }
   var isPaced: Bool { mode != .none && !environment.room.isLossless }
-  var loops: Bool { settings.load(ordering: .acquiring).settings.flag("loop") }
+  var loops: Bool { settings.value.settings.flag("loop") }
   var feed: FeedQueue? {
     if case .feed(let queue) = input { return queue }
     return nil
@@ -85,13 +86,12 @@ final class VdecRun: AtomicReference, Sendable {
   func begin() throws(Failure) {
     if !isPaced { environment.room.countUnpaced(1) }
     do throws(Failure) {
-      let thread = try Thread(name: "vdec\(node.path.number)") { [self] in
+      _ = try Thread.start("vdec\(node.path.number)") { [self] in
         loop()
         if !isPaced { environment.room.countUnpaced(-1) }
         finished.store(true, ordering: .releasing)
-        wake()
+        parked.wakeAll()
       }
-      thread.detach()
     } catch {
       if !isPaced { environment.room.countUnpaced(-1) }
       finished.store(true, ordering: .releasing)
@@ -106,18 +106,8 @@ final class VdecRun: AtomicReference, Sendable {
     engine.interrupt()
     feed?.wakeReader()
     environment.room.wake()
-    let deadline = Clock.now() + 2_000_000_000
-    parker.lock()
-    parker.broadcast()
-    while !isFinished, parker.wait(until: deadline) {}
-    parker.unlock()
-    return isFinished
-  }
-
-  private func wake() {
-    parker.lock()
-    parker.broadcast()
-    parker.unlock()
+    parked.wakeAll()
+    return parked.wait(until: Clock.now() + .seconds(2)) { _ in isFinished ? true : nil } ?? false
   }
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -125,9 +115,7 @@ final class VdecRun: AtomicReference, Sendable {
   func pause(_ nanoseconds: Int64) { pause(until: Clock.now() + nanoseconds) }
 
   private func pause(until deadline: Int64) {
-    parker.lock()
-    while !isStopping, parker.wait(until: deadline) {}
-    parker.unlock()
+    _ = parked.wait(until: deadline) { _ in isStopping ? true : nil }
   }
 
   private func loop() {
@@ -267,7 +255,7 @@ final class VdecRun: AtomicReference, Sendable {
       } catch {
         report(error)
         work.retries += 1
-        pause(min(2_000_000_000, 50_000_000 << Int64(min(work.retries, 6))))
+        pause(min(.seconds(2), .milliseconds(50) << Int64(min(work.retries, 6))))
       }
     }
     return false
@@ -393,7 +381,7 @@ final class VdecRun: AtomicReference, Sendable {
       VdecInUse(
         backend: factory.name, engine: decoder.engine, codec: work.codec, layout: decoder.layout,
         syntax: work.parser?.syntax, memory: decoder.memoryKind, rate: work.rate(file?.frameRate),
-        why: engine.why, remarks: decoder.remarks), ordering: .releasing)
+        why: engine.why, remarks: decoder.remarks))
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -17,19 +17,19 @@ final class VencChannel: GraphObject, SessionWork {
   static let patience = 5
 
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   let tap = FrameTap()
   var session: Session? { work }
   let ring: PacketRing
   let effects: EffectTracker
   let encoderCounters = EncoderCounters()
-  let syntax = ManagedAtomic<SyntaxBox?>(nil)
+  let syntax = Published<StreamSyntax?>(nil)
 
   let environment: Environment
   private let work: Session
   private let workplace: Workplace
-  private let settings: ManagedAtomic<SettingsBox>
-  private let inUse = ManagedAtomic<VencInUse?>(nil)
+  private let settings: Published<NumberedSettings>
+  private let inUse = Published<VencInUse?>(nil)
   private let wantsKey = Atomic<Bool>(false)
   private let configurationChanges = Atomic<UInt64>(0)
 
@@ -43,19 +43,19 @@ final class VencChannel: GraphObject, SessionWork {
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
     self.work = Session(node.path, service: environment.services.cpu)
     self.workplace = Workplace(work, environment.services)
     self.ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
     self.effects = EffectTracker(path: "\(node.path)")
     node.input.connect(work)
     work.attach(self)
-    work.alarm = { [weak self] in self?.used?.waker?.wake() }
+    work.alarm = { [weak self] in self?.inUse.edition.value?.waker?.wake() }
     node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
   }
 
-  var current: ObjectSettings { settings.load(ordering: .acquiring).settings }
-  var used: VencInUse? { inUse.load(ordering: .acquiring) }
+  var current: ObjectSettings { settings.value.settings }
+  var used: VencInUse? { inUse.value }
 
   // MARK: administration
 
@@ -107,14 +107,14 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
-    let old = settings.load(ordering: .acquiring)
-    if state.load(ordering: .acquiring).isRunning { record(changed, old.settings, new) }
-    settings.store(SettingsBox(new, version: old.version + 1), ordering: .releasing)
+    let old = settings.value
+    if state.value.isRunning { record(changed, old.settings, new) }
+    settings.store(NumberedSettings(new, version: old.version + 1))
     upstreamChanged()
   }
 
   func start() throws(Failure) {
-    guard !state.load(ordering: .acquiring).isRunning else { return }
+    guard !state.value.isRunning else { return }
     guard work.isIdle else {
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its engine has not come back from the last frame")
     }
@@ -140,7 +140,7 @@ final class VencChannel: GraphObject, SessionWork {
       }
     }
     wantsKey.store(true, ordering: .releasing)
-    state.store(RunState(.running), ordering: .releasing)
+    state.store(RunState(.running))
     effects.add(EffectChange(key: "enable", old: "0", new: "1", measure: .keyFrame))
     updateFrameControl()
     work.resume()
@@ -149,7 +149,7 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning else { return }
+    guard state.value.isRunning else { return }
     node.input.accept(false)
     let came = work.halt()
     if came {
@@ -161,8 +161,8 @@ final class VencChannel: GraphObject, SessionWork {
         path, Failure(.timedOut, "disable", on: "\(path)", "the engine does not come back from its frame"))
     }
     ring.close()
-    inUse.store(nil, ordering: .releasing)
-    state.store(RunState(.stopped), ordering: .releasing)
+    inUse.store(nil)
+    state.store(RunState(.stopped))
     effects.addSettled(key: "enable", old: "1", new: "0", measured: came ? "stopped" : "engine still busy")
     environment.room.wake()
     environment.log(.encoder, .information, "\(path) stopped")
@@ -199,7 +199,7 @@ final class VencChannel: GraphObject, SessionWork {
     guard command == "idr" else {
       throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command", hint: "idr")
     }
-    guard state.load(ordering: .acquiring).isRunning else {
+    guard state.value.isRunning else {
       throw notRunning("idr")
     }
     let (engines, codec) = try candidates(current)
@@ -459,7 +459,7 @@ final class VencChannel: GraphObject, SessionWork {
         factory: engine.factory, engine: engine.encoder.engine, configuration: engine.configuration,
         layout: engine.layout, conversion: engine.conversionText, pool: engine.pool, waker: engine.encoder.waker,
         why: choice.why(engine.factory),
-        remarks: engine.encoder.remarks), ordering: .releasing)
+        remarks: engine.encoder.remarks))
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
@@ -472,7 +472,7 @@ final class VencChannel: GraphObject, SessionWork {
 
   private func fail(_ failure: Failure, _ now: Int64) {
     failures += 1
-    if failures == 1 || state.load(ordering: .acquiring).kind == .running {
+    if failures == 1 || state.value.kind == .running {
       environment.log(.encoder, .error, "\(path): \(failure)")
       if state.change(to: .failed("\(failure)")) { environment.listener?.failed(path, failure) }
     }
@@ -485,7 +485,7 @@ final class VencChannel: GraphObject, SessionWork {
       close(engine)
     }
     guard !goesOver else { return }
-    retryAt = now + min(2_000_000_000, 50_000_000 << Int64(min(failures, 6)))
+    retryAt = now + min(.seconds(2), .milliseconds(50) << Int64(min(failures, 6)))
   }
 
   private func recovered() {

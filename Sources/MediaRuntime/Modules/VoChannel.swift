@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -15,7 +15,7 @@ final class VoChannel: GraphObject, SessionWork {
   private static let buffers = 4
 
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   /// A display that is to be closed once nothing is at it any more.
   private let closing = Mutex<(any Display)?>(nil)
   let tap = FrameTap()
@@ -24,9 +24,9 @@ final class VoChannel: GraphObject, SessionWork {
   private let environment: Environment
   private let work: Session
   private let workplace: Workplace
-  private let settings: ManagedAtomic<SettingsBox>
-  private let inUse = ManagedAtomic<InUse?>(nil)
-  private let shownMaking = ManagedAtomic<MakingText?>(nil)
+  private let settings: Published<NumberedSettings>
+  private let inUse = Published<(any Display)?>(nil)
+  private let shownMaking = Published<MakingText?>(nil)
   private let lastLatency = Atomic<Int64>(-1)
 
   // Of the worker.
@@ -38,11 +38,6 @@ final class VoChannel: GraphObject, SessionWork {
   /// What frames are counted as until then.
   private nonisolated(unsafe) var refusal = DropCause.deviceError
 
-  private final class InUse: AtomicReference, Sendable {
-    let display: any Display
-    init(_ display: any Display) { self.display = display }
-  }
-
   /// What makes pictures the display takes.
   private struct Making {
     let picture: DisplayPicture
@@ -50,29 +45,24 @@ final class VoChannel: GraphObject, SessionWork {
     let pool: Pool
   }
 
-  private final class MakingText: AtomicReference, Sendable {
+  private struct MakingText: Sendable {
     let engine: String
     let memory: String
     let from: FrameLayout
-    init(engine: String, memory: String, from: FrameLayout) {
-      self.engine = engine
-      self.memory = memory
-      self.from = from
-    }
   }
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
     self.work = Session(node.path, service: environment.services.cpu)
     self.workplace = Workplace(work, environment.services)
     node.input.connect(work)
     work.attach(self)
   }
 
-  private var current: ObjectSettings { settings.load(ordering: .acquiring).settings }
-  private var display: (any Display)? { inUse.load(ordering: .acquiring)?.display }
+  private var current: ObjectSettings { settings.value.settings }
+  private var display: (any Display)? { inUse.value }
 
   // MARK: administration
 
@@ -86,13 +76,13 @@ final class VoChannel: GraphObject, SessionWork {
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
-    let old = settings.load(ordering: .acquiring)
-    settings.store(SettingsBox(new, version: old.version + 1), ordering: .releasing)
+    let old = settings.value
+    settings.store(NumberedSettings(new, version: old.version + 1))
     if changed.contains("rect") { display?.place(new.rectangle("rect")) }
   }
 
   func start() throws(Failure) {
-    guard !state.load(ordering: .acquiring).isRunning else { return }
+    guard !state.value.isRunning else { return }
     guard work.isIdle else {
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its last frame is still being worked on")
     }
@@ -106,15 +96,15 @@ final class VoChannel: GraphObject, SessionWork {
       mode: settings.text("mode").flatMap { DisplayMode($0) } ?? .preferred, rectangle: settings.rectangle("rect"),
       name: "\(path)")
     // The display may say at once that it waits for its monitor.
-    state.store(RunState(.running), ordering: .releasing)
+    state.store(RunState(.running))
     let display: any Display
     do throws(Failure) {
       display = try factory.open(configuration, listener: self)
     } catch {
-      state.store(RunState(.stopped), ordering: .releasing)
+      state.store(RunState(.stopped))
       throw error
     }
-    inUse.store(InUse(display), ordering: .releasing)
+    inUse.store(display)
     work.resume()
     node.input.accept(true)
     let status = display.status
@@ -124,13 +114,13 @@ final class VoChannel: GraphObject, SessionWork {
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning else { return }
+    guard state.value.isRunning else { return }
     node.input.accept(false)
     closing.withLock { $0 = display }
     // A worker that hangs in the device may hold what closing needs: it closes itself when it comes back.
     if work.halt() { cameBack() }
-    inUse.store(nil, ordering: .releasing)
-    state.store(RunState(.stopped), ordering: .releasing)
+    inUse.store(nil)
+    state.store(RunState(.stopped))
     environment.room.wake()
     environment.log(.videoOutput, .information, "\(path) stopped")
   }
@@ -154,7 +144,7 @@ final class VoChannel: GraphObject, SessionWork {
     guard let old = making else { return }
     making = nil
     workplace.work(on: nil)
-    shownMaking.store(nil, ordering: .releasing)
+    shownMaking.store(nil)
     old.pool.close()
     environment.pools.giveUp(old.pool)
   }
@@ -229,7 +219,7 @@ final class VoChannel: GraphObject, SessionWork {
       return copied
     } catch {
       self.way = nil
-      retryAt = now + 200_000_000
+      retryAt = now + .milliseconds(200)
       changed(.failed(error))
       node.work.drop(.deviceError)
       return nil
@@ -255,7 +245,7 @@ final class VoChannel: GraphObject, SessionWork {
       return found
     } catch {
       way = nil
-      retryAt = now + 200_000_000
+      retryAt = now + .milliseconds(200)
       // The display says so itself where somebody let it go.
       refusal = error.errno == .canceled ? .disabled : .deviceError
       if refusal == .deviceError { changed(.failed(error)) }
@@ -301,14 +291,14 @@ final class VoChannel: GraphObject, SessionWork {
       environment.log(.videoOutput, .warning, "\(path): \(obstacle)")
     }
     shownMaking.store(
-      MakingText(engine: scaler.engine, memory: pool.memoryKind, from: layout), ordering: .releasing)
+      MakingText(engine: scaler.engine, memory: pool.memoryKind, from: layout))
   }
 
   // MARK: reports
 
   func activeFacts() -> [KeyValue] {
     guard let status = display?.status else { return [] }
-    let making = shownMaking.load(ordering: .acquiring)
+    let making = shownMaking.value
     let source = node.input.upstream?.format
     let asked = current
     var facts = [
@@ -373,16 +363,16 @@ extension VoChannel: DisplayListener {
   }
 
   func changed(_ condition: DisplayCondition) {
-    let old = state.load(ordering: .acquiring).kind
+    let old = state.value.kind
     guard old != .stopped else { return }
     switch condition {
     case .works:
       guard old != .running else { return }
-      state.store(RunState(.running), ordering: .releasing)
+      state.store(RunState(.running))
       environment.log(.videoOutput, .information, "\(path) works again")
     case .failed(let failure):
       guard old != .failed("\(failure)") else { return }
-      state.store(RunState(.failed("\(failure)")), ordering: .releasing)
+      state.store(RunState(.failed("\(failure)")))
       // What somebody did by hand is no failure to be recorded.
       if failure.errno != .canceled { environment.listener?.failed(path, failure) }
       environment.log(.videoOutput, .warning, "\(path): \(failure)")

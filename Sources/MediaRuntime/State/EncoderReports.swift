@@ -34,7 +34,7 @@ extension VencChannel {
     let settings = current
     let ring = ring.figures
     let codec = used?.configuration.codec ?? settings.text("codec").flatMap(Codec.init) ?? .h264
-    let state = state.load(ordering: .acquiring)
+    let state = state.value
     let status = EncoderStatus(
       isRunning: state.isRunning, configureMicroseconds: Int(coded.configureTime / 1000),
       packetsQueued: ring.waiting, packetsTaken: ring.taken, startGapMicroseconds: Int(coded.startGap / 1000),
@@ -74,7 +74,7 @@ extension VencChannel {
   }
 
   private func syntax(_ codec: Codec, _ coded: EncoderFigures, _ settings: ObjectSettings) -> EncoderSyntax {
-    let seen = syntax.load(ordering: .acquiring)?.syntax
+    let seen = syntax.value
     switch codec {
     case .h264:
       let asked = settings.text("profile").flatMap { $0 == "auto" ? nil : $0 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 import MediaCore
 import Reports
@@ -58,7 +59,7 @@ final class Session: Sendable {
   // Set before the first `resume` and cleared after the last `halt`.
   private nonisolated(unsafe) var work: (any SessionWork)?
 
-  init(_ path: ObjectPath, service: Service, priority: Int = 4, timeout: Int64 = 500_000_000) {
+  init(_ path: ObjectPath, service: Service, priority: Int = 4, timeout: Int64 = .milliseconds(500)) {
     self.path = path
     self.current = Atomic(Unmanaged.passUnretained(service))
     self.services = Mutex([service])
@@ -182,7 +183,7 @@ final class Session: Sendable {
   /// - Parameter patience: nanoseconds to wait.
   /// - Returns: false when the running task did not come back in time; it will not be followed by another, and the worker
   ///   calls `cameBack`.
-  func halt(patience: Int64 = 2_000_000_000) -> Bool {
+  func halt(patience: Int64 = .seconds(2)) -> Bool {
     flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
     ring()
     let deadline = Clock.now() + patience
