@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 import Synchronization
@@ -9,6 +10,8 @@ import Synchronization
 /// Ownership: owns the descriptor it is waited for by; keeps nothing of the device open.
 final class DeviceWaker: Waker {
   let wakeUp: WakeUp
+  /// Whose the device's state is: the worker's, while it is in a call.
+  let worker = Affinity()
   private let stopped = Atomic<Bool>(false)
   /// Somebody waits in ``wait(for:of:milliseconds:unless:)``, so that a buffer that comes home costs a system call only then.
   private let waiting = Atomic<Bool>(false)

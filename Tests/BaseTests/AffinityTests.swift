@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Base
+import CAllocationCount
 import TestSupport
 import Testing
 
@@ -13,6 +14,23 @@ import Testing
     // Still in: the call inside was nested.
     #expect(state.value == 3)
     affinity.leave()
+  }
+
+  @Test func touchingItAllocatesNothing() {
+    let affinity = Affinity()
+    let state = Confined((first: [1], second: 2), to: affinity)
+    func touch() {
+      affinity.within {
+        state.value.first[0] += 1
+        state.value.second += state.value.first.count
+      }
+    }
+    // What the first call of anything sets up is not counted.
+    touch()
+    let before = allocation_count()
+    for _ in 0..<1000 { touch() }
+    #expect(allocation_count() == before)
+    #expect(affinity.within { state.value.second } == 1003)
   }
 
   @Test func theNextThreadMayComeInOnceTheFirstHasLeft() throws {

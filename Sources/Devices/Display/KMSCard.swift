@@ -31,10 +31,11 @@ final class KMSCard: @unchecked Sendable {
   private let wakeUp: WakeUp
   private let ended: WakeUp
   private let uevents: Uevents?
+  private let thread = Affinity()
   // Of the thread.
   private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
 
-  // Guarded by the lock.
+  // Guarded by the lock, as `assertIsLocked` checks.
   private var device: DRMCard?
   private(set) var driver = ""
   private(set) var isMaster = false
@@ -68,6 +69,9 @@ final class KMSCard: @unchecked Sendable {
     try lock.withLock { (_) throws(Thrown) in try body() }
   }
 
+  /// For what is touched under the lock, here and in the screens and displays.
+  func assertIsLocked(file: StaticString = #fileID, line: UInt = #line) { lock.assertIsHeld(file: file, line: line) }
+
   /// Runs with the open file.
   func withDevice<Result>(_ body: (DRMCard) throws(Failure) -> Result) throws(Failure) -> Result {
     try withLock { () throws(Failure) -> Result in
@@ -78,7 +82,8 @@ final class KMSCard: @unchecked Sendable {
 
   /// Planes of other screens; asked with the open file at hand.
   func planesInUse(besides screen: KMSScreen) -> Set<UInt32> {
-    Set(screens.lazy.filter { $0 !== screen }.flatMap(\.planesInUse))
+    assertIsLocked()
+    return Set(screens.lazy.filter { $0 !== screen }.flatMap(\.planesInUse))
   }
 
   var isUnused: Bool { withLock { screens.isEmpty } }
@@ -109,6 +114,7 @@ final class KMSCard: @unchecked Sendable {
   private func place(
     _ configuration: DisplayConfiguration, _ listener: any DisplayListener
   ) throws(Failure) -> KMSDisplay {
+    assertIsLocked()
     let found = try connector(configuration)
     let screen: KMSScreen
     if let shared = screens.first(where: { $0.name == found.name }) {
@@ -167,6 +173,7 @@ final class KMSCard: @unchecked Sendable {
   /// - Parameter patiently: whoever looks at the card is its master for a moment, this program's list of devices
   ///   included: not given up at once.
   private func openDevice(patiently: Bool) throws(Failure) {
+    assertIsLocked()
     guard device == nil || !isMaster else { return }
     let opened: DRMCard
     do throws(KernelError) {
@@ -200,6 +207,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func giveUpUnused() {
+    assertIsLocked()
     guard screens.isEmpty, !hasThread else { return }
     device?.dropMaster()
     (device, isMaster) = (nil, false)
@@ -260,6 +268,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func publish() {
+    assertIsLocked()
     for screen in screens { for layer in screen.layers { layer.publish() } }
   }
 
@@ -274,7 +283,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func run() {
-    while turn() {}
+    thread.within { while turn() {} }
     ended.signal()
   }
 
@@ -308,6 +317,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// Milliseconds until something is due by itself.
   private func pause(_ now: Int64) -> Int32 {
+    assertIsLocked()
     var due = max(lookAt, now)
     for screen in screens {
       if screen.deadline != 0 { due = min(due, screen.deadline) }
@@ -317,6 +327,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func work(_ waited: DRMCard?, _ events: PollResult, isHot: Bool) {
+    assertIsLocked()
     let now = Clock.now()
     if let device, device === waited {
       if events.readable { read(device) }
@@ -348,6 +359,8 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func read(_ device: DRMCard) {
+    assertIsLocked()
+    thread.assertIsCurrent()
     do throws(KernelError) {
       try device.readEvents(scratch) { event in
         for screen in screens where screen.crtc.map(UInt64.init) == event.userData { screen.flipped(event) }
@@ -358,6 +371,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func loseMaster() {
+    assertIsLocked()
     isMaster = false
     let failure = Failure(.resourceBusy, "show", on: path, otherMaster())
     for screen in screens {
@@ -370,6 +384,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// The file is of no use any more; another one is opened as soon as that is possible.
   private func giveUp(_ failure: Failure) {
+    assertIsLocked()
     for screen in screens {
       remains += screen.holdings
       screen.abandon()
@@ -382,6 +397,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// Sees whether monitors came or went, and takes back what was lost.
   private func look(probe: Bool) {
+    assertIsLocked()
     guard !isReleased else { return }
     if device == nil || !isMaster {
       // The old file must be closed first, or it would be the master.

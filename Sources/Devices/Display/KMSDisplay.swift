@@ -31,7 +31,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   /// Where pictures were asked to be; held for a moment only.
   private let wantedPlace: Mutex<Rectangle?>
 
-  // Guarded by the card's lock.
+  // Guarded by the card's lock, as it checks.
   let screen: KMSScreen
   private var listener: (any DisplayListener)?
   /// The plane that shows, or is about to show, its pictures.
@@ -138,6 +138,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   private func find(_ buffer: Buffer, _ layout: FrameLayout, _ device: DRMCard) throws(Failure) -> KMSWay {
+    card.assertIsLocked()
     // Before the place is read: who asks for another one meanwhile makes this way an old one.
     let generation = generation
     if let outage = screen.outage { throw outage }
@@ -235,6 +236,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// The newest frame with its framebuffer, if there is one to be shown.
   func prepareNext(on device: DRMCard) -> (Framebuffer, KMSWay)? {
+    card.assertIsLocked()
     var frame: Frame?
     let found: KMSWay? = slot.withLock { slot in
       guard slot.frame != nil else { return nil }
@@ -270,6 +272,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   private func dropNext(_ cause: DisplayDrop) {
+    card.assertIsLocked()
     nextFramebuffer = nil
     nextWay = nil
     guard next != nil else { return }
@@ -279,6 +282,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// The device would not show the frame: another way must be found.
   func refused(_ failure: Failure) {
+    card.assertIsLocked()
     guard next != nil else { return }
     dropNext(.failed)
     currentGeneration.add(1, ordering: .releasing)
@@ -292,6 +296,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// The frame is on its way.
   func committed() {
+    card.assertIsLocked()
     guard next != nil else { return }
     flying = next.take()
     flyingFramebuffer = nextFramebuffer
@@ -301,6 +306,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   func flipped(_ event: FlipEvent) {
+    card.assertIsLocked()
     guard let pts = flying?.pts else { return }
     onScreen = flying.take()
     onScreenFramebuffer = flyingFramebuffer
@@ -320,6 +326,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   func timedOut() {
+    card.assertIsLocked()
     guard flying != nil else { return }
     flying = nil
     flyingFramebuffer = nil
@@ -332,6 +339,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// Lets go what is not on the screen yet.
   func flush(_ cause: DisplayDrop = .flushed) {
+    card.assertIsLocked()
     let waited = slot.withLock { slot in
       slot.way = nil
       return slot.frame.take() != nil
@@ -347,6 +355,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// What it showed is no longer scanned out.
   func leaveScreen() {
+    card.assertIsLocked()
     onScreen = nil
     onScreenFramebuffer = nil
     plane = nil
@@ -361,11 +370,15 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   /// Buffers that are gone need no framebuffer.
-  func forgetGone() { cache.forgetGone() }
+  func forgetGone() {
+    card.assertIsLocked()
+    cache.forgetGone()
+  }
 
   // MARK: what becomes of the screen, under the card's lock
 
   func screenFailed(_ failure: Failure) {
+    card.assertIsLocked()
     door.store(failure.errno == KMSCard.released ? Door.released : Door.failed, ordering: .releasing)
     flush(failure.errno == KMSCard.released ? .released : .failed)
     figures.outages.add(1, ordering: .relaxed)
@@ -374,6 +387,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   func screenCame() {
+    card.assertIsLocked()
     flush()
     figures.modeSets.add(1, ordering: .relaxed)
     currentGeneration.add(1, ordering: .releasing)
@@ -386,10 +400,14 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   /// No call to the listener from now on.
-  func silence() { listener = nil }
+  func silence() {
+    card.assertIsLocked()
+    listener = nil
+  }
 
   /// Makes the status anew.
   func publish(place: Rectangle? = nil) {
+    card.assertIsLocked()
     var status = DisplayStatus()
     status.device = card.path
     status.driver = card.driver

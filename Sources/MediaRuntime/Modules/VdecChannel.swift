@@ -104,7 +104,7 @@ final class VdecChannel: GraphObject {
       guard let self, self.state.value.isRunning else { return }
       self.state.store(RunState(kind))
     }
-    new.show()
+    new.affinity.within { new.show() }
     return new
   }
 

@@ -40,8 +40,9 @@ final class VdecRun: Sendable {
   /// For who waits for the thread's end, and for the thread in a pause.
   private let parked = Monitor(())
 
-  // Of the thread, or of the control executor before it runs.
-  nonisolated(unsafe) var work: VdecWork
+  /// Whose `work` is: the thread's, or the control executor's before it runs.
+  let affinity: Affinity
+  let work: Confined<VdecWork>
 
   init(
     _ node: Node, input: Input, engine: VdecEngine, settings: Published<NumberedSettings>, tap: FrameTap,
@@ -63,8 +64,11 @@ final class VdecRun: Sendable {
     case .feed: summary = "feed"
     }
     mode = VdecPaceMode(rawValue: now.text("pace") ?? "auto") ?? .auto
-    work = VdecWork(
-      codec: codec, asked: now.text("codec").flatMap(Codec.init(rawValue:)), assumed: now.rate("fps") ?? .thirty)
+    affinity = Affinity()
+    work = Confined(
+      VdecWork(
+        codec: codec, asked: now.text("codec").flatMap(Codec.init(rawValue:)), assumed: now.rate("fps") ?? .thirty),
+      to: affinity)
   }
 
   var isFinished: Bool { finished.load(ordering: .acquiring) }
@@ -87,7 +91,7 @@ final class VdecRun: Sendable {
     if !isPaced { environment.room.countUnpaced(1) }
     do throws(Failure) {
       _ = try Thread.start("vdec\(node.path.number)") { [self] in
-        loop()
+        affinity.within { loop() }
         if !isPaced { environment.room.countUnpaced(-1) }
         finished.store(true, ordering: .releasing)
         parked.wakeAll()
@@ -124,16 +128,16 @@ final class VdecRun: Sendable {
     case .feed(let queue): follow(queue)
     }
     engine.close()
-    while let frame = work.pictures.pop() { _ = consume frame }
-    node.work.drop(.flushed, UInt64(work.ledger.removeAll() + work.waiting))
+    while let frame = work.value.pictures.pop() { _ = consume frame }
+    node.work.drop(.flushed, UInt64(work.value.ledger.removeAll() + work.value.waiting))
   }
 
   // MARK: decoding
 
   /// Has one unit decoded and gives what came of it.
   func take(_ unit: UnsafeRawBufferPointer, pts: Int64?, duration: Int64) {
-    guard let codec = work.codec else { return }
-    let info = work.read(unit)
+    guard let codec = work.value.codec else { return }
+    let info = work.value.read(unit)
     if info.syntaxChanged { show() }
     if info.isFrame {
       node.input.counters.countAlone(at: Clock.now())
@@ -147,23 +151,23 @@ final class VdecRun: Sendable {
       if info.isFrame { node.work.drop(.flushed) }
       return
     }
-    if work.waitsForKey {
-      guard info.isKey || work.keyMissed >= VdecRun.keyPatience else {
-        work.keyMissed += 1
-        if info.isFrame { node.work.drop(work.isBroken ? .deviceError : .flushed) }
+    if work.value.waitsForKey {
+      guard info.isKey || work.value.keyMissed >= VdecRun.keyPatience else {
+        work.value.keyMissed += 1
+        if info.isFrame { node.work.drop(work.value.isBroken ? .deviceError : .flushed) }
         counters.waitedForKey()
-        if work.keyMissed == 60, work.picturesOfStream == 0 {
+        if work.value.keyMissed == 60, work.value.picturesOfStream == 0 {
           complain("no key picture among the first 60 of the stream", as: codec)
         }
         return
       }
-      work.waitsForKey = false
-      work.keyMissed = 0
-      work.isBroken = false
+      work.value.waitsForKey = false
+      work.value.keyMissed = 0
+      work.value.isBroken = false
     }
     var number: Int64 = -1
     if info.isFrame {
-      let entry = work.ledger.enter(pts: pts, duration: duration, at: Clock.now())
+      let entry = work.value.ledger.enter(pts: pts, duration: duration, at: Clock.now())
       number = entry.number
       if entry.lost { node.work.drop(.deviceError) }
     }
@@ -189,10 +193,10 @@ final class VdecRun: Sendable {
       failure == nil ? .done : .failed, wait: 0, run: end - start, copied: engine.takeBytesCopied(), end: end)
     counters.damagedPictures(engine.takeDamaged())
     guard let failure else {
-      work.failures = 0
+      work.value.failures = 0
       return
     }
-    if work.ledger.settle(number) != nil {
+    if work.value.ledger.settle(number) != nil {
       node.work.drop(isStopping ? .flushed : failure.errno == .noBufferSpace ? .noBuffer : .deviceError)
     }
     if !isStopping { failed(failure, decoder, codec) }
@@ -200,21 +204,21 @@ final class VdecRun: Sendable {
 
   private func failed(_ failure: Failure, _ decoder: any Decoder, _ codec: Codec) {
     // After a gap the pictures that refer to it would be wrong.
-    work.waitsForKey = !work.standsAlone
-    work.isBroken = true
-    work.failures += 1
+    work.value.waitsForKey = !work.value.standsAlone
+    work.value.isBroken = true
+    work.value.failures += 1
     switch failure.errno {
     case .illegalByteSequence:
       counters.damagedUnit()
-      if work.failures == 1 {
+      if work.value.failures == 1 {
         environment.log(.decoder, .warning, "\(node.path): \(failure); going on at the next key picture")
       }
-      if work.failures == VdecRun.patience { complain("\(failure)", as: codec) }
+      if work.value.failures == VdecRun.patience { complain("\(failure)", as: codec) }
     case .noBufferSpace:
-      if work.failures == 1 { environment.log(.decoder, .warning, "\(node.path): \(failure)") }
+      if work.value.failures == 1 { environment.log(.decoder, .warning, "\(node.path): \(failure)") }
     default:
       report(failure)
-      guard decoder.isBroken || work.failures >= VdecRun.patience else { return }
+      guard decoder.isBroken || work.value.failures >= VdecRun.patience else { return }
       engine.giveUp()
       counters.reopened()
     }
@@ -222,7 +226,7 @@ final class VdecRun: Sendable {
 
   /// Nothing more comes, which is no failure of anybody.
   func finish(_ why: String) {
-    work.isReported = true
+    work.value.isReported = true
     changed(.failed(why))
     environment.log(.decoder, .warning, "\(node.path): \(why)")
   }
@@ -234,8 +238,8 @@ final class VdecRun: Sendable {
   }
 
   func report(_ failure: Failure) {
-    guard !work.isReported else { return }
-    work.isReported = true
+    guard !work.value.isReported else { return }
+    work.value.isReported = true
     environment.listener?.failed(node.path, failure)
     environment.log(.decoder, .error, "\(node.path): \(failure)")
     changed(.failed("\(failure)"))
@@ -247,15 +251,15 @@ final class VdecRun: Sendable {
     while !isStopping {
       do throws(Failure) {
         try engine.open(codec)
-        work.retries = 0
-        work.waitsForKey = true
+        work.value.retries = 0
+        work.value.waitsForKey = true
         environment.log(.decoder, .information, "\(node.path): \(engine.decoder?.engine ?? "") opened")
         show()
         return true
       } catch {
         report(error)
-        work.retries += 1
-        pause(min(.seconds(2), .milliseconds(50) << Int64(min(work.retries, 6))))
+        work.value.retries += 1
+        pause(min(.seconds(2), .milliseconds(50) << Int64(min(work.value.retries, 6))))
       }
     }
     return false
@@ -280,10 +284,10 @@ final class VdecRun: Sendable {
       node.work.copied(engine.takeBytesCopied())
       give()
     }
-    node.work.drop(.deviceError, UInt64(work.ledger.removeAll()))
-    work.waitsForKey = true
-    work.keyMissed = 0
-    work.isBroken = false
+    node.work.drop(.deviceError, UInt64(work.value.ledger.removeAll()))
+    work.value.waitsForKey = true
+    work.value.keyMissed = 0
+    work.value.isBroken = false
   }
 
   // MARK: giving pictures
@@ -291,53 +295,53 @@ final class VdecRun: Sendable {
   /// Takes a picture from the decoder; it is given when the decoder has come back.
   fileprivate func came(_ frame: consuming Frame) {
     engine.pictures += 1
-    work.picturesOfStream += 1
-    guard !work.pictures.isFull else {
+    work.value.picturesOfStream += 1
+    guard !work.value.pictures.isFull else {
       // More at once than any decoder holds back.
       give()
-      guard !work.pictures.isFull else {
-        if work.ledger.settle(frame.pts) != nil { node.work.drop(.noBuffer) }
+      guard !work.value.pictures.isFull else {
+        if work.value.ledger.settle(frame.pts) != nil { node.work.drop(.noBuffer) }
         return
       }
-      work.pictures.push(frame)
+      work.value.pictures.push(frame)
       return
     }
-    work.pictures.push(frame)
+    work.value.pictures.push(frame)
   }
 
   private func give() {
-    while let frame = work.pictures.pop() { give(frame) }
+    while let frame = work.value.pictures.pop() { give(frame) }
   }
 
   private func give(_ frame: consuming Frame) {
-    let unit = work.ledger.settle(frame.pts)
+    let unit = work.value.ledger.settle(frame.pts)
     if unit == nil {
       // Two pictures of one unit: the second came in with it.
       node.input.counters.countAlone(at: Clock.now())
     }
-    if work.isReported {
-      work.isReported = false
+    if work.value.isReported {
+      work.value.isReported = false
       changed(.running)
       environment.log(.decoder, .information, "\(node.path) decodes again")
     }
-    let time = work.time(of: unit)
+    let time = work.value.time(of: unit)
     announce(frame.layout)
-    work.waiting = 1
+    work.value.waiting = 1
     let keeps = isPaced ? keepsTime(time) : waitsForRoom(time)
-    work.waiting = 0
+    work.value.waiting = 0
     guard keeps else {
       _ = consume frame
       node.work.drop(isStopping ? .flushed : .late)
       return
     }
-    frame.pts = work.pace.presentation(time)
+    frame.pts = work.value.pace.presentation(time)
     frame.stamps.captured = unit?.takenAt ?? Clock.now()
     tap.pass(frame)
     node.output.deliver(frame, at: Clock.now())
   }
 
   private func announce(_ layout: FrameLayout) {
-    let rate = work.rate(file?.frameRate)
+    let rate = work.value.rate(file?.frameRate)
     let old = node.output.format
     guard old.map({ $0.layout != layout || $0.rate != rate }) ?? true else { return }
     if let old, (old.layout.width, old.layout.height) != (layout.width, layout.height) { counters.layoutChanged() }
@@ -349,16 +353,16 @@ final class VdecRun: Sendable {
   /// - Returns: false when it is left out.
   private func keepsTime(_ time: Int64) -> Bool {
     let now = Clock.now()
-    let verdict = work.pace.judge(time, at: now, hasWaited: work.hasWaited)
-    work.hasWaited = false
-    counters.slips(work.pace.slips)
+    let verdict = work.value.pace.judge(time, at: now, hasWaited: work.value.hasWaited)
+    work.value.hasWaited = false
+    counters.slips(work.value.pace.slips)
     switch verdict {
     case .leaveOut: return false
     case .now: return !isStopping
     case .due(let due):
       // A live stream that states no rate and comes faster than assumed is followed, or its backlog would grow.
-      if mode == .auto, !work.statesRate, let feed, feed.growsSteadily(at: now) {
-        work.pace.set(time, at: now)
+      if mode == .auto, !work.value.statesRate, let feed, feed.growsSteadily(at: now) {
+        work.value.pace.set(time, at: now)
         return !isStopping
       }
       pause(until: due)
@@ -367,7 +371,7 @@ final class VdecRun: Sendable {
   }
 
   private func waitsForRoom(_ time: Int64) -> Bool {
-    if work.pace.base == nil { work.pace.set(time, at: Clock.now()) }
+    if work.value.pace.base == nil { work.value.pace.set(time, at: Clock.now()) }
     environment.room.wait(until: { node.output.hasRoom }, cancelled: { isStopping })
     return !isStopping
   }
@@ -379,8 +383,8 @@ final class VdecRun: Sendable {
     guard let decoder = engine.decoder, let factory = engine.factory else { return }
     shown.store(
       VdecInUse(
-        backend: factory.name, engine: decoder.engine, codec: work.codec, layout: decoder.layout,
-        syntax: work.parser?.syntax, memory: decoder.memoryKind, rate: work.rate(file?.frameRate),
+        backend: factory.name, engine: decoder.engine, codec: work.value.codec, layout: decoder.layout,
+        syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate(file?.frameRate),
         why: engine.why, remarks: decoder.remarks))
   }
 }

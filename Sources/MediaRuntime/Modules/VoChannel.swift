@@ -8,8 +8,8 @@ import SystemPackage
 /// A display channel: gives the newest frame to a screen, as it is where the device can reach and show it, else as a
 /// picture made of it. For every channel: frames in = shown + dropped + in flight.
 ///
-/// Ownership: `way` and `making` belong to the session's worker; the control executor touches them only while the session
-/// is halted. A frame that was given to the display is the display's, until it says what became of it.
+/// Ownership: way and what makes pictures belong to the session's worker; the control executor touches them only while the
+/// session is halted, as the session's affinity checks. A frame that was given to the display is the display's, until it says what became of it.
 final class VoChannel: GraphObject, SessionWork {
   /// Buffers of pictures that are made: one on the screen, one on its way there, one that waits, one being made.
   private static let buffers = 4
@@ -29,14 +29,16 @@ final class VoChannel: GraphObject, SessionWork {
   private let shownMaking = Published<MakingText?>(nil)
   private let lastLatency = Atomic<Int64>(-1)
 
-  // Of the worker.
-  private nonisolated(unsafe) var way: (any DisplayWay)?
-  private nonisolated(unsafe) var making: Making?
-  private nonisolated(unsafe) var layout: FrameLayout?
-  private nonisolated(unsafe) var isShared = false
-  private nonisolated(unsafe) var retryAt: Int64 = 0
-  /// What frames are counted as until then.
-  private nonisolated(unsafe) var refusal = DropCause.deviceError
+  private struct Worker {
+    var way: (any DisplayWay)?
+    var making: Making?
+    var layout: FrameLayout?
+    var isShared = false
+    var retryAt: Int64 = 0
+    /// What frames are counted as until then.
+    var refusal = DropCause.deviceError
+  }
+  private let worker: Confined<Worker>
 
   /// What makes pictures the display takes.
   private struct Making {
@@ -56,6 +58,7 @@ final class VoChannel: GraphObject, SessionWork {
     self.environment = environment
     self.settings = Published(NumberedSettings(settings, version: 0))
     self.work = Session(node.path, service: environment.services.cpu)
+    self.worker = Confined(Worker(), to: work.affinity)
     self.workplace = Workplace(work, environment.services)
     node.input.connect(work)
     work.attach(self)
@@ -89,7 +92,7 @@ final class VoChannel: GraphObject, SessionWork {
     guard let factory = environment.engines.display else {
       throw Failure(.notSupported, "enable", on: "\(path)", "this build has no display")
     }
-    clear()
+    work.affinity.within { clear() }
     let settings = current
     let configuration = DisplayConfiguration(
       device: settings.text("device") ?? "auto", connector: settings.text("connector") ?? "auto",
@@ -118,7 +121,7 @@ final class VoChannel: GraphObject, SessionWork {
     node.input.accept(false)
     closing.withLock { $0 = display }
     // A worker that hangs in the device may hold what closing needs: it closes itself when it comes back.
-    if work.halt() { cameBack() }
+    if work.halt() { work.affinity.within { cameBack() } }
     inUse.store(nil)
     state.store(RunState(.stopped))
     environment.room.wake()
@@ -134,15 +137,15 @@ final class VoChannel: GraphObject, SessionWork {
   /// Only while the session is halted and idle.
   private func clear() {
     node.input.flush(into: node.work)
-    way = nil
-    layout = nil
-    retryAt = 0
+    worker.value.way = nil
+    worker.value.layout = nil
+    worker.value.retryAt = 0
     dropMaking()
   }
 
   private func dropMaking() {
-    guard let old = making else { return }
-    making = nil
+    guard let old = worker.value.making else { return }
+    worker.value.making = nil
     workplace.work(on: nil)
     shownMaking.store(nil)
     old.pool.close()
@@ -202,7 +205,7 @@ final class VoChannel: GraphObject, SessionWork {
       return nil
     }
     guard let way = valid(display, frame, now) else { return nil }
-    guard let making, way.picture != nil else {
+    guard let making = worker.value.making, way.picture != nil else {
       display.show(frame, by: way)
       return 0
     }
@@ -218,8 +221,8 @@ final class VoChannel: GraphObject, SessionWork {
       display.show(picture, by: way)
       return copied
     } catch {
-      self.way = nil
-      retryAt = now + .milliseconds(200)
+      worker.value.way = nil
+      worker.value.retryAt = now + .milliseconds(200)
       changed(.failed(error))
       node.work.drop(.deviceError)
       return nil
@@ -229,25 +232,29 @@ final class VoChannel: GraphObject, SessionWork {
   /// The way for this frame, found anew where needed; `nil` when there is none, and the frame is counted as dropped.
   private func valid(_ display: any Display, _ frame: borrowing Frame, _ now: Int64) -> (any DisplayWay)? {
     let shared = frame.buffer.memory.isDMABuf
-    if let way, way.generation == display.generation, layout == frame.layout, isShared == shared,
+    if let way = worker.value.way, way.generation == display.generation, worker.value.layout == frame.layout,
+      worker.value.isShared == shared,
       !frame.stamps.startsAnew
     {
       return way
     }
-    guard now >= retryAt else {
-      node.work.drop(refusal)
+    guard now >= worker.value.retryAt else {
+      node.work.drop(worker.value.refusal)
       return nil
     }
     do throws(Failure) {
       let found = try display.way(for: frame)
       try prepare(found.picture, from: frame.layout)
-      (way, layout, isShared) = (found, frame.layout, shared)
+      worker.value.way = found
+      worker.value.layout = frame.layout
+      worker.value.isShared = shared
       return found
     } catch {
-      way = nil
-      retryAt = now + .milliseconds(200)
       // The display says so itself where somebody let it go.
-      refusal = error.errno == .canceled ? .disabled : .deviceError
+      let refusal: DropCause = error.errno == .canceled ? .disabled : .deviceError
+      worker.value.way = nil
+      worker.value.retryAt = now + .milliseconds(200)
+      worker.value.refusal = refusal
       if refusal == .deviceError { changed(.failed(error)) }
       node.work.drop(refusal)
       return nil
@@ -260,10 +267,10 @@ final class VoChannel: GraphObject, SessionWork {
       return
     }
     // What was made last, if its pictures are of this kind.
-    let fitting = making.flatMap {
+    let fitting = worker.value.making.flatMap {
       $0.picture.layout == picture.layout && $0.picture.bufferSize == picture.bufferSize ? $0 : nil
     }
-    if fitting != nil, self.layout == layout { return }
+    if fitting != nil, worker.value.layout == layout { return }
     let transform = PictureTransform()
     // Pictures inside a larger one are the CPU's work: a device writes whole buffers.
     let isPart = picture.layout.byteCount < picture.bufferSize || picture.layout.plane0.offset != 0
@@ -286,7 +293,7 @@ final class VoChannel: GraphObject, SessionWork {
         name: "vo\(path.number)", size: picture.bufferSize, count: VoChannel.buffers, allocator: picture.allocator)
       environment.pools.add(pool, user: node.user, isLent: true)
     }
-    making = Making(picture: picture, scaler: scaler, pool: pool)
+    worker.value.making = Making(picture: picture, scaler: scaler, pool: pool)
     if let obstacle = workplace.work(on: factory.device) {
       environment.log(.videoOutput, .warning, "\(path): \(obstacle)")
     }

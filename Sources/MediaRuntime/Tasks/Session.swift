@@ -54,6 +54,9 @@ final class Session: Sendable {
   private let triggered = Atomic<UInt64>(0)
   /// The worker waits for its device, with `alarm` to end that.
   private let isWaiting = Atomic<Bool>(false)
+  /// Whose the work's own state is: the worker's while it is at a task, and in between of the control lane, which has halted
+  /// the session then.
+  let affinity = Affinity()
   // Set before the first `resume`, for good.
   nonisolated(unsafe) var alarm: (@Sendable () -> Void)?
   // Set before the first `resume` and cleared after the last `halt`.
@@ -144,16 +147,7 @@ final class Session: Sendable {
     while true {
       guard isHosted(by: host) else { return true }
       let old = flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent).oldValue
-      if old & Session.halted == 0, let work {
-        while work.perform() {
-          turns += 1
-          if flags.load(ordering: .relaxed) & Session.halted != 0 { break }
-          if host.hasOthersWaiting() || turns >= host.turn || !isHosted(by: host) {
-            flags.bitwiseOr(Session.pending, ordering: .relaxed)
-            return true
-          }
-        }
-      }
+      if old & Session.halted == 0, let work, !affinity.within({ hasDone(work, &turns, on: host) }) { return true }
       // Idle, unless something came meanwhile.
       let seen = flags.load(ordering: .acquiring)
       if seen & Session.pending != 0 && seen & Session.halted == 0 { continue }
@@ -168,6 +162,20 @@ final class Session: Sendable {
         return false
       }
     }
+  }
+
+  /// Does one task after the other.
+  /// - Returns: false when others should have their turn although there may be more.
+  @inline(__always) private func hasDone(_ work: any SessionWork, _ turns: inout Int, on host: Service) -> Bool {
+    while work.perform() {
+      turns += 1
+      if flags.load(ordering: .relaxed) & Session.halted != 0 { break }
+      if host.hasOthersWaiting() || turns >= host.turn || !isHosted(by: host) {
+        flags.bitwiseOr(Session.pending, ordering: .relaxed)
+        return false
+      }
+    }
+    return true
   }
 
   /// Lets tasks run.
@@ -201,7 +209,7 @@ final class Session: Sendable {
   }
 
   private func clearUp() {
-    work?.cameBack()
+    affinity.within { work?.cameBack() }
     if flags.load(ordering: .acquiring) & Session.retired != 0 { work = nil }
   }
 
