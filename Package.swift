@@ -56,22 +56,23 @@ let package = Package(
 
     // MARK: the house; imports run downward only
 
+    .target(name: "Base", dependencies: ["CLinux", atomics, system], swiftSettings: strict),
     .target(name: "Reports", swiftSettings: strict),
-    .target(name: "MediaCore", dependencies: ["Reports", atomics, system], swiftSettings: strict),
+    .target(name: "MediaCore", dependencies: ["Base", "Reports", system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
     .target(
-      name: "Devices", dependencies: ["MediaCore", "LinuxMedia", "CLinux", atomics, system], swiftSettings: strict),
+      name: "Devices", dependencies: ["Base", "MediaCore", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .target(
       name: "Codecs",
       dependencies: [
-        "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
+        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
         .target(name: "CX264", condition: .when(traits: ["X264"])), system,
       ], swiftSettings: strict),
     .target(
-      name: "MediaRuntime", dependencies: ["MediaCore", "Reports", atomics, collections, system], swiftSettings: strict),
+      name: "MediaRuntime", dependencies: ["Base", "MediaCore", "Reports", collections, system], swiftSettings: strict),
     .target(name: "NodeText", dependencies: ["Reports"], swiftSettings: strict),
     .target(
-      name: "NodeFS", dependencies: ["CFuse3", atomics, collections, system], exclude: ["SEMANTICS.md"],
+      name: "NodeFS", dependencies: ["Base", "CFuse3", collections, system], exclude: ["SEMANTICS.md"],
       swiftSettings: strict),
     .target(
       name: "DebugTree", dependencies: ["NodeFS", "NodeText", "MediaRuntime", "MediaCore", "Reports", system],
@@ -79,7 +80,7 @@ let package = Package(
     .executableTarget(
       name: "mpifs",
       dependencies: [
-        "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
+        "Base", "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       // A link to mount/mpifs.conf: the default configuration travels in the program.
@@ -90,6 +91,8 @@ let package = Package(
     // What every test target uses: tests on threads of their own, time limits, waiting.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "BaseTests", dependencies: ["TestSupport", "Base", "CAllocationCount", "CPretence"], swiftSettings: strict),
     .testTarget(name: "MediaCoreTests", dependencies: ["TestSupport", "MediaCore", "Devices"], swiftSettings: strict),
     .testTarget(
       name: "LinuxMediaTests", dependencies: ["TestSupport", "LinuxMedia", "CLinux", system], swiftSettings: strict),
@@ -99,16 +102,19 @@ let package = Package(
       swiftSettings: strict),
     // Counts heap calls of a thread, for tests that say a steady state makes none.
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+    // Pretends to a thread that the machine is another: another wall clock, fewer processors.
+    .target(name: "CPretence", path: "Tests/CPretence"),
     .testTarget(
-      name: "CodecsTests", dependencies: ["TestSupport", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount"],
+      name: "CodecsTests",
+      dependencies: ["TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount", "CPretence"],
       swiftSettings: strict),
     .testTarget(
       name: "MediaRuntimeTests",
-      dependencies: ["TestSupport", "MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
+      dependencies: ["TestSupport", "Base", "MediaRuntime", "Codecs", "Devices", "CAllocationCount"],
       swiftSettings: strict),
     .testTarget(
       name: "NodeTextTests", dependencies: ["TestSupport", "NodeText"], exclude: ["Golden"], swiftSettings: strict),
-    .testTarget(name: "NodeFSTests", dependencies: ["TestSupport", "NodeFS"], swiftSettings: strict),
+    .testTarget(name: "NodeFSTests", dependencies: ["TestSupport", "NodeFS", "Base"], swiftSettings: strict),
     .testTarget(
       name: "DebugTreeTests", dependencies: ["TestSupport", "DebugTree", "Devices", "Codecs"], swiftSettings: strict),
     .testTarget(name: "MountedTests", dependencies: ["TestSupport"], swiftSettings: strict),

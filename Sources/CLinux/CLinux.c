@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -57,6 +59,21 @@ int64_t mpifs_seek_end(int fd) { RESULT64(lseek(fd, 0, SEEK_END)); }
 int mpifs_fstat(int fd, void *out) { RESULT(fstat(fd, out)); }
 int64_t mpifs_read(int fd, void *bytes, size_t count) { RESULT64(read(fd, bytes, count)); }
 int64_t mpifs_write(int fd, const void *bytes, size_t count) { RESULT64(write(fd, bytes, count)); }
+
+int mpifs_usable_processors(void) {
+  // EINVAL says that the kernel has more processors than there is room for.
+  for (int room = CPU_SETSIZE; room <= 1 << 20; room *= 2) {
+    cpu_set_t *set = CPU_ALLOC(room);
+    if (!set) return -ENOMEM;
+    size_t size = CPU_ALLOC_SIZE(room);
+    int result = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : -errno;
+    CPU_FREE(set);
+    if (result != -EINVAL) return result;
+  }
+  return -EINVAL;
+}
+
+void mpifs_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 int mpifs_is_multiplanar(uint32_t type) {
   return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE || type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;

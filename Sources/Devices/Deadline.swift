@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Glibc
-
-/// CLOCK_MONOTONIC.
-func monotonicNanoseconds() -> Int64 {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-}
+internal import Base
 
 /// A point in time some milliseconds from now.
 struct Deadline {
   private let end: Int64
-  init(_ milliseconds: Int32) { end = monotonicNanoseconds() + Int64(milliseconds) * 1_000_000 }
-  /// Milliseconds, rounded up; 0 or below once it is over.
-  var left: Int32 { Int32(clamping: (end - monotonicNanoseconds() + 999_999) / 1_000_000) }
+  init(_ milliseconds: Int32) { end = Clock.now() + .milliseconds(Int64(milliseconds)) }
+  /// As poll(2) takes it; 0 or below once it is over.
+  var left: Int32 { (end - Clock.now()).pollMilliseconds }
+}
+
+extension Int64 {
+  /// Of a span in nanoseconds, for poll(2): rounded up, so that a wait is not over before its time.
+  var pollMilliseconds: Int32 { Int32(clamping: (self + .milliseconds(1) - 1) / .milliseconds(1)) }
 }

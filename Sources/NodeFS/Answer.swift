@@ -69,7 +69,7 @@ struct Answer: @unchecked Sendable {
     slice.withUnsafeBytes {
       _ = fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
     }
-    server.tree.counters.bytesRead.wrappingIncrement(by: UInt64(slice.count), ordering: .relaxed)
+    server.tree.counters.bytesRead.wrappingAdd(UInt64(slice.count), ordering: .relaxed)
   }
 
   func bytes(_ result: Result<Slice, NodeError>) {

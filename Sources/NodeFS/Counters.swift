@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Synchronization
 import SystemPackage
 
 /// What was asked of a tree since it was made, and how it went. Counts never go down.
@@ -30,11 +30,11 @@ final class Counters: @unchecked Sendable {
 
   let opcodes = Block(opcodeCount)
   private let errnos = Block(errnoCount)
-  let renders = ManagedAtomic<UInt64>(0)
-  let bytesRead = ManagedAtomic<UInt64>(0)
-  let bytesWritten = ManagedAtomic<UInt64>(0)
-  let interrupts = ManagedAtomic<UInt64>(0)
-  let timeouts = ManagedAtomic<UInt64>(0)
+  let renders = Atomic<UInt64>(0)
+  let bytesRead = Atomic<UInt64>(0)
+  let bytesWritten = Atomic<UInt64>(0)
+  let interrupts = Atomic<UInt64>(0)
+  let timeouts = Atomic<UInt64>(0)
 
   func failed(_ errno: Errno) {
     errnos.add(1, at: min(max(Int(errno.rawValue), 0), Self.errnoCount - 1))
@@ -57,21 +57,24 @@ final class Counters: @unchecked Sendable {
   /// A row of counters in memory that C may count in, too.
   final class Block: @unchecked Sendable {
     let count: Int
-    let cells: UnsafeMutablePointer<UnsafeAtomic<UInt64>.Storage>
+    let cells: UnsafeMutablePointer<Atomic<UInt64>>
 
     init(_ count: Int) {
       self.count = count
       cells = .allocate(capacity: count)
-      for index in 0..<count { (cells + index).initialize(to: .init(0)) }
+      for index in 0..<count { (cells + index).initialize(to: Atomic(0)) }
     }
 
-    deinit { cells.deallocate() }
+    deinit {
+      cells.deinitialize(count: count)
+      cells.deallocate()
+    }
 
     func add(_ amount: UInt64, at index: Int) {
-      UnsafeAtomic<UInt64>(at: cells + index).wrappingIncrement(by: amount, ordering: .relaxed)
+      cells[index].wrappingAdd(amount, ordering: .relaxed)
     }
 
-    subscript(index: Int) -> UInt64 { UnsafeAtomic<UInt64>(at: cells + index).load(ordering: .relaxed) }
+    subscript(index: Int) -> UInt64 { cells[index].load(ordering: .relaxed) }
   }
 }
 

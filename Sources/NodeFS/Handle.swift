@@ -60,7 +60,7 @@ final class TextHandle: Handle, @unchecked Sendable {
       pool.give(fresh)
       throw NodeError(from: error)
     }
-    counters.renders.wrappingIncrement(ordering: .relaxed)
+    counters.renders.wrappingAdd(1, ordering: .relaxed)
     let slice = Slice(fresh, offset: offset, size: size)
     recycle(
       snapshot.withLock {
@@ -80,7 +80,7 @@ final class TextHandle: Handle, @unchecked Sendable {
     var last = consume old
     guard isKnownUniquelyReferenced(&last), let unique = last.take() else { return }
     // The last reply's reads are over before the storage is written again.
-    acquireFence()
+    atomicMemoryFence(ordering: .acquiring)
     pool.give(unique)
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import CFuse3
 import Glibc
 import SystemPackage
@@ -97,7 +98,7 @@ public final class Mount: @unchecked Sendable {
     let failure = server.start(threads: options.threads, onUnmounted: options.onUnmounted)
     let isReady =
       failure == nil
-      && server.life.wait(until: Clock.monotonic() + 5_000_000_000) { $0.isReady ? true : nil } ?? false
+      && server.life.wait(until: Clock.now() + .seconds(5)) { $0.isReady ? true : nil } ?? false
     guard isReady else {
       _ = stop()
       if let failure { throw .refused(path: path, detail: "no thread could be started: \(failure)") }
@@ -150,7 +151,7 @@ public final class Mount: @unchecked Sendable {
     server.news.change { $0.isOver = true }
     server.agenda.change { $0.isOver = true }
 
-    let deadline = Clock.monotonic() &+ patience.nanoseconds
+    let deadline = Clock.now() &+ patience.nanoseconds
     func areDone(by deadline: Int64) -> Bool {
       // Who waited has been answered, but an owner's thread may still be about to send its answer.
       server.life.wait(until: deadline) { $0.running == 0 && $0.helpers == 0 ? true : nil } ?? false
@@ -160,7 +161,7 @@ public final class Mount: @unchecked Sendable {
       // A handler or an answer hangs, or the news thread waits for a directory that a request nobody reads any more has
       // locked.
       Unmount.byForce(path, minor: minor)
-      if !areDone(by: Clock.monotonic() + 200_000_000) {
+      if !areDone(by: Clock.now() + .milliseconds(200)) {
         // The hung thread may come back and reply: to the null device then, never to a descriptor that has become
         // something else. This also drops the connection where it could not be cut before.
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
@@ -168,7 +169,7 @@ public final class Mount: @unchecked Sendable {
           dup2(null, fuse_session_fd(session))
           close(null)
         }
-        let hung = server.life.read { $0.running + $0.helpers }
+        let hung = server.life.withLock { $0.running + $0.helpers }
         // None of ours: threads of the owner, in the middle of an answer.
         let answering = hung == 0 ? tree.waitingRoom.count : 0
         _ = tree.listen(nil)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
+import Synchronization
 
 /// One file, directory or symbolic link of the tree.
 ///
@@ -19,11 +20,11 @@ public class Node: @unchecked Sendable {
   let owner: Owner?
 
   /// Nanoseconds since 1970 of creation, then of the last accepted write. Atomic: `getattr` takes no lock for it.
-  let modified: ManagedAtomic<Int64>
+  let modified: Atomic<Int64>
   /// The node was removed from its last directory: whoever still has it open gets ENODEV.
-  let isGone = ManagedAtomic<Bool>(false)
+  let isGone = Atomic<Bool>(false)
   /// In how many directories the node is.
-  let links = ManagedAtomic<Int32>(0)
+  let links = Atomic<Int32>(0)
 
   // Guarded by `Structure.lock`.
   /// The directories the node is in, and its name there.
@@ -65,7 +66,7 @@ public class Node: @unchecked Sendable {
     self.kind = kind
     self.permissions = permissions
     self.owner = owner
-    self.modified = ManagedAtomic(Clock.realtime())
+    self.modified = Atomic(Clock.realtime())
   }
 
   /// Marks the content as changed now, for `stat(2)`. NodeFS does so itself for writes that were accepted.

@@ -28,7 +28,7 @@ extension NodeTree {
       } catch {
         throw refuse(error)
       }
-      counters.bytesWritten.wrappingIncrement(by: UInt64(bytes.count), ordering: .relaxed)
+      counters.bytesWritten.wrappingAdd(UInt64(bytes.count), ordering: .relaxed)
       return .taken
     }
     if let handle = handle as? SinkHandle { return .sink(handle) }
@@ -50,7 +50,7 @@ extension NodeTree {
     switch result {
     case .success(let count):
       node.noteWritten()
-      counters.bytesWritten.wrappingIncrement(by: UInt64(count), ordering: .relaxed)
+      counters.bytesWritten.wrappingAdd(UInt64(count), ordering: .relaxed)
     case .failure(let error):
       // Who is told to come again, or has gone, was not refused.
       let passing: [Errno] = [.resourceTemporarilyUnavailable, .interrupted, NodeError(.gone).errno]
@@ -69,7 +69,7 @@ extension NodeTree {
     let reply = Reply { result in
       if case .success = result {
         node.noteWritten()
-        counters.bytesWritten.wrappingIncrement(by: count, ordering: .relaxed)
+        counters.bytesWritten.wrappingAdd(count, ordering: .relaxed)
       }
       return parked.complete(result)
     }

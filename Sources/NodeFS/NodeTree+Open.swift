@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 import SystemPackage
 
@@ -91,18 +92,18 @@ extension NodeTree {
   ) -> Parked<Value> {
     Parked(
       in: waitingRoom, node: node, operation: operation, caller: caller,
-      deadline: deadline.map { Clock.monotonic() &+ $0.nanoseconds }, send: send)
+      deadline: deadline.map { Clock.now() &+ $0.nanoseconds }, send: send)
   }
 
   /// The caller of a parked request got a signal.
   func interrupt(_ id: UInt64) {
-    if waitingRoom.interrupt(id) { counters.interrupts.wrappingIncrement(ordering: .relaxed) }
+    if waitingRoom.interrupt(id) { counters.interrupts.wrappingAdd(1, ordering: .relaxed) }
   }
 
   /// Answers what is overdue. Returns when to look again, on the monotonic clock.
   func expireDeadlines(now: Int64) -> Int64 {
     waitingRoom.expire(now: now) { request, error in
-      counters.timeouts.wrappingIncrement(ordering: .relaxed)
+      counters.timeouts.wrappingAdd(1, ordering: .relaxed)
       _ = refuse(request.operation, request.node.path, error, request.caller)
     }
   }

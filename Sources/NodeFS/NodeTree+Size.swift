@@ -13,7 +13,7 @@ extension NodeTree {
       defer { snapshots.give(snapshot) }
       // A text that cannot be rendered now says so when it is read, for which it needs a size.
       guard (try? render(&snapshot.text)) != nil else { return 1 }
-      counters.renders.wrappingIncrement(ordering: .relaxed)
+      counters.renders.wrappingAdd(1, ordering: .relaxed)
       return snapshot.text.count
     case .picture(let desk): return desk.lastSize
     case .symlink(let target): return target.utf8.count

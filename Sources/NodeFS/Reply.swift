@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Synchronization
 import SystemPackage
 
 /// The answer to one parked system call: given exactly once, now or later, from any thread.
@@ -8,7 +8,7 @@ import SystemPackage
 /// the node is removed (`ENODEV`) and at shutdown; a later answer is then dropped, and whatever it stood for has
 /// still happened. A reply that is thrown away unanswered becomes `EIO`.
 public final class Reply: Sendable {
-  private let isSpent = ManagedAtomic<Bool>(false)
+  private let isSpent = Atomic<Bool>(false)
   private let finish: @Sendable (Result<Void, NodeError>) -> Bool
 
   /// - Parameter finish: Gets the first answer; returns whether the caller was still waiting for it.
@@ -43,7 +43,7 @@ public final class Reply: Sendable {
 
 /// The answer to one `PictureRequest`; as `Reply`, but with the picture.
 public final class PictureReply: Sendable {
-  private let isSpent = ManagedAtomic<Bool>(false)
+  private let isSpent = Atomic<Bool>(false)
   private let finish: @Sendable (Result<[UInt8], NodeError>) -> Void
 
   init(_ finish: @escaping @Sendable (Result<[UInt8], NodeError>) -> Void) {

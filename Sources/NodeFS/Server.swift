@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import CFuse3
 import Glibc
 import Synchronization
@@ -90,7 +91,7 @@ final class Server: @unchecked Sendable {
     info.st_size = off_t(tree.size(of: node))
     info.st_blocks = (info.st_size + 511) / 512
     let modified = node.modified.load(ordering: .relaxed)
-    let time = timespec(tv_sec: Int(modified / 1_000_000_000), tv_nsec: Int(modified % 1_000_000_000))
+    let time = timespec(tv_sec: Int(modified / .seconds(1)), tv_nsec: Int(modified % .seconds(1)))
     info.st_mtim = time
     info.st_ctim = time
     info.st_atim = time
@@ -139,12 +140,16 @@ final class Server: @unchecked Sendable {
 
   private func startHelper(_ name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
     life.change { $0.helpers += 1 }
-    let isStarted = HelperThread.start(name) { [self] in
-      body()
+    do throws(Errno) {
+      _ = try Thread(name, signals: .blocked) { [self] in
+        body()
+        life.change { $0.helpers -= 1 }
+      }
+      return true
+    } catch {
       life.change { $0.helpers -= 1 }
+      return false
     }
-    if !isStarted { life.change { $0.helpers -= 1 } }
-    return isStarted
   }
 
   private func workerEnded() {
@@ -197,7 +202,7 @@ final class Server: @unchecked Sendable {
         for stream in work.streams { stream.pump() }
         if work.isUnmounted { onUnmounted?() }
       }
-      next = tree.expireDeadlines(now: Clock.monotonic())
+      next = tree.expireDeadlines(now: Clock.now())
     }
   }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
 import Synchronization
 import SystemPackage
 
@@ -10,13 +9,13 @@ import SystemPackage
 /// as a whole, and there must be no order of locks to get wrong.
 enum Structure {
   private static let lock = Mutex<Void>(())
-  private static let lastInode = ManagedAtomic<UInt64>(1)
+  private static let lastInode = Atomic<UInt64>(1)
 
   /// The inode number FUSE gives every root.
   static let rootInode: UInt64 = 1
   static let longestName = 255
 
-  static func nextInode() -> UInt64 { lastInode.wrappingIncrementThenLoad(ordering: .relaxed) }
+  static func nextInode() -> UInt64 { lastInode.wrappingAdd(1, ordering: .relaxed).newValue }
 
   static func child(_ name: String, of directory: Directory) -> Node? {
     lock.withLock { _ in directory.index[name] }
@@ -67,7 +66,7 @@ enum Structure {
       directory.index[name] = node
       if node is Directory { directory.subdirectories += 1 }
       node.places.append(.init(parent: directory, name: name))
-      node.links.wrappingIncrement(ordering: .relaxed)
+      node.links.wrappingAdd(1, ordering: .relaxed)
       directory.noteWritten()
       if let tree = directory.tree { join(node, tree) }
       return .success(directory.tree)
@@ -128,7 +127,7 @@ enum Structure {
 
   private static func leave(_ node: Node, place: (parent: Directory, name: String), _ survivors: inout [Node]) {
     node.places.removeAll { $0.parent === place.parent && $0.name == place.name }
-    guard node.links.wrappingDecrementThenLoad(ordering: .relaxed) == 0 else {
+    guard node.links.wrappingSubtract(1, ordering: .relaxed).newValue == 0 else {
       survivors.append(node)
       return
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
+import Synchronization
 import SystemPackage
 
 /// All parked requests of a tree: finds them by id (interrupt), by node (removal), by deadline, and all (shutdown).
@@ -12,7 +13,7 @@ final class WaitingRoom: Sendable {
   }
 
   private let state = Monitor(State())
-  private let lastID = ManagedAtomic<UInt64>(0)
+  private let lastID = Atomic<UInt64>(0)
   /// Called, without a lock held, when a deadline earlier than all before came in.
   let onEarlierDeadline: @Sendable () -> Void
 
@@ -20,10 +21,10 @@ final class WaitingRoom: Sendable {
     self.onEarlierDeadline = onEarlierDeadline
   }
 
-  func nextID() -> UInt64 { lastID.wrappingIncrementThenLoad(ordering: .relaxed) }
+  func nextID() -> UInt64 { lastID.wrappingAdd(1, ordering: .relaxed).newValue }
 
   /// Who waits, or is being answered.
-  var count: Int { state.read { $0.parked.count } }
+  var count: Int { state.withLock { $0.parked.count } }
 
   /// Waits until every answer is out, which it is once the room is closed and nobody is in it. Returns whether that was
   /// before `deadline`, on the monotonic clock.
@@ -56,7 +57,7 @@ final class WaitingRoom: Sendable {
 
   /// The caller of request `id` got a signal. Returns whether it was still waiting.
   func interrupt(_ id: UInt64) -> Bool {
-    state.read { $0.parked[id] }?.cancel(NodeError(.interrupted)) {} ?? false
+    state.withLock { $0.parked[id] }?.cancel(NodeError(.interrupted)) {} ?? false
   }
 
   /// Ends the waits for nodes that are gone.
@@ -97,7 +98,7 @@ final class WaitingRoom: Sendable {
   }
 
   private func cancel(_ error: NodeError, where matches: (ParkedRequest) -> Bool) {
-    let requests = state.read { $0.parked.values.filter(matches) }
+    let requests = state.withLock { $0.parked.values.filter(matches) }
     for request in requests { _ = request.cancel(error) {} }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Codecs
 import DebugTree
 import Devices
@@ -176,11 +177,14 @@ struct Program {
   private func load(_ start: StartText?, into runtime: Runtime) throws(StartFailure) {
     guard var start else { return }
     while true {
-      let answer = Answer<MediaCore.Refusal?>()
+      // `nil`: not answered yet.
+      let answer = Monitor<MediaCore.Refusal??>(nil)
       var overriding: [Change] = []
       if let input = start.input, let path = ObjectPath(.vi, 0) { overriding = [.set(path, "input", input)] }
-      runtime.loadConfig(start.text, name: start.name, overriding: overriding) { answer.give($0) }
-      guard let refusal = answer.wait() else { return }
+      runtime.loadConfig(start.text, name: start.name, overriding: overriding) { refusal in
+        answer.change { $0 = .some(refusal) }
+      }
+      guard case .some(.some(let refusal)) = answer.wait(for: { $0 }) else { return }
       if start.input != nil, !start.isInputAsked {
         // Nobody asked for this camera: it being busy or broken must not keep the tree from being served.
         complain("\(refusal); using the test pattern instead")

@@ -51,11 +51,11 @@ import Testing
 
   @Test func aReaderNeverSeesHalfOfAnUpdateOfTwoWriters() throws {
     let shared = Shared()
-    let threads = try [
-      MediaRuntime.Thread(name: "w1") { shared.write() }, MediaRuntime.Thread(name: "w2") { shared.write() },
-      MediaRuntime.Thread(name: "r") { shared.read() },
+    let threads = [
+      Background("w1") { shared.write() }, Background("w2") { shared.write() },
+      Background("r") { shared.read() },
     ]
-    for thread in threads { thread.join() }
+    for thread in threads { try thread.value }
     #expect(shared.torn.load(ordering: .relaxed) == 0)
     #expect(shared.reads.load(ordering: .relaxed) >= 2_000)
   }

@@ -184,14 +184,14 @@ private struct HoldingFactory: EncoderFactory {
     machine.gate.close()
     // From the drain on: `stop` has to end the worker's wait itself.
     let device = machine.device
-    let helper = try MediaRuntime.Thread(name: "device") {
+    let helper = Background("device") {
       while device.coded < 2 {
         device.allow(1)
         usleep(1000)
       }
     }
     machine.objects[1].stop()
-    helper.join()
+    try helper.value
     let figures = machine.node.figures()
     #expect(figures.output.frames == 2 && figures.inFlight == 0, "\(figures)")
   }

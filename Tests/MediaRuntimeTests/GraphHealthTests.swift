@@ -152,7 +152,7 @@ import Testing
     script.gate.open()
     let channel = try #require(bench.graph.object(Bench.path("venc/0")) as? VencChannel)
     #expect(eventually { channel.session?.isIdle == true })
-    #expect(channel.state.load(ordering: .acquiring).kind == .stopped)
+    #expect(channel.state.value.kind == .stopped)
     #expect(channel.session?.runningSince == 0, "it is at work no more")
     script.fails.open()
     try bench.start("venc/0")

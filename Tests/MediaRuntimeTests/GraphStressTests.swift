@@ -36,7 +36,7 @@ import Testing
     let until = Until()
     let graph = bench.graph
     // As the administration does it: one thread makes and removes, binds and starts.
-    let churn = try MediaRuntime.Thread(name: "churn") {
+    let churn = Background("churn") {
       var dice = Dice(state: 42)
       var objects: [ObjectPath: any ModuleObject] = [:]
       let names = ["venc/8", "venc/9", "vpss/8", "vpss/8/0", "vpss/8/1"].compactMap { ObjectPath($0) }
@@ -78,7 +78,7 @@ import Testing
       for object in objects.values { object.stop() }
       for (_, object) in objects.sorted(by: { $0.key > $1.key }) { object.retire() }
     }
-    let looker = try MediaRuntime.Thread(name: "looker") {
+    let looker = Background("looker") {
       while !until.isOver {
         _ = graph.nodeReports()
         _ = graph.objectStates()
@@ -87,19 +87,19 @@ import Testing
         _ = graph.encodersReport()
       }
     }
-    let reader = try MediaRuntime.Thread(name: "reader") {
+    let reader = Background("reader") {
       while !until.isOver {
         guard let path = ObjectPath("venc/0"), let reader = try? graph.openStream(path) else { return }
         for _ in 0..<20 { _ = reader.read(max: 1000) }
         reader.close()
       }
     }
-    churn.join()
+    try churn.value
     let before = bench.figures("venc/0").output.frames
     #expect(eventually { bench.figures("venc/0").output.frames > before + 20 }, "the other branch goes on")
     until.end()
-    looker.join()
-    reader.join()
+    try looker.value
+    try reader.value
     #expect(graph.objectStates().map(\.path) == ["vi/0", "vi/1", "vpss/0", "vpss/0/0", "vpss/0/1", "venc/0", "venc/1"])
     bench.stop("vi/0", "vi/1")
     #expect(

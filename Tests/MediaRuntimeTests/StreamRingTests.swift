@@ -205,8 +205,8 @@ import Testing
     ring.open()
     let bad = Calls()
     let done = Calls()
-    let readers = try (0..<3).map { index in
-      try MediaRuntime.Thread(name: "reader\(index)") {
+    let readers = (0..<3).map { index in
+      Background("reader\(index)") {
         while done.value == 0 {
           guard let reader = try? ring.attach() else { return }
           for _ in 0..<50 {
@@ -220,7 +220,7 @@ import Testing
     }
     for number in 0..<3000 { put(ring, number, key: number % 12 == 0) }
     done.add()
-    for thread in readers { thread.join() }
+    for reader in readers { try reader.value }
     #expect(bad.value == 0)
     #expect(ring.figures.written == 3000)
     #expect(ring.figures.readers == 0)

@@ -21,19 +21,19 @@ import Testing
     session.attach(chore)
     session.resume()
     let workplace = Workplace(session, services)
-    let tellers = try (0..<2).map { index in
-      try MediaRuntime.Thread(name: "teller\(index)") {
+    let tellers = (0..<2).map { index in
+      Background("teller\(index)") {
         for _ in 0..<3000 {
           chore.left.add(1, ordering: .acquiringAndReleasing)
           session.schedule()
         }
       }
     }
-    let mover = try MediaRuntime.Thread(name: "mover") {
+    let mover = Background("mover") {
       for round in 0..<600 { workplace.work(on: ["/dev/video1", nil, "/dev/video2"][round % 3]) }
       workplace.work(on: "/dev/video2")
     }
-    for thread in tellers + [mover] { thread.join() }
+    for thread in tellers + [mover] { try thread.value }
     #expect(eventually { chore.done.load(ordering: .relaxed) == 6000 })
     #expect(chore.overlaps.load(ordering: .relaxed) == 0)
     #expect(session.service.name == "/dev/video2")

@@ -41,15 +41,15 @@ final class Chore: SessionWork {
     let service = try Service(name: "test", workers: 3)
     let chore = Chore()
     let session = session(chore, service)
-    let tellers = try (0..<3).map { index in
-      try MediaRuntime.Thread(name: "teller\(index)") {
+    let tellers = (0..<3).map { index in
+      Background("teller\(index)") {
         for _ in 0..<2000 {
           chore.add(1)
           session.schedule()
         }
       }
     }
-    for teller in tellers { teller.join() }
+    for teller in tellers { try teller.value }
     #expect(eventually { chore.finished == 6000 })
     #expect(chore.overlaps.load(ordering: .relaxed) == 0)
     #expect(session.halt())

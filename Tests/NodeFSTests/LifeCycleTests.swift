@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Foundation
 import TestSupport
 import Testing
@@ -112,30 +113,27 @@ import Testing
     let mount = try Mount.start(
       tree, at: directory, options: MountOptions(name: "nodefs", threads: 1, patience: patience))
     // A thread of the owner that has won the right to answer, and sends nothing yet.
-    let (isSending, isReleased, ending) = (Monitor(false), Monitor(false), Monitor<Mount.Ending?>(nil))
+    let (isSending, isReleased) = (Monitor(false), Monitor(false))
     let parked: Parked<Void> = tree.parked(tree.root, .write, someone) { _ in
       isSending.change { $0 = true }
       _ = isReleased.wait { $0 ? true : nil }
     }
     #expect(parked.park { _ in })
-    #expect(HelperThread.start("answerer") { parked.complete(.success(())) })
+    let answerer = Background { parked.complete(.success(())) }
     _ = isSending.wait { $0 ? true : nil }
     #expect(tree.activity.parked == 1)
-    #expect(
-      HelperThread.start("stopper") {
-        let how = mount.stop()
-        ending.change { $0 = how }
-      })
+    let stopper = Background { mount.stop() }
     if hangs {
       // It would send through a session that is no more: that one must be left to it.
-      #expect(ending.wait { $0 } == .forced(hungThreads: 1))
+      #expect(try stopper.value == .forced(hungThreads: 1))
       isReleased.change { $0 = true }
     } else {
       #expect(!MountTableEntry.all().filter { $0.mountPoint == directory }.isEmpty)
       isReleased.change { $0 = true }
-      #expect(ending.wait { $0 } == .clean)
+      #expect(try stopper.value == .clean)
     }
-    #expect(tree.waitingRoom.isEmpty(by: Clock.monotonic() + 20_000_000_000))
+    _ = try answerer.value
+    #expect(tree.waitingRoom.isEmpty(by: Clock.now() + .seconds(20)))
     #expect(MountTableEntry.all().filter { $0.mountPoint == directory }.isEmpty)
   }
 

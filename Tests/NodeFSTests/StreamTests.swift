@@ -176,7 +176,7 @@ private final class Pipe: StreamCursor {
     let (tree, handle, pipe) = try open()
     let total = 20_000
     let received = Mutexed<[UInt8]>([])
-    inParallel(2) { thread in
+    onThreads(2) { thread in
       if thread == 0 {
         for number in 0..<total { pipe.add([UInt8(number & 0xff)]) }
         pipe.end()
@@ -204,7 +204,7 @@ private final class Pipe: StreamCursor {
     let ids = Mutexed<UInt64>(0)
     let received = Mutexed<[UInt8]>([])
     let isOver = Mutexed(false)
-    inParallel(3) { thread in
+    onThreads(3) { thread in
       switch thread {
       case 0:
         for number in 0..<total { pipe.add([UInt8(number & 0xff)]) }

@@ -105,7 +105,7 @@ import Testing
 
   @Test func changesFromManyThreadsLeaveAWholeTree() throws {
     let tree = NodeTree()
-    inParallel(8) { thread in
+    onThreads(8) { thread in
       for round in 0..<300 {
         let name = "\(round % 4)"
         let object = Directory()

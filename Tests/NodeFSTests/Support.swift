@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Foundation
 import Synchronization
 import SystemPackage
@@ -58,10 +59,10 @@ final class Answers<Value: Sendable>: Sendable {
 
   func add(_ answer: Result<Value, NodeError>) { all.change { $0.append(answer) } }
 
-  var count: Int { all.read { $0.count } }
+  var count: Int { all.withLock { $0.count } }
 
   var errors: [Errno] {
-    all.read {
+    all.withLock {
       $0.compactMap {
         if case .failure(let error) = $0 { return error.errno }
         return nil
@@ -71,21 +72,8 @@ final class Answers<Value: Sendable>: Sendable {
 
   /// The first answer; nil when there was none in 20 s.
   func first() -> Result<Value, NodeError>? {
-    all.wait(until: Clock.monotonic() + 20_000_000_000) { $0.first }
+    all.wait(until: Clock.now() + .seconds(20)) { $0.first }
   }
-}
-
-/// Runs `body` on `count` threads at once and waits for all.
-func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-  let running = Monitor(count)
-  for index in 0..<count {
-    let isStarted = HelperThread.start("test") {
-      body(index)
-      running.change { $0 -= 1 }
-    }
-    if !isStarted { running.change { $0 -= 1 } }
-  }
-  _ = running.wait { $0 == 0 ? true : nil }
 }
 
 /// A counter for tests.

@@ -74,7 +74,7 @@ import Testing
     let handle = try tree.openHandle("text")
     let length = try handle.bytes().count
     let bad = Count()
-    inParallel(8) { thread in
+    onThreads(8) { thread in
       for round in 0..<200 {
         // Half of them render, half slice; no slice may mix two renders.
         let offset = thread % 2 == 0 ? 0 : (round % 50) * 9

@@ -71,7 +71,7 @@ import Testing
     let answers = try tree.write([1], to: handle)
     #expect(answers.count == 0)
     #expect(tree.activity.parked == 1)
-    inParallel(1) { _ in kept.value.first?.succeed() }
+    onThreads(1) { _ in kept.value.first?.succeed() }
     #expect(answers.count == 1 && answers.errors == [])
     #expect(tree.activity.parked == 0)
   }
@@ -139,7 +139,7 @@ import Testing
       var id: UInt64 = 0
       let answers = try tree.write([1], to: handle) { id = $0 }
       let (number, reply) = (id, kept.value.last)
-      inParallel(4) { thread in
+      onThreads(4) { thread in
         switch thread {
         case 0: reply?.succeed()
         case 1: tree.interrupt(number)

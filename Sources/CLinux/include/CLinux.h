@@ -35,6 +35,10 @@ int64_t mpifs_seek_end(int fd);
 int mpifs_fstat(int fd, void *out);
 int64_t mpifs_read(int fd, void *bytes, size_t count);
 int64_t mpifs_write(int fd, const void *bytes, size_t count);
+// How many processors the calling thread may run on.
+int mpifs_usable_processors(void);
+// Names the calling thread, for `top -H` and debuggers; the kernel keeps 15 bytes.
+void mpifs_name_thread(const char *name);
 
 // MARK: ioctl numbers
 

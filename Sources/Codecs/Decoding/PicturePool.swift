@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import Synchronization
 
@@ -7,12 +8,12 @@ import Synchronization
 /// Owned by one decoder; only `interrupt` and the read-only properties may be used by other threads. Pictures of an old
 /// pool stay valid until the last one who holds them lets go.
 final class PicturePool: Sendable {
-  /// How long a picture is waited for when the graph holds them all, milliseconds.
-  static let patience = 500
+  /// How long a picture is waited for when the graph holds them all, nanoseconds.
+  static let patience = Int64.milliseconds(500)
 
   private let configuration: DecoderConfiguration
   private let current = Mutex<Pool?>(nil)
-  private let free = Wake()
+  private let free = Wake(false)
   private let interrupted = Atomic<Bool>(false)
 
   init(_ configuration: DecoderConfiguration) { self.configuration = configuration }
@@ -47,17 +48,20 @@ final class PicturePool: Sendable {
   /// - Throws: ENOBUFS after ``patience``, ECANCELED when interrupted.
   func take() throws(Failure) -> BufferRef {
     guard let pool else { throw Failure(.noBufferSpace, "take", on: configuration.poolName, "no pool yet") }
-    var left = PicturePool.patience
+    var deadline: Int64?
     while !interrupted.load(ordering: .acquiring) {
       if let ref = pool.take(as: configuration.user) { return ref }
-      guard left > 0 else {
+      let now = Clock.now()
+      let end = deadline ?? now + PicturePool.patience
+      deadline = end
+      guard now < end else {
         throw Failure(
           .noBufferSpace, "take", on: configuration.poolName, "the graph has held all \(pool.buffers.count) for 500 ms")
       }
       let free = free
       pool.whenFree { free.signal() }
-      // A signal of an earlier wait may end this one early, so time is taken off in small steps.
-      if !free.wait(milliseconds: 20) { left -= 20 }
+      // A signal of an earlier wait may end this one early; another round does no harm.
+      free.waitForSignal(until: end)
     }
     throw Failure(.canceled, "take", on: configuration.poolName)
   }

@@ -24,6 +24,7 @@ public struct MediaFileSourceFactory: SourceFactory {
 }
 
 #if FFmpeg
+  import Base
   import CMediaFile
   import Glibc
   import Synchronization
@@ -46,7 +47,7 @@ public struct MediaFileSourceFactory: SourceFactory {
     private let user: UserSlot
     private let converter = PixelConverter()
     private let upright = Orientation(PictureTransform())
-    private let wake = Wake()
+    private let wake = Wake(false)
     private let signal: @Sendable () -> Void
     private let interrupted = Atomic<Bool>(false)
     private let copied = Atomic<UInt64>(0)
@@ -104,7 +105,7 @@ public struct MediaFileSourceFactory: SourceFactory {
       while !interrupted.load(ordering: .acquiring) {
         guard let ref = ownPool.take(as: user) else {
           ownPool.whenFree(signal)
-          wake.wait()
+          wake.waitForSignal()
           continue
         }
         return try frame(of: picture, in: ref)
@@ -154,14 +155,11 @@ public struct MediaFileSourceFactory: SourceFactory {
     }
 
     private func frame(of picture: mpifs_media_picture, in ref: consuming BufferRef) throws(Failure) -> Frame {
-      var now = timespec()
-      clock_gettime(CLOCK_MONOTONIC, &now)
-      let captured = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
       let frame = Frame(
         ref, layout: layout,
         pts: timeline.time(
           of: picture.pts, duration: picture.duration, interval: frameRate.intervalNanoseconds / 1000),
-        sequence: sequence, stamps: FrameStamps(captured: captured))
+        sequence: sequence, stamps: FrameStamps(captured: Clock.now()))
       let target = try frame.beginPixels(write: true)
       var result: Result<Int, Failure> = .success(0)
       do throws(Failure) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 import MediaCore
 
@@ -97,8 +98,8 @@ struct PatternPainter: ~Copyable {
     }
   }
 
-  /// Paints frame `number` as of the wall-clock time `clock`.
-  func paint(_ target: Pixels, number: UInt64, clock: timespec) {
+  /// Paints frame `number` as of the wall-clock time `clock`, CLOCK_REALTIME nanoseconds.
+  func paint(_ target: Pixels, number: UInt64, clock: Int64) {
     let step = Int(number & 0xffff)
     paintBackground(target, x: step * 4 % PatternPainter.period, y: step * 2 % PatternPainter.period)
     paintBox(target, number)
@@ -155,16 +156,16 @@ struct PatternPainter: ~Copyable {
   }
 
   /// `00000123 12:34:56.789` from the top left corner; what does not fit is left out.
-  private func paintText(_ t: Pixels, _ number: UInt64, _ clock: timespec) {
+  private func paintText(_ t: Pixels, _ number: UInt64, _ clock: Int64) {
     let (cellWidth, cellHeight) = (glyphs.cellWidth, glyphs.cellHeight)
     let margin = cellWidth / 2 & ~1
     let fit = min(21, (width - margin) / cellWidth)
     guard fit > 0, height >= margin + cellHeight else { return }
     grey(t, x: margin, y: margin, width: fit * cellWidth, height: cellHeight)
-    var seconds = clock.tv_sec
+    var seconds = time_t(clock / .seconds(1))
     var day = tm()
     localtime_r(&seconds, &day)
-    let milliseconds = clock.tv_nsec / 1_000_000
+    let milliseconds = Int(clock % .seconds(1) / .milliseconds(1))
     for column in 0..<fit {
       let glyph: Int =
         switch column {

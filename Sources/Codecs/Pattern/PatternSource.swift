@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 public import MediaCore
 import Synchronization
@@ -30,7 +31,7 @@ final class PatternSource: Source, @unchecked Sendable {
   private let user: UserSlot
   private let painter: PatternPainter
   private let frameBytes: UInt64
-  private let wake = Wake()
+  private let wake = Wake(false)
   /// Made once, so that waiting for a buffer allocates nothing.
   private let signal: @Sendable () -> Void
   private let interrupted = Atomic<Bool>(false)
@@ -72,7 +73,7 @@ final class PatternSource: Source, @unchecked Sendable {
     while !interrupted.load(ordering: .acquiring) {
       guard let ref = ownPool.take(as: user) else {
         ownPool.whenFree(signal)
-        wake.wait()
+        wake.waitForSignal()
         continue
       }
       return try paint(ref)
@@ -81,14 +82,11 @@ final class PatternSource: Source, @unchecked Sendable {
   }
 
   private func paint(_ ref: consuming BufferRef) throws(Failure) -> Frame {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    let captured = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+    let captured = Clock.now()
     let pts = Int64(sequence) * 1_000_000 * Int64(frameRate.denominator) / Int64(frameRate.numerator)
     let frame = Frame(ref, layout: layout, pts: pts, sequence: sequence, stamps: FrameStamps(captured: captured))
     let pixels = try frame.beginPixels(write: true)
-    clock_gettime(CLOCK_REALTIME, &now)
-    painter.paint(pixels, number: sequence, clock: now)
+    painter.paint(pixels, number: sequence, clock: Clock.realtime())
     try frame.endPixels(write: true)
     copied.add(frameBytes, ordering: .relaxed)
     sequence += 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 import Synchronization
@@ -31,7 +31,7 @@ final class CaptureControls: ControlSurface {
     var problems: [ControlProblem] = []
   }
 
-  private final class Shown: AtomicReference, Sendable {
+  private struct Shown {
     let controls: [DeviceControl]
     let values: [String: ControlValue]
     init(_ entries: [Entry]) {
@@ -42,7 +42,7 @@ final class CaptureControls: ControlSurface {
   }
 
   private let state: Mutex<State>
-  private let shown = ManagedAtomic(Shown([]))
+  private let shown = Published(Shown([]))
   /// When the worker looks next, CLOCK_MONOTONIC nanoseconds.
   private let nextLook = Atomic<Int64>(0)
 
@@ -51,8 +51,8 @@ final class CaptureControls: ControlSurface {
 
   // MARK: reading
 
-  var controls: [DeviceControl] { shown.load(ordering: .acquiring).controls }
-  func value(of name: String) -> ControlValue? { shown.load(ordering: .acquiring).values[name] }
+  var controls: [DeviceControl] { shown.value.controls }
+  func value(of name: String) -> ControlValue? { shown.value.values[name] }
 
   func takeProblems() -> [ControlProblem] {
     state.withLock { state in
@@ -61,7 +61,7 @@ final class CaptureControls: ControlSurface {
     }
   }
 
-  private func publish(_ state: borrowing State) { shown.store(Shown(state.entries), ordering: .releasing) }
+  private func publish(_ state: borrowing State) { shown.store(Shown(state.entries)) }
 
   // MARK: setting
 
@@ -173,7 +173,7 @@ final class CaptureControls: ControlSurface {
   /// Reads what nobody tells of, if it is time. A device whose controls answer slowly is asked more seldom: a hundredth
   /// of the time at most goes into it.
   func lookAround() {
-    let began = monotonicNanoseconds()
+    let began = Clock.now()
     guard began >= nextLook.load(ordering: .relaxed) else { return }
     let (device, untold) = state.withLock { state in
       (
@@ -197,8 +197,8 @@ final class CaptureControls: ControlSurface {
         if isNew { publish(state) }
       }
     }
-    let ended = monotonicNanoseconds()
-    nextLook.store(ended + max(1_000_000_000, (ended - began) * 100), ordering: .relaxed)
+    let ended = Clock.now()
+    nextLook.store(ended + max(.seconds(1), (ended - began) * 100), ordering: .relaxed)
   }
 
   // MARK: opening

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+internal import Base
 internal import MediaCore
 import Synchronization
 
@@ -8,37 +8,32 @@ import Synchronization
 /// "Free" is what is queued in the driver. Buffers of an earlier run that are still in use stay listed until they come
 /// home.
 final class CapturePool: BufferPool {
-  private final class Content: AtomicReference, Sendable {
-    let buffers: [Buffer]
-    let size: Int
-    let kind: String
-    init(_ buffers: [Buffer], size: Int, kind: String) {
-      self.buffers = buffers
-      self.size = size
-      self.kind = kind
-    }
+  private struct Content: Sendable {
+    var buffers: [Buffer] = []
+    var size = 0
+    var kind = "v4l2"
   }
 
   let id = PoolID.next()
   let name: String
-  private let content = ManagedAtomic<Content>(Content([], size: 0, kind: "v4l2"))
+  private let content = Published(Content())
   private let writer = Mutex(())
   private let queued = Atomic<Int>(0)
   private let low = Atomic<Int>(0)
 
   init(name: String) { self.name = name }
 
-  var buffers: [Buffer] { content.load(ordering: .acquiring).buffers }
-  var bufferSize: Int { content.load(ordering: .acquiring).size }
-  var memoryKind: String { content.load(ordering: .acquiring).kind }
+  var buffers: [Buffer] { content.value.buffers }
+  var bufferSize: Int { content.value.size }
+  var memoryKind: String { content.value.kind }
   var free: Int { queued.load(ordering: .relaxed) }
   var lowWater: Int { low.load(ordering: .relaxed) }
 
   /// A new run begins: its buffers are added, those of earlier runs that nobody holds go.
   func begin(_ buffers: [Buffer], size: Int, kind: String) {
     writer.withLock { _ in
-      let held = content.load(ordering: .acquiring).buffers.filter { $0.references > 0 }
-      content.store(Content(held + buffers, size: size, kind: kind), ordering: .releasing)
+      let held = content.value.buffers.filter { $0.references > 0 }
+      content.store(Content(buffers: held + buffers, size: size, kind: kind))
     }
     queued.store(0, ordering: .relaxed)
     low.store(buffers.count, ordering: .relaxed)
@@ -54,9 +49,9 @@ final class CapturePool: BufferPool {
 
   private func remove(where isGone: (Buffer) -> Bool) {
     let old = writer.withLock { _ in
-      let before = content.load(ordering: .acquiring)
+      let before = content.value
       content.store(
-        Content(before.buffers.filter { !isGone($0) }, size: before.size, kind: before.kind), ordering: .releasing)
+        Content(buffers: before.buffers.filter { !isGone($0) }, size: before.size, kind: before.kind))
       return before
     }
     _ = old

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 import Synchronization
@@ -107,7 +108,7 @@ final class CaptureRun: BufferOwner {
         state.stranded.append(index)
         return (true, true)
       }
-      state.queuedAt[index] = monotonicNanoseconds()
+      state.queuedAt[index] = Clock.now()
       pool.wasQueued()
       return (true, false)
     }
@@ -122,7 +123,7 @@ final class CaptureRun: BufferOwner {
       while let index = state.stranded.last, let queue = state.queue {
         try queue.enqueue(templates[index])
         state.stranded.removeLast()
-        state.queuedAt[index] = monotonicNanoseconds()
+        state.queuedAt[index] = Clock.now()
         pool.wasQueued()
       }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 
 /// Extends a driver's 32-bit frame numbers to 64 bits and finds the gaps.
 ///
@@ -37,9 +38,9 @@ struct SequenceTracker {
 /// at arrival otherwise. Either way presentation times rise strictly.
 struct StampKeeper {
   /// Nanoseconds; no camera pipeline holds a picture longer.
-  static let oldest: Int64 = 5_000_000_000
+  static let oldest = Int64.seconds(5)
   /// Drivers stamp in interrupt context of another processor, whose clock may be read a little later than ours.
-  static let clockSlack: Int64 = 1_000_000
+  static let clockSlack = Int64.milliseconds(1)
 
   private var last: Int64 = .min
   /// Stamps that could not be used.
@@ -53,7 +54,7 @@ struct StampKeeper {
     seconds: Int64, microseconds: Int64, monotonic: Bool, now: Int64
   ) -> (pts: Int64, captured: Int64) {
     var captured = now
-    let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    let (scaled, overflow) = seconds.multipliedReportingOverflow(by: .seconds(1))
     let (device, overflow2) = scaled.addingReportingOverflow(microseconds &* 1000)
     if monotonic, !overflow, !overflow2, device <= now + StampKeeper.clockSlack, device > now - StampKeeper.oldest {
       captured = device

@@ -7,12 +7,12 @@ internal import SystemPackage
 extension V4L2CaptureSource {
   struct Started {
     let run: CaptureRun
-    let published: Published
+    let shown: Shown
   }
 
   static func start(
     _ device: V4L2Device, _ request: SourceRequest, _ formats: (accepted: [PixelFormat], convertible: [PixelFormat]),
-    _ pool: CapturePool, _ wake: Wake, askedAs path: String? = nil
+    _ pool: CapturePool, _ waker: DeviceWaker, askedAs path: String? = nil
   ) throws(Failure) -> Started {
     guard let type = device.captureType else {
       throw Failure(.invalidArgument, "open", on: device.path, "no capture device")
@@ -32,11 +32,11 @@ extension V4L2CaptureSource {
     let rate = try negotiateRate(device, type, request, &remarks)
     // Cameras have no such event; that is no error.
     _ = try? device.subscribe(.sourceChange, id: device.currentInput())
-    let run = try allocate(device, format, layout, request, pool, wake, &remarks, &facts)
+    let run = try allocate(device, format, layout, request, pool, waker, &remarks, &facts)
     let capability = device.capability
     return Started(
       run: run,
-      published: Published(
+      shown: Shown(
         summary: "\(capability.card) (\(capability.driver), \(capability.bus))",
         node: CaptureFinder.node(device.path), layout: layout, rate: rate,
         memoryKind: run.memory == .mmap ? "mmap" : "dmabuf", remarks: remarks, facts: facts))
@@ -123,7 +123,7 @@ extension V4L2CaptureSource {
 
   private static func allocate(
     _ device: V4L2Device, _ format: VideoFormat, _ layout: FrameLayout, _ request: SourceRequest, _ pool: CapturePool,
-    _ wake: Wake, _ remarks: inout [String], _ facts: inout [(key: String, value: String)]
+    _ waker: DeviceWaker, _ remarks: inout [String], _ facts: inout [(key: String, value: String)]
   ) throws(Failure) -> CaptureRun {
     func tell(_ memory: BufferMemory, _ why: String) {
       facts.append(
@@ -133,7 +133,7 @@ extension V4L2CaptureSource {
     func begin(_ memory: BufferMemory) throws(Failure) -> CaptureRun {
       try CaptureRun(
         device, format: format, layout: layout, memory: memory, count: min(32, request.bufferCount + inDriver),
-        allocator: request.allocator, pool: pool, wakeWorker: { wake.descriptor.signal() })
+        allocator: request.allocator, pool: pool, wakeWorker: { waker.wake() })
     }
     // The device's own buffers fit its needs; imported ones are for who asks, or for a driver that has none of its own.
     let hasOwn = hasOwnMemory(device, format.type)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+internal import Base
 internal import Glibc
 public import LinuxMedia
 public import MediaCore
@@ -29,8 +29,8 @@ public final class V4L2CaptureSource: Source {
     var isAway = false
   }
 
-  /// What reports see; replaced whole.
-  final class Published: AtomicReference, Sendable {
+  /// What reports see.
+  struct Shown: Sendable {
     let summary: String
     /// The device's node.
     let node: String
@@ -39,18 +39,6 @@ public final class V4L2CaptureSource: Source {
     let memoryKind: String
     let remarks: [String]
     let facts: [(key: String, value: String)]
-    init(
-      summary: String, node: String, layout: FrameLayout, rate: FrameRate, memoryKind: String, remarks: [String],
-      facts: [(key: String, value: String)]
-    ) {
-      self.summary = summary
-      self.node = node
-      self.layout = layout
-      self.rate = rate
-      self.memoryKind = memoryKind
-      self.remarks = remarks
-      self.facts = facts
-    }
   }
 
   private let path: String
@@ -58,23 +46,17 @@ public final class V4L2CaptureSource: Source {
   private let accepted: [PixelFormat]
   private let convertible: [PixelFormat]
   private let capturePool: CapturePool
-  private let wake: Wake
+  /// Shared with the buffers' way home.
+  private let waker: DeviceWaker
   private let deviceControls: CaptureControls
   private let worker: Mutex<Worker>
-  private let published: ManagedAtomic<Published>
+  private let shown: Published<Shown>
 
   private let droppedByDevice = Atomic<UInt64>(0)
   private let droppedNoBuffer = Atomic<UInt64>(0)
   private let damaged = Atomic<UInt64>(0)
   private let outages = Atomic<UInt64>(0)
   private let restarts = Atomic<UInt64>(0)
-
-  /// The wake-up descriptor and why it was signalled; shared with the buffers' way home.
-  final class Wake: Sendable {
-    let descriptor: WakeUp
-    let interrupted = Atomic<Bool>(false)
-    init(_ descriptor: consuming WakeUp) { self.descriptor = descriptor }
-  }
 
   /// Opens the device, agrees on a format and starts streaming.
   ///
@@ -92,19 +74,18 @@ public final class V4L2CaptureSource: Source {
     self.accepted = accepted
     self.convertible = convertible
     let pool = CapturePool(name: request.poolName)
-    let wakeUp = try asFailure { () throws(KernelError) in try WakeUp(kernel: kernel) }
-    let wake = Wake(wakeUp)
+    let waker = try asFailure { () throws(KernelError) in try DeviceWaker(kernel) }
     var finder = CaptureFinder(path, kernel: kernel)
     let device = try finder.open()
     let controls = CaptureControls(wanted: request.controls)
     // Before the format is set: some controls decide it (rotation), and some cannot be set while pictures come.
     controls.attach(device)
-    let started = try V4L2CaptureSource.start(device, request, (accepted, convertible), pool, wake)
+    let started = try V4L2CaptureSource.start(device, request, (accepted, convertible), pool, waker)
     self.capturePool = pool
     self.deviceControls = controls
-    self.wake = wake
+    self.waker = waker
     self.worker = Mutex(Worker(finder: finder, device: device, run: started.run))
-    self.published = ManagedAtomic(started.published)
+    self.shown = Published(started.shown)
   }
 
   deinit {
@@ -117,7 +98,7 @@ public final class V4L2CaptureSource: Source {
 
   // MARK: what reports read
 
-  private var current: Published { published.load(ordering: .acquiring) }
+  private var current: Shown { shown.value }
   public var summary: String { current.summary }
   public var device: String? { current.node }
   public var layout: FrameLayout { current.layout }
@@ -139,8 +120,7 @@ public final class V4L2CaptureSource: Source {
   }
 
   public func interrupt() {
-    wake.interrupted.store(true, ordering: .releasing)
-    wake.descriptor.signal()
+    waker.interrupt()
   }
 
   // MARK: the worker
@@ -152,7 +132,7 @@ public final class V4L2CaptureSource: Source {
   }
 
   private func next(_ worker: inout Worker) throws(Failure) -> Frame? {
-    while !wake.interrupted.load(ordering: .acquiring) {
+    while !waker.isInterrupted {
       guard let device = worker.device, let run = worker.run else {
         guard try comeBack(&worker) else { return nil }
         continue
@@ -160,9 +140,9 @@ public final class V4L2CaptureSource: Source {
       do throws(KernelError) {
         try run.queueStranded()
         deviceControls.lookAround()
-        let result = try device.wait(for: [.readable, .priority], orWake: wake.descriptor)
+        let result = try device.wait(for: [.readable, .priority], orWake: waker.wakeUp)
         if result.woken {
-          wake.descriptor.clear()
+          waker.wakeUp.clear()
           continue
         }
         if result.priority, try takeEvents(device) {
@@ -192,7 +172,7 @@ public final class V4L2CaptureSource: Source {
   /// Whether the device reports an error right now, without waiting.
   private func hasFailed(_ device: V4L2Device) throws(Failure) -> Bool {
     try asFailure { () throws(KernelError) in
-      try device.wait(for: [.readable], orWake: wake.descriptor, timeoutMilliseconds: 0).failed
+      try device.wait(for: [.readable], orWake: waker.wakeUp, timeoutMilliseconds: 0).failed
     }
   }
 
@@ -217,7 +197,7 @@ public final class V4L2CaptureSource: Source {
     let before = worker.lastCapture
     let stamp = worker.stamps.stamp(
       seconds: seconds, microseconds: microseconds, monotonic: buffer.flags.contains(.monotonicTime),
-      now: monotonicNanoseconds())
+      now: Clock.now())
     worker.lastCapture = stamp.captured
     if gap > 0, run.queueTime(buffer.index) > before {
       droppedNoBuffer.add(gap, ordering: .relaxed)
@@ -297,9 +277,9 @@ public final class V4L2CaptureSource: Source {
     worker.device = device
     do throws(Failure) {
       let started = try V4L2CaptureSource.start(
-        device, request, (accepted, convertible), capturePool, wake, askedAs: worker.finder.path)
+        device, request, (accepted, convertible), capturePool, waker, askedAs: worker.finder.path)
       worker.run = started.run
-      published.store(started.published, ordering: .releasing)
+      shown.store(started.shown)
       if worker.isAway {
         outages.add(1, ordering: .relaxed)
         worker.isAway = false
@@ -339,9 +319,9 @@ public final class V4L2CaptureSource: Source {
   /// - Returns: false when interrupted.
   private func rest(_ milliseconds: Int32) throws(Failure) -> Bool {
     _ = try asFailure { () throws(KernelError) in
-      try wake.descriptor.wait(timeoutMilliseconds: milliseconds)
+      try waker.wakeUp.wait(timeoutMilliseconds: milliseconds)
     }
-    return !wake.interrupted.load(ordering: .acquiring)
+    return !waker.isInterrupted
   }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import Glibc
 internal import LinuxMedia
 internal import MediaCore
@@ -17,7 +18,7 @@ final class KMSCard: @unchecked Sendable {
   static let gone = ENODEV
   /// How often connectors are looked at although nothing was announced, and a lost card or screen is asked for again,
   /// nanoseconds. Not every driver announces.
-  private static let pace: Int64 = 1_000_000_000
+  private static let pace = Int64.seconds(1)
   /// How often a card that is another's is asked for again when somebody waits for it, each 20 ms.
   private static let repeats = 15
 
@@ -25,14 +26,16 @@ final class KMSCard: @unchecked Sendable {
   private let kernel: any Kernel
   /// Called when a monitor came or went.
   private let changed: @Sendable () -> Void
-  private let lock = CardLock()
+  /// Around state that is spread over several objects and so cannot lie inside it.
+  private let lock = Monitor(())
   private let wakeUp: WakeUp
   private let ended: WakeUp
   private let uevents: Uevents?
+  private let thread = Affinity()
   // Of the thread.
   private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
 
-  // Guarded by the lock.
+  // Guarded by the lock, as `assertIsLocked` checks.
   private var device: DRMCard?
   private(set) var driver = ""
   private(set) var isMaster = false
@@ -63,12 +66,15 @@ final class KMSCard: @unchecked Sendable {
 
   func wake() { wakeUp.signal() }
   func withLock<Result, Thrown: Error>(_ body: () throws(Thrown) -> Result) throws(Thrown) -> Result {
-    try lock.withLock(body)
+    try lock.withLock { (_) throws(Thrown) in try body() }
   }
+
+  /// For what is touched under the lock, here and in the screens and displays.
+  func assertIsLocked(file: StaticString = #fileID, line: UInt = #line) { lock.assertIsHeld(file: file, line: line) }
 
   /// Runs with the open file.
   func withDevice<Result>(_ body: (DRMCard) throws(Failure) -> Result) throws(Failure) -> Result {
-    try lock.withLock { () throws(Failure) -> Result in
+    try withLock { () throws(Failure) -> Result in
       guard let device else { throw Failure(.deviceGone, "show", on: path, "the card is gone") }
       return try body(device)
     }
@@ -76,10 +82,11 @@ final class KMSCard: @unchecked Sendable {
 
   /// Planes of other screens; asked with the open file at hand.
   func planesInUse(besides screen: KMSScreen) -> Set<UInt32> {
-    Set(screens.lazy.filter { $0 !== screen }.flatMap(\.planesInUse))
+    assertIsLocked()
+    return Set(screens.lazy.filter { $0 !== screen }.flatMap(\.planesInUse))
   }
 
-  var isUnused: Bool { lock.withLock { screens.isEmpty } }
+  var isUnused: Bool { withLock { screens.isEmpty } }
 
   // MARK: the control executor's
 
@@ -87,7 +94,7 @@ final class KMSCard: @unchecked Sendable {
   func add(
     _ configuration: DisplayConfiguration, listener: any DisplayListener
   ) throws(Failure) -> KMSDisplay {
-    try lock.withLock { () throws(Failure) -> KMSDisplay in
+    try withLock { () throws(Failure) -> KMSDisplay in
       if isReleased {
         throw Failure(.resourceBusy, "enable", on: path, "it was let go by hand; acquire it first")
       }
@@ -107,6 +114,7 @@ final class KMSCard: @unchecked Sendable {
   private func place(
     _ configuration: DisplayConfiguration, _ listener: any DisplayListener
   ) throws(Failure) -> KMSDisplay {
+    assertIsLocked()
     let found = try connector(configuration)
     let screen: KMSScreen
     if let shared = screens.first(where: { $0.name == found.name }) {
@@ -165,6 +173,7 @@ final class KMSCard: @unchecked Sendable {
   /// - Parameter patiently: whoever looks at the card is its master for a moment, this program's list of devices
   ///   included: not given up at once.
   private func openDevice(patiently: Bool) throws(Failure) {
+    assertIsLocked()
     guard device == nil || !isMaster else { return }
     let opened: DRMCard
     do throws(KernelError) {
@@ -198,6 +207,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func giveUpUnused() {
+    assertIsLocked()
     guard screens.isEmpty, !hasThread else { return }
     device?.dropMaster()
     (device, isMaster) = (nil, false)
@@ -205,7 +215,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// Takes a display away. With the last one the file is closed when this returns, unless the device hangs.
   func close(_ display: KMSDisplay) {
-    let isLast = lock.withLock {
+    let isLast = withLock {
       let screen = display.screen
       if screen.layers.count == 1, screen.layers[0] === display {
         screen.darken()
@@ -221,7 +231,7 @@ final class KMSCard: @unchecked Sendable {
     guard isLast else { return }
     wake()
     _ = try? ended.wait(timeoutMilliseconds: 2000)
-    let gone = lock.withLock {
+    let gone = withLock {
       device?.dropMaster()
       (device, isMaster) = (nil, false)
       defer { remains = [] }
@@ -232,7 +242,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// Lets all screens go as they were, and others set modes.
   func release() {
-    lock.withLock {
+    withLock {
       isReleased = true
       for screen in screens {
         if isMaster { screen.darken() } else { screen.abandon() }
@@ -247,7 +257,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// - Throws: EBUSY another program has it.
   func acquire() throws(Failure) {
-    try lock.withLock { () throws(Failure) in
+    try withLock { () throws(Failure) in
       try openDevice(patiently: true)
       isReleased = false
       lookAt = 0
@@ -258,6 +268,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func publish() {
+    assertIsLocked()
     for screen in screens { for layer in screen.layers { layer.publish() } }
   }
 
@@ -265,35 +276,21 @@ final class KMSCard: @unchecked Sendable {
 
   private func startThread() throws(Failure) {
     guard !hasThread else { return }
-    let work = Unmanaged.passRetained(self)
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        if let argument { Unmanaged<KMSCard>.fromOpaque(argument).takeRetainedValue().run() }
-        return nil
-      }, work.toOpaque())
-    guard code == 0 else {
-      work.release()
-      throw Failure(.init(rawValue: code), "pthread_create", on: path)
+    do throws(Errno) { _ = try Thread("display") { self.run() } } catch {
+      throw Failure(error, "pthread_create", on: path)
     }
-    pthread_detach(thread)
     hasThread = true
   }
 
   private func run() {
-    // As `top -H` shows it.
-    if let name = try? Descriptor(opening: "/proc/thread-self/comm", O_WRONLY) {
-      _ = "display".utf8.withContiguousStorageIfAvailable { write(name.raw, $0.baseAddress, $0.count) }
-    }
-    while turn() {}
+    thread.within { while turn() {} }
     ended.signal()
   }
 
   /// Waits for something to happen and deals with it.
   /// - Returns: false when there is nothing to wait for any more.
   private func turn() -> Bool {
-    let waiting: (DRMCard?, Int32)? = lock.withLock { isEnding ? nil : (device, pause(monotonicNanoseconds())) }
+    let waiting: (DRMCard?, Int32)? = withLock { isEnding ? nil : (device, pause(Clock.now())) }
     guard let (device, pause) = waiting else { return false }
     var (events, announced) = (PollResult(events: 0, woken: false), false)
     do throws(KernelError) {
@@ -309,7 +306,7 @@ final class KMSCard: @unchecked Sendable {
     }
     if events.woken { wakeUp.clear() }
     let isHot = announced && (uevents?.takeDisplayChanges() ?? false)
-    let gone = lock.withLock {
+    let gone = withLock {
       if !isEnding { work(device, events, isHot: isHot) }
       defer { remains = [] }
       return remains
@@ -320,16 +317,18 @@ final class KMSCard: @unchecked Sendable {
 
   /// Milliseconds until something is due by itself.
   private func pause(_ now: Int64) -> Int32 {
+    assertIsLocked()
     var due = max(lookAt, now)
     for screen in screens {
       if screen.deadline != 0 { due = min(due, screen.deadline) }
       if screen.retryAt != 0 { due = min(due, screen.retryAt) }
     }
-    return Int32(clamping: max(0, (due - now + 999_999) / 1_000_000))
+    return max(0, due - now).pollMilliseconds
   }
 
   private func work(_ waited: DRMCard?, _ events: PollResult, isHot: Bool) {
-    let now = monotonicNanoseconds()
+    assertIsLocked()
+    let now = Clock.now()
     if let device, device === waited {
       if events.readable { read(device) }
       if events.failed { giveUp(Failure(.deviceGone, "poll", on: path, "the card is gone")) }
@@ -350,7 +349,7 @@ final class KMSCard: @unchecked Sendable {
     }
     for screen in screens {
       // The look may have taken long, which is not the next picture's fault.
-      switch screen.commit(now: monotonicNanoseconds()) {
+      switch screen.commit(now: Clock.now()) {
       case .done: continue
       case .masterLost: loseMaster()
       case .cardGone: giveUp(Failure(.deviceGone, "DRM_IOCTL_MODE_ATOMIC", on: path, "the card is gone"))
@@ -360,6 +359,8 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func read(_ device: DRMCard) {
+    assertIsLocked()
+    thread.assertIsCurrent()
     do throws(KernelError) {
       try device.readEvents(scratch) { event in
         for screen in screens where screen.crtc.map(UInt64.init) == event.userData { screen.flipped(event) }
@@ -370,6 +371,7 @@ final class KMSCard: @unchecked Sendable {
   }
 
   private func loseMaster() {
+    assertIsLocked()
     isMaster = false
     let failure = Failure(.resourceBusy, "show", on: path, otherMaster())
     for screen in screens {
@@ -382,6 +384,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// The file is of no use any more; another one is opened as soon as that is possible.
   private func giveUp(_ failure: Failure) {
+    assertIsLocked()
     for screen in screens {
       remains += screen.holdings
       screen.abandon()
@@ -394,6 +397,7 @@ final class KMSCard: @unchecked Sendable {
 
   /// Sees whether monitors came or went, and takes back what was lost.
   private func look(probe: Bool) {
+    assertIsLocked()
     guard !isReleased else { return }
     if device == nil || !isMaster {
       // The old file must be closed first, or it would be the master.

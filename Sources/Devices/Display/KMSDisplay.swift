@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 import Synchronization
@@ -26,12 +26,12 @@ final class KMSDisplay: Display, @unchecked Sendable {
   /// The device's thread has nothing to do for this display and does not look by itself.
   let isIdle = Atomic<Bool>(true)
   private let currentGeneration = Atomic<UInt64>(1)
-  private let shownStatus: ManagedAtomic<StatusBox>
+  private let shownStatus: Published<DisplayStatus>
   private let figures = Figures()
   /// Where pictures were asked to be; held for a moment only.
   private let wantedPlace: Mutex<Rectangle?>
 
-  // Guarded by the card's lock.
+  // Guarded by the card's lock, as it checks.
   let screen: KMSScreen
   private var listener: (any DisplayListener)?
   /// The plane that shows, or is about to show, its pictures.
@@ -49,11 +49,6 @@ final class KMSDisplay: Display, @unchecked Sendable {
   private var onScreen: Frame?
   private var onScreenFramebuffer: Framebuffer?
   private var hasFailed = false
-
-  private final class StatusBox: AtomicReference, Sendable {
-    let status: DisplayStatus
-    init(_ status: DisplayStatus) { self.status = status }
-  }
 
   /// Written by the device's thread, read by reports.
   private final class Figures: Sendable {
@@ -74,12 +69,12 @@ final class KMSDisplay: Display, @unchecked Sendable {
     self.screen = screen
     self.card = card
     self.listener = listener
-    shownStatus = ManagedAtomic(StatusBox(DisplayStatus()))
+    shownStatus = Published(DisplayStatus())
   }
 
   // MARK: Display
 
-  var status: DisplayStatus { shownStatus.load(ordering: .acquiring).status }
+  var status: DisplayStatus { shownStatus.value }
   var generation: UInt64 { currentGeneration.load(ordering: .acquiring) }
   var counters: DisplayCounters {
     var counters = DisplayCounters()
@@ -143,6 +138,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   private func find(_ buffer: Buffer, _ layout: FrameLayout, _ device: DRMCard) throws(Failure) -> KMSWay {
+    card.assertIsLocked()
     // Before the place is read: who asks for another one meanwhile makes this way an old one.
     let generation = generation
     if let outage = screen.outage { throw outage }
@@ -240,6 +236,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// The newest frame with its framebuffer, if there is one to be shown.
   func prepareNext(on device: DRMCard) -> (Framebuffer, KMSWay)? {
+    card.assertIsLocked()
     var frame: Frame?
     let found: KMSWay? = slot.withLock { slot in
       guard slot.frame != nil else { return nil }
@@ -275,6 +272,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   private func dropNext(_ cause: DisplayDrop) {
+    card.assertIsLocked()
     nextFramebuffer = nil
     nextWay = nil
     guard next != nil else { return }
@@ -284,6 +282,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// The device would not show the frame: another way must be found.
   func refused(_ failure: Failure) {
+    card.assertIsLocked()
     guard next != nil else { return }
     dropNext(.failed)
     currentGeneration.add(1, ordering: .releasing)
@@ -297,6 +296,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// The frame is on its way.
   func committed() {
+    card.assertIsLocked()
     guard next != nil else { return }
     flying = next.take()
     flyingFramebuffer = nextFramebuffer
@@ -306,6 +306,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   func flipped(_ event: FlipEvent) {
+    card.assertIsLocked()
     guard let pts = flying?.pts else { return }
     onScreen = flying.take()
     onScreenFramebuffer = flyingFramebuffer
@@ -325,6 +326,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   func timedOut() {
+    card.assertIsLocked()
     guard flying != nil else { return }
     flying = nil
     flyingFramebuffer = nil
@@ -337,6 +339,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// Lets go what is not on the screen yet.
   func flush(_ cause: DisplayDrop = .flushed) {
+    card.assertIsLocked()
     let waited = slot.withLock { slot in
       slot.way = nil
       return slot.frame.take() != nil
@@ -352,6 +355,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
 
   /// What it showed is no longer scanned out.
   func leaveScreen() {
+    card.assertIsLocked()
     onScreen = nil
     onScreenFramebuffer = nil
     plane = nil
@@ -366,11 +370,15 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   /// Buffers that are gone need no framebuffer.
-  func forgetGone() { cache.forgetGone() }
+  func forgetGone() {
+    card.assertIsLocked()
+    cache.forgetGone()
+  }
 
   // MARK: what becomes of the screen, under the card's lock
 
   func screenFailed(_ failure: Failure) {
+    card.assertIsLocked()
     door.store(failure.errno == KMSCard.released ? Door.released : Door.failed, ordering: .releasing)
     flush(failure.errno == KMSCard.released ? .released : .failed)
     figures.outages.add(1, ordering: .relaxed)
@@ -379,6 +387,7 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   func screenCame() {
+    card.assertIsLocked()
     flush()
     figures.modeSets.add(1, ordering: .relaxed)
     currentGeneration.add(1, ordering: .releasing)
@@ -391,10 +400,14 @@ final class KMSDisplay: Display, @unchecked Sendable {
   }
 
   /// No call to the listener from now on.
-  func silence() { listener = nil }
+  func silence() {
+    card.assertIsLocked()
+    listener = nil
+  }
 
   /// Makes the status anew.
   func publish(place: Rectangle? = nil) {
+    card.assertIsLocked()
     var status = DisplayStatus()
     status.device = card.path
     status.driver = card.driver
@@ -416,6 +429,6 @@ final class KMSDisplay: Display, @unchecked Sendable {
       }
       status.reason = reason
     }
-    shownStatus.store(StatusBox(status), ordering: .releasing)
+    shownStatus.store(status)
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 internal import SystemPackage
@@ -6,7 +7,7 @@ internal import SystemPackage
 /// One connector by name, lit or not, and the displays that share it. Everything here is guarded by the card's lock.
 final class KMSScreen {
   /// The hardware has so long to say that a picture is on the screen. Nanoseconds.
-  static let patience: Int64 = 500_000_000
+  static let patience = Int64.milliseconds(500)
 
   let name: String
   let wanted: DisplayMode
@@ -140,7 +141,7 @@ final class KMSScreen {
     switch Errno(rawValue: -result) {
     case .resourceBusy:
       // Somebody else's change, or the end of one of ours, is still under way.
-      retryAt = now + 2_000_000
+      retryAt = now + .milliseconds(2)
     case .permissionDenied, .notPermitted: return .masterLost
     case .deviceGone: return .cardGone
     case let errno:

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import Glibc
 public import LinuxMedia
 import Synchronization
+internal import SystemPackage
 
 /// What devices this machine has, kept up to date: a thread waits for nodes that come and go and then looks again, so
 /// that whoever reads the list does no device I/O.
@@ -10,7 +12,8 @@ import Synchronization
 public final class DeviceWatch: Sendable {
   /// Monitors that come and go make no node: the kernel announces them, or the display that uses them sees it.
   private let uevents: Uevents?
-  private let bell: Bell?
+  /// Tells the thread to look.
+  private let bell: DeviceWaker?
   private let root: String
   private let kernel: any Kernel
   private let list: Mutex<DeviceInventory>
@@ -22,7 +25,7 @@ public final class DeviceWatch: Sendable {
     self.root = root
     self.kernel = kernel
     uevents = try? Uevents(kernel: kernel)
-    bell = try? Bell(kernel)
+    bell = try? DeviceWaker(kernel)
     // Before the first look, so that nothing that comes meanwhile is missed.
     let notifier = inotify_init1(CInt(IN_CLOEXEC))
     if notifier >= 0 {
@@ -42,7 +45,7 @@ public final class DeviceWatch: Sendable {
   public func whenLooked(_ body: @escaping @Sendable (DeviceInventory) -> Void) { listener.withLock { $0 = body } }
 
   /// Something is other than it was: looks again soon, on the thread that watches.
-  public func lookAgain() { bell?.wakeUp.signal() }
+  public func lookAgain() { bell?.wake() }
 
   /// Waits for nodes, announcements and calls.
   /// - Returns: whether there are changes of nodes to be read, and whether there is reason to look anyway.
@@ -63,20 +66,8 @@ public final class DeviceWatch: Sendable {
   }
 
   private func watch(_ notifier: CInt) {
-    let work = Unmanaged.passRetained(Watcher(self, notifier))
-    var thread = pthread_t()
-    let result = pthread_create(
-      &thread, nil,
-      { argument in
-        if let argument { Unmanaged<Watcher>.fromOpaque(argument).takeRetainedValue().run() }
-        return nil
-      }, work.toOpaque())
-    if result == 0 {
-      pthread_detach(thread)
-    } else {
-      close(notifier)
-      work.release()
-    }
+    let watcher = Watcher(self, notifier)
+    do throws(Errno) { _ = try Thread("devices") { watcher.run() } } catch { close(notifier) }
   }
 
   private func look() {
@@ -93,11 +84,6 @@ public final class DeviceWatch: Sendable {
       old = new
     }
     listener.withLock { $0 }?(inventory)
-  }
-
-  private final class Bell: Sendable {
-    let wakeUp: WakeUp
-    init(_ kernel: any Kernel) throws(KernelError) { wakeUp = try WakeUp(kernel: kernel) }
   }
 
   private final class Watcher: Sendable {

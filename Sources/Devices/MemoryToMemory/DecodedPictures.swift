@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 import Synchronization
@@ -20,15 +21,19 @@ final class DecodedPictures: BufferOwner {
   let wished: Int
   private let templates: [QueueBuffer]
   private let home: Mutex<Home>
-  private let waker: DecoderWaker
+  private let waker: DeviceWaker
 
-  // Of the worker.
-  private nonisolated(unsafe) var queue: VideoQueue?
-  private nonisolated(unsafe) var buffers: [Buffer] = []
-  /// Which the driver has, and how many.
-  private nonisolated(unsafe) var isQueued: [Bool]
-  private(set) nonisolated(unsafe) var queued = 0
-  private(set) nonisolated(unsafe) var isStreaming = false
+  private struct Worker {
+    var queue: VideoQueue?
+    var buffers: [Buffer] = []
+    /// Which the driver has, and how many.
+    var isQueued: [Bool]
+    var queued = 0
+    var isStreaming = false
+  }
+  private let worker: Confined<Worker>
+  var queued: Int { worker.value.queued }
+  var isStreaming: Bool { worker.value.isStreaming }
 
   private struct Home {
     var isOpen = true
@@ -40,7 +45,7 @@ final class DecodedPictures: BufferOwner {
   /// - Parameter count: pictures wished; the driver may give more or fewer.
   init(
     _ device: V4L2Device, format: VideoFormat, layout: FrameLayout, visible: SelectionRectangle,
-    memory: BufferMemory, count: Int, configuration: DecoderConfiguration, waker: DecoderWaker
+    memory: BufferMemory, count: Int, configuration: DecoderConfiguration, waker: DeviceWaker
   ) throws(Failure) {
     let made = try QueueMemory(
       device, format: format, layout: layout, memory: memory, count: count, allocator: configuration.allocator,
@@ -51,18 +56,19 @@ final class DecodedPictures: BufferOwner {
     wished = count
     templates = made.templates
     self.waker = waker
-    queue = made.queue
-    isQueued = Array(repeating: false, count: templates.count)
+    worker = Confined(
+      Worker(queue: made.queue, isQueued: Array(repeating: false, count: templates.count)), to: waker.worker)
     kind = memory == .mmap ? "v4l2:mmap" : "v4l2:dmabuf:\(configuration.allocator.name)"
     pool = CapturePool(name: configuration.poolName)
     home = Mutex(Home())
     home.withLock { $0.indexes.reserveCapacity(templates.count) }
-    buffers = made.buffers(owner: self)
+    let buffers = made.buffers(owner: self)
+    worker.value.buffers = buffers
     pool.begin(buffers, size: made.bufferSize, kind: kind)
     do throws(KernelError) {
       for index in templates.indices { try enqueue(index) }
       try made.queue.start()
-      isStreaming = true
+      worker.value.isStreaming = true
     } catch {
       finish()
       throw Failure(error, memory == .dmabuf ? "memory from \(configuration.allocator.name)" : "")
@@ -72,9 +78,9 @@ final class DecodedPictures: BufferOwner {
   var count: Int { templates.count }
 
   private func enqueue(_ index: Int) throws(KernelError) {
-    try queue?.enqueue(templates[index])
-    isQueued[index] = true
-    queued += 1
+    try worker.value.queue?.enqueue(templates[index])
+    worker.value.isQueued[index] = true
+    worker.value.queued += 1
     pool.wasQueued()
   }
 
@@ -83,7 +89,7 @@ final class DecodedPictures: BufferOwner {
       if home.isOpen { home.indexes.append(buffer.index) }
       return home.isOpen
     }
-    if isOpen { waker.pictureCameHome() } else { pool.forget(buffer) }
+    if isOpen { waker.cameHome() } else { pool.forget(buffer) }
   }
 
   var hasComeHome: Bool { home.withLock { !$0.indexes.isEmpty } }
@@ -102,21 +108,21 @@ final class DecodedPictures: BufferOwner {
   }
 
   func dequeue() -> Dequeued {
-    guard isStreaming, let queue else { return .empty }
+    guard isStreaming, let queue = worker.value.queue else { return .empty }
     let result = queue.dequeue()
     if case .buffer(let buffer) = result {
       guard templates.indices.contains(buffer.index) else {
         return .failed(KernelError(.ioError, "VIDIOC_DQBUF index \(buffer.index)", on: queue.device.path))
       }
-      isQueued[buffer.index] = false
-      queued -= 1
+      worker.value.isQueued[buffer.index] = false
+      worker.value.queued -= 1
       pool.wasDequeued()
     }
     return result
   }
 
   /// The first use of a picture that was dequeued.
-  func take(_ buffer: QueueBuffer, as user: UserSlot) -> BufferRef { buffers[buffer.index].take(as: user) }
+  func take(_ buffer: QueueBuffer, as user: UserSlot) -> BufferRef { worker.value.buffers[buffer.index].take(as: user) }
 
   /// A dequeued buffer nobody gets.
   func giveBack(_ index: Int) { home.withLock { $0.indexes.append(index) } }
@@ -136,21 +142,21 @@ final class DecodedPictures: BufferOwner {
 
   /// Takes everything from the driver; what is out stays out. It goes on with ``start()``.
   func stop() throws(KernelError) {
-    guard isStreaming, let queue else { return }
+    guard isStreaming, let queue = worker.value.queue else { return }
     try queue.stop()
-    isStreaming = false
-    for index in isQueued.indices where isQueued[index] {
-      isQueued[index] = false
+    worker.value.isStreaming = false
+    for index in templates.indices where worker.value.isQueued[index] {
+      worker.value.isQueued[index] = false
       pool.wasDequeued()
       giveBack(index)
     }
-    queued = 0
+    worker.value.queued = 0
   }
 
   func start() throws(KernelError) {
-    guard !isStreaming, let queue else { return }
+    guard !isStreaming, let queue = worker.value.queue else { return }
     try queue.start()
-    isStreaming = true
+    worker.value.isStreaming = true
     try queueHome()
   }
 
@@ -158,21 +164,24 @@ final class DecodedPictures: BufferOwner {
   /// - Returns: false when the driver would not free its buffers while some are in use.
   @discardableResult
   func finish() -> Bool {
-    guard let queue else { return true }
-    try? queue.stop()
-    let isFree = (try? queue.releaseAll()) != nil
-    letGo()
-    return isFree
+    // Also by whoever lets go of the decoder last.
+    waker.worker.within {
+      guard let queue = worker.value.queue else { return true }
+      try? queue.stop()
+      let isFree = (try? queue.releaseAll()) != nil
+      letGo()
+      return isFree
+    }
   }
 
   /// The device is closed by somebody else: nothing of it is touched any more.
   func letGo() {
-    queue = nil
-    isStreaming = false
-    queued = 0
+    worker.value.queue = nil
+    worker.value.isStreaming = false
+    worker.value.queued = 0
     home.withLock { $0 = Home(isOpen: false) }
-    let old = buffers
-    buffers = []
+    let old = worker.value.buffers
+    worker.value.buffers = []
     pool.end(old)
   }
 }

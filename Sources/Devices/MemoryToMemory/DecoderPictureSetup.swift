@@ -11,7 +11,7 @@ struct DecoderPictureSetup {
   /// `nil`: the driver's own, or the allocator's where the driver cannot export its own.
   let wantedMemory: BufferMemory?
   let status: DecoderStatus
-  let waker: DecoderWaker
+  let waker: DeviceWaker
   /// Pictures a device keeps for itself where it does not say.
   private static let usualReferences = 4
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import LinuxMedia
 internal import MediaCore
 internal import SystemPackage
@@ -16,7 +17,7 @@ final class DecoderRun {
   let device: V4L2Device
   private let configuration: DecoderConfiguration
   let status: DecoderStatus
-  let waker: DecoderWaker
+  let waker: DeviceWaker
   private let oddities: DecoderQuirks.Oddities
   private let fourcc: FourCC
   let setup: DecoderPictureSetup
@@ -56,7 +57,7 @@ final class DecoderRun {
 
   init(
     _ path: String, _ configuration: DecoderConfiguration, memory: BufferMemory?, unitSize: Int, status: DecoderStatus,
-    waker: DecoderWaker, kernel: any Kernel
+    waker: DeviceWaker, kernel: any Kernel
   ) throws(Failure) {
     let device = try asFailure { () throws(KernelError) in try V4L2Device(path, kernel: kernel) }
     guard let captureType = device.captureType, let outputType = device.outputType, device.isMemoryToMemory else {
@@ -360,7 +361,7 @@ final class DecoderRun {
     sink.picture(
       Frame(
         pictures.take(buffer, as: configuration.user), layout: pictures.layout(of: buffer), pts: pts,
-        sequence: sequence - 1, stamps: FrameStamps(captured: monotonicNanoseconds())))
+        sequence: sequence - 1, stamps: FrameStamps(captured: Clock.now())))
   }
 
   // MARK: devices that say nothing

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import Glibc
 internal import MediaCore
 import Synchronization
+internal import SystemPackage
 
 /// Instances of devices whose picture took too long, on their way out.
 ///
@@ -23,22 +25,12 @@ enum HangingDevices {
   /// Drops what keeps the instance open. The caller keeps no reference to any of it.
   static func release(_ instance: HangingInstance) {
     paths.withLock { $0[instance.path, default: 0] += 1 }
-    let work = Unmanaged.passRetained(instance)
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-    defer { pthread_attr_destroy(&attributes) }
-    var thread = pthread_t()
-    let result = pthread_create(
-      &thread, &attributes,
-      { argument in
-        if let argument {
-          HangingDevices.finish(Unmanaged<HangingInstance>.fromOpaque(argument).takeRetainedValue())
-        }
-        return nil
-      }, work.toOpaque())
-    // Without a thread it is waited for here: late, but nothing is left open.
-    if result != 0 { finish(work.takeRetainedValue()) }
+    do throws(Errno) {
+      _ = try Thread("device-close") { finish(instance) }
+    } catch {
+      // Without a thread it is waited for here: late, but nothing is left open.
+      finish(instance)
+    }
   }
 
   private static func finish(_ instance: HangingInstance) {

@@ -9,7 +9,8 @@ internal import SystemPackage
 /// the graph has done with them; no pixel is copied. Some drivers (vicodec) do the work inside QBUF: call it on a worker
 /// of its own.
 ///
-/// Sendable by hand: the protocol promises serial calls; what other threads may ask stands in ``DecoderStatus``.
+/// Sendable by hand: the protocol promises serial calls, which the waker's affinity checks; what other threads may ask stands in
+/// ``DecoderStatus``.
 public final class V4L2Decoder: Decoder, @unchecked Sendable {
   public let engine: String
   private let path: String
@@ -17,7 +18,7 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   private let kernel: any Kernel
   private let memory: BufferMemory?
   private let status = DecoderStatus()
-  private let waker: DecoderWaker
+  private let waker: DeviceWaker
   private var run: DecoderRun?
   private var isAbandoned = false
   /// Bytes a unit of the stream may have; grows when one is larger.
@@ -37,7 +38,7 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
     self.configuration = configuration
     self.memory = memory
     self.kernel = kernel
-    let waker = try asFailure { () throws(KernelError) in try DecoderWaker(kernel) }
+    let waker = try asFailure { () throws(KernelError) in try DeviceWaker(kernel) }
     self.waker = waker
     let run = try DecoderRun(
       path, configuration, memory: memory, unitSize: unitSize, status: status, waker: waker, kernel: kernel)
@@ -55,6 +56,8 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   public func decode<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
+    waker.worker.enter()
+    defer { waker.worker.leave() }
     do throws(Failure) {
       if let run, unit.count > run.unitSize || run.isUsedUp {
         // Larger buffers need a new instance; a unit that large is a key picture, at which the new one can begin.
@@ -68,6 +71,8 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   }
 
   public func drain<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
+    waker.worker.enter()
+    defer { waker.worker.leave() }
     do throws(Failure) {
       try run?.drain(into: &sink)
     } catch {
@@ -76,6 +81,8 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   }
 
   public func flush() throws(Failure) {
+    waker.worker.enter()
+    defer { waker.worker.leave() }
     do throws(Failure) {
       try run?.flush()
     } catch {

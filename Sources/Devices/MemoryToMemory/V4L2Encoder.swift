@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 public import LinuxMedia
 public import MediaCore
 internal import SystemPackage
@@ -32,7 +33,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   /// The pictures the device was given, by the index of their buffer.
   var held: [HeldPicture] = []
-  private let wakeUp: EncoderWaker?
+  private let deviceWaker: DeviceWaker?
   /// When it last gave something, or began with nothing inside; CLOCK_MONOTONIC nanoseconds.
   private var progressAt: Int64 = 0
   /// Frames that were answered for.
@@ -104,9 +105,9 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     self.deviceGOP = gop
     self.remarks = remarks
     let kernel = device.kernel
-    self.wakeUp =
+    self.deviceWaker =
       configuration.depth > 1
-      ? EncoderWaker(try asFailure { () throws(KernelError) in try WakeUp(kernel: kernel) }) : nil
+      ? try asFailure { () throws(KernelError) in try DeviceWaker(kernel) } : nil
     try asFailure { () throws(KernelError) in
       try self.coded.allocate(V4L2Encoder.codedBuffers, .mmap)
       try self.coded.enqueueAllFree()
@@ -121,7 +122,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     configuration.codec == .mjpeg || (deviceGOP.map { $0 <= configuration.gop } ?? false)
   }
 
-  public var waker: (any Waker)? { wakeUp }
+  public var waker: (any Waker)? { deviceWaker }
 
   public var inside: Int { isAbandoned ? 0 : max(waiting.count - delay, given) }
 
@@ -136,7 +137,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
     do throws(Failure) {
       if drain.state != .running { try resume() }
-      if inside == 0 { progressAt = monotonicNanoseconds() }
+      if inside == 0 { progressAt = Clock.now() }
       try direct(directive, &sink)
       try put(frame, &sink)
       try settle(below: configuration.depth, &sink)
@@ -210,7 +211,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   /// Waits until the device has something.
   /// - Returns: false when somebody ended the wait.
   private func pause(isWakeable: Bool) throws(Failure) -> Bool {
-    let now = monotonicNanoseconds()
+    let now = Clock.now()
     let left = timeLeft(now)
     guard left > 0 else {
       // The frames were taken in and nothing came: an engine that looks ahead. Anything else is a hang.
@@ -223,19 +224,19 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
     let interest: PollInterest = given > 0 ? [.readable, .writable] : .readable
     let result = try asFailure { () throws(KernelError) in
-      if isWakeable, let wakeUp {
-        return try device.wait(for: interest, orWake: wakeUp.wakeUp, timeoutMilliseconds: left)
+      if isWakeable, let deviceWaker {
+        return try device.wait(for: interest, orWake: deviceWaker.wakeUp, timeoutMilliseconds: left)
       }
       return try device.wait(for: interest, timeoutMilliseconds: left)
     }
-    if result.woken { wakeUp?.wakeUp.clear() }
+    if result.woken { deviceWaker?.wakeUp.clear() }
     if result.failed { try failIfBroken() }
     return !result.woken
   }
 
   /// Milliseconds until the device must have given something.
   private func timeLeft(_ now: Int64) -> Int32 {
-    Int32(clamping: (progressAt - now + 999_999) / 1_000_000 + Int64(V4L2Encoder.timeLimit))
+    (progressAt - now + .milliseconds(Int64(V4L2Encoder.timeLimit))).pollMilliseconds
   }
 
   private func failIfBroken() throws(Failure) {
@@ -312,7 +313,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       waiting.insert((cookie, pts), at: 0)
     } else {
       answered += 1
-      progressAt = monotonicNanoseconds()
+      progressAt = Clock.now()
       sink.finishPicture(pts: pts)
     }
   }
@@ -358,7 +359,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   }
 
   private func end<Sink: PacketSink & ~Copyable>(_ sink: inout Sink) throws(Failure) {
-    progressAt = monotonicNanoseconds()
+    progressAt = Clock.now()
     let answer = try asFailure { () throws(KernelError) in try device.encoder(.stop) }
     if drain.stopped(answer, bothStreaming: raw.isStreaming && coded.isStreaming) {
       // The device has no such command: what is inside comes out by itself, and the queue is stopped then.
@@ -370,7 +371,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     while true {
       try takeAll(into: &sink)
       if drain.state == .drained { return }
-      let left = timeLeft(monotonicNanoseconds())
+      let left = timeLeft(Clock.now())
       guard left > 0 else {
         throw Failure(.timedOut, "VIDIOC_ENCODER_CMD", on: device.path, "the drain did not end")
       }

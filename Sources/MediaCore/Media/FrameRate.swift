@@ -29,7 +29,7 @@ public struct FrameRate: Sendable, Hashable {
   public var framesPerSecond: Double { Double(numerator) / Double(denominator) }
 
   /// Time between two frames in nanoseconds, rounded down.
-  public var intervalNanoseconds: Int64 { Int64(denominator) * 1_000_000_000 / Int64(numerator) }
+  public var intervalNanoseconds: Int64 { .seconds(Int64(denominator)) / Int64(numerator) }
 
   /// Rounded to whole frames per second, at least 1.
   public var rounded: Int { max(1, (Int(numerator) + Int(denominator) / 2) / Int(denominator)) }

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import Synchronization
 import SystemPackage
-
-/// An immutable list of buffers that is swapped whole, so that reports read it without a lock.
-private final class BufferList: AtomicReference, Sendable {
-  let buffers: [Buffer]
-  init(_ buffers: [Buffer]) { self.buffers = buffers }
-}
 
 /// The runtime's own pool: a fixed number of buffers of one size from one allocator.
 ///
@@ -21,7 +15,8 @@ public final class Pool: BufferPool, BufferOwner {
   private let state: Mutex<State>
   private let freeCount: Atomic<Int>
   private let low: Atomic<Int>
-  private let all: ManagedAtomic<BufferList>
+  /// For reports.
+  private let all: Published<[Buffer]>
 
   private struct State: ~Copyable {
     var idle: [Buffer] = []
@@ -38,18 +33,18 @@ public final class Pool: BufferPool, BufferOwner {
     self.freeCount = Atomic(count)
     self.low = Atomic(count)
     self.state = Mutex(State())
-    self.all = ManagedAtomic(BufferList([]))
+    self.all = Published([])
     var made: [any Memory] = []
     for index in 0..<count { made.append(try allocator.allocate(size: size, label: "\(name)-\(index)")) }
     let buffers = made.enumerated().map { Buffer(memory: $1, size: size, index: $0, owner: self) }
-    all.store(BufferList(buffers), ordering: .releasing)
+    all.store(buffers)
     state.withLock {
       $0.idle = buffers
       $0.idle.reserveCapacity(count)
     }
   }
 
-  public var buffers: [Buffer] { all.load(ordering: .acquiring).buffers }
+  public var buffers: [Buffer] { all.value }
   public var free: Int { freeCount.load(ordering: .relaxed) }
   public var lowWater: Int { low.load(ordering: .relaxed) }
 
@@ -72,8 +67,8 @@ public final class Pool: BufferPool, BufferOwner {
   public func recycle(_ buffer: Buffer) {
     let wake: (@Sendable () -> Void)? = state.withLock { state in
       if state.closed {
-        let left = all.load(ordering: .relaxed).buffers.filter { $0 !== buffer }
-        all.store(BufferList(left), ordering: .releasing)
+        let left = all.value.filter { $0 !== buffer }
+        all.store(left)
         return nil
       }
       state.idle.append(buffer)
@@ -104,8 +99,8 @@ public final class Pool: BufferPool, BufferOwner {
       state.closed = true
       let idle = state.idle
       state.idle = []
-      let left = all.load(ordering: .relaxed).buffers.filter { buffer in !idle.contains { $0 === buffer } }
-      all.store(BufferList(left), ordering: .releasing)
+      let left = all.value.filter { buffer in !idle.contains { $0 === buffer } }
+      all.store(left)
       freeCount.store(0, ordering: .relaxed)
       defer { state.waiter = nil }
       return (state.waiter, idle)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 
 /// The one thread on which devices are opened, started and stopped, in the order it was asked to.
@@ -6,64 +7,45 @@ import MediaCore
 /// A thread of its own and not a worker of a pool: a driver may hold it for seconds inside one system call, and nobody
 /// else may wait because of that. When its owner goes it ends after the work it has.
 final class ControlExecutor: Sendable {
-  /// Owned by both the executor and its thread.
-  private final class Shared: @unchecked Sendable {
-    let parker = Parker()
-    // Guarded by `parker`.
+  private struct State {
     var queue: [@Sendable () -> Void] = []
     var isBusy = false
     var isClosing = false
-
-    func loop() {
-      while true {
-        parker.lock()
-        isBusy = false
-        parker.broadcast()
-        while queue.isEmpty, !isClosing { parker.wait() }
-        guard !queue.isEmpty else {
-          parker.unlock()
-          return
-        }
-        let work = queue.removeFirst()
-        isBusy = true
-        parker.unlock()
-        work()
-      }
-    }
   }
 
-  private let shared = Shared()
+  /// Owned by both the executor and its thread.
+  private let state = Monitor(State())
 
   /// - Throws: EAGAIN when the system has no more threads.
   init(name: String) throws(Failure) {
-    let shared = shared
-    try Thread(name: name) { shared.loop() }.detach()
+    let state = state
+    _ = try Thread.start(name) {
+      while let work = ControlExecutor.next(state) { work() }
+    }
   }
 
-  deinit {
-    shared.parker.lock()
-    shared.isClosing = true
-    shared.parker.broadcast()
-    shared.parker.unlock()
+  deinit { state.change { $0.isClosing = true } }
+
+  /// By the thread, once it is done with the work before: the next in turn; `nil` when there is none and the owner has gone.
+  private static func next(_ state: Monitor<State>) -> (@Sendable () -> Void)? {
+    state.change { $0.isBusy = false }
+    return state.wait { state -> (@Sendable () -> Void)?? in
+      guard !state.queue.isEmpty else { return state.isClosing ? .some(nil) : nil }
+      state.isBusy = true
+      return state.queue.removeFirst()
+    } ?? nil
   }
 
   /// Puts work at the end of the queue. Never blocks.
   func submit(_ work: @escaping @Sendable () -> Void) {
-    shared.parker.lock()
-    shared.queue.append(work)
-    shared.parker.broadcast()
-    shared.parker.unlock()
+    state.change { $0.queue.append(work) }
   }
 
   /// Waits until all work is done, at most so long.
   /// - Returns: false when something was still running then.
   func drain(milliseconds: Int) -> Bool {
-    let deadline = Clock.now() + Int64(milliseconds) * 1_000_000
-    shared.parker.lock()
-    defer { shared.parker.unlock() }
-    while shared.isBusy || !shared.queue.isEmpty {
-      if !shared.parker.wait(until: deadline) { return !shared.isBusy && shared.queue.isEmpty }
-    }
-    return true
+    state.wait(until: Clock.now() + .milliseconds(Int64(milliseconds))) {
+      $0.isBusy || !$0.queue.isEmpty ? nil : true
+    } ?? false
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 
 /// What an encoder channel did, of one moment.
@@ -61,7 +62,7 @@ struct EncoderCounters: ~Copyable, Sendable {
     let elapsed = now &- opened
     if opened == 0 {
       block[16] = UInt64(bitPattern: now)
-    } else if elapsed > 1_000_000_000 {
+    } else if elapsed > .seconds(1) {
       let scale = 1e9 / Double(elapsed)
       block[6] = block[5]
       block[5] = UInt64(Double(block[17]) * 8 * scale)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Reports
 
 /// What was counted on one side of a node, of one moment.
@@ -45,7 +46,7 @@ struct PortCounters: ~Copyable, Sendable {
     if opened == 0 {
       block[Self.opened] = UInt64(bitPattern: now)
       block[Self.counted] = 1
-    } else if now &- opened > 1_000_000_000 {
+    } else if now &- opened > .seconds(1) {
       block[Self.windowFrames] = block[Self.counted]
       block[Self.windowTime] = UInt64(bitPattern: now &- opened)
       block[Self.opened] = UInt64(bitPattern: now)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -23,11 +23,6 @@ struct EffectChange: Sendable {
 /// Reports read an immutable list.
 final class EffectTracker: Sendable {
   static let kept = 32
-
-  private final class List: AtomicReference, Sendable {
-    let records: [EffectRecord]
-    init(_ records: [EffectRecord]) { self.records = records }
-  }
 
   private struct Watch {
     var id: UInt64
@@ -56,14 +51,14 @@ final class EffectTracker: Sendable {
   }
 
   private let path: String
-  private let list = ManagedAtomic(List([]))
+  private let list = Published<[EffectRecord]>([])
   private let state = Mutex(State())
   private let watching = Atomic<Bool>(false)
   private let coded = Atomic<UInt64>(0)
 
   init(path: String) { self.path = path }
 
-  var records: [EffectRecord] { list.load(ordering: .acquiring).records }
+  var records: [EffectRecord] { list.value }
 
   /// An accepted change. The first picture coded after this is the first that may show it.
   /// - Parameter baseline: what the measure was before, where it is known.
@@ -169,7 +164,7 @@ final class EffectTracker: Sendable {
   }
 
   private func publish(_ state: borrowing State) {
-    list.store(List(state.records.map(\.record)), ordering: .releasing)
+    list.store(state.records.map(\.record))
   }
 
   private func judge(

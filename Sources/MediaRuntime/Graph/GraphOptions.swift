@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 public import MediaCore
 public import Reports
 
@@ -36,7 +37,7 @@ public struct GraphOptions: Sendable {
 
   public init(
     workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, deviceDepth: Int = 3, ringLimit: Int = 16 << 20,
-    programName: String = "mpifs", starvedAfter: Int64 = 1_500_000_000
+    programName: String = "mpifs", starvedAfter: Int64 = .milliseconds(1500)
   ) {
     self.workers = workers
     self.isUnthrottled = isUnthrottled

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -37,7 +37,7 @@ final class InPort: Sendable {
   /// The table again, for reports.
   private let shownTable = Mutex<[UInt8]>([])
   private let isAccepting = Atomic<Bool>(false)
-  private let source = ManagedAtomic<OutPort?>(nil)
+  private let source = Published<OutPort?>(nil)
   private let watcher = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// - Parameter depth: frames the queue holds; 0 for a port that hands frames straight on.
@@ -56,7 +56,7 @@ final class InPort: Sendable {
   func watchUpstream(_ body: (@Sendable () -> Void)?) { watcher.withLock { $0 = body } }
   func upstreamChanged() { watcher.withLock { $0 }?() }
 
-  var upstream: OutPort? { source.load(ordering: .acquiring) }
+  var upstream: OutPort? { source.value }
   /// Frames the queue holds at most; 0 without a queue.
   var depth: Int { isQueued ? queue.depth : 0 }
   var waiting: Int { isQueued ? queue.count : 0 }
@@ -146,7 +146,7 @@ final class InPort: Sendable {
 
   /// Ends what is bound and, with a source, binds it. The old source's frames stop between two frames.
   func bind(to new: OutPort?) {
-    let old = source.exchange(new, ordering: .acquiringAndReleasing)
+    let old = source.exchange(new)
     counters.block.begin()
     epoch &+= 1
     startsAnew = true

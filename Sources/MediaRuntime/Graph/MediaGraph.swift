@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
-import Glibc
+import Base
 public import MediaCore
 import Reports
 import Synchronization
@@ -16,17 +15,12 @@ public final class MediaGraph: ModuleFactory {
 
   let environment: Environment
   private let objects = Mutex<[ObjectPath: any GraphObject]>([:])
-  private let shown = ManagedAtomic(ObjectList([]))
+  /// The same in the order of the configuration.
+  private let shown = Published<[any GraphObject]>([])
   /// Bindings are changed one at a time.
   private let binding = Mutex<[ObjectPath: ObjectPath]>([:])
   private let generations = Atomic<UInt64>(0)
   let createdAt = Clock.now()
-
-  /// The objects in the order of the configuration, swapped whole.
-  final class ObjectList: AtomicReference, Sendable {
-    let objects: [any GraphObject]
-    init(_ objects: [any GraphObject]) { self.objects = objects }
-  }
 
   /// - Parameters:
   ///   - registry: encoders, scalers, sources and the picture encoder there are at any time.
@@ -37,7 +31,8 @@ public final class MediaGraph: ModuleFactory {
     registry: EngineRegistry, allocator: any Allocator, options: GraphOptions = GraphOptions(),
     listener: (any GraphListener)? = nil
   ) throws(Failure) {
-    let cores = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    // Never one alone: another must go on when a library hangs in it.
+    let cores = max(2, Processors.available)
     environment = try Environment(
       registry: registry, allocator: allocator, options: options, cores: cores, listener: listener)
   }
@@ -59,7 +54,7 @@ public final class MediaGraph: ModuleFactory {
   // MARK: ModuleFactory
 
   public func make(_ path: ObjectPath, settings: ObjectSettings) throws(Refusal) -> any ModuleObject {
-    if let old = object(path), !(old.state.load(ordering: .acquiring).kind == .stopped) {
+    if let old = object(path), !(old.state.value.kind == .stopped) {
       throw Refusal(.fileExists, path: "\(path)", reason: "exists and runs")
     }
     let object = try build(path, settings)
@@ -115,13 +110,13 @@ public final class MediaGraph: ModuleFactory {
   }
 
   private func publish(_ objects: [ObjectPath: any GraphObject]) {
-    shown.store(ObjectList(objects.keys.sorted().compactMap { objects[$0] }), ordering: .releasing)
+    shown.store(objects.keys.sorted().compactMap { objects[$0] })
   }
 
   func object(_ path: ObjectPath) -> (any GraphObject)? { objects.withLock { $0[path] } }
 
   /// All objects in the order of the configuration.
-  var all: [any GraphObject] { shown.load(ordering: .acquiring).objects }
+  var all: [any GraphObject] { shown.value }
 
   // MARK: binding
 

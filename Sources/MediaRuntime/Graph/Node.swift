@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
+import Synchronization
 
 /// One module channel in the graph. For every node: frames in = frames out + dropped + in flight.
 final class Node: Sendable {
@@ -19,14 +20,14 @@ final class Node: Sendable {
   let output = OutPort()
   let work: WorkCounters
 
-  private static let nextID = ManagedAtomic<Int>(1)
+  private static let nextID = Atomic<Int>(1)
 
   /// - Parameter drops: where dropped frames are noted.
   init(
     _ path: ObjectPath, module: ModuleKind, channel: Int, user: UserSlot, depth: Int, generation: UInt64,
     drops: DropLog? = nil
   ) {
-    self.id = Node.nextID.loadThenWrappingIncrement(ordering: .relaxed)
+    self.id = Node.nextID.wrappingAdd(1, ordering: .relaxed).oldValue
     self.module = module
     self.name = path.kind.rawValue
     self.path = path

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Synchronization
 
@@ -14,55 +14,45 @@ final class Binding: Sendable {
   }
 }
 
-/// An immutable list of receivers that is swapped whole, between two frames.
-final class BindingList: AtomicReference, Sendable {
-  let bindings: [Binding]
-  init(_ bindings: [Binding]) { self.bindings = bindings }
-}
-
 /// Size, format and rate of the frames a port gives.
-final class StreamFormat: AtomicReference, Sendable {
+struct StreamFormat: Sendable {
   let layout: FrameLayout
   let rate: FrameRate
-  init(layout: FrameLayout, rate: FrameRate) {
-    self.layout = layout
-    self.rate = rate
-  }
 }
 
 /// The side of a node frames leave by. Frames are given by one thread at a time; bindings are changed by any.
-final class OutPort: AtomicReference, Sendable {
+final class OutPort: Sendable {
   let counters = PortCounters()
-  private let list = ManagedAtomic(BindingList([]))
-  private let announced = ManagedAtomic<StreamFormat?>(nil)
+  /// Swapped between two frames.
+  private let list = Published<[Binding]>([])
+  private let announced = Published<StreamFormat?>(nil)
   /// Makes changes of the list one at a time; the frame path never takes it.
   private let change = Mutex<Void>(())
 
-  var bindings: [Binding] { list.load(ordering: .acquiring).bindings }
+  var bindings: [Binding] { list.value }
 
   /// What the frames are, or will be as far as is known.
-  var format: StreamFormat? { announced.load(ordering: .acquiring) }
+  var format: StreamFormat? { announced.value }
 
   func add(_ binding: Binding) {
     change.withLock { _ in
-      list.store(BindingList(list.load(ordering: .acquiring).bindings + [binding]), ordering: .releasing)
+      list.store(list.value + [binding])
     }
   }
 
   func remove(_ port: InPort) {
     change.withLock { _ in
-      list.store(
-        BindingList(list.load(ordering: .acquiring).bindings.filter { $0.port !== port }), ordering: .releasing)
+      list.store(list.value.filter { $0.port !== port })
     }
   }
 
   func removeAll() -> [Binding] {
-    change.withLock { _ in list.exchange(BindingList([]), ordering: .acquiringAndReleasing).bindings }
+    change.withLock { _ in list.exchange([]) }
   }
 
   /// Tells the receivers what is coming; called when it changes, not for every frame.
   func announce(_ format: StreamFormat?) {
-    announced.store(format, ordering: .releasing)
+    announced.store(format)
     for binding in bindings { binding.port.upstreamChanged() }
   }
 
@@ -73,18 +63,18 @@ final class OutPort: AtomicReference, Sendable {
   @inline(__always) @discardableResult
   func deliver(_ frame: consuming Frame, at now: Int64) -> Int64 {
     counters.countAlone(at: now)
-    let receivers = list.load(ordering: .acquiring)
-    let last = receivers.bindings.count - 1
+    let receivers = list.edition
+    let last = receivers.value.count - 1
     guard last >= 0 else {
       _ = consume frame
       return now
     }
     var time = now
     for index in 0..<last {
-      let binding = receivers.bindings[index]
+      let binding = receivers.value[index]
       time = binding.port.receive(frame.share(as: binding.port.user), from: binding.epoch, at: time)
     }
-    let binding = receivers.bindings[last]
+    let binding = receivers.value[last]
     time = binding.port.receive(frame, from: binding.epoch, at: time)
     counters.took(time &- now)
     return time
@@ -92,9 +82,9 @@ final class OutPort: AtomicReference, Sendable {
 
   /// Whether every receiver would take a frame now without dropping it for want of room.
   var hasRoom: Bool {
-    let receivers = list.load(ordering: .acquiring)
+    let receivers = list.edition
     // By index: an iterator over the array takes memory in an unoptimised build.
-    for index in receivers.bindings.indices where !receivers.bindings[index].port.hasRoom { return false }
+    for index in receivers.value.indices where !receivers.value[index].port.hasRoom { return false }
     return true
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Synchronization
 
 /// Lets sources and sessions wait for room downstream, in the mode in which nothing is dropped.
@@ -8,7 +9,7 @@ import Synchronization
 final class Room: Sendable {
   /// False in normal operation: nobody waits, a full queue drops.
   let isLossless: Bool
-  private let parker = Parker()
+  private let parked = Monitor(())
   private let waiters = Atomic<Int>(0)
   private let blocked = Mutex<[Session]>([])
   /// Sources that wait for their receivers although the graph as a whole does not.
@@ -34,19 +35,15 @@ final class Room: Sendable {
       return all
     }
     for session in sessions { session.schedule() }
-    parker.lock()
-    parker.broadcast()
-    parker.unlock()
+    parked.wakeAll()
   }
 
   /// For a source's own thread: waits until `condition` holds or `cancelled` does.
   func wait(until condition: () -> Bool, cancelled: () -> Bool) {
     while !condition() && !cancelled() {
       waiters.add(1, ordering: .sequentiallyConsistent)
-      parker.lock()
       // Bounded, so that a receiver that is taken away without a word holds nobody for long.
-      if !condition() && !cancelled() { parker.wait(until: Clock.now() + 50_000_000) }
-      parker.unlock()
+      _ = parked.wait(until: Clock.now() + .milliseconds(50)) { _ in condition() || cancelled() ? true : nil }
       waiters.subtract(1, ordering: .sequentiallyConsistent)
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Synchronization
 
@@ -14,24 +14,19 @@ final class UserSlots: Sendable {
     var isGone: Bool
   }
 
-  private final class Table: AtomicReference, Sendable {
-    let users: [User?]
-    init(_ users: [User?]) { self.users = users }
-  }
-
-  private let table = ManagedAtomic(Table(Array(repeating: nil, count: UserSlot.count)))
+  private let table = Published<[User?]>(Array(repeating: nil, count: UserSlot.count))
   private let change = Mutex<Void>(())
 
-  var users: [User?] { table.load(ordering: .acquiring).users }
+  var users: [User?] { table.value }
 
   /// A place, or the shared anonymous one when all are taken.
   func take() -> UserSlot {
     change.withLock { _ in
-      var users = table.load(ordering: .acquiring).users
+      var users = table.value
       let free = (1..<users.count).first { users[$0] == nil } ?? (1..<users.count).first { users[$0]?.isGone == true }
       guard let free else { return .anonymous }
       users[free] = User(name: "", node: 0, isGone: false)
-      table.store(Table(users), ordering: .releasing)
+      table.store(users)
       return UserSlot(rawValue: UInt8(free))
     }
   }
@@ -49,9 +44,9 @@ final class UserSlots: Sendable {
 
   private func set(_ slot: UserSlot, _ user: User) {
     change.withLock { _ in
-      var users = table.load(ordering: .acquiring).users
+      var users = table.value
       users[Int(slot.rawValue)] = user
-      table.store(Table(users), ordering: .releasing)
+      table.store(users)
     }
   }
 }

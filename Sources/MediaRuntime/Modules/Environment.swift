@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -57,8 +57,8 @@ final class Environment: Sendable {
   }
 }
 
-/// What an object is doing, swapped whole.
-final class RunState: AtomicReference, Sendable {
+/// What an object is doing.
+struct RunState: Sendable {
   enum Kind: Sendable, Equatable {
     case stopped
     case running
@@ -75,24 +75,17 @@ final class RunState: AtomicReference, Sendable {
   var isRunning: Bool { kind != .stopped }
 }
 
-extension ManagedAtomic where Value == RunState {
+extension Published where Value == RunState {
   /// For workers: takes the state over unless the object is stopped, which only an administrator ends.
   /// - Returns: false when it is stopped.
   @discardableResult
   func change(to kind: RunState.Kind) -> Bool {
-    let new = RunState(kind)
-    var old = load(ordering: .acquiring)
-    while old.isRunning {
-      let (exchanged, seen) = compareExchange(expected: old, desired: new, ordering: .acquiringAndReleasing)
-      if exchanged { return true }
-      old = seen
-    }
-    return false
+    update { $0.isRunning ? RunState(kind) : nil }
   }
 }
 
-/// Settings of an object, swapped whole.
-final class SettingsBox: AtomicReference, Sendable {
+/// Settings of an object and how often they were changed, to see what was made for older ones.
+struct NumberedSettings: Sendable {
   let settings: ObjectSettings
   let version: UInt64
   init(_ settings: ObjectSettings, version: UInt64) {
@@ -105,7 +98,7 @@ final class SettingsBox: AtomicReference, Sendable {
 protocol GraphObject: ModuleObject {
   var node: Node { get }
   var session: Session? { get }
-  var state: ManagedAtomic<RunState> { get }
+  var state: Published<RunState> { get }
   /// Facts for `active`.
   func activeFacts() -> [KeyValue]
   /// What only this kind of object counts: the one place where it is declared.
@@ -140,7 +133,7 @@ extension GraphObject {
   var generation: UInt64 { node.generation }
   var waitingFor: String? { nil }
   var hasFailed: Bool {
-    if case .failed = state.load(ordering: .acquiring).kind { return true }
+    if case .failed = state.value.kind { return true }
     return false
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 
 /// When the pictures of a source that is not live are due: a media file's or a decoder channel's. Of one thread alone.
 ///
@@ -6,7 +7,7 @@
 /// left out, and after `patience` of those in a row the clock slips: the picture counts as due now, and the rest follow
 /// it. Who had to wait for input does not leave pictures out for it: the clock slips at once.
 struct FramePace {
-  static let tolerance: Int64 = 250_000_000
+  static let tolerance = Int64.milliseconds(250)
   static let patience = 5
 
   enum Verdict: Equatable {

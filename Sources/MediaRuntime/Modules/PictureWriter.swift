@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 
 /// Takes the pictures of one engine: puts their bytes into the channel's ring, reads type and quantiser from them, and
@@ -21,11 +21,11 @@ final class PictureWriter {
   /// The engine has several frames inside: each one's work ends when it is answered for, and is recorded then.
   var recordsWork = false
   /// What the stream's headers say, for reports.
-  private let shown: ManagedAtomic<SyntaxBox?>
+  private let shown: Published<StreamSyntax?>
   private var shownSyntax: StreamSyntax?
 
   init(
-    node: Node, ring: PacketRing, codec: Codec, shown: ManagedAtomic<SyntaxBox?>,
+    node: Node, ring: PacketRing, codec: Codec, shown: Published<StreamSyntax?>,
     onPicture: @escaping (CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) -> Void
   ) {
     self.node = node
@@ -125,7 +125,7 @@ final class PictureWriter {
     let frame = settle(pts)
     if shownSyntax != parser.syntax {
       shownSyntax = parser.syntax
-      shown.store(parser.syntax.map(SyntaxBox.init), ordering: .releasing)
+      shown.store(parser.syntax)
     }
     guard let size = ring.finish(pts: pts, picture: picture, parameterSets: sets) else {
       node.work.drop(.noBuffer, frame, at: .output)
@@ -165,12 +165,6 @@ final class PictureWriter {
     answered(1)
     return frame
   }
-}
-
-/// What the headers of a stream say, swapped whole.
-final class SyntaxBox: AtomicReference, Sendable {
-  let syntax: StreamSyntax
-  init(_ syntax: StreamSyntax) { self.syntax = syntax }
 }
 
 /// The door through which an engine hands over its pictures.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 import MediaCore
 import Synchronization
@@ -10,7 +11,7 @@ import SystemPackage
 final class SnapshotService: Sendable {
   typealias Reply = @Sendable (Result<[UInt8], Failure>) -> Void
   /// How long a frame is waited for, nanoseconds.
-  static let patience: Int64 = 2_000_000_000
+  static let patience = Int64.seconds(2)
 
   private struct Job: ~Copyable {
     let frame: Frame
@@ -26,7 +27,7 @@ final class SnapshotService: Sendable {
     let reply: Reply
   }
 
-  private struct State: ~Copyable {
+  private struct State {
     var isStarted = false
     var isClosing = false
     /// By tap, so that an object that was made anew under a path does not wait for the one before.
@@ -45,8 +46,7 @@ final class SnapshotService: Sendable {
   }
 
   private let make: (@Sendable () throws(Failure) -> any PictureEncoder)?
-  private let state = Mutex(State())
-  private let parker = Parker()
+  private let state = Monitor(State())
 
   init(_ make: (@Sendable () throws(Failure) -> any PictureEncoder)?) { self.make = make }
 
@@ -58,7 +58,6 @@ final class SnapshotService: Sendable {
     }
     do throws(Failure) {
       try enter(Waiting(path: path, tap: tap, deadline: Clock.now() + Self.patience, reply: reply))
-      wake()
     } catch {
       reply(.failure(error))
     }
@@ -67,7 +66,7 @@ final class SnapshotService: Sendable {
   /// Whole or not at all: what waits has a thread to answer it and a place in the tap.
   private func enter(_ request: Waiting) throws(Failure) {
     let path = request.path
-    let failure = state.withLock { state -> Failure? in
+    let failure = state.change { state -> Failure? in
       if state.isClosing { return Failure(.canceled, "snapshot", on: "\(path)", "the program ends") }
       let busy = Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")
       guard !state.busy.contains(ObjectIdentifier(request.tap)) else { return busy }
@@ -77,11 +76,10 @@ final class SnapshotService: Sendable {
       }
       let placed = request.tap.request { [self] frame in
         let job = JobBox(Job(frame: frame, path: path, tap: request.tap, reply: request.reply))
-        self.state.withLock { state in
+        self.state.change { state in
           state.waiting.removeAll { $0.tap === request.tap }
           state.jobs.append(job)
         }
-        wake()
       }
       guard placed else { return busy }
       state.busy.insert(ObjectIdentifier(request.tap))
@@ -93,30 +91,22 @@ final class SnapshotService: Sendable {
 
   /// What waits is refused by the thread, which ends.
   func close() {
-    state.withLock { state in
+    state.change { state in
       state.isClosing = true
       for index in state.waiting.indices { state.waiting[index].deadline = 0 }
     }
-    wake()
   }
 
   private func release(_ tap: FrameTap) {
     _ = state.withLock { $0.busy.remove(ObjectIdentifier(tap)) }
   }
 
-  private func wake() {
-    parker.lock()
-    parker.broadcast()
-    parker.unlock()
-  }
-
   private func start() throws(Failure) {
-    let thread = try Thread(name: "snapshot") { [self] in
+    _ = try Thread.start("snapshot") { [self] in
       // Nice 10 for this thread alone, as Linux takes it: pictures never compete with the pipeline.
       _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
       run()
     }
-    thread.detach()
   }
 
   private enum Next {
@@ -136,14 +126,7 @@ final class SnapshotService: Sendable {
         return .expired(expired)
       }
       if state.isClosing { return .end }
-      return .wait(state.waiting.map(\.deadline).min() ?? now + 60_000_000_000)
-    }
-  }
-
-  /// Whether something came after `next` found nothing to do until then. Takes nothing.
-  private func hasNews(before deadline: Int64) -> Bool {
-    state.withLock { state in
-      state.isClosing || !state.jobs.isEmpty || state.waiting.contains { $0.deadline < deadline }
+      return .wait(state.waiting.map(\.deadline).min() ?? now + .seconds(60))
     }
   }
 
@@ -165,12 +148,13 @@ final class SnapshotService: Sendable {
                 ? Failure(.canceled, "snapshot", on: "\(request.path)", "the program ends")
                 : Failure(
                   .resourceTemporarilyUnavailable, "snapshot", on: "\(request.path)",
-                  "no frame came within \(Self.patience / 1_000_000_000) s")))
+                  "no frame came within \(Self.patience / .seconds(1)) s")))
         }
       case .wait(let deadline):
-        parker.lock()
-        if !hasNews(before: deadline) { parker.wait(until: deadline) }
-        parker.unlock()
+        // Until something comes that `next` did not find, which it then takes.
+        _ = state.wait(until: deadline) { state -> Bool? in
+          state.isClosing || !state.jobs.isEmpty || state.waiting.contains { $0.deadline < deadline } ? true : nil
+        }
       case .end:
         return
       }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -11,22 +11,22 @@ import SystemPackage
 /// long as the channel, so that a writer that stays gets an answer also while nothing runs.
 final class VdecChannel: GraphObject {
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   let tap = FrameTap()
   var session: Session? { nil }
   let feed: FeedQueue
 
   private let environment: Environment
-  private let settings: ManagedAtomic<SettingsBox>
+  private let settings: Published<NumberedSettings>
   private let run = Mutex<VdecRun?>(nil)
   /// What is in use, for reports; after `stop` the last one, for its counts.
-  private let current = ManagedAtomic<VdecRun?>(nil)
+  private let current = Published<VdecRun?>(nil)
   private let counts = RunCounts()
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
     feed = FeedQueue(node.path)
     feed.close(notRunning("feed", .brokenPipe))
   }
@@ -44,7 +44,7 @@ final class VdecChannel: GraphObject {
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
     settings.store(
-      SettingsBox(new, version: settings.load(ordering: .acquiring).version + 1), ordering: .releasing)
+      NumberedSettings(new, version: settings.value.version + 1))
   }
 
   func start() throws(Failure) {
@@ -54,12 +54,12 @@ final class VdecChannel: GraphObject {
       }
       run.withLock { $0 = nil }
     }
-    let new = try makeRun(settings.load(ordering: .acquiring).settings)
-    state.store(RunState(.running), ordering: .releasing)
+    let new = try makeRun(settings.value.settings)
+    state.store(RunState(.running))
     do throws(Failure) {
       try new.begin()
     } catch {
-      state.store(RunState(.stopped), ordering: .releasing)
+      state.store(RunState(.stopped))
       new.engine.close()
       throw error
     }
@@ -73,7 +73,7 @@ final class VdecChannel: GraphObject {
     }
     run.withLock { $0 = new }
     counts.begin { new.counters.statistics() }
-    current.store(new, ordering: .releasing)
+    current.store(new)
     environment.log(.decoder, .information, "\(path) started: \(new.summary)")
   }
 
@@ -101,15 +101,15 @@ final class VdecChannel: GraphObject {
     let new = VdecRun(
       node, input: input, engine: engine, settings: self.settings, tap: tap, environment: environment
     ) { [weak self] kind in
-      guard let self, self.state.load(ordering: .acquiring).isRunning else { return }
-      self.state.store(RunState(kind), ordering: .releasing)
+      guard let self, self.state.value.isRunning else { return }
+      self.state.store(RunState(kind))
     }
-    new.show()
+    new.affinity.within { new.show() }
     return new
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning, let old = run.withLock({ $0 }) else { return }
+    guard state.value.isRunning, let old = run.withLock({ $0 }) else { return }
     feed.close(notRunning("feed", .brokenPipe))
     if old.end() {
       run.withLock { $0 = nil }
@@ -118,9 +118,9 @@ final class VdecChannel: GraphObject {
       environment.log(.decoder, .error, "\(failure)")
       environment.listener?.failed(path, failure)
     }
-    old.shown.store(nil, ordering: .releasing)
+    old.shown.store(nil)
     node.output.announce(nil)
-    state.store(RunState(.stopped), ordering: .releasing)
+    state.store(RunState(.stopped))
     environment.log(.decoder, .information, "\(path) stopped")
   }
 
@@ -133,22 +133,22 @@ final class VdecChannel: GraphObject {
   // MARK: reports
 
   /// Since when its decoder is at one picture, CLOCK_MONOTONIC nanoseconds; 0 when it is at none.
-  var decodingSince: Int64 { current.load(ordering: .acquiring)?.decodingSince ?? 0 }
-  var engineName: String? { current.load(ordering: .acquiring)?.shown.load(ordering: .acquiring)?.engine }
+  var decodingSince: Int64 { current.value?.decodingSince ?? 0 }
+  var engineName: String? { current.value?.shown.value?.engine }
 
   var waitingFor: String? {
-    guard let run = current.load(ordering: .acquiring), state.load(ordering: .acquiring).isRunning else { return nil }
+    guard let run = current.value, state.value.isRunning else { return nil }
     if let file = run.file { return "input \(file.summary)" }
     return feed.bytesWaiting == 0 ? "bytes in \(path)/feed" : "its decoder\(engineName.map { " \($0)" } ?? "")"
   }
 
   func activeFacts() -> [KeyValue] {
-    guard let run = current.load(ordering: .acquiring), state.load(ordering: .acquiring).isRunning else { return [] }
+    guard let run = current.value, state.value.isRunning else { return [] }
     var facts: [KeyValue] = []
     func add(_ key: String, _ value: String?) {
       if let value, !value.isEmpty { facts.append(KeyValue(key: key, value: value)) }
     }
-    let used = run.shown.load(ordering: .acquiring)
+    let used = run.shown.value
     add("backend", used?.backend)
     add("engine", used?.engine)
     add("input", run.summary)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import SystemPackage
 
@@ -21,24 +22,24 @@ extension VdecRun {
         counters.skipped(source.skipped)
         guard !isStopping else { return }
         drain()
-        guard work.picturesOfStream > 0 else {
-          // Not even one picture: reading it again and again would only be work.
-          complain("no picture of it can be decoded", as: work.codec)
+        guard work.value.picturesOfStream > 0 else {
+          // Not even one picture: reading it again and again would only be work.value.
+          complain("no picture of it can be decoded", as: work.value.codec)
           return
         }
         guard loops else {
           finish("the input has ended")
           return
         }
-        work.picturesOfStream = 0
-        work.beginPass()
+        work.value.picturesOfStream = 0
+        work.value.beginPass()
         counters.looped()
         try source.rewind()
       } catch {
         if isStopping { return }
         errors += 1
         report(error)
-        pause(min(1_000_000_000, 10_000_000 << Int64(min(errors, 7))))
+        pause(min(.seconds(1), .milliseconds(10) << Int64(min(errors, 7))))
       }
     }
   }
@@ -51,13 +52,13 @@ extension VdecRun {
     defer { buffer.deallocate() }
     var skippedBefore: UInt64 = 0
     while !isStopping {
-      var stream = FeedStream(asked: work.asked)
+      var stream = FeedStream(asked: work.value.asked)
       if stream.splitter != nil { begin(stream.codec) }
       var hasBytes = false
       stream: while !isStopping {
         while !isStopping, let unit = stream.next() { take(unit, pts: nil, duration: 0) }
         counters.skipped(skippedBefore &+ stream.skipped)
-        if stream.isHopeless, !work.isReported {
+        if stream.isHopeless, !work.value.isReported {
           complain(
             stream.codec.map { "no \($0) in the last \(stream.unused >> 10) KiB fed" }
               ?? "the first \(StreamSniffer.enough >> 10) KiB are no stream of \(names)", as: nil)
@@ -68,7 +69,7 @@ extension VdecRun {
           counters.bytesIn(count)
           if stream.append(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { begin(stream.codec) }
         case .empty:
-          work.hasWaited = true
+          work.value.hasWaited = true
           queue.wait(until: .max, cancelled: { isStopping })
         case .ended:
           if stream.settle() { begin(stream.codec) }
@@ -89,15 +90,15 @@ extension VdecRun {
 
   /// The coding of a new stream is known.
   private func begin(_ codec: Codec?) {
-    work.codec = codec
-    work.picturesOfStream = 0
+    work.value.codec = codec
+    work.value.picturesOfStream = 0
   }
 
   private func endStream(_ hasBytes: Bool, as codec: Codec?) {
     drain()
-    if hasBytes, work.picturesOfStream == 0 { complain("nothing of what was fed can be decoded", as: codec) }
+    if hasBytes, work.value.picturesOfStream == 0 { complain("nothing of what was fed can be decoded", as: codec) }
     // The next stream's first picture is due when it comes.
-    work.pace.restart()
+    work.value.pace.restart()
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import Glibc
 import MediaCore
 import Reports
@@ -11,7 +11,7 @@ import SystemPackage
 ///
 /// A thread of its own, so that a decoder that hangs holds up nobody else. Ownership: the thread holds the run; the run owns
 /// the input, the engine and the pictures that wait. `end` lets go of a thread that does not come back.
-final class VdecRun: AtomicReference, Sendable {
+final class VdecRun: Sendable {
   /// Where coded bytes come from.
   enum Input {
     case file(any PacketSource)
@@ -29,21 +29,23 @@ final class VdecRun: AtomicReference, Sendable {
   let counters = VdecCounters()
   let summary: String
   private let mode: VdecPaceMode
-  let shown = ManagedAtomic<VdecInUse?>(nil)
+  let shown = Published<VdecInUse?>(nil)
   private let input: Input
-  private let settings: ManagedAtomic<SettingsBox>
+  private let settings: Published<NumberedSettings>
   private let tap: FrameTap
   private let changed: @Sendable (RunState.Kind) -> Void
   private let stopping = Atomic<Bool>(false)
   private let finished = Atomic<Bool>(false)
   private let busySince = Atomic<Int64>(0)
-  private let parker = Parker()
+  /// For who waits for the thread's end, and for the thread in a pause.
+  private let parked = Monitor(())
 
-  // Of the thread, or of the control executor before it runs.
-  nonisolated(unsafe) var work: VdecWork
+  /// Whose `work` is: the thread's, or the control executor's before it runs.
+  let affinity: Affinity
+  let work: Confined<VdecWork>
 
   init(
-    _ node: Node, input: Input, engine: VdecEngine, settings: ManagedAtomic<SettingsBox>, tap: FrameTap,
+    _ node: Node, input: Input, engine: VdecEngine, settings: Published<NumberedSettings>, tap: FrameTap,
     environment: Environment, changed: @escaping @Sendable (RunState.Kind) -> Void
   ) {
     self.node = node
@@ -53,7 +55,7 @@ final class VdecRun: AtomicReference, Sendable {
     self.tap = tap
     self.environment = environment
     self.changed = changed
-    let now = settings.load(ordering: .acquiring).settings
+    let now = settings.value.settings
     var codec = now.text("codec").flatMap(Codec.init(rawValue:))
     switch input {
     case .file(let source):
@@ -62,15 +64,18 @@ final class VdecRun: AtomicReference, Sendable {
     case .feed: summary = "feed"
     }
     mode = VdecPaceMode(rawValue: now.text("pace") ?? "auto") ?? .auto
-    work = VdecWork(
-      codec: codec, asked: now.text("codec").flatMap(Codec.init(rawValue:)), assumed: now.rate("fps") ?? .thirty)
+    affinity = Affinity()
+    work = Confined(
+      VdecWork(
+        codec: codec, asked: now.text("codec").flatMap(Codec.init(rawValue:)), assumed: now.rate("fps") ?? .thirty),
+      to: affinity)
   }
 
   var isFinished: Bool { finished.load(ordering: .acquiring) }
   /// Since when the decoder is at a unit, CLOCK_MONOTONIC nanoseconds; 0 when it is at none.
   var decodingSince: Int64 { busySince.load(ordering: .relaxed) }
   var isPaced: Bool { mode != .none && !environment.room.isLossless }
-  var loops: Bool { settings.load(ordering: .acquiring).settings.flag("loop") }
+  var loops: Bool { settings.value.settings.flag("loop") }
   var feed: FeedQueue? {
     if case .feed(let queue) = input { return queue }
     return nil
@@ -85,13 +90,12 @@ final class VdecRun: AtomicReference, Sendable {
   func begin() throws(Failure) {
     if !isPaced { environment.room.countUnpaced(1) }
     do throws(Failure) {
-      let thread = try Thread(name: "vdec\(node.path.number)") { [self] in
-        loop()
+      _ = try Thread.start("vdec\(node.path.number)") { [self] in
+        affinity.within { loop() }
         if !isPaced { environment.room.countUnpaced(-1) }
         finished.store(true, ordering: .releasing)
-        wake()
+        parked.wakeAll()
       }
-      thread.detach()
     } catch {
       if !isPaced { environment.room.countUnpaced(-1) }
       finished.store(true, ordering: .releasing)
@@ -106,18 +110,8 @@ final class VdecRun: AtomicReference, Sendable {
     engine.interrupt()
     feed?.wakeReader()
     environment.room.wake()
-    let deadline = Clock.now() + 2_000_000_000
-    parker.lock()
-    parker.broadcast()
-    while !isFinished, parker.wait(until: deadline) {}
-    parker.unlock()
-    return isFinished
-  }
-
-  private func wake() {
-    parker.lock()
-    parker.broadcast()
-    parker.unlock()
+    parked.wakeAll()
+    return parked.wait(until: Clock.now() + .seconds(2)) { _ in isFinished ? true : nil } ?? false
   }
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -125,9 +119,7 @@ final class VdecRun: AtomicReference, Sendable {
   func pause(_ nanoseconds: Int64) { pause(until: Clock.now() + nanoseconds) }
 
   private func pause(until deadline: Int64) {
-    parker.lock()
-    while !isStopping, parker.wait(until: deadline) {}
-    parker.unlock()
+    _ = parked.wait(until: deadline) { _ in isStopping ? true : nil }
   }
 
   private func loop() {
@@ -136,17 +128,17 @@ final class VdecRun: AtomicReference, Sendable {
     case .feed(let queue): follow(queue)
     }
     engine.close()
-    while let frame = work.pictures.pop() { _ = consume frame }
-    work.ledger.removeAll { node.work.drop(.flushed, $0) }
-    for _ in 0..<work.waiting { node.work.drop(.flushed, .unknown, at: .output) }
+    while let frame = work.value.pictures.pop() { _ = consume frame }
+    work.value.ledger.removeAll { node.work.drop(.flushed, $0) }
+    for _ in 0..<work.value.waiting { node.work.drop(.flushed, .unknown, at: .output) }
   }
 
   // MARK: decoding
 
   /// Has one unit decoded and gives what came of it.
   func take(_ unit: UnsafeRawBufferPointer, pts: Int64?, duration: Int64) {
-    guard let codec = work.codec else { return }
-    let info = work.read(unit)
+    guard let codec = work.value.codec else { return }
+    let info = work.value.read(unit)
     let name = DroppedFrame(pts: pts ?? .min)
     if info.syntaxChanged { show() }
     if info.isFrame {
@@ -161,23 +153,23 @@ final class VdecRun: AtomicReference, Sendable {
       if info.isFrame { node.work.drop(.flushed, name) }
       return
     }
-    if work.waitsForKey {
-      guard info.isKey || work.keyMissed >= VdecRun.keyPatience else {
-        work.keyMissed += 1
-        if info.isFrame { node.work.drop(work.isBroken ? .deviceError : .flushed, name) }
+    if work.value.waitsForKey {
+      guard info.isKey || work.value.keyMissed >= VdecRun.keyPatience else {
+        work.value.keyMissed += 1
+        if info.isFrame { node.work.drop(work.value.isBroken ? .deviceError : .flushed, name) }
         counters.waitedForKey()
-        if work.keyMissed == 60, work.picturesOfStream == 0 {
+        if work.value.keyMissed == 60, work.value.picturesOfStream == 0 {
           complain("no key picture among the first 60 of the stream", as: codec)
         }
         return
       }
-      work.waitsForKey = false
-      work.keyMissed = 0
-      work.isBroken = false
+      work.value.waitsForKey = false
+      work.value.keyMissed = 0
+      work.value.isBroken = false
     }
     var number: Int64 = -1
     if info.isFrame {
-      let entry = work.ledger.enter(pts: pts, duration: duration, at: Clock.now())
+      let entry = work.value.ledger.enter(pts: pts, duration: duration, at: Clock.now())
       number = entry.number
       if entry.lost {
         node.work.drop(.deviceError, DroppedFrame(number: UInt64(number - Int64(UnitLedger.capacity))))
@@ -205,10 +197,10 @@ final class VdecRun: AtomicReference, Sendable {
       failure == nil ? .done : .failed, wait: 0, run: end - start, copied: engine.takeBytesCopied(), end: end)
     counters.damagedPictures(engine.takeDamaged())
     guard let failure else {
-      work.failures = 0
+      work.value.failures = 0
       return
     }
-    if let unit = work.ledger.settle(number) {
+    if let unit = work.value.ledger.settle(number) {
       node.work.drop(
         isStopping ? .flushed : failure.errno == .noBufferSpace ? .noBuffer : .deviceError,
         DroppedFrame(number: UInt64(number), pts: unit.pts ?? .min))
@@ -218,21 +210,21 @@ final class VdecRun: AtomicReference, Sendable {
 
   private func failed(_ failure: Failure, _ decoder: any Decoder, _ codec: Codec) {
     // After a gap the pictures that refer to it would be wrong.
-    work.waitsForKey = !work.standsAlone
-    work.isBroken = true
-    work.failures += 1
+    work.value.waitsForKey = !work.value.standsAlone
+    work.value.isBroken = true
+    work.value.failures += 1
     switch failure.errno {
     case .illegalByteSequence:
       counters.damagedUnit()
-      if work.failures == 1 {
+      if work.value.failures == 1 {
         environment.log(.decoder, .warning, "\(node.path): \(failure); going on at the next key picture")
       }
-      if work.failures == VdecRun.patience { complain("\(failure)", as: codec) }
+      if work.value.failures == VdecRun.patience { complain("\(failure)", as: codec) }
     case .noBufferSpace:
-      if work.failures == 1 { environment.log(.decoder, .warning, "\(node.path): \(failure)") }
+      if work.value.failures == 1 { environment.log(.decoder, .warning, "\(node.path): \(failure)") }
     default:
       report(failure)
-      guard decoder.isBroken || work.failures >= VdecRun.patience else { return }
+      guard decoder.isBroken || work.value.failures >= VdecRun.patience else { return }
       engine.giveUp()
       counters.reopened()
     }
@@ -240,7 +232,7 @@ final class VdecRun: AtomicReference, Sendable {
 
   /// Nothing more comes, which is no failure of anybody.
   func finish(_ why: String) {
-    work.isReported = true
+    work.value.isReported = true
     changed(.failed(why))
     environment.log(.decoder, .warning, "\(node.path): \(why)")
   }
@@ -252,8 +244,8 @@ final class VdecRun: AtomicReference, Sendable {
   }
 
   func report(_ failure: Failure) {
-    guard !work.isReported else { return }
-    work.isReported = true
+    guard !work.value.isReported else { return }
+    work.value.isReported = true
     environment.listener?.failed(node.path, failure)
     environment.log(.decoder, .error, "\(node.path): \(failure)")
     changed(.failed("\(failure)"))
@@ -265,15 +257,15 @@ final class VdecRun: AtomicReference, Sendable {
     while !isStopping {
       do throws(Failure) {
         try engine.open(codec)
-        work.retries = 0
-        work.waitsForKey = true
+        work.value.retries = 0
+        work.value.waitsForKey = true
         environment.log(.decoder, .information, "\(node.path): \(engine.decoder?.engine ?? "") opened")
         show()
         return true
       } catch {
         report(error)
-        work.retries += 1
-        pause(min(2_000_000_000, 50_000_000 << Int64(min(work.retries, 6))))
+        work.value.retries += 1
+        pause(min(.seconds(2), .milliseconds(50) << Int64(min(work.value.retries, 6))))
       }
     }
     return false
@@ -298,10 +290,10 @@ final class VdecRun: AtomicReference, Sendable {
       node.work.copied(engine.takeBytesCopied())
       give()
     }
-    work.ledger.removeAll { node.work.drop(.deviceError, $0) }
-    work.waitsForKey = true
-    work.keyMissed = 0
-    work.isBroken = false
+    work.value.ledger.removeAll { node.work.drop(.deviceError, $0) }
+    work.value.waitsForKey = true
+    work.value.keyMissed = 0
+    work.value.isBroken = false
   }
 
   // MARK: giving pictures
@@ -309,43 +301,43 @@ final class VdecRun: AtomicReference, Sendable {
   /// Takes a picture from the decoder; it is given when the decoder has come back.
   fileprivate func came(_ frame: consuming Frame) {
     engine.pictures += 1
-    work.picturesOfStream += 1
-    guard !work.pictures.isFull else {
+    work.value.picturesOfStream += 1
+    guard !work.value.pictures.isFull else {
       // More at once than any decoder holds back.
       give()
-      guard !work.pictures.isFull else {
+      guard !work.value.pictures.isFull else {
         // A picture carries its unit's number in place of its time.
-        if let unit = work.ledger.settle(frame.pts) {
+        if let unit = work.value.ledger.settle(frame.pts) {
           node.work.drop(.noBuffer, DroppedFrame(number: UInt64(frame.pts), pts: unit.pts ?? .min), at: .output)
         }
         return
       }
-      work.pictures.push(frame)
+      work.value.pictures.push(frame)
       return
     }
-    work.pictures.push(frame)
+    work.value.pictures.push(frame)
   }
 
   private func give() {
-    while let frame = work.pictures.pop() { give(frame) }
+    while let frame = work.value.pictures.pop() { give(frame) }
   }
 
   private func give(_ frame: consuming Frame) {
-    let unit = work.ledger.settle(frame.pts)
+    let unit = work.value.ledger.settle(frame.pts)
     if unit == nil {
       // Two pictures of one unit: the second came in with it.
       node.input.counters.countAlone(at: Clock.now())
     }
-    if work.isReported {
-      work.isReported = false
+    if work.value.isReported {
+      work.value.isReported = false
       changed(.running)
       environment.log(.decoder, .information, "\(node.path) decodes again")
     }
-    let time = work.time(of: unit)
+    let time = work.value.time(of: unit)
     announce(frame.layout)
-    work.waiting = 1
+    work.value.waiting = 1
     let keeps = isPaced ? keepsTime(time) : waitsForRoom(time)
-    work.waiting = 0
+    work.value.waiting = 0
     guard keeps else {
       node.work.drop(
         isStopping ? .flushed : .late, DroppedFrame(number: UInt64(max(0, frame.pts)), pts: unit?.pts ?? .min),
@@ -353,14 +345,14 @@ final class VdecRun: AtomicReference, Sendable {
       _ = consume frame
       return
     }
-    frame.pts = work.pace.presentation(time)
+    frame.pts = work.value.pace.presentation(time)
     frame.stamps.captured = unit?.takenAt ?? Clock.now()
     tap.pass(frame)
     node.output.deliver(frame, at: Clock.now())
   }
 
   private func announce(_ layout: FrameLayout) {
-    let rate = work.rate(file?.frameRate)
+    let rate = work.value.rate(file?.frameRate)
     let old = node.output.format
     guard old.map({ $0.layout != layout || $0.rate != rate }) ?? true else { return }
     if let old, (old.layout.width, old.layout.height) != (layout.width, layout.height) { counters.layoutChanged() }
@@ -372,16 +364,16 @@ final class VdecRun: AtomicReference, Sendable {
   /// - Returns: false when it is left out.
   private func keepsTime(_ time: Int64) -> Bool {
     let now = Clock.now()
-    let verdict = work.pace.judge(time, at: now, hasWaited: work.hasWaited)
-    work.hasWaited = false
-    counters.slips(work.pace.slips)
+    let verdict = work.value.pace.judge(time, at: now, hasWaited: work.value.hasWaited)
+    work.value.hasWaited = false
+    counters.slips(work.value.pace.slips)
     switch verdict {
     case .leaveOut: return false
     case .now: return !isStopping
     case .due(let due):
       // A live stream that states no rate and comes faster than assumed is followed, or its backlog would grow.
-      if mode == .auto, !work.statesRate, let feed, feed.growsSteadily(at: now) {
-        work.pace.set(time, at: now)
+      if mode == .auto, !work.value.statesRate, let feed, feed.growsSteadily(at: now) {
+        work.value.pace.set(time, at: now)
         return !isStopping
       }
       pause(until: due)
@@ -390,7 +382,7 @@ final class VdecRun: AtomicReference, Sendable {
   }
 
   private func waitsForRoom(_ time: Int64) -> Bool {
-    if work.pace.base == nil { work.pace.set(time, at: Clock.now()) }
+    if work.value.pace.base == nil { work.value.pace.set(time, at: Clock.now()) }
     environment.room.wait(until: { node.output.hasRoom }, cancelled: { isStopping })
     return !isStopping
   }
@@ -402,9 +394,9 @@ final class VdecRun: AtomicReference, Sendable {
     guard let decoder = engine.decoder, let factory = engine.factory else { return }
     shown.store(
       VdecInUse(
-        backend: factory.name, engine: decoder.engine, codec: work.codec, layout: decoder.layout,
-        syntax: work.parser?.syntax, memory: decoder.memoryKind, rate: work.rate(file?.frameRate),
-        why: engine.why, remarks: decoder.remarks), ordering: .releasing)
+        backend: factory.name, engine: decoder.engine, codec: work.value.codec, layout: decoder.layout,
+        syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate(file?.frameRate),
+        why: engine.why, remarks: decoder.remarks))
   }
 }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
 import MediaCore
 
 /// What `pace` may be.
@@ -94,8 +93,8 @@ struct VdecWork: ~Copyable {
   mutating func beginPass() { timeline.beginPass() }
 }
 
-/// What a decoder channel has in use, swapped whole.
-final class VdecInUse: AtomicReference, Sendable {
+/// What a decoder channel has in use.
+struct VdecInUse: Sendable {
   let backend: String
   let engine: String
   let codec: Codec?
@@ -105,19 +104,4 @@ final class VdecInUse: AtomicReference, Sendable {
   let rate: FrameRate
   let why: String
   let remarks: [String]
-
-  init(
-    backend: String, engine: String, codec: Codec?, layout: FrameLayout?, syntax: StreamSyntax?, memory: String,
-    rate: FrameRate, why: String, remarks: [String]
-  ) {
-    self.backend = backend
-    self.engine = engine
-    self.codec = codec
-    self.layout = layout
-    self.syntax = syntax
-    self.memory = memory
-    self.rate = rate
-    self.why = why
-    self.remarks = remarks
-  }
 }

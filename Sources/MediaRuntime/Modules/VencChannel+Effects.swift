@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
 import MediaCore
 
 /// What a running encoder channel promises its `effect` to look for.
@@ -34,7 +33,7 @@ extension VencChannel {
 
   /// The graph is about to bind the channel to another source; its first frame becomes a key frame.
   func sourceChanges(from old: ObjectPath?, to new: ObjectPath?) {
-    guard state.load(ordering: .acquiring).isRunning, new != nil else { return }
+    guard state.value.isRunning, new != nil else { return }
     effects.add(
       EffectChange(
         key: "source", old: old.map { "\($0)" } ?? "", new: new.map { "\($0)" } ?? "", measure: .keyFrame))

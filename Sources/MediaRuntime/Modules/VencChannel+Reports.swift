@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
 import MediaCore
 import Reports
 
@@ -12,7 +11,7 @@ extension VencChannel {
       KeyValue(key: "backend", value: used.factory.name), KeyValue(key: "engine", value: used.engine),
       KeyValue(key: "codec", value: used.configuration.codec.rawValue),
       KeyValue(
-        key: "profile", value: syntax.load(ordering: .acquiring)?.syntax.profileName ?? used.configuration.profile),
+        key: "profile", value: syntax.value?.profileName ?? used.configuration.profile),
       KeyValue(key: "width", value: "\(used.layout.width)"), KeyValue(key: "height", value: "\(used.layout.height)"),
       KeyValue(key: "format", value: "\(used.layout.format)"), KeyValue(key: "conversion", value: used.conversion),
       KeyValue(key: "memory", value: used.pool?.memoryKind ?? "the source's"),
@@ -67,8 +66,8 @@ extension VencChannel {
   }
 }
 
-/// What an encoder channel has in use, swapped whole.
-final class VencInUse: AtomicReference, Sendable {
+/// What an encoder channel has in use.
+struct VencInUse: Sendable {
   let factory: any EncoderFactory
   let engine: String
   let configuration: EncoderConfiguration
@@ -81,20 +80,6 @@ final class VencInUse: AtomicReference, Sendable {
   let why: String
   /// Where the engine does something else than was asked.
   let remarks: [String]
-  init(
-    factory: any EncoderFactory, engine: String, configuration: EncoderConfiguration, layout: FrameLayout,
-    conversion: String, pool: Pool?, waker: (any Waker)?, why: String, remarks: [String]
-  ) {
-    self.factory = factory
-    self.engine = engine
-    self.configuration = configuration
-    self.layout = layout
-    self.conversion = conversion
-    self.pool = pool
-    self.waker = waker
-    self.why = why
-    self.remarks = remarks
-  }
 }
 
 extension ObjectSettings {

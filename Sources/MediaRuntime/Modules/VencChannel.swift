@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -10,52 +10,55 @@ import SystemPackage
 /// The engine is opened when the channel starts, if it is known by then what frames will come, else at the first one;
 /// and anew, at a key frame, when their size or format changes or a setting needs it.
 ///
-/// Ownership: `engine` and what hangs on it belong to the session's worker; the control executor touches them only while
-/// the session is halted.
+/// Ownership: the engine and what hangs on it belong to the session's worker; the control executor touches them only while
+/// the session is halted, as the session's affinity checks.
 final class VencChannel: GraphObject, SessionWork {
   /// Failures in a row after which the engine is opened anew.
   static let patience = 5
 
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   let tap = FrameTap()
   var session: Session? { work }
   let ring: PacketRing
   let effects: EffectTracker
   let encoderCounters = EncoderCounters()
-  let syntax = ManagedAtomic<SyntaxBox?>(nil)
+  let syntax = Published<StreamSyntax?>(nil)
 
   let environment: Environment
   private let work: Session
   private let workplace: Workplace
-  private let settings: ManagedAtomic<SettingsBox>
-  private let inUse = ManagedAtomic<VencInUse?>(nil)
+  private let settings: Published<NumberedSettings>
+  private let inUse = Published<VencInUse?>(nil)
   private let wantsKey = Atomic<Bool>(false)
   private let configurationChanges = Atomic<UInt64>(0)
 
-  // Of the worker.
-  private nonisolated(unsafe) var engine: VencEngine?
-  private nonisolated(unsafe) var choice = VencChoice()
-  private nonisolated(unsafe) var seenChanges: UInt64 = 0
-  private nonisolated(unsafe) var failures = 0
-  private nonisolated(unsafe) var retryAt: Int64 = 0
+  private struct Worker {
+    var engine: VencEngine?
+    var choice = VencChoice()
+    var seenChanges: UInt64 = 0
+    var failures = 0
+    var retryAt: Int64 = 0
+  }
+  private let worker: Confined<Worker>
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
     self.work = Session(node.path, service: environment.services.cpu)
+    self.worker = Confined(Worker(), to: work.affinity)
     self.workplace = Workplace(work, environment.services)
     self.ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
     self.effects = EffectTracker(path: "\(node.path)")
     node.input.connect(work)
     work.attach(self)
-    work.alarm = { [weak self] in self?.used?.waker?.wake() }
+    work.alarm = { [weak self] in self?.inUse.edition.value?.waker?.wake() }
     node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
   }
 
-  var current: ObjectSettings { settings.load(ordering: .acquiring).settings }
-  var used: VencInUse? { inUse.load(ordering: .acquiring) }
+  var current: ObjectSettings { settings.value.settings }
+  var used: VencInUse? { inUse.value }
 
   // MARK: administration
 
@@ -107,18 +110,18 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
-    let old = settings.load(ordering: .acquiring)
-    if state.load(ordering: .acquiring).isRunning { record(changed, old.settings, new) }
-    settings.store(SettingsBox(new, version: old.version + 1), ordering: .releasing)
+    let old = settings.value
+    if state.value.isRunning { record(changed, old.settings, new) }
+    settings.store(NumberedSettings(new, version: old.version + 1))
     upstreamChanged()
   }
 
   func start() throws(Failure) {
-    guard !state.load(ordering: .acquiring).isRunning else { return }
+    guard !state.value.isRunning else { return }
     guard work.isIdle else {
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its engine has not come back from the last frame")
     }
-    clear()
+    work.affinity.within { clear() }
     let first: any EncoderFactory
     do throws(Refusal) {
       first = try candidates(current).0[0]
@@ -132,7 +135,7 @@ final class VencChannel: GraphObject, SessionWork {
     settle(on: first.device)
     if let layout = node.input.upstream?.format?.layout {
       do throws(Failure) {
-        try open(layout)
+        try work.affinity.within { () throws(Failure) in try open(layout) }
       } catch {
         ring.close()
         settle(on: nil)
@@ -140,7 +143,7 @@ final class VencChannel: GraphObject, SessionWork {
       }
     }
     wantsKey.store(true, ordering: .releasing)
-    state.store(RunState(.running), ordering: .releasing)
+    state.store(RunState(.running))
     effects.add(EffectChange(key: "enable", old: "0", new: "1", measure: .keyFrame))
     updateFrameControl()
     work.resume()
@@ -149,11 +152,11 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning else { return }
+    guard state.value.isRunning else { return }
     node.input.accept(false)
     let came = work.halt()
     if came {
-      clear()
+      work.affinity.within { clear() }
     } else {
       // `cameBack` clears then.
       environment.log(.encoder, .error, "\(path): the engine does not come back from its frame")
@@ -161,8 +164,8 @@ final class VencChannel: GraphObject, SessionWork {
         path, Failure(.timedOut, "disable", on: "\(path)", "the engine does not come back from its frame"))
     }
     ring.close()
-    inUse.store(nil, ordering: .releasing)
-    state.store(RunState(.stopped), ordering: .releasing)
+    inUse.store(nil)
+    state.store(RunState(.stopped))
     effects.addSettled(key: "enable", old: "1", new: "0", measured: came ? "stopped" : "engine still busy")
     environment.room.wake()
     environment.log(.encoder, .information, "\(path) stopped")
@@ -171,10 +174,10 @@ final class VencChannel: GraphObject, SessionWork {
   /// Gives up the engine and what waits. Only while the session is halted and idle.
   private func clear() {
     node.input.flush(into: node.work)
-    if let engine { finish(engine) }
-    choice = VencChoice()
-    failures = 0
-    retryAt = 0
+    if let engine = worker.value.engine { finish(engine) }
+    worker.value.choice = VencChoice()
+    worker.value.failures = 0
+    worker.value.retryAt = 0
     settle(on: nil)
     work.ended()
   }
@@ -187,7 +190,7 @@ final class VencChannel: GraphObject, SessionWork {
       pool.close()
       environment.pools.giveUp(pool)
     }
-    engine = nil
+    worker.value.engine = nil
   }
 
   /// Has the next frames coded where they wait for that device, or by the CPU workers.
@@ -199,7 +202,7 @@ final class VencChannel: GraphObject, SessionWork {
     guard command == "idr" else {
       throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command", hint: "idr")
     }
-    guard state.load(ordering: .acquiring).isRunning else {
+    guard state.value.isRunning else {
       throw notRunning("idr")
     }
     let (engines, codec) = try candidates(current)
@@ -262,7 +265,7 @@ final class VencChannel: GraphObject, SessionWork {
   // MARK: the worker
 
   func perform() -> Bool {
-    if let engine, engine.encoder.inside > 0 {
+    if let engine = worker.value.engine, engine.encoder.inside > 0 {
       var hasWaited = false
       work.wait(
         while: { node.input.waiting == 0 },
@@ -283,7 +286,7 @@ final class VencChannel: GraphObject, SessionWork {
     let end = Clock.now()
     switch outcome {
     // Its work ends with its picture.
-    case .done(let copied) where engine?.isAsynchronous == true: node.work.copied(copied)
+    case .done(let copied) where worker.value.engine?.isAsynchronous == true: node.work.copied(copied)
     case .done(let copied): node.work.record(.done, wait: wait, run: end - start, copied: copied, end: end)
     case .failed: node.work.record(.failed, wait: wait, run: end - start, end: end)
     }
@@ -291,10 +294,10 @@ final class VencChannel: GraphObject, SessionWork {
     return true
   }
 
-  private var isBusy: Bool { (engine?.encoder.inside ?? 0) > 0 }
+  private var isBusy: Bool { (worker.value.engine?.encoder.inside ?? 0) > 0 }
 
   private func noteRunning() {
-    if isBusy, let since = engine?.writer.busySince { work.running(since: since) } else { work.ended() }
+    if isBusy, let since = worker.value.engine?.writer.busySince { work.running(since: since) } else { work.ended() }
   }
 
   /// Waits for pictures of the frames inside, or for another frame.
@@ -314,7 +317,7 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   private func encode(_ frame: consuming Frame, _ now: Int64, _ wait: Int64) -> Outcome {
-    guard now >= retryAt else {
+    guard now >= worker.value.retryAt else {
       node.work.drop(.deviceError, frame.name)
       return .failed
     }
@@ -339,7 +342,7 @@ final class VencChannel: GraphObject, SessionWork {
     do throws(Failure) {
       switch try ready.encode(frame, wantsKey: key, user: node.user, start: now, wait: wait) {
       case .encoded(let copied):
-        if failures > 0, !ready.isAsynchronous { recovered() }
+        if worker.value.failures > 0, !ready.isAsynchronous { recovered() }
         return .done(copied: copied)
       case .noBuffer:
         node.work.drop(.noBuffer, frame.name)
@@ -355,15 +358,17 @@ final class VencChannel: GraphObject, SessionWork {
 
   /// The engine for frames of this layout, with the settings of now.
   private func prepare(_ layout: FrameLayout, _ changes: UInt64, _ now: Int64) throws(Failure) -> VencEngine? {
-    if let engine, engine.layout == layout {
-      if choice.isDue(at: now, version: environment.enginesVersion), let better = better(than: engine, at: now) {
+    if let engine = worker.value.engine, engine.layout == layout {
+      if worker.value.choice.isDue(at: now, version: environment.enginesVersion),
+        let better = better(than: engine, at: now)
+      {
         replace(engine, by: better)
-        seenChanges = changes
+        worker.value.seenChanges = changes
         return better
       }
-      guard changes != seenChanges else { return engine }
+      guard changes != worker.value.seenChanges else { return engine }
       let new = configuration(current, engine.factory, engine.configuration.codec, layout)
-      seenChanges = changes
+      worker.value.seenChanges = changes
       do throws(Failure) {
         if try engine.reconfigure(new) {
           show(engine)
@@ -374,18 +379,18 @@ final class VencChannel: GraphObject, SessionWork {
         environment.log(.encoder, .warning, "\(path): \(error)")
       }
     }
-    if let old = engine { finish(old) }
-    seenChanges = changes
+    if let old = worker.value.engine { finish(old) }
+    worker.value.seenChanges = changes
     try open(layout)
     wantsKey.store(true, ordering: .relaxed)
-    return engine
+    return worker.value.engine
   }
 
   /// Opens the best engine there is. The channel has none.
   private func open(_ layout: FrameLayout) throws(Failure) {
     let settings = current
     let (engines, codec) = try found(settings)
-    let new = try choice.open(engines, at: Clock.now(), version: environment.enginesVersion) {
+    let new = try worker.value.choice.open(engines, at: Clock.now(), version: environment.enginesVersion) {
       factory throws(Failure) in try make(factory, codec, settings, layout)
     }
     take(new)
@@ -396,7 +401,7 @@ final class VencChannel: GraphObject, SessionWork {
     let settings = current
     do throws(Failure) {
       let (engines, codec) = try found(settings)
-      return choice.better(than: old.factory, engines, at: now, version: environment.enginesVersion) {
+      return worker.value.choice.better(than: old.factory, engines, at: now, version: environment.enginesVersion) {
         factory throws(Failure) in try make(factory, codec, settings, old.layout)
       }
     } catch {
@@ -441,7 +446,7 @@ final class VencChannel: GraphObject, SessionWork {
   }
 
   private func take(_ new: VencEngine) {
-    engine = new
+    worker.value.engine = new
     settle(on: new.device)
     show(new)
     environment.log(
@@ -453,38 +458,40 @@ final class VencChannel: GraphObject, SessionWork {
       VencInUse(
         factory: engine.factory, engine: engine.encoder.engine, configuration: engine.configuration,
         layout: engine.layout, conversion: engine.conversionText, pool: engine.pool, waker: engine.encoder.waker,
-        why: choice.why(engine.factory),
-        remarks: engine.encoder.remarks), ordering: .releasing)
+        why: worker.value.choice.why(engine.factory),
+        remarks: engine.encoder.remarks))
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
     encoderCounters.coded(picture, bytes: bytes, at: now)
     effects.picture(picture, bytes: bytes, pts: pts)
+    let engine = worker.value.engine
     engine?.pictures += 1
-    if failures > 0 { recovered() }
+    if worker.value.failures > 0 { recovered() }
     engine?.control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
   }
 
   private func fail(_ failure: Failure, _ now: Int64) {
-    failures += 1
-    if failures == 1 || state.load(ordering: .acquiring).kind == .running {
+    worker.value.failures += 1
+    if worker.value.failures == 1 || state.value.kind == .running {
       environment.log(.encoder, .error, "\(path): \(failure)")
       if state.change(to: .failed("\(failure)")) { environment.listener?.failed(path, failure) }
     }
-    guard engine.map({ $0.encoder.isBroken }) ?? true || failures >= VencChannel.patience else { return }
+    guard worker.value.engine.map({ $0.encoder.isBroken }) ?? true || worker.value.failures >= VencChannel.patience
+    else { return }
     // It will not get better by itself: open it anew, ever more seldom.
     var goesOver = false
-    if let engine {
+    if let engine = worker.value.engine {
       goesOver = engine.pictures == 0 && (try? candidates(current).0.count) ?? 0 > 1
-      if goesOver { choice.giveUp(engine.factory.name, failure) }
+      if goesOver { worker.value.choice.giveUp(engine.factory.name, failure) }
       close(engine)
     }
     guard !goesOver else { return }
-    retryAt = now + min(2_000_000_000, 50_000_000 << Int64(min(failures, 6)))
+    worker.value.retryAt = now + min(.seconds(2), .milliseconds(50) << Int64(min(worker.value.failures, 6)))
   }
 
   private func recovered() {
-    failures = 0
+    worker.value.failures = 0
     if state.change(to: .running) { environment.log(.encoder, .information, "\(path) works again") }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 
 /// Which of the engines that could serve an encoder channel does: the first, in the order of preference, that can be opened.
@@ -6,7 +7,7 @@ import MediaCore
 /// comes back to its device. A value of the session's worker.
 struct VencChoice {
   /// After so long a device that refused is asked again the first time, and the last. Nanoseconds.
-  private static let delays: ClosedRange<Int64> = 2_000_000_000...60_000_000_000
+  private static let delays: ClosedRange<Int64> = .seconds(2) ... .seconds(60)
 
   /// Engines before the one in use, and what they said.
   private var passedOver: [(name: String, why: String)] = []

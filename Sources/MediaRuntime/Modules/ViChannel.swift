@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import Glibc
 import MediaCore
 import Reports
@@ -12,21 +12,21 @@ import SystemPackage
 /// kept alive by the frames themselves.
 final class ViChannel: GraphObject {
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   let tap = FrameTap()
   var session: Session? { nil }
 
   private let environment: Environment
-  private let settings: ManagedAtomic<SettingsBox>
+  private let settings: Published<NumberedSettings>
   private let run = Mutex<ViRun?>(nil)
   /// What is in use, for reports.
-  private let current = ManagedAtomic<ViRun?>(nil)
+  private let current = Published<ViRun?>(nil)
   private let counts = RunCounts()
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
   }
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
@@ -49,15 +49,15 @@ final class ViChannel: GraphObject {
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
     settings.store(
-      SettingsBox(new, version: settings.load(ordering: .acquiring).version + 1), ordering: .releasing)
+      NumberedSettings(new, version: settings.value.version + 1))
   }
 
   func start() throws(Failure) {
     guard run.withLock({ $0 == nil }) else {
-      guard !state.load(ordering: .acquiring).isRunning else { return }
+      guard !state.value.isRunning else { return }
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its input has not come back from the last frame")
     }
-    let settings = settings.load(ordering: .acquiring).settings
+    let settings = settings.value.settings
     let text = settings.text("input") ?? "pattern"
     guard let input = InputSpecification(text) else {
       throw Failure(.invalidArgument, "input", on: text, "names no input")
@@ -81,7 +81,7 @@ final class ViChannel: GraphObject {
       environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
     }
     node.output.announce(StreamFormat(layout: new.layout, rate: source.frameRate))
-    state.store(RunState(.running), ordering: .releasing)
+    state.store(RunState(.running))
     do throws(Failure) {
       try new.begin()
     } catch {
@@ -91,13 +91,13 @@ final class ViChannel: GraphObject {
     }
     run.withLock { $0 = new }
     counts.begin { new.statistics() }
-    current.store(new, ordering: .releasing)
+    current.store(new)
     reportControls(of: source)
     environment.log(.videoInput, .information, "\(path) started: \(source.summary)")
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning, let old = run.withLock({ $0 }) else { return }
+    guard state.value.isRunning, let old = run.withLock({ $0 }) else { return }
     if !old.end() {
       let failure = Failure(.timedOut, "disable", on: "\(path)", "the input does not come back from its frame")
       environment.log(.videoInput, .error, "\(failure)")
@@ -115,18 +115,18 @@ final class ViChannel: GraphObject {
   }
 
   private func finish(_ old: ViRun) {
-    current.store(nil, ordering: .releasing)
+    current.store(nil)
     counts.end()
     node.work.copied(Int(clamping: old.source.counters.bytesCopied))
     if let pool = old.source.pool { environment.pools.giveUp(pool) }
     node.output.announce(nil)
-    state.store(RunState(.stopped), ordering: .releasing)
+    state.store(RunState(.stopped))
     if old.source.controls != nil { environment.controlsChanged(path) }
   }
 
   // MARK: controls
 
-  var controls: (any ControlSurface)? { current.load(ordering: .acquiring)?.source.controls }
+  var controls: (any ControlSurface)? { current.value?.source.controls }
 
   /// The device was opened, or is back: its controls may be others, and some may not have taken what was set before.
   func reportControls(of source: any Source) {
@@ -184,14 +184,14 @@ final class ViChannel: GraphObject {
   }
 
   var waitingFor: String? {
-    current.load(ordering: .acquiring).map { "input \($0.source.summary)" }
+    current.value.map { "input \($0.source.summary)" }
   }
 
   func activeFacts() -> [KeyValue] {
-    guard let run = current.load(ordering: .acquiring) else { return [] }
+    guard let run = current.value else { return [] }
     let source = run.source
     let layout = run.layout
-    let backend = source.device ?? settings.load(ordering: .acquiring).settings.text("input") ?? ""
+    let backend = source.device ?? settings.value.settings.text("input") ?? ""
     var facts = [
       KeyValue(key: "backend", value: backend), KeyValue(key: "input", value: source.summary),
       KeyValue(key: "memory", value: source.memoryKind),
@@ -207,7 +207,7 @@ final class ViChannel: GraphObject {
     // A source that says itself where it differs knows why; for the others the difference is found here.
     facts += source.remarks.map { KeyValue(key: "differs", value: $0) }
     guard source.remarks.isEmpty else { return facts }
-    let asked = settings.load(ordering: .acquiring).settings
+    let asked = settings.value.settings
     for (key, given) in [("width", layout.width), ("height", layout.height)] {
       guard let wanted = asked.integer(key), wanted != Int(given) else { continue }
       facts.append(KeyValue(key: "\(key)_differs", value: "asked for \(wanted), the input gives its own"))
@@ -221,7 +221,7 @@ final class ViChannel: GraphObject {
   func moreStatistics() -> [Statistic] { counts.statistics }
 
   /// Bytes of pixels the source's CPU work wrote.
-  var sourceBytesCopied: UInt64 { current.load(ordering: .acquiring)?.source.counters.bytesCopied ?? 0 }
+  var sourceBytesCopied: UInt64 { current.value?.source.counters.bytesCopied ?? 0 }
 }
 
 extension PixelFormat {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
 import MediaCore
 
 /// Makes raw pictures of what an input gives, on the input's own thread, in buffers of its own pool.
 ///
 /// Ownership: the run that made it; the pool lives on until its last picture came home.
-final class ViConversion: AtomicReference, Sendable {
+final class ViConversion: Sendable {
   /// What the input announced when it was made.
   let input: FrameLayout
   private let converter: any PictureConverter

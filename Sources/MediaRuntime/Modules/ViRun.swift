@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import Glibc
 import MediaCore
 import Reports
@@ -9,7 +9,7 @@ import SystemPackage
 /// One run of an input channel: the source and the thread that takes its frames.
 ///
 /// Sources that are not live are paced by their time stamps, as ``FramePace`` says.
-final class ViRun: AtomicReference, Sendable {
+final class ViRun: Sendable {
   let source: any Source
   /// Holds this run in turn, until the run has ended.
   private let channel: ViChannel
@@ -19,13 +19,14 @@ final class ViRun: AtomicReference, Sendable {
   private let finished = Atomic<Bool>(true)
   /// `end` has gone on without the thread.
   private let left = Atomic<Bool>(false)
-  private let parker = Parker()
+  /// For who waits for the thread's end, and for the thread in a pause.
+  private let parked = Monitor(())
   private let thread = Mutex<Thread?>(nil)
   private let slipped = Atomic<UInt64>(0)
   /// The format the channel was asked to give.
   private let wanted: PixelFormat
   /// Swapped by the thread when the source gives something else; read by reports.
-  private let conversionNow = ManagedAtomic<ViConversion?>(nil)
+  private let conversionNow = Published<ViConversion?>(nil)
   private let damagedPictures = Atomic<UInt64>(0)
 
   /// - Throws: ENOTSUP, ENOMEM when the source's pictures cannot be converted.
@@ -37,7 +38,7 @@ final class ViRun: AtomicReference, Sendable {
     self.source = source
     self.wanted = wanted
     self.environment = environment
-    conversionNow.store(try conversion(of: source.layout), ordering: .releasing)
+    conversionNow.store(try conversion(of: source.layout))
   }
 
   private func conversion(of input: FrameLayout) throws(Failure) -> ViConversion? {
@@ -45,7 +46,7 @@ final class ViRun: AtomicReference, Sendable {
   }
 
   /// What makes raw pictures of the source's; `nil` when they are raw.
-  var conversion: ViConversion? { conversionNow.load(ordering: .acquiring) }
+  var conversion: ViConversion? { conversionNow.value }
   /// What the receivers get.
   var layout: FrameLayout { conversion?.layout ?? source.layout }
   /// Pictures that could not be converted because they were damaged.
@@ -69,27 +70,22 @@ final class ViRun: AtomicReference, Sendable {
   func begin() throws(Failure) {
     finished.store(false, ordering: .relaxed)
     do throws(Failure) {
-      let new = try Thread(name: "vi\(node.path.number)") { [self] in
-        loop()
-        finished.store(true, ordering: .sequentiallyConsistent)
-        wake()
-        if left.load(ordering: .sequentiallyConsistent) { cameBack() }
+      try thread.withLock { (thread) throws(Failure) in
+        thread = try Thread.start("vi\(node.path.number)") { [self] in
+          loop()
+          finished.store(true, ordering: .sequentiallyConsistent)
+          parked.wakeAll()
+          if left.load(ordering: .sequentiallyConsistent) { cameBack() }
+        }
       }
-      thread.withLock { $0 = new }
     } catch {
       finished.store(true, ordering: .relaxed)
       throw error
     }
   }
 
-  private func wake() {
-    parker.lock()
-    parker.broadcast()
-    parker.unlock()
-  }
-
   private func cameBack() {
-    conversionNow.exchange(nil, ordering: .acquiringAndReleasing)?.close()
+    conversionNow.exchange(nil)?.close()
     channel.ended(self)
   }
 
@@ -100,22 +96,15 @@ final class ViRun: AtomicReference, Sendable {
     stopping.store(true, ordering: .sequentiallyConsistent)
     source.interrupt()
     environment.room.wake()
-    let deadline = Clock.now() + 2_000_000_000
-    parker.lock()
-    parker.broadcast()
-    while !finished.load(ordering: .sequentiallyConsistent), parker.wait(until: deadline) {}
-    parker.unlock()
-    let old = thread.withLock { thread in
-      defer { thread = nil }
-      return thread
+    parked.wakeAll()
+    _ = parked.wait(until: Clock.now() + .seconds(2)) { _ in
+      finished.load(ordering: .sequentiallyConsistent) ? true : nil
     }
+    var old = thread.withLock { $0.take() }
     left.store(true, ordering: .sequentiallyConsistent)
-    guard finished.load(ordering: .sequentiallyConsistent) else {
-      old?.detach()
-      return false
-    }
+    guard finished.load(ordering: .sequentiallyConsistent) else { return false }
     // Until its last reference to the source, and so to the device, is gone.
-    old?.join()
+    old.take()?.join()
     cameBack()
     return true
   }
@@ -173,7 +162,7 @@ final class ViRun: AtomicReference, Sendable {
       // The source has started anew with another size or format.
       do throws(Failure) {
         let new = try self.conversion(of: source.layout)
-        conversionNow.exchange(new, ordering: .acquiringAndReleasing)?.close()
+        conversionNow.exchange(new)?.close()
         conversion = new
         plain = new == nil ? source.layout.format : nil
       } catch {
@@ -270,7 +259,7 @@ final class ViRun: AtomicReference, Sendable {
     }
     if isGone || errors >= 3 { channel.changed(.failed("\(failure)")) }
     // A device that went away may come back; an input that fails again and again is asked ever more seldom.
-    pause(isGone ? 500_000_000 : min(1_000_000_000, 10_000_000 << Int64(min(errors, 7))))
+    pause(isGone ? .milliseconds(500) : min(.seconds(1), .milliseconds(10) << Int64(min(errors, 7))))
     return !isStopping
   }
 
@@ -290,8 +279,6 @@ final class ViRun: AtomicReference, Sendable {
   private func pause(_ nanoseconds: Int64) { pause(until: Clock.now() + nanoseconds) }
 
   private func pause(until deadline: Int64) {
-    parker.lock()
-    while !isStopping, parker.wait(until: deadline) {}
-    parker.unlock()
+    _ = parked.wait(until: deadline) { _ in isStopping ? true : nil }
   }
 }

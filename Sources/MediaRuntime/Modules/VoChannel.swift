@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -8,14 +8,14 @@ import SystemPackage
 /// A display channel: gives the newest frame to a screen, as it is where the device can reach and show it, else as a
 /// picture made of it. For every channel: frames in = shown + dropped + in flight.
 ///
-/// Ownership: `way` and `making` belong to the session's worker; the control executor touches them only while the session
-/// is halted. A frame that was given to the display is the display's, until it says what became of it.
+/// Ownership: way and what makes pictures belong to the session's worker; the control executor touches them only while the
+/// session is halted, as the session's affinity checks. A frame that was given to the display is the display's, until it says what became of it.
 final class VoChannel: GraphObject, SessionWork {
   /// Buffers of pictures that are made: one on the screen, one on its way there, one that waits, one being made.
   private static let buffers = 4
 
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   /// A display that is to be closed once nothing is at it any more.
   private let closing = Mutex<(any Display)?>(nil)
   let tap = FrameTap()
@@ -24,25 +24,22 @@ final class VoChannel: GraphObject, SessionWork {
   private let environment: Environment
   private let work: Session
   private let workplace: Workplace
-  private let settings: ManagedAtomic<SettingsBox>
-  private let inUse = ManagedAtomic<InUse?>(nil)
-  private let shownMaking = ManagedAtomic<MakingText?>(nil)
+  private let settings: Published<NumberedSettings>
+  private let inUse = Published<(any Display)?>(nil)
+  private let shownMaking = Published<MakingText?>(nil)
   private let lastLatency = Atomic<Int64>(-1)
   private let counts = RunCounts()
 
-  // Of the worker.
-  private nonisolated(unsafe) var way: (any DisplayWay)?
-  private nonisolated(unsafe) var making: Making?
-  private nonisolated(unsafe) var layout: FrameLayout?
-  private nonisolated(unsafe) var isShared = false
-  private nonisolated(unsafe) var retryAt: Int64 = 0
-  /// What frames are counted as until then.
-  private nonisolated(unsafe) var refusal = DropCause.deviceError
-
-  private final class InUse: AtomicReference, Sendable {
-    let display: any Display
-    init(_ display: any Display) { self.display = display }
+  private struct Worker {
+    var way: (any DisplayWay)?
+    var making: Making?
+    var layout: FrameLayout?
+    var isShared = false
+    var retryAt: Int64 = 0
+    /// What frames are counted as until then.
+    var refusal = DropCause.deviceError
   }
+  private let worker: Confined<Worker>
 
   /// What makes pictures the display takes.
   private struct Making {
@@ -51,29 +48,25 @@ final class VoChannel: GraphObject, SessionWork {
     let pool: Pool
   }
 
-  private final class MakingText: AtomicReference, Sendable {
+  private struct MakingText: Sendable {
     let engine: String
     let memory: String
     let from: FrameLayout
-    init(engine: String, memory: String, from: FrameLayout) {
-      self.engine = engine
-      self.memory = memory
-      self.from = from
-    }
   }
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
     self.work = Session(node.path, service: environment.services.cpu)
+    self.worker = Confined(Worker(), to: work.affinity)
     self.workplace = Workplace(work, environment.services)
     node.input.connect(work)
     work.attach(self)
   }
 
-  private var current: ObjectSettings { settings.load(ordering: .acquiring).settings }
-  private var display: (any Display)? { inUse.load(ordering: .acquiring)?.display }
+  private var current: ObjectSettings { settings.value.settings }
+  private var display: (any Display)? { inUse.value }
 
   // MARK: administration
 
@@ -87,35 +80,35 @@ final class VoChannel: GraphObject, SessionWork {
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
-    let old = settings.load(ordering: .acquiring)
-    settings.store(SettingsBox(new, version: old.version + 1), ordering: .releasing)
+    let old = settings.value
+    settings.store(NumberedSettings(new, version: old.version + 1))
     if changed.contains("rect") { display?.place(new.rectangle("rect")) }
   }
 
   func start() throws(Failure) {
-    guard !state.load(ordering: .acquiring).isRunning else { return }
+    guard !state.value.isRunning else { return }
     guard work.isIdle else {
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its last frame is still being worked on")
     }
     guard let factory = environment.engines.display else {
       throw Failure(.notSupported, "enable", on: "\(path)", "this build has no display")
     }
-    clear()
+    work.affinity.within { clear() }
     let settings = current
     let configuration = DisplayConfiguration(
       device: settings.text("device") ?? "auto", connector: settings.text("connector") ?? "auto",
       mode: settings.text("mode").flatMap { DisplayMode($0) } ?? .preferred, rectangle: settings.rectangle("rect"),
       name: "\(path)")
     // The display may say at once that it waits for its monitor.
-    state.store(RunState(.running), ordering: .releasing)
+    state.store(RunState(.running))
     let display: any Display
     do throws(Failure) {
       display = try factory.open(configuration, listener: self)
     } catch {
-      state.store(RunState(.stopped), ordering: .releasing)
+      state.store(RunState(.stopped))
       throw error
     }
-    inUse.store(InUse(display), ordering: .releasing)
+    inUse.store(display)
     counts.begin { VoChannel.statistics(display.counters) }
     work.resume()
     node.input.accept(true)
@@ -126,14 +119,14 @@ final class VoChannel: GraphObject, SessionWork {
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning else { return }
+    guard state.value.isRunning else { return }
     node.input.accept(false)
     closing.withLock { $0 = display }
     // A worker that hangs in the device may hold what closing needs: it closes itself when it comes back.
-    if work.halt() { cameBack() }
+    if work.halt() { work.affinity.within { cameBack() } }
     counts.end()
-    inUse.store(nil, ordering: .releasing)
-    state.store(RunState(.stopped), ordering: .releasing)
+    inUse.store(nil)
+    state.store(RunState(.stopped))
     environment.room.wake()
     environment.log(.videoOutput, .information, "\(path) stopped")
   }
@@ -147,17 +140,17 @@ final class VoChannel: GraphObject, SessionWork {
   /// Only while the session is halted and idle.
   private func clear() {
     node.input.flush(into: node.work)
-    way = nil
-    layout = nil
-    retryAt = 0
+    worker.value.way = nil
+    worker.value.layout = nil
+    worker.value.retryAt = 0
     dropMaking()
   }
 
   private func dropMaking() {
-    guard let old = making else { return }
-    making = nil
+    guard let old = worker.value.making else { return }
+    worker.value.making = nil
     workplace.work(on: nil)
-    shownMaking.store(nil, ordering: .releasing)
+    shownMaking.store(nil)
     old.pool.close()
     environment.pools.giveUp(old.pool)
   }
@@ -215,7 +208,7 @@ final class VoChannel: GraphObject, SessionWork {
       return nil
     }
     guard let way = valid(display, frame, now) else { return nil }
-    guard let making, way.picture != nil else {
+    guard let making = worker.value.making, way.picture != nil else {
       display.show(frame, by: way)
       return 0
     }
@@ -232,8 +225,8 @@ final class VoChannel: GraphObject, SessionWork {
       display.show(picture, by: way)
       return copied
     } catch {
-      self.way = nil
-      retryAt = now + 200_000_000
+      worker.value.way = nil
+      worker.value.retryAt = now + .milliseconds(200)
       changed(.failed(error))
       node.work.drop(.deviceError, name)
       return nil
@@ -243,25 +236,29 @@ final class VoChannel: GraphObject, SessionWork {
   /// The way for this frame, found anew where needed; `nil` when there is none, and the frame is counted as dropped.
   private func valid(_ display: any Display, _ frame: borrowing Frame, _ now: Int64) -> (any DisplayWay)? {
     let shared = frame.buffer.memory.isDMABuf
-    if let way, way.generation == display.generation, layout == frame.layout, isShared == shared,
+    if let way = worker.value.way, way.generation == display.generation, worker.value.layout == frame.layout,
+      worker.value.isShared == shared,
       !frame.stamps.startsAnew
     {
       return way
     }
-    guard now >= retryAt else {
-      node.work.drop(refusal, frame.name)
+    guard now >= worker.value.retryAt else {
+      node.work.drop(worker.value.refusal, frame.name)
       return nil
     }
     do throws(Failure) {
       let found = try display.way(for: frame)
       try prepare(found.picture, from: frame.layout)
-      (way, layout, isShared) = (found, frame.layout, shared)
+      worker.value.way = found
+      worker.value.layout = frame.layout
+      worker.value.isShared = shared
       return found
     } catch {
-      way = nil
-      retryAt = now + 200_000_000
       // The display says so itself where somebody let it go.
-      refusal = error.errno == .canceled ? .disabled : .deviceError
+      let refusal: DropCause = error.errno == .canceled ? .disabled : .deviceError
+      worker.value.way = nil
+      worker.value.retryAt = now + .milliseconds(200)
+      worker.value.refusal = refusal
       if refusal == .deviceError { changed(.failed(error)) }
       node.work.drop(refusal, frame.name)
       return nil
@@ -274,10 +271,10 @@ final class VoChannel: GraphObject, SessionWork {
       return
     }
     // What was made last, if its pictures are of this kind.
-    let fitting = making.flatMap {
+    let fitting = worker.value.making.flatMap {
       $0.picture.layout == picture.layout && $0.picture.bufferSize == picture.bufferSize ? $0 : nil
     }
-    if fitting != nil, self.layout == layout { return }
+    if fitting != nil, worker.value.layout == layout { return }
     let transform = PictureTransform()
     // Pictures inside a larger one are the CPU's work: a device writes whole buffers.
     let isPart = picture.layout.byteCount < picture.bufferSize || picture.layout.plane0.offset != 0
@@ -300,19 +297,19 @@ final class VoChannel: GraphObject, SessionWork {
         name: "vo\(path.number)", size: picture.bufferSize, count: VoChannel.buffers, allocator: picture.allocator)
       environment.pools.add(pool, user: node.user, isLent: true)
     }
-    making = Making(picture: picture, scaler: scaler, pool: pool)
+    worker.value.making = Making(picture: picture, scaler: scaler, pool: pool)
     if let obstacle = workplace.work(on: factory.device) {
       environment.log(.videoOutput, .warning, "\(path): \(obstacle)")
     }
     shownMaking.store(
-      MakingText(engine: scaler.engine, memory: pool.memoryKind, from: layout), ordering: .releasing)
+      MakingText(engine: scaler.engine, memory: pool.memoryKind, from: layout))
   }
 
   // MARK: reports
 
   func activeFacts() -> [KeyValue] {
     guard let status = display?.status else { return [] }
-    let making = shownMaking.load(ordering: .acquiring)
+    let making = shownMaking.value
     let source = node.input.upstream?.format
     let asked = current
     var facts = [
@@ -388,16 +385,16 @@ extension VoChannel: DisplayListener {
   }
 
   func changed(_ condition: DisplayCondition) {
-    let old = state.load(ordering: .acquiring).kind
+    let old = state.value.kind
     guard old != .stopped else { return }
     switch condition {
     case .works:
       guard old != .running else { return }
-      state.store(RunState(.running), ordering: .releasing)
+      state.store(RunState(.running))
       environment.log(.videoOutput, .information, "\(path) works again")
     case .failed(let failure):
       guard old != .failed("\(failure)") else { return }
-      state.store(RunState(.failed("\(failure)")), ordering: .releasing)
+      state.store(RunState(.failed("\(failure)")))
       // What somebody did by hand is no failure to be recorded.
       if failure.errno != .canceled { environment.listener?.failed(path, failure) }
       environment.log(.videoOutput, .warning, "\(path): \(failure)")

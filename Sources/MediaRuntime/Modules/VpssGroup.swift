@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Reports
 import Synchronization
@@ -10,7 +10,7 @@ import SystemPackage
 /// The group's session does the work of all its outputs, one after the other, on one worker.
 final class VpssGroup: GraphObject, SessionWork {
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   let tap = FrameTap()
   var session: Session? { work }
 
@@ -19,12 +19,12 @@ final class VpssGroup: GraphObject, SessionWork {
   private let workplace: Workplace
   /// The devices that outputs wait for.
   private let devices = Mutex<[ObjectPath: String]>([:])
-  private let settings: ManagedAtomic<SettingsBox>
+  private let settings: Published<NumberedSettings>
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     self.node = node
     self.environment = environment
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
     self.work = Session(node.path, service: environment.services.cpu)
     self.workplace = Workplace(work, environment.services)
     node.input.connect(work)
@@ -36,7 +36,7 @@ final class VpssGroup: GraphObject, SessionWork {
   }
 
   /// What the outputs need to know of the group: its settings now.
-  var current: SettingsBox { settings.load(ordering: .acquiring) }
+  var current: NumberedSettings { settings.value }
 
   /// An output says which device it waits for from now on. One of them has a worker for all of the group's work.
   func waits(for device: String?, _ output: ObjectPath) {
@@ -68,25 +68,25 @@ final class VpssGroup: GraphObject, SessionWork {
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
-    settings.store(SettingsBox(new, version: current.version + 1), ordering: .releasing)
+    settings.store(NumberedSettings(new, version: current.version + 1))
   }
 
   func start() throws(Failure) {
-    guard !state.load(ordering: .acquiring).isRunning else { return }
+    guard !state.value.isRunning else { return }
     guard work.isIdle else {
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its last frame is still being worked on")
     }
-    state.store(RunState(.running), ordering: .releasing)
+    state.store(RunState(.running))
     work.resume()
     node.input.accept(true)
     environment.log(.videoProcessing, .information, "\(path) started")
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning else { return }
+    guard state.value.isRunning else { return }
     node.input.accept(false)
     if work.halt() { node.input.flush(into: node.work) }
-    state.store(RunState(.stopped), ordering: .releasing)
+    state.store(RunState(.stopped))
     environment.room.wake()
     environment.log(.videoProcessing, .information, "\(path) stopped")
   }
@@ -126,7 +126,7 @@ final class VpssGroup: GraphObject, SessionWork {
   }
 
   func activeFacts() -> [KeyValue] {
-    guard state.load(ordering: .acquiring).isRunning, let format = node.input.upstream?.format else { return [] }
+    guard state.value.isRunning, let format = node.input.upstream?.format else { return [] }
     let crop = current.settings.rectangle("crop")
     return [
       KeyValue(key: "width", value: "\(format.layout.width)"),

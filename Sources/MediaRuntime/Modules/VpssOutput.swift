@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import Glibc
 import MediaCore
 import Reports
@@ -14,17 +14,17 @@ final class VpssOutput: GraphObject, FrameHandler {
   static let spareBuffers = 3
 
   let node: Node
-  let state = ManagedAtomic(RunState(.stopped))
+  let state = Published(RunState(.stopped))
   let tap = FrameTap()
   var session: Session? { group.session }
 
   private let group: VpssGroup
   private var environment: Environment { group.environment }
-  private let settings: ManagedAtomic<SettingsBox>
+  private let settings: Published<NumberedSettings>
   /// The group's worker holds it while it works; `stop` waits for that.
   private let plan = Mutex<PlanBox>(PlanBox())
   /// What reports and the wait for room look at.
-  private let inUse = ManagedAtomic<InUse?>(nil)
+  private let inUse = Published<InUse?>(nil)
   private let wakeRoom: @Sendable () -> Void
 
   private struct PlanBox: ~Copyable, @unchecked Sendable {
@@ -33,26 +33,19 @@ final class VpssOutput: GraphObject, FrameHandler {
     var retryAt: Int64 = 0
   }
 
-  private final class InUse: AtomicReference, Sendable {
+  private struct InUse: Sendable {
     let layout: FrameLayout
     let rate: FrameRate
     let pool: Pool?
     /// Name of the engine's factory, empty where none is needed.
     let backend: String
     let engine: String
-    init(layout: FrameLayout, rate: FrameRate, pool: Pool?, backend: String, engine: String) {
-      self.layout = layout
-      self.rate = rate
-      self.pool = pool
-      self.backend = backend
-      self.engine = engine
-    }
   }
 
   init(_ node: Node, _ settings: ObjectSettings, group: VpssGroup) {
     self.node = node
     self.group = group
-    self.settings = ManagedAtomic(SettingsBox(settings, version: 0))
+    self.settings = Published(NumberedSettings(settings, version: 0))
     let room = group.environment.room
     self.wakeRoom = { room.wake() }
     node.input.connect(self)
@@ -60,7 +53,7 @@ final class VpssOutput: GraphObject, FrameHandler {
     node.input.bind(to: group.node.output)
   }
 
-  private var current: SettingsBox { settings.load(ordering: .acquiring) }
+  private var current: NumberedSettings { settings.value }
 
   // MARK: administration
 
@@ -70,12 +63,12 @@ final class VpssOutput: GraphObject, FrameHandler {
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
-    settings.store(SettingsBox(new, version: current.version + 1), ordering: .releasing)
+    settings.store(NumberedSettings(new, version: current.version + 1))
     upstreamChanged()
   }
 
   func start() throws(Failure) {
-    guard !state.load(ordering: .acquiring).isRunning else { return }
+    guard !state.value.isRunning else { return }
     // What a scaler that hung left behind goes first; while it hangs, nothing waits for it.
     guard plan.withLockIfAvailable({ drop(&$0) }) != nil else {
       throw Failure(.resourceBusy, "enable", on: "\(path)", "its scaler has not come back from the last picture")
@@ -87,20 +80,20 @@ final class VpssOutput: GraphObject, FrameHandler {
       plan.withLock { $0.plan = new }
       if let new { use(new, rate: format.rate) }
     }
-    state.store(RunState(.running), ordering: .releasing)
+    state.store(RunState(.running))
     upstreamChanged()
     node.input.accept(true)
     environment.log(.videoProcessing, .information, "\(path) started")
   }
 
   func stop() {
-    guard state.load(ordering: .acquiring).isRunning else { return }
+    guard state.value.isRunning else { return }
     node.input.accept(false)
     // The scaler may hang in a device: give it two seconds, then leave the plan to `handle`.
-    let deadline = Clock.now() + 2_000_000_000
+    let deadline = Clock.now() + .seconds(2)
     while plan.withLockIfAvailable({ drop(&$0) }) == nil, Clock.now() < deadline { usleep(500) }
-    inUse.store(nil, ordering: .releasing)
-    state.store(RunState(.stopped), ordering: .releasing)
+    inUse.store(nil)
+    state.store(RunState(.stopped))
     node.output.announce(nil)
     environment.room.wake()
     environment.log(.videoProcessing, .information, "\(path) stopped")
@@ -125,7 +118,7 @@ final class VpssOutput: GraphObject, FrameHandler {
       rate = FrameRate(wanted)
       return table
     }
-    guard let source, let rate, state.load(ordering: .acquiring).isRunning else { return }
+    guard let source, let rate, state.value.isRunning else { return }
     let transform = VpssPlan.transform(box.settings)
     let usual = environment.engines.outputFormats.first
     guard let layout = VpssPlan.layout(box.settings, incoming: source.layout, transform: transform, usual: usual) else {
@@ -144,7 +137,7 @@ final class VpssOutput: GraphObject, FrameHandler {
 
   var hasRoom: Bool {
     guard node.output.hasRoom else { return false }
-    guard let pool = inUse.load(ordering: .acquiring)?.pool, pool.free == 0 else { return true }
+    guard let pool = inUse.edition.value?.pool, pool.free == 0 else { return true }
     pool.whenFree(wakeRoom)
     return pool.free > 0
   }
@@ -177,7 +170,7 @@ final class VpssOutput: GraphObject, FrameHandler {
         if error.isDeviceGone {
           // Another one is looked for, the next frame on.
           drop(&box)
-          box.retryAt = now + 50_000_000
+          box.retryAt = now + .milliseconds(50)
         }
         return nil
       }
@@ -221,7 +214,7 @@ final class VpssOutput: GraphObject, FrameHandler {
       return plan
     } catch {
       drop(&box)
-      box.retryAt = now + 1_000_000_000
+      box.retryAt = now + .seconds(1)
       failed(error)
       node.work.drop(.formatMismatch, frame.name)
       return nil
@@ -312,8 +305,7 @@ final class VpssOutput: GraphObject, FrameHandler {
     inUse.store(
       InUse(
         layout: plan.work?.layout ?? plan.incoming, rate: rate, pool: plan.work?.pool,
-        backend: plan.work?.backend ?? "", engine: plan.work?.scaler.engine ?? "none, buffers are passed on"),
-      ordering: .releasing)
+        backend: plan.work?.backend ?? "", engine: plan.work?.scaler.engine ?? "none, buffers are passed on"))
   }
 
   private func drop(_ box: inout PlanBox) {
@@ -329,20 +321,20 @@ final class VpssOutput: GraphObject, FrameHandler {
   }
 
   private func failed(_ failure: Failure) {
-    if case .failed = state.load(ordering: .acquiring).kind { return }
+    if case .failed = state.value.kind { return }
     guard state.change(to: .failed("\(failure)")) else { return }
     environment.listener?.failed(path, failure)
     environment.log(.videoProcessing, .error, "\(path): \(failure)")
   }
 
   private func works() {
-    if case .failed = state.load(ordering: .acquiring).kind { state.change(to: .running) }
+    if case .failed = state.value.kind { state.change(to: .running) }
   }
 
   // MARK: reports
 
   func activeFacts() -> [KeyValue] {
-    guard let use = inUse.load(ordering: .acquiring) else { return [] }
+    guard let use = inUse.value else { return [] }
     return [
       KeyValue(key: "backend", value: use.backend.isEmpty ? use.engine : use.backend),
       KeyValue(key: "engine", value: use.engine),
@@ -356,7 +348,7 @@ final class VpssOutput: GraphObject, FrameHandler {
   func moreStatistics() -> [Statistic] { [] }
 
   var waitingFor: String? {
-    guard let pool = inUse.load(ordering: .acquiring)?.pool, pool.free == 0 else { return nil }
+    guard let pool = inUse.value?.pool, pool.free == 0 else { return nil }
     return "a free buffer of pool \(pool.name)"
   }
 }

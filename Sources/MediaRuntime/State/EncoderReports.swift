@@ -34,7 +34,7 @@ extension VencChannel {
     let settings = current
     let ring = ring.figures
     let codec = used?.configuration.codec ?? settings.text("codec").flatMap(Codec.init) ?? .h264
-    let state = state.load(ordering: .acquiring)
+    let state = state.value
     var report = EncoderReport(
       channel: path.number, path: "\(path)", attributes: attributes(coded, settings, codec, isRunning: state.isRunning),
       syntax: syntax(codec, coded, settings), rateControl: rateControl(coded, settings, codec))
@@ -82,7 +82,7 @@ extension VencChannel {
   }
 
   private func syntax(_ codec: Codec, _ coded: EncoderFigures, _ settings: ObjectSettings) -> EncoderSyntax {
-    let seen = syntax.load(ordering: .acquiring)?.syntax
+    let seen = syntax.value
     switch codec {
     case .h264:
       var shown = H264Syntax()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 public import MediaCore
 public import Reports
 
@@ -19,7 +20,7 @@ extension MediaGraph {
   }
 
   func condition(of object: any GraphObject, _ figures: NodeFigures) -> ObjectCondition {
-    let state = object.state.load(ordering: .acquiring)
+    let state = object.state.value
     switch state.kind {
     case .stopped: return .stopped
     case .failed(let why): return .failed(why: why)
@@ -71,7 +72,7 @@ extension MediaGraph {
   private func report(on object: any GraphObject, _ ids: [ObjectIdentifier: Int]) -> NodeReport {
     let node = object.node
     let figures = node.figures()
-    let state = object.state.load(ordering: .acquiring)
+    let state = object.state.value
     var flags: NodeFlags = [.valid]
     if state.isRunning { flags.insert(.streaming) }
     if node.input.upstream != nil { flags.insert(.boundAsSink) }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 public import Reports
 
@@ -32,7 +33,7 @@ extension MediaGraph {
   private func examine(
     _ object: any GraphObject, _ owners: [ObjectIdentifier: any GraphObject], _ now: Int64
   ) -> (Int, HealthFinding)? {
-    let state = object.state.load(ordering: .acquiring)
+    let state = object.state.value
     guard state.isRunning else { return nil }
     let figures = object.node.figures()
     let condition = condition(of: object, figures)
@@ -101,8 +102,8 @@ extension MediaGraph {
     var object = source
     // The graph has no loops; the bound is for the moment in which it is being changed.
     for _ in 0..<64 {
-      guard object.state.load(ordering: .acquiring).isRunning else { return "\(object.path), which is stopped" }
-      if case .failed = object.state.load(ordering: .acquiring).kind { return "\(object.path), which has failed" }
+      guard object.state.value.isRunning else { return "\(object.path), which is stopped" }
+      if case .failed = object.state.value.kind { return "\(object.path), which has failed" }
       if let session = object.session, session.isStuck { break }
       let figures = object.node.figures()
       if now - figures.input.lastAt <= patience(for: object, figures) { break }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Atomics
+import Base
 import MediaCore
 import Synchronization
 
@@ -17,18 +17,13 @@ final class PoolRegistry: Sendable {
     var isGivenUp = false
   }
 
-  private final class List: AtomicReference, Sendable {
-    let entries: [Entry]
-    init(_ entries: [Entry]) { self.entries = entries }
-  }
-
-  private let list = ManagedAtomic(List([]))
+  private let list = Published<[Entry]>([])
   private let change = Mutex<Void>(())
   private let ledger: MemoryLedger
 
   init(_ ledger: MemoryLedger) { self.ledger = ledger }
 
-  var entries: [Entry] { list.load(ordering: .acquiring).entries }
+  var entries: [Entry] { list.value }
 
   func add(_ pool: any BufferPool, user: UserSlot, isLent: Bool) {
     let bytes = isLent ? pool.buffers.reduce(0) { $0 + $1.memory.size } : 0
@@ -50,14 +45,14 @@ final class PoolRegistry: Sendable {
 
   private func update(_ body: (inout [Entry]) -> Void) {
     change.withLock { _ in
-      var entries = list.load(ordering: .acquiring).entries
+      var entries = list.value
       body(&entries)
       entries.removeAll { entry in
         guard entry.isGivenUp, entry.pool.buffers.allSatisfy({ $0.references == 0 }) else { return false }
         if entry.lentBytes > 0 { ledger.remove(entry.lentBytes) }
         return true
       }
-      list.store(List(entries), ordering: .releasing)
+      list.store(entries)
     }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 import MediaCore
 import Synchronization
@@ -9,8 +10,9 @@ import SystemPackage
 /// The writer never waits in here: what does not fit is not taken, and the writer is told when there is room. What one
 /// writer wrote is one stream; the next writer's bytes are taken when the decoder has the rest of it.
 ///
-/// Ownership: owns the ring. The parker's lock guards everything that is not atomic; it is held for copying bytes.
+/// Ownership: owns the ring. The lock is held for copying bytes.
 final class FeedQueue: @unchecked Sendable {
+  // `@unchecked`: the ring's bytes are touched under the lock only.
   static let capacity = 512 << 10
 
   /// What the reader got.
@@ -22,23 +24,31 @@ final class FeedQueue: @unchecked Sendable {
     case ended
   }
 
+  private struct State {
+    var first = 0
+    var count = 0
+    weak var writer: FeedWriter?
+    var hasEnded = false
+    var isRetired = false
+    var refusal: Refusal?
+    /// Since the queue was last empty: when bytes came, and whether some found no room. CLOCK_MONOTONIC nanoseconds.
+    var began: Int64 = 0
+    var lastCame: Int64 = 0
+    var wasFull = false
+
+    mutating func clear() {
+      first = 0
+      count = 0
+      hasEnded = false
+      wasFull = false
+    }
+  }
+
   private let path: ObjectPath
-  private let parker = Parker()
+  private let state = Monitor(State())
   private let ring = UnsafeMutableRawPointer.allocate(byteCount: FeedQueue.capacity, alignment: 64)
   private let accepted = Atomic<UInt64>(0)
   private let waiting = Atomic<Int>(0)
-
-  // Guarded by the parker's lock.
-  private var first = 0
-  private var count = 0
-  private weak var writer: FeedWriter?
-  private var hasEnded = false
-  private var isRetired = false
-  private var refusal: Refusal?
-  /// Since the queue was last empty: when bytes came, and whether some found no room. CLOCK_MONOTONIC nanoseconds.
-  private var began: Int64 = 0
-  private var lastCame: Int64 = 0
-  private var wasFull = false
 
   init(_ path: ObjectPath) { self.path = path }
 
@@ -52,90 +62,78 @@ final class FeedQueue: @unchecked Sendable {
 
   /// Takes bytes from now on, beginning with an empty queue.
   func open() {
-    parker.lock()
-    refusal = nil
-    clear()
-    let waiter = writer
-    parker.unlock()
+    let waiter = state.withLock { state in
+      state.refusal = nil
+      clear(&state)
+      return state.writer
+    }
     waiter?.wake()
   }
 
   /// Takes nothing from now on; writers are told why.
   func close(_ why: Refusal) {
-    parker.lock()
-    refusal = why
-    clear()
-    parker.broadcast()
-    let waiter = writer
-    parker.unlock()
+    let waiter = state.change { state in
+      state.refusal = why
+      clear(&state)
+      return state.writer
+    }
     waiter?.wake()
   }
 
   /// The channel is gone for good.
   func retire() {
-    parker.lock()
-    isRetired = true
-    parker.unlock()
+    state.withLock { $0.isRetired = true }
     close(Refusal(Errno(rawValue: ENODEV), path: "\(path)/feed", reason: "\(path) has been removed"))
   }
 
-  private func clear() {
-    first = 0
-    count = 0
-    hasEnded = false
-    wasFull = false
+  private func clear(_ state: inout State) {
+    state.clear()
     waiting.store(0, ordering: .relaxed)
   }
 
   // MARK: the reader, one thread
 
   func take(into target: UnsafeMutableRawBufferPointer) -> Taken {
-    parker.lock()
-    guard count > 0 else {
-      let isEnd = hasEnded
-      hasEnded = false
-      let waiter = isEnd ? writer : nil
-      parker.unlock()
-      waiter?.wake()
-      return isEnd ? .ended : .empty
+    let (taken, waiter): (Taken, FeedWriter?) = state.withLock { state in
+      guard state.count > 0 else {
+        let isEnd = state.hasEnded
+        state.hasEnded = false
+        return isEnd ? (.ended, state.writer) : (.empty, nil)
+      }
+      let size = min(state.count, target.count)
+      let head = min(size, FeedQueue.capacity - state.first)
+      if let base = target.baseAddress {
+        memcpy(base, ring + state.first, head)
+        if head < size { memcpy(base + head, ring, size - head) }
+      }
+      state.first = (state.first + size) % FeedQueue.capacity
+      state.count -= size
+      if state.count == 0 { state.wasFull = false }
+      waiting.store(state.count, ordering: .relaxed)
+      // Not for every few bytes: a wake-up costs more than a picture.
+      return (.bytes(size), state.count <= FeedQueue.capacity / 2 ? state.writer : nil)
     }
-    let size = min(count, target.count)
-    let head = min(size, FeedQueue.capacity - first)
-    if let base = target.baseAddress {
-      memcpy(base, ring + first, head)
-      if head < size { memcpy(base + head, ring, size - head) }
-    }
-    first = (first + size) % FeedQueue.capacity
-    count -= size
-    if count == 0 { wasFull = false }
-    waiting.store(count, ordering: .relaxed)
-    // Not for every few bytes: a wake-up costs more than a picture.
-    let waiter = count <= FeedQueue.capacity / 2 ? writer : nil
-    parker.unlock()
     waiter?.wake()
-    return .bytes(size)
+    return taken
   }
 
   /// Waits until there is something to take, `cancelled` holds, or the time has come.
   func wait(until deadline: Int64, cancelled: () -> Bool) {
-    parker.lock()
-    while count == 0, !hasEnded, !cancelled(), parker.wait(until: deadline) {}
-    parker.unlock()
+    _ = state.wait(until: deadline) { state -> Bool? in
+      state.count == 0 && !state.hasEnded && !cancelled() ? nil : true
+    }
   }
 
   /// Wakes the reader for something else.
-  func wakeReader() {
-    parker.lock()
-    parker.broadcast()
-    parker.unlock()
-  }
+  func wakeReader() { state.wakeAll() }
 
   /// Whether bytes have been coming for a while, not in one burst, faster than they are taken, and all of them have
   /// found room: a live stream whose rate is higher than it is played at.
   func growsSteadily(at now: Int64) -> Bool {
-    parker.lock()
-    defer { parker.unlock() }
-    return count > 0 && !wasFull && !hasEnded && lastCame - began > 300_000_000 && now - lastCame < 250_000_000
+    state.withLock {
+      $0.count > 0 && !$0.wasFull && !$0.hasEnded && $0.lastCame - $0.began > .milliseconds(300)
+        && now - $0.lastCame < .milliseconds(250)
+    }
   }
 
   // MARK: the writer
@@ -143,54 +141,51 @@ final class FeedQueue: @unchecked Sendable {
   /// - Throws: EBUSY when there is a writer, ENODEV when the channel has been removed.
   func attach() throws(Refusal) -> FeedWriter {
     let new = FeedWriter(self)
-    parker.lock()
-    defer { parker.unlock() }
-    if isRetired, let refusal { throw refusal }
-    guard writer == nil else {
-      throw Refusal(
-        .resourceBusy, path: "\(path)/feed", reason: "another program has it open for writing",
-        hint: "one writer at a time; close that first")
+    try state.withLock { (state) throws(Refusal) in
+      if state.isRetired, let refusal = state.refusal { throw refusal }
+      guard state.writer == nil else {
+        throw Refusal(
+          .resourceBusy, path: "\(path)/feed", reason: "another program has it open for writing",
+          hint: "one writer at a time; close that first")
+      }
+      state.writer = new
     }
-    writer = new
     return new
   }
 
   fileprivate func write(_ bytes: UnsafeRawBufferPointer) -> FeedWriter.Outcome {
-    parker.lock()
-    defer { parker.unlock() }
-    if let refusal { return .refused(refusal) }
-    // What the writer before has left is played first.
-    guard !hasEnded, let base = bytes.baseAddress else { return .wouldBlock }
-    let size = min(bytes.count, FeedQueue.capacity - count)
-    lastCame = Clock.now()
-    if size < bytes.count { wasFull = true }
-    guard size > 0 else { return .wouldBlock }
-    if count == 0 { began = lastCame }
-    let end = (first + count) % FeedQueue.capacity
-    let head = min(size, FeedQueue.capacity - end)
-    memcpy(ring + end, base, head)
-    if head < size { memcpy(ring, base + head, size - head) }
-    count += size
-    waiting.store(count, ordering: .relaxed)
-    accepted.add(UInt64(size), ordering: .relaxed)
-    parker.signal()
-    return .taken(size)
+    let outcome: FeedWriter.Outcome = state.withLock { state in
+      if let refusal = state.refusal { return .refused(refusal) }
+      // What the writer before has left is played first.
+      guard !state.hasEnded, let base = bytes.baseAddress else { return .wouldBlock }
+      let size = min(bytes.count, FeedQueue.capacity - state.count)
+      state.lastCame = Clock.now()
+      if size < bytes.count { state.wasFull = true }
+      guard size > 0 else { return .wouldBlock }
+      if state.count == 0 { state.began = state.lastCame }
+      let end = (state.first + state.count) % FeedQueue.capacity
+      let head = min(size, FeedQueue.capacity - end)
+      memcpy(ring + end, base, head)
+      if head < size { memcpy(ring, base + head, size - head) }
+      state.count += size
+      waiting.store(state.count, ordering: .relaxed)
+      accepted.add(UInt64(size), ordering: .relaxed)
+      return .taken(size)
+    }
+    if case .taken = outcome { state.wakeOne() }
+    return outcome
   }
 
   fileprivate func detach(_ old: FeedWriter) {
-    parker.lock()
-    if writer === old {
-      writer = nil
-      if refusal == nil { hasEnded = true }
-      parker.signal()
+    state.change { state in
+      guard state.writer === old else { return }
+      state.writer = nil
+      if state.refusal == nil { state.hasEnded = true }
     }
-    parker.unlock()
   }
 
   fileprivate var mayTake: Bool {
-    parker.lock()
-    defer { parker.unlock() }
-    return refusal != nil || (!hasEnded && count <= FeedQueue.capacity / 2)
+    state.withLock { $0.refusal != nil || (!$0.hasEnded && $0.count <= FeedQueue.capacity / 2) }
   }
 }
 

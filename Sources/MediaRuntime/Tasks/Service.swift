@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import DequeModule
 import Glibc
 import MediaCore
@@ -48,10 +49,8 @@ public final class Service: Sendable {
   static let priorities = 8
   public let name: String
   let turn: Int
-  private let parker = Parker()
   private let createdAt = Clock.now()
 
-  // Guarded by the parker's lock.
   private struct Ready {
     var queues: [Deque<Session>] = (0..<Service.priorities).map { _ in
       var queue = Deque<Session>()
@@ -70,8 +69,15 @@ public final class Service: Sendable {
     /// Given to workers as they come, for the names of their threads.
     var made = 0
     var closing = false
+
+    /// One worker more, and its number.
+    mutating func nextWorker() -> Int {
+      workers += 1
+      defer { made += 1 }
+      return made
+    }
   }
-  private nonisolated(unsafe) var ready = Ready()
+  private let ready = Monitor(Ready())
   private let readyCount = Atomic<Int>(0)
   private let runs = Atomic<UInt64>(0)
   private let triggers = Atomic<UInt64>(0)
@@ -83,10 +89,10 @@ public final class Service: Sendable {
   /// Workers added at most in place of stuck ones.
   private static let spares = 8
   /// With sessions waiting and no worker beginning or ending anything for so long, all are taken for stuck. Nanoseconds.
-  private static let patience: Int64 = 2_000_000_000
+  private static let patience = Int64.seconds(2)
   /// Looking on is tried where work came again within so many nanoseconds: well above what waking a thread takes, well
   /// below a camera's interval.
-  private static let shortIdle: Int64 = 1_000_000
+  private static let shortIdle = Int64.milliseconds(1)
   private let workerCount = Atomic<Int>(0)
 
   /// - Parameter turn: tasks a session may do before its turn is over; what a turn took is counted at its end.
@@ -106,37 +112,29 @@ public final class Service: Sendable {
 
   /// The workers hold the service, so it ends by this call.
   public func close() {
-    parker.lock()
-    ready.closing = true
-    parker.broadcast()
-    parker.unlock()
+    ready.change { $0.closing = true }
   }
 
   /// One more worker.
   /// - Throws: EAGAIN when the system has no more threads.
   func addWorker() throws(Failure) {
-    parker.lock()
-    if ready.leaving > 0 {
-      ready.leaving -= 1
-      parker.unlock()
-      return
+    let number: Int? = ready.withLock { ready in
+      guard ready.leaving == 0 else {
+        ready.leaving -= 1
+        return nil
+      }
+      return ready.nextWorker()
     }
-    try startWorker()
+    if let number { try startWorker(number) }
   }
 
-  /// With the lock held, which it gives back.
-  private func startWorker() throws(Failure) {
-    let number = ready.made
-    ready.made += 1
-    ready.workers += 1
-    parker.unlock()
+  /// Starts the worker that is counted already.
+  private func startWorker(_ number: Int) throws(Failure) {
     do throws(Failure) {
       let short = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[name.utf8.index(after: $0)...]) }
-      try Thread(name: "\(short ?? name)-\(number)") { [self] in work() }.detach()
+      _ = try Thread.start("\(short ?? name)-\(number)") { [self] in work() }
     } catch {
-      parker.lock()
-      ready.workers -= 1
-      parker.unlock()
+      ready.withLock { $0.workers -= 1 }
       throw error
     }
     workerCount.add(1, ordering: .relaxed)
@@ -144,10 +142,7 @@ public final class Service: Sendable {
 
   /// One worker fewer, once nothing waits.
   func removeWorker() {
-    parker.lock()
-    ready.leaving += 1
-    parker.broadcast()
-    parker.unlock()
+    ready.change { $0.leaving += 1 }
   }
 
   var workers: Int { workerCount.load(ordering: .relaxed) }
@@ -158,19 +153,18 @@ public final class Service: Sendable {
 
   /// - Returns: false when the service has no workers any more, because the session has been moved to another.
   func enqueue(_ session: Session) -> Bool {
-    parker.lock()
-    guard ready.workers > 0 || ready.closing else {
-      parker.unlock()
-      return false
+    let wake: Bool? = ready.withLock { ready in
+      guard ready.workers > 0 || ready.closing else { return nil }
+      ready.queues[session.priority].append(session)
+      let waiting = readyCount.load(ordering: .relaxed) + 1
+      readyCount.store(waiting, ordering: .relaxed)
+      let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking
+      if wake { ready.waking += 1 }
+      return wake
     }
-    ready.queues[session.priority].append(session)
-    let waiting = readyCount.load(ordering: .relaxed) + 1
-    readyCount.store(waiting, ordering: .relaxed)
-    let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking
-    if wake { ready.waking += 1 }
-    parker.unlock()
+    guard let wake else { return false }
     triggers.add(1, ordering: .relaxed)
-    if wake { parker.signal() }
+    if wake { ready.wakeOne() }
     return true
   }
 
@@ -190,12 +184,12 @@ public final class Service: Sendable {
     else { return }
     // The source is not held up by a worker that stands still with the lock, as one in a debugger does. Without the lock
     // or a thread to be had, things stay as they are and are tried again.
-    guard parker.tryLock() else { return }
+    guard let number = ready.withLockIfAvailable({ $0.nextWorker() }) else { return }
     rescues.add(1, ordering: .relaxed)
-    try? startWorker()
+    try? startWorker(number)
   }
 
-  private func take() -> Session? {
+  private func take(_ ready: inout Ready) -> Session? {
     for priority in stride(from: Service.priorities - 1, through: 0, by: -1) {
       if let session = ready.queues[priority].popFirst() {
         readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
@@ -206,35 +200,53 @@ public final class Service: Sendable {
   }
 
   private func next() -> Session? {
-    parker.lock()
-    defer { parker.unlock() }
-    if let session = take() { return session }
-    let idleSince = Clock.now()
-    defer { ready.lastIdle = Clock.now() - idleSince }
-    // One worker looks on a little; the others park at once.
-    if ready.spinning == 0 && !ready.closing && ready.leaving == 0 && ready.lastIdle < Service.shortIdle {
-      ready.spinning = 1
-      parker.unlock()
+    var idleSince: Int64 = 0
+    var looksOn = false
+    let found = ready.withLock { ready -> Session? in
+      if let session = take(&ready) { return session }
+      idleSince = Clock.now()
+      // One worker looks on a little; the others park at once.
+      looksOn = ready.spinning == 0 && !ready.closing && ready.leaving == 0 && ready.lastIdle < Service.shortIdle
+      if looksOn { ready.spinning = 1 }
+      return nil
+    }
+    if let found { return found }
+    if looksOn {
       var rounds = 0
       while rounds < 64 && readyCount.load(ordering: .relaxed) == 0 {
         rounds += 1
         if rounds & 7 == 0 { sched_yield() }
       }
-      parker.lock()
-      ready.spinning = 0
     }
-    while true {
-      if let session = take() { return session }
+    return park(since: idleSince, looksOn)
+  }
+
+  /// Waits for a session.
+  /// - Parameter lookedOn: whether it is the worker that looked on.
+  /// - Returns: `nil` when the worker is to end.
+  private func park(since idleSince: Int64, _ lookedOn: Bool) -> Session? {
+    var isFirst = true
+    return ready.wait { ready -> Session?? in
+      if isFirst {
+        if lookedOn { ready.spinning = 0 }
+        isFirst = false
+      } else {
+        ready.parked -= 1
+        if ready.waking > 0 { ready.waking -= 1 }
+      }
+      if let session = take(&ready) {
+        ready.lastIdle = Clock.now() - idleSince
+        return session
+      }
       if ready.closing || ready.leaving > 0 {
+        ready.lastIdle = Clock.now() - idleSince
         ready.leaving = max(0, ready.leaving - 1)
         ready.workers -= 1
-        return nil
+        return .some(nil)
       }
       ready.parked += 1
-      parker.wait()
-      ready.parked -= 1
-      if ready.waking > 0 { ready.waking -= 1 }
-    }
+      return nil
+    } ?? nil
   }
 
   private func work() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 import MediaCore
 import Reports
@@ -53,12 +54,15 @@ final class Session: Sendable {
   private let triggered = Atomic<UInt64>(0)
   /// The worker waits for its device, with `alarm` to end that.
   private let isWaiting = Atomic<Bool>(false)
+  /// Whose the work's own state is: the worker's while it is at a task, and in between of the control lane, which has halted
+  /// the session then.
+  let affinity = Affinity()
   // Set before the first `resume`, for good.
   nonisolated(unsafe) var alarm: (@Sendable () -> Void)?
   // Set before the first `resume` and cleared after the last `halt`.
   private nonisolated(unsafe) var work: (any SessionWork)?
 
-  init(_ path: ObjectPath, service: Service, priority: Int = 4, timeout: Int64 = 500_000_000) {
+  init(_ path: ObjectPath, service: Service, priority: Int = 4, timeout: Int64 = .milliseconds(500)) {
     self.path = path
     self.current = Atomic(Unmanaged.passUnretained(service))
     self.services = Mutex([service])
@@ -143,16 +147,7 @@ final class Session: Sendable {
     while true {
       guard isHosted(by: host) else { return true }
       let old = flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent).oldValue
-      if old & Session.halted == 0, let work {
-        while work.perform() {
-          turns += 1
-          if flags.load(ordering: .relaxed) & Session.halted != 0 { break }
-          if host.hasOthersWaiting() || turns >= host.turn || !isHosted(by: host) {
-            flags.bitwiseOr(Session.pending, ordering: .relaxed)
-            return true
-          }
-        }
-      }
+      if old & Session.halted == 0, let work, !affinity.within({ hasDone(work, &turns, on: host) }) { return true }
       // Idle, unless something came meanwhile.
       let seen = flags.load(ordering: .acquiring)
       if seen & Session.pending != 0 && seen & Session.halted == 0 { continue }
@@ -169,6 +164,20 @@ final class Session: Sendable {
     }
   }
 
+  /// Does one task after the other.
+  /// - Returns: false when others should have their turn although there may be more.
+  @inline(__always) private func hasDone(_ work: any SessionWork, _ turns: inout Int, on host: Service) -> Bool {
+    while work.perform() {
+      turns += 1
+      if flags.load(ordering: .relaxed) & Session.halted != 0 { break }
+      if host.hasOthersWaiting() || turns >= host.turn || !isHosted(by: host) {
+        flags.bitwiseOr(Session.pending, ordering: .relaxed)
+        return false
+      }
+    }
+    return true
+  }
+
   /// Lets tasks run.
   func resume() {
     flags.bitwiseAnd(~Session.halted, ordering: .sequentiallyConsistent)
@@ -182,7 +191,7 @@ final class Session: Sendable {
   /// - Parameter patience: nanoseconds to wait.
   /// - Returns: false when the running task did not come back in time; it will not be followed by another, and the worker
   ///   calls `cameBack`.
-  func halt(patience: Int64 = 2_000_000_000) -> Bool {
+  func halt(patience: Int64 = .seconds(2)) -> Bool {
     flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
     ring()
     let deadline = Clock.now() + patience
@@ -200,7 +209,7 @@ final class Session: Sendable {
   }
 
   private func clearUp() {
-    work?.cameBack()
+    affinity.within { work?.cameBack() }
     if flags.load(ordering: .acquiring) & Session.retired != 0 { work = nil }
   }
 
