@@ -308,7 +308,8 @@ import Testing
     let keys = HelpPage(try served.cat("help")).keys(of: "venc/N")
     #expect(
       keys == [
-        "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "fps_src", "fps_dst", "quality", "idr",
+        "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "fps_src", "fps_dst",
+        "quality", "idr",
         "backend", "source", "enable", "state", "active", "stats", "stream", "snapshot.jpg", "effect",
       ])
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Reports
 
 /// What a node's work was, of one moment. Times in nanoseconds.
