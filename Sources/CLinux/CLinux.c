@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <malloc.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <poll.h>
@@ -71,6 +72,23 @@ int mpifs_usable_processors(void) {
     if (result != -EINVAL) return result;
   }
   return -EINVAL;
+}
+
+int mpifs_limit_heap(int mapped_from, int arenas) {
+#ifdef __GLIBC__
+  return mallopt(M_MMAP_THRESHOLD, mapped_from) && mallopt(M_ARENA_MAX, arenas) ? 0 : -1;
+#else
+  (void)mapped_from, (void)arenas;
+  return -1;
+#endif
+}
+
+int mpifs_trim_heap(void) {
+#ifdef __GLIBC__
+  return malloc_trim(0);
+#else
+  return 0;
+#endif
 }
 
 void mpifs_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

@@ -28,6 +28,7 @@ struct Program {
   }
 
   private func serve() throws(StartFailure) {
+    Heap.keepSmall()
     let started = ClockReading.now().monotonicMicroseconds
     let path = try options.mountPoint()
     let watch = DeviceWatch()

@@ -37,6 +37,11 @@ int64_t mpifs_read(int fd, void *bytes, size_t count);
 int64_t mpifs_write(int fd, const void *bytes, size_t count);
 // How many processors the calling thread may run on.
 int mpifs_usable_processors(void);
+// The C library's heap: blocks above so many bytes lie in mappings of their own, and at most so many arenas are made.
+// Returns 0, or -1 where the C library has no such settings.
+int mpifs_limit_heap(int mapped_from, int arenas);
+// Gives unused pages of the heap back to the kernel. Returns 1 when there were some.
+int mpifs_trim_heap(void);
 // Names the calling thread, for `top -H` and debuggers; the kernel keeps 15 bytes.
 void mpifs_name_thread(const char *name);
 

@@ -107,6 +107,7 @@ public final class MediaGraph: ModuleFactory {
     }
     environment.pools.prune()
     environment.log(.system, .information, "\(object.path) removed")
+    Heap.trimSoon()
   }
 
   private func publish(_ objects: [ObjectPath: any GraphObject]) {
