@@ -72,7 +72,7 @@ public protocol ModuleFactory: Sendable {
   func make(_ path: ObjectPath, settings: ObjectSettings) throws(Refusal) -> any ModuleObject
 
   /// Connects a receiver to a source, or to nothing. No I/O; the swap happens between two frames.
-  /// - Throws: impossible pair, loop.
+  /// - Throws: impossible pair. Loops are the planner's to find: only it sees a transaction's other bindings.
   func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal)
   func bind(receiver: ObjectPath, source: ObjectPath?)
 }

@@ -219,16 +219,20 @@ struct ScriptedEncoderFactory: EncoderFactory {
   var formats: [PixelFormat] = [.i420]
   var codecs: [Codec] { [.h264] }
   var isHardware = false
-  var priority: Int { 1 }
+  var priority = 1
+  /// Most pixels a line of a picture may have.
+  var widest = Int.max
   func capabilities(for codec: Codec) -> EncoderCapabilities {
     [.forceType, .liveBitrate, .liveGOP, .liveFrameRate]
   }
   func profiles(for codec: Codec) -> [String] { ["main"] }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     if configuration.bitrate > 100_000 { throw Failure(.outOfRange, "bitrate", on: "fake", "at most 100000") }
+    if configuration.width > widest { throw Failure(.outOfRange, "size", on: name, "at most \(widest) wide") }
   }
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
     if script.fails.isShut { throw Failure(.ioError, "open", on: "fake") }
+    try validate(configuration)
     return ScriptedEncoder(configuration, script, formats: formats)
   }
 }
@@ -281,6 +285,7 @@ final class Bench: @unchecked Sendable {
   init(
     source: ScriptedSourceFactory = ScriptedSourceFactory(), encoder: ScriptedEncoderFactory = ScriptedEncoderFactory(),
     scaler: ScriptedScalerFactory = ScriptedScalerFactory(), decoders: [any DecoderFactory] = [],
+    moreEncoders: [ScriptedEncoderFactory] = [],
     options: GraphOptions = GraphOptions(workers: 3), display: (any DisplayFactory)? = nil
   ) throws {
     self.source = source
@@ -288,7 +293,7 @@ final class Bench: @unchecked Sendable {
     self.scaler = scaler
     registry = EngineRegistry(
       EngineCatalogue(
-        encoders: [encoder], decoders: decoders, scalers: [scaler], sources: [source], display: display,
+        encoders: [encoder] + moreEncoders, decoders: decoders, scalers: [scaler], sources: [source], display: display,
         picture: { () throws(Failure) in ScriptedPictureEncoder() }))
     graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: options)
   }

@@ -143,18 +143,6 @@ public final class MediaGraph: ModuleFactory {
         .invalidArgument, path: file, value: value, reason: "\(source) gives its frames through its outputs",
         hint: "an output such as \(source)/0")
     }
-    // A loop: the source's group receives, over however many groups, from this receiver.
-    let sources = binding.withLock { $0 }
-    var seen: Set<ObjectPath> = [receiver]
-    var next: ObjectPath? = source.group
-    while let path = next {
-      guard seen.insert(path).inserted else {
-        throw Refusal(
-          .tooManySymbolicLinkLevels, path: file, value: value, reason: "\(receiver) would receive its own frames",
-          hint: "a source that does not depend on \(receiver)")
-      }
-      next = sources[path]?.group
-    }
   }
 
   public func bind(receiver: ObjectPath, source: ObjectPath?) {

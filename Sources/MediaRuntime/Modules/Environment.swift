@@ -119,14 +119,6 @@ extension GraphObject {
     throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
   }
 
-  /// - Throws: EBUSY when one of the settings was changed that cannot while the object runs.
-  func refuseChange(of changed: Set<String>, among fixed: Set<String>, whileRunning running: Bool) throws(Refusal) {
-    guard running, let key = changed.intersection(fixed).sorted().first else { return }
-    throw Refusal(
-      .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
-      hint: "write 0 to \(path)/enable first")
-  }
-
   /// The refusal of what only works while the object runs.
   func notRunning(_ key: String, _ errno: Errno = .resourceBusy) -> Refusal {
     Refusal(

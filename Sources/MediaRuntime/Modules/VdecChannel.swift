@@ -34,8 +34,9 @@ final class VdecChannel: GraphObject {
   // MARK: administration
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    try refuseChange(of: changed, among: ["codec", "input", "pace", "fps", "backend"], whileRunning: running)
-    if let text = new.text("input"), case .file? = CodedInput(text), environment.engines.packetSources.isEmpty {
+    if changed.contains("input"), let text = new.text("input"), case .file? = CodedInput(text),
+      environment.engines.packetSources.isEmpty
+    {
       throw Refusal(
         .notSupported, path: "\(path)/input", value: Array(text.utf8), reason: "this build reads no coded files",
         hint: "feed")

@@ -59,28 +59,40 @@ final class VencChannel: GraphObject, SessionWork {
 
   // MARK: administration
 
+  /// Refused is what the change itself breaks. A source that no engine can take, or a device that was pulled out, is no
+  /// reason to refuse stopping, unbinding or another setting.
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    try refuseChange(of: changed, among: ["codec", "profile", "rc_mode", "backend"], whileRunning: running)
-    // The device may have been pulled out; stopping and binding go on.
-    if !new.flag("enable") || running, changed.isDisjoint(with: ["codec", "backend"]),
+    let starts = new.flag("enable") && !running
+    if !starts, changed.isDisjoint(with: ["codec", "backend"]),
       environment.engines.encoder(
         backend: new.text("backend") ?? "auto", for: new.text("codec").flatMap(Codec.init(rawValue:)) ?? .h264) == nil
     {
       return
     }
     let (engines, codec) = try candidates(new)
-    let factory = running ? used?.factory ?? engines[0] : engines[0]
-    if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
-      throw Refusal(
-        .outOfRange, path: "\(path)/fps_dst", value: Array("\(target)".utf8),
-        reason: "more than fps_src, which is \(source)", hint: "at most \(source), or -1")
+    // One that stands still has no frames to fit.
+    let layout = starts || running ? node.input.upstream?.format?.layout : nil
+    // One that runs keeps its engine; one that starts takes the first that can.
+    let asked = running ? [used?.factory ?? engines[0]] : engines
+    guard let failure = refusal(by: asked, of: configuration(new, codec: codec, layout: layout)) else { return }
+    let isOwn = starts || changed.contains(failure.operation)
+    if !isOwn, refusal(by: asked, of: configuration(current, codec: codec, layout: layout)) != nil { return }
+    let key = new[failure.operation] == .none ? changed.sorted().first ?? "codec" : failure.operation
+    throw Refusal(failure, path: "\(path)/\(key)", hint: failure.detail)
+  }
+
+  /// What the first of the engines says when none of them can; `nil` when one can.
+  private func refusal(by engines: [any EncoderFactory], of configuration: EncoderConfiguration) -> Failure? {
+    var first: Failure?
+    for engine in engines {
+      do throws(Failure) {
+        try engine.validate(configuration)
+        return nil
+      } catch {
+        first = first ?? error
+      }
     }
-    do throws(Failure) {
-      try factory.validate(configuration(new, codec: codec, layout: node.input.upstream?.format?.layout))
-    } catch {
-      let key = new[error.operation] == .none ? changed.sorted().first ?? "codec" : error.operation
-      throw Refusal(error, path: "\(path)/\(key)", hint: error.detail)
-    }
+    return first
   }
 
   /// The engines that could serve these settings, the preferred first; at least one.

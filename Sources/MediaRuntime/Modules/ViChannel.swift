@@ -29,7 +29,7 @@ final class ViChannel: GraphObject {
   }
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    if let text = new.text("input") {
+    if changed.contains("input"), let text = new.text("input") {
       guard let input = InputSpecification(text) else {
         throw Refusal(
           .invalidArgument, path: "\(path)/input", value: Array(text.utf8), reason: "names no input",
@@ -41,9 +41,6 @@ final class ViChannel: GraphObject {
           hint: "pattern")
       }
     }
-    try refuseChange(
-      of: changed, among: ["input", "width", "height", "format", "fps", "memory", "device_format", "backend"],
-      whileRunning: running)
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {

@@ -64,10 +64,7 @@ final class VpssOutput: GraphObject, FrameHandler {
 
   // MARK: administration
 
-  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    try refuseChange(
-      of: changed, among: ["width", "height", "format", "rotation", "backend"], whileRunning: running)
-  }
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {}
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
     settings.store(SettingsBox(new, version: current.version + 1), ordering: .releasing)

@@ -138,17 +138,7 @@ final class FakeFactory: ModuleFactory {
     return object
   }
 
-  func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
-    // As the graph does: against the bindings there are.
-    let now = bindings.withLock { $0 }
-    var here = source
-    while let object = here {
-      if object.group == receiver.group {
-        throw Refusal(.invalidArgument, path: "\(receiver)/source", reason: "the graph sees a loop")
-      }
-      here = now[object.group]
-    }
-  }
+  func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {}
 
   func bind(receiver: ObjectPath, source: ObjectPath?) {
     bindings.withLock { $0[receiver] = source }
