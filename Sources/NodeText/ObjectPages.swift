@@ -4,7 +4,7 @@ import Reports
 
 /// The info files every object has: `state`, `active`, `stats`.
 public enum ObjectPages {
-  /// Writes `state`: `stopped`, `running`, `starved` or `failed: why`.
+  /// Writes `state`: `stopped`, `running`, `starved`, `waiting for X` or `failed: why`.
   public static func writeState(_ condition: ObjectCondition, to out: inout TextWriter) {
     writeCondition(condition, to: &out)
     out.newline()
@@ -48,6 +48,9 @@ public enum ObjectPages {
     case .stopped: out.text("stopped")
     case .running: out.text("running")
     case .starved: out.text("starved")
+    case .waiting(let what):
+      out.text("waiting for ")
+      out.line(what)
     case .failed(let why):
       out.text("failed: ")
       out.line(why)

@@ -204,7 +204,9 @@ struct Planner {
     // a running one.
     let isRetried = wasEnabled && wanted["enable"] == .boolean(true) && object.hasFailed
     let restarts = wasEnabled && isEnabled && (!needsRestart.isEmpty || isRetried)
-    if restarts, wanted["enable"] == nil, let first = needsRestart.first {
+    // What waits for a file or device does not run: it waits for another one then.
+    if wasEnabled, isEnabled, object.isAwaiting { plan.waits.insert(path) }
+    if restarts, wanted["enable"] == nil, !object.isAwaiting, let first = needsRestart.first {
       let key = needsRestart.first { wanted[$0.key] != nil }?.key ?? first.key
       throw withBytes(
         Refusal(

@@ -161,6 +161,10 @@ public final class MediaGraph: ModuleFactory {
     environment.room.wake()
   }
 
+  public func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void) {
+    environment.inputGuard.withLock { $0 = check }
+  }
+
   // MARK: controls
 
   /// The controls of the device an input channel runs on; `nil` while it runs on none. No I/O.
@@ -232,6 +236,9 @@ final class RetiringObject: ModuleObject {
   func commit(_ new: ObjectSettings, changed: Set<String>) { object.commit(new, changed: changed) }
   func start() throws(Failure) { try object.start() }
   func stop() { object.stop() }
+  func cancelStart() { object.cancelStart() }
+  func awaits(_ what: String?, since: Int64) { object.awaits(what, since: since) }
+  var isAwaiting: Bool { object.isAwaiting }
   var hasFailed: Bool { object.hasFailed }
   func perform(_ command: String, argument: String) throws(Refusal) {
     try object.perform(command, argument: argument)

@@ -18,6 +18,8 @@ final class Node: Sendable {
   let input: InPort
   let output = OutPort()
   let work = WorkCounters()
+  /// What the administration waits for on the object's behalf.
+  let awaited = ManagedAtomic<Awaited?>(nil)
 
   private static let nextID = ManagedAtomic<Int>(1)
 

@@ -25,6 +25,8 @@ final class Environment: Sendable {
   let services: Services
   let snapshots: SnapshotService
   let listener: (any GraphListener)?
+  /// Whether an input may be opened; may hang as the input may.
+  let inputGuard = Mutex<@Sendable (InputSpecification) throws(Failure) -> Void>({ _ in })
   let controlsListener = Mutex<(@Sendable (ObjectPath) -> Void)?>(nil)
 
   init(
@@ -88,6 +90,17 @@ extension ManagedAtomic where Value == RunState {
   }
 }
 
+/// What an object that cannot be started, or hangs there, waits for. Swapped whole.
+final class Awaited: AtomicReference, Sendable {
+  let what: String
+  /// CLOCK_MONOTONIC nanoseconds.
+  let since: Int64
+  init(_ what: String, since: Int64) {
+    self.what = what
+    self.since = since
+  }
+}
+
 /// Settings of an object, swapped whole.
 final class SettingsBox: AtomicReference, Sendable {
   let settings: ObjectSettings
@@ -124,6 +137,11 @@ extension GraphObject {
     Refusal(
       errno, path: "\(path)/\(key)", reason: "\(path) is not running", hint: "write 1 to \(path)/enable first")
   }
+
+  func awaits(_ what: String?, since: Int64) {
+    node.awaited.store(what.map { Awaited($0, since: since) }, ordering: .releasing)
+  }
+  var isAwaiting: Bool { node.awaited.load(ordering: .acquiring) != nil }
 
   var path: ObjectPath { node.path }
   var generation: UInt64 { node.generation }

@@ -19,6 +19,7 @@ final class VdecChannel: GraphObject {
   private let environment: Environment
   private let settings: ManagedAtomic<SettingsBox>
   private let run = Mutex<VdecRun?>(nil)
+  private let opening = Opening()
   /// What is in use, for reports; after `stop` the last one, for its counts.
   private let current = ManagedAtomic<VdecRun?>(nil)
   private let total = Mutex<[UInt64]>([])
@@ -93,7 +94,11 @@ final class VdecChannel: GraphObject {
       guard let factory = environment.engines.packetSources.first else {
         throw Failure(.notSupported, "input", on: text, "this build reads no coded files")
       }
-      let source = try factory.open(file, codec: asked)
+      let check = environment.inputGuard.withLock { $0 }
+      let source = try opening.open("open vdec\(path.number)", of: text) { () throws(Failure) in
+        try check(.file(file))
+        return try factory.open(file, codec: asked)
+      }
       codec = source.codec
       input = .file(source)
     }
@@ -108,6 +113,8 @@ final class VdecChannel: GraphObject {
     new.show()
     return new
   }
+
+  func cancelStart() { opening.cancel() }
 
   func stop() {
     guard state.load(ordering: .acquiring).isRunning, let old = run.withLock({ $0 }) else { return }

@@ -39,7 +39,7 @@ final class VdecRun: AtomicReference, Sendable {
   private let busySince = Atomic<Int64>(0)
   private let parker = Parker()
 
-  // Of the thread, or of the control executor before it runs.
+  // Of the thread, or of the control lane before it runs.
   nonisolated(unsafe) var work: VdecWork
 
   init(
@@ -99,14 +99,14 @@ final class VdecRun: AtomicReference, Sendable {
     }
   }
 
-  /// - Returns: false when the thread did not come back from its decoder in two seconds.
+  /// - Returns: false when the thread did not come back from its decoder in time.
   func end() -> Bool {
     stopping.store(true, ordering: .sequentiallyConsistent)
     file?.interrupt()
     engine.interrupt()
     feed?.wakeReader()
     environment.room.wake()
-    let deadline = Clock.now() + 2_000_000_000
+    let deadline = Clock.now() + Session.patience
     parker.lock()
     parker.broadcast()
     while !isFinished, parker.wait(until: deadline) {}

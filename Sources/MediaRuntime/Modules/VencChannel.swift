@@ -10,7 +10,7 @@ import SystemPackage
 /// The engine is opened when the channel starts, if it is known by then what frames will come, else at the first one;
 /// and anew, at a key frame, when their size or format changes or a setting needs it.
 ///
-/// Ownership: `engine` and what hangs on it belong to the session's worker; the control executor touches them only while
+/// Ownership: `engine` and what hangs on it belong to the session's worker; the control lane touches them only while
 /// the session is halted.
 final class VencChannel: GraphObject, SessionWork {
   /// Failures in a row after which the engine is opened anew.

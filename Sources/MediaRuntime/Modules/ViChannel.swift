@@ -19,6 +19,7 @@ final class ViChannel: GraphObject {
   private let environment: Environment
   private let settings: ManagedAtomic<SettingsBox>
   private let run = Mutex<ViRun?>(nil)
+  private let opening = Opening()
   /// What is in use, for reports.
   private let current = ManagedAtomic<ViRun?>(nil)
 
@@ -71,7 +72,11 @@ final class ViChannel: GraphObject {
       // Full HD is 3 MB a buffer: no more than can be in use.
       bufferCount: environment.sourceBuffers, memory: settings.text("memory") ?? "auto",
       controls: settings.controls, deviceFormat: deviceFormat)
-    let source = try factory.open(input, request)
+    let check = environment.inputGuard.withLock { $0 }
+    let source = try opening.open("open vi\(path.number)", of: text) { () throws(Failure) in
+      try check(input)
+      return try factory.open(input, request)
+    }
     let new = try ViRun(self, node: node, source: source, wanted: request.format, environment: environment)
     if let pool = source.pool {
       environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
@@ -90,6 +95,8 @@ final class ViChannel: GraphObject {
     reportControls(of: source)
     environment.log(.videoInput, .information, "\(path) started: \(source.summary)")
   }
+
+  func cancelStart() { opening.cancel() }
 
   func stop() {
     guard state.load(ordering: .acquiring).isRunning, let old = run.withLock({ $0 }) else { return }

@@ -82,14 +82,14 @@ final class ViRun: AtomicReference, Sendable {
     channel.ended(self)
   }
 
-  /// Ends the thread. What it reads from may hang (a file on a server that is gone, a driver): the thread is given two
-  /// seconds, and clears up itself when it comes back later.
+  /// Ends the thread. What it reads from may hang (a file on a server that is gone, a driver): the thread is given
+  /// a while, and clears up itself when it comes back later.
   /// - Returns: false when it has not come back.
   func end() -> Bool {
     stopping.store(true, ordering: .sequentiallyConsistent)
     source.interrupt()
     environment.room.wake()
-    let deadline = Clock.now() + 2_000_000_000
+    let deadline = Clock.now() + Session.patience
     parker.lock()
     parker.broadcast()
     while !finished.load(ordering: .sequentiallyConsistent), parker.wait(until: deadline) {}

@@ -93,8 +93,8 @@ final class VpssOutput: GraphObject, FrameHandler {
   func stop() {
     guard state.load(ordering: .acquiring).isRunning else { return }
     node.input.accept(false)
-    // The scaler may hang in a device: give it two seconds, then leave the plan to `handle`.
-    let deadline = Clock.now() + 2_000_000_000
+    // The scaler may hang in a device: give it a while, then leave the plan to `handle`.
+    let deadline = Clock.now() + Session.patience
     while plan.withLockIfAvailable({ drop(&$0) }) == nil, Clock.now() < deadline { usleep(500) }
     inUse.store(nil, ordering: .releasing)
     state.store(RunState(.stopped), ordering: .releasing)
