@@ -13,10 +13,12 @@ const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
 #else
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "FFmpegFunctions.h"
@@ -42,7 +44,7 @@ struct mpifs_media_file {
   int64_t first_pts, next_pts;
   int has_first;
   uint64_t refused;
-  atomic_int interrupted;
+  mpifs_media_patience patience;
 };
 
 // FFmpeg's last complaint on this thread: what makes "Invalid data" understandable.
@@ -76,13 +78,39 @@ int32_t mpifs_media_fail(int error, const char *what, char *message, size_t size
   return error < 0 && error > -4096 ? error : -EIO;
 }
 
-static int is_interrupted(void *opaque) {
-  mpifs_media_file *file = opaque;
-  return atomic_load_explicit(&file->interrupted, memory_order_acquire);
+// More than any coded picture has, and what lies between two.
+static const int64_t most_bytes_of_picture = 16 << 20;
+static const int64_t most_bytes_to_open = 32 << 20;
+static const int64_t longest_opening = 10 * 1000 * 1000;
+
+static int64_t monotonic_microseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * (int64_t)1000000 + now.tv_nsec / 1000;
+}
+
+int mpifs_media_gives_up(void *opaque) {
+  mpifs_media_patience *patience = opaque;
+  if (mpifs_media_is_interrupted(patience)) return 1;
+  AVIOContext *io = patience->format ? patience->format->pb : NULL;
+  if ((io && io->bytes_read > patience->limit) ||
+      (patience->deadline && monotonic_microseconds() > patience->deadline))
+    patience->is_exhausted = 1;
+  return patience->is_exhausted;
+}
+
+void mpifs_media_next_packet(mpifs_media_patience *patience, int stream) {
+  AVFormatContext *format = patience->format;
+  patience->deadline = 0;
+  patience->is_exhausted = 0;
+  // Raw pictures are as large as they are, and are read without looking for their end.
+  int is_raw = !format || !format->pb || format->streams[stream]->codecpar->codec_id == AV_CODEC_ID_RAWVIDEO;
+  patience->limit = is_raw ? INT64_MAX : format->pb->bytes_read + most_bytes_of_picture;
 }
 
 static void close_input(mpifs_media_file *file) {
   ff.avcodec_free_context(&file->decoder);
+  file->patience.format = NULL;
   ff.avformat_close_input(&file->format);
   file->draining = 0;
   file->pending = 0;
@@ -99,25 +127,48 @@ static void media_close(mpifs_media_file *file) {
   ff.av_free(file);
 }
 
-int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, int (*is_interrupted)(void *), void *opaque,
-                                int *stream, const AVCodec **decoder, char *message, size_t size) {
+// Whether a limit ended the opening; `message` says so then.
+static int exhausted(mpifs_media_patience *patience, char *message, size_t size) {
+  if (!patience->is_exhausted) return 0;
+  if (size)
+    snprintf(message, size, "not a media file: no picture in the first %d MiB or %d s", (int)(most_bytes_to_open >> 20),
+             (int)(longest_opening / 1000000));
+  return 1;
+}
+
+int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, mpifs_media_patience *patience, int *stream,
+                                const AVCodec **decoder, char *message, size_t size) {
   mpifs_media_begin();
   *format = ff.avformat_alloc_context();
   if (!*format) return mpifs_media_fail(AVERROR(ENOMEM), "open", message, size);
-  (*format)->interrupt_callback.callback = is_interrupted;
-  (*format)->interrupt_callback.opaque = opaque;
+  (*format)->interrupt_callback.callback = mpifs_media_gives_up;
+  (*format)->interrupt_callback.opaque = patience;
+  patience->format = *format;
+  patience->limit = most_bytes_to_open;
+  patience->deadline = monotonic_microseconds() + longest_opening;
+  patience->is_exhausted = 0;
   // A list of other files inside the file must not reach out to the network.
   AVDictionary *options = NULL;
   ff.av_dict_set(&options, "protocol_whitelist", "file", 0);
   int result = ff.avformat_open_input(format, url, NULL, &options);
   ff.av_dict_free(&options);
-  if (result < 0) return mpifs_media_fail(result, "not a media file", message, size);
+  if (result < 0) {
+    patience->format = NULL;
+    return exhausted(patience, message, size) ? -EINVAL : mpifs_media_fail(result, "not a media file", message, size);
+  }
   result = ff.avformat_find_stream_info(*format, NULL);
+  // What was found before a limit was reached may be enough.
+  if (patience->is_exhausted) result = 0;
   if (result < 0) return mpifs_media_fail(result, "no stream can be read", message, size);
   *stream = ff.av_find_best_stream(*format, AVMEDIA_TYPE_VIDEO, -1, -1, decoder, 0);
   if (*stream == AVERROR_DECODER_NOT_FOUND)
     return mpifs_media_fail(*stream, "no decoder for the video stream", message, size);
-  if (*stream < 0) return mpifs_media_fail(*stream, "no video stream", message, size);
+  if (*stream < 0)
+    return exhausted(patience, message, size) ? -EINVAL : mpifs_media_fail(*stream, "no video stream", message, size);
+  if (patience->is_exhausted && (*format)->streams[*stream]->codecpar->width <= 0) {
+    exhausted(patience, message, size);
+    return -EINVAL;
+  }
   if ((*format)->streams[*stream]->disposition & AV_DISPOSITION_ATTACHED_PIC)
     return mpifs_media_fail(AVERROR_STREAM_NOT_FOUND, "no video stream, only a cover picture", message, size);
   for (unsigned index = 0; index < (*format)->nb_streams; index++) {
@@ -129,7 +180,7 @@ int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, int (
 static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
   const AVCodec *codec = NULL;
   int result =
-      mpifs_media_open_format(&file->format, file->url, is_interrupted, file, &file->stream, &codec, message, size);
+      mpifs_media_open_format(&file->format, file->url, &file->patience, &file->stream, &codec, message, size);
   if (result < 0) return result;
   AVStream *stream = file->format->streams[file->stream];
   file->decoder = ff.avcodec_alloc_context3(codec);
@@ -153,6 +204,16 @@ int32_t mpifs_media_check(const char *path, char *message, size_t size) {
   if (!S_ISREG(status.st_mode)) {
     if (size) snprintf(message, size, "not a regular file");
     return -EINVAL;
+  }
+  struct statfs system;
+  if (statfs(path, &system) != 0) return mpifs_media_fail(AVERROR(errno), "statfs", message, size);
+  switch ((uint32_t)system.f_type) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+      if (size) snprintf(message, size, "a file of the kernel's, not a media file");
+      return -EINVAL;
   }
   if (access(path, R_OK) != 0) return mpifs_media_fail(AVERROR(errno), "open", message, size);
   return 0;
@@ -212,7 +273,7 @@ static int32_t media_open(const char *path, int32_t threads, mpifs_media_file **
 static int32_t decode(mpifs_media_file *file, char *message, size_t size) {
   int errors = 0;
   for (;;) {
-    if (is_interrupted(file)) return mpifs_media_fail(AVERROR_EXIT, "read", message, size);
+    if (mpifs_media_is_interrupted(&file->patience)) return mpifs_media_fail(AVERROR_EXIT, "read", message, size);
     int result = ff.avcodec_receive_frame(file->decoder, file->frame);
     if (result >= 0) return 1;
     if (result == AVERROR_EOF) return 0;
@@ -223,8 +284,10 @@ static int32_t decode(mpifs_media_file *file, char *message, size_t size) {
       continue;
     }
     if (file->draining) return 0;
+    mpifs_media_next_packet(&file->patience, file->stream);
     result = ff.av_read_frame(file->format, file->packet);
-    if (result == AVERROR_EOF || (result < 0 && file->format->pb && file->format->pb->eof_reached)) {
+    // Where so much is read and no picture found, there is none any more.
+    if (result == AVERROR_EOF || (result < 0 && file->patience.is_exhausted) || (result < 0 && file->format->pb && file->format->pb->eof_reached)) {
       file->draining = 1;
       ff.avcodec_send_packet(file->decoder, NULL);
       continue;
@@ -348,7 +411,7 @@ static int32_t media_rewind(mpifs_media_file *file, char *message, size_t size) 
 static uint64_t media_refused(const mpifs_media_file *file) { return file->refused; }
 
 static void media_interrupt(mpifs_media_file *file) {
-  atomic_store_explicit(&file->interrupted, 1, memory_order_release);
+  atomic_store_explicit(&file->patience.interrupted, 1, memory_order_release);
 }
 
 const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {

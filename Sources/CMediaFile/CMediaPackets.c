@@ -2,7 +2,6 @@
 #ifdef MPIFS_FFMPEG
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,16 +18,12 @@ struct mpifs_media_packets {
   int at_end;
   int64_t first_pts;
   int has_first;
-  atomic_int interrupted;
+  mpifs_media_patience patience;
 };
-
-static int is_interrupted(void *opaque) {
-  mpifs_media_packets *packets = opaque;
-  return atomic_load_explicit(&packets->interrupted, memory_order_acquire);
-}
 
 static void close_input(mpifs_media_packets *packets) {
   ff.av_bsf_free(&packets->filter);
+  packets->patience.format = NULL;
   ff.avformat_close_input(&packets->format);
   packets->at_end = 0;
 }
@@ -42,8 +37,8 @@ static void packets_close(mpifs_media_packets *packets) {
 }
 
 static int32_t open_input(mpifs_media_packets *packets, char *message, size_t size) {
-  int32_t result = mpifs_media_open_format(&packets->format, packets->url, is_interrupted, packets, &packets->stream,
-                                           NULL, message, size);
+  int32_t result = mpifs_media_open_format(&packets->format, packets->url, &packets->patience, &packets->stream, NULL,
+                                           message, size);
   if (result < 0) return result;
   AVStream *stream = packets->format->streams[packets->stream];
   const char *name = NULL;
@@ -86,9 +81,11 @@ static int32_t packets_open(const char *path, mpifs_media_packets **out, mpifs_m
 // Reads one packet of the stream into `packet`: 1, 0 at the end, -errno.
 static int32_t read_packet(mpifs_media_packets *packets, char *message, size_t size) {
   for (;;) {
-    if (is_interrupted(packets)) return mpifs_media_fail(AVERROR_EXIT, "read", message, size);
+    if (mpifs_media_is_interrupted(&packets->patience))
+      return mpifs_media_fail(AVERROR_EXIT, "read", message, size);
+    mpifs_media_next_packet(&packets->patience, packets->stream);
     int result = ff.av_read_frame(packets->format, packets->packet);
-    if (result == AVERROR_EOF || (result < 0 && packets->format->pb && packets->format->pb->eof_reached)) return 0;
+    if (result == AVERROR_EOF || (result < 0 && packets->patience.is_exhausted) || (result < 0 && packets->format->pb && packets->format->pb->eof_reached)) return 0;
     if (result == AVERROR(EAGAIN)) continue;
     if (result < 0) return mpifs_media_fail(result, "read", message, size);
     if (packets->packet->stream_index == packets->stream) return 1;
@@ -147,7 +144,7 @@ static int32_t packets_rewind(mpifs_media_packets *packets, char *message, size_
 }
 
 static void packets_interrupt(mpifs_media_packets *packets) {
-  atomic_store_explicit(&packets->interrupted, 1, memory_order_release);
+  atomic_store_explicit(&packets->patience.interrupted, 1, memory_order_release);
 }
 
 const mpifs_packet_functions mpifs_packets = {

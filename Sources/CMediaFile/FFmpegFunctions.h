@@ -2,6 +2,8 @@
 // Every function of FFmpeg that is used, resolved when the libraries are loaded. The types come from FFmpeg's own headers,
 // so a call through the table is checked like any other.
 #pragma once
+#include <stdatomic.h>
+
 #include <libavcodec/avcodec.h>
 #include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
@@ -78,12 +80,36 @@ extern mpifs_ffmpeg mpifs_ff;
 int32_t mpifs_media_fail(int error, const char *what, char *message, size_t size);
 // Forgets what FFmpeg complained about before.
 void mpifs_media_begin(void);
-// 0 for a regular file that may be read, else -errno: opening a pipe or a device could block for ever.
+// Ends calls that would read on and on: nothing comes of a hole of zeros at the end of a file, and FFmpeg keeps what it
+// has read until something does.
+typedef struct {
+  // Every call ends, and every later one. From any thread.
+  atomic_int interrupted;
+  // What is being read; NULL while nothing is open.
+  AVFormatContext *format;
+  // Bytes that may have been read at the end of the call.
+  int64_t limit;
+  // When opening is given up, microseconds of CLOCK_MONOTONIC; 0 for never.
+  int64_t deadline;
+  // The call was ended by one of these limits.
+  int is_exhausted;
+} mpifs_media_patience;
+
+// The callback of FFmpeg; `opaque` is the patience.
+int mpifs_media_gives_up(void *opaque);
+static inline int mpifs_media_is_interrupted(mpifs_media_patience *patience) {
+  return atomic_load_explicit(&patience->interrupted, memory_order_acquire);
+}
+// Before one packet of the stream is read.
+void mpifs_media_next_packet(mpifs_media_patience *patience, int stream);
+
+// 0 for a regular file that may be read, else -errno: opening a pipe, a device or a file of the kernel's own filesystems
+// could block for ever.
 int32_t mpifs_media_check(const char *path, char *message, size_t size);
 // Opens `url` and finds its video stream; of the others nothing is read. `decoder` is NULL where none is needed. What
 // was opened is in `format` in any case.
-int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, int (*is_interrupted)(void *), void *opaque,
-                                int *stream, const AVCodec **decoder, char *message, size_t size);
+int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, mpifs_media_patience *patience, int *stream,
+                                const AVCodec **decoder, char *message, size_t size);
 // What a file and its stream say of themselves, but for the format of the pixels.
 void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media_info *info);
 

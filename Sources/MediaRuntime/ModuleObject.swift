@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 public import MediaCore
 
-/// What the administration (settings, transactions, the control executor) needs of an object of the graph: a `vi`
+/// What the administration (settings, transactions, control lanes) needs of an object of the graph: a `vi`
 /// channel, a `vpss` group, one of its outputs, a `venc` channel.
 ///
 /// Ownership: the runtime's object table holds each object strongly until it is removed. The frame path holds what it
 /// needs by itself.
 ///
 /// Order of calls: `check` any number of times on a writer's thread; then, all checks of a transaction passed,
-/// `commit`; `start`/`stop` on the control executor only, never two at once for one object.
+/// `commit`; `start`/`stop` on the object's control lane only, never two at once for one object. `cancelStart` and `awaits`
+/// at any time.
 public protocol ModuleObject: AnyObject, Sendable {
   var path: ObjectPath { get }
   /// Distinguishes objects that had the same path one after the other; unique in the process.
@@ -24,12 +25,21 @@ public protocol ModuleObject: AnyObject, Sendable {
   /// frame. Called under the administration's lock, never by a frame-path thread.
   func commit(_ new: ObjectSettings, changed: Set<String>)
 
-  /// Makes the object run: opens inputs and engines. On the control executor; may do I/O.
+  /// Makes the object run: opens inputs and engines. On the object's control lane; may do I/O.
   /// - Throws: what the device or library said; the object is stopped then and `enable` is rolled back.
   func start() throws(Failure)
 
-  /// Stops it and gives back what `start` took. On the control executor. Streams end after their last packet.
+  /// Stops it and gives back what `start` took. On the object's control lane. Streams end after their last packet.
   func stop()
+
+  /// Nobody wants the object started any more: a `start` that waits for a file or device comes back with ECANCELED, as
+  /// far as the object can.
+  func cancelStart()
+
+  /// What the administration waits for on behalf of the object, for `state` and `health`; `nil` when for nothing.
+  /// - Parameter since: CLOCK_MONOTONIC nanoseconds.
+  func awaits(_ what: String?, since: Int64)
+  var isAwaiting: Bool { get }
 
   /// Whether it was started and has failed since: writing `enable` again then starts it anew instead of changing
   /// nothing.
@@ -38,13 +48,13 @@ public protocol ModuleObject: AnyObject, Sendable {
   /// A command attribute, such as `idr`. No I/O, unless ``touchesDevice(_:)`` says so.
   func perform(_ command: String, argument: String) throws(Refusal)
 
-  /// Whether a command does I/O and so is carried out on the control executor.
+  /// Whether a command does I/O and so is carried out on the object's control lane.
   func touchesDevice(_ command: String) -> Bool
 
   /// The controls of the device it runs on; `nil` while it runs on none. No I/O.
   var controls: (any ControlSurface)? { get }
 
-  /// Sets a control of the device it runs on, or presses a button. On the control executor; may do I/O.
+  /// Sets a control of the device it runs on, or presses a button. On the object's control lane; may do I/O.
   /// - Parameters:
   ///   - written: what the writer wrote, for refusals and for the log.
   ///   - isKept: it belongs to the configuration: set again whenever the device is opened.
@@ -57,6 +67,9 @@ public protocol ModuleObject: AnyObject, Sendable {
 
 extension ModuleObject {
   public var hasFailed: Bool { false }
+  public func cancelStart() {}
+  public func awaits(_ what: String?, since: Int64) {}
+  public var isAwaiting: Bool { false }
   public func touchesDevice(_ command: String) -> Bool { false }
   public var controls: (any ControlSurface)? { nil }
   public func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
@@ -72,7 +85,11 @@ public protocol ModuleFactory: Sendable {
   func make(_ path: ObjectPath, settings: ObjectSettings) throws(Refusal) -> any ModuleObject
 
   /// Connects a receiver to a source, or to nothing. No I/O; the swap happens between two frames.
-  /// - Throws: impossible pair, loop.
+  /// - Throws: impossible pair. Loops are the planner's to find: only it sees a transaction's other bindings.
   func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal)
   func bind(receiver: ObjectPath, source: ObjectPath?)
+
+  /// Whoever opens an input has it checked right before, on the thread that opens it: the check looks at links, and may
+  /// hang as the file may.
+  func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void)
 }

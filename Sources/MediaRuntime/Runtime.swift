@@ -10,7 +10,13 @@ public final class Runtime: Sendable {
   public struct Options: Sendable {
     /// Where our own tree is mounted, if it is: values that name a path inside are refused with ELOOP.
     public var mountPoint: String?
-    public init(mountPoint: String? = nil) { self.mountPoint = mountPoint }
+    /// After so long whoever made a change is told ETIMEDOUT, and what hangs goes on by itself. Shorter than the time after
+    /// which the filesystem gives up on the writer, so that it hears the reason. Nanoseconds.
+    public var patience: Int64
+    public init(mountPoint: String? = nil, patience: Int64 = 1_800_000_000) {
+      self.mountPoint = mountPoint
+      self.patience = patience
+    }
   }
 
   private let registry: EngineRegistry
@@ -22,7 +28,6 @@ public final class Runtime: Sendable {
   public let moduleLog: ModuleLog
   private let administrator: Administrator
 
-  /// - Throws: the control executor's thread could not be made.
   public init(
     registry: EngineRegistry, factory: any ModuleFactory, errorLog: ErrorLog, moduleLog: ModuleLog,
     options: Options = Options()
@@ -30,9 +35,9 @@ public final class Runtime: Sendable {
     self.registry = registry
     self.errorLog = errorLog
     self.moduleLog = moduleLog
-    self.administrator = try Administrator(
+    self.administrator = Administrator(
       registry: registry, factory: factory, ownTree: OwnTree(mountPoint: options.mountPoint),
-      errorLog: errorLog, moduleLog: moduleLog)
+      errorLog: errorLog, moduleLog: moduleLog, patience: options.patience)
   }
 
   /// With the software and devices of `registry` and the objects of a graph that reports to `logs`.
@@ -75,10 +80,12 @@ public final class Runtime: Sendable {
   /// Loads a configuration as ``configText()`` gives it, as one transaction. A refusal names the line and nothing has
   /// changed then.
   /// - Parameters:
+  ///   - waits: objects that cannot be started are waited for, as for those that were lost while they ran, and keep
+  ///     `enable`; only what is wrong in the text is refused.
   ///   - name: what refusals call it: `config`, or the file it came from.
   ///   - overriding: settings that take the place of the text's (a command-line option over the default file).
   public func loadConfig(
-    _ text: [UInt8], name: String = "config", overriding: [Change] = [],
+    _ text: [UInt8], name: String = "config", overriding: [Change] = [], waits: Bool = false,
     reply: @escaping @Sendable (Refusal?) -> Void
   ) {
     var transaction: Transaction
@@ -91,6 +98,7 @@ public final class Runtime: Sendable {
     }
     transaction.changes += overriding
     transaction.lines += overriding.map { _ in 0 }
+    transaction.waits = waits
     administrator.apply(transaction, reply: reply)
   }
 

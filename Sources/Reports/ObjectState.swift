@@ -6,6 +6,8 @@ public enum ObjectCondition: Sendable, Equatable {
   case stopped
   /// Frames move.
   case running
+  /// It is enabled, and what it opens is absent or does not answer.
+  case waiting(for: String)
   /// It is enabled and no frame has come for a while.
   case starved
   /// It is enabled and cannot work, and why.

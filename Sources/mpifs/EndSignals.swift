@@ -13,7 +13,7 @@ struct EndSignals {
   /// puts it in the background. Blocked it would come back, for Linux keeps a blocked signal also when it is ignored.
   init() {
     sigemptyset(&set)
-    for number in [SIGTERM, SIGUSR1] { sigaddset(&set, number) }
+    for number in [SIGTERM, SIGUSR1, SIGUSR2] { sigaddset(&set, number) }
     for number in [SIGINT, SIGHUP] where !Self.isIgnored(number) { sigaddset(&set, number) }
     pthread_sigmask(SIG_BLOCK, &set, nil)
     signal(SIGPIPE, SIG_IGN)
@@ -25,11 +25,21 @@ struct EndSignals {
     return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
-  /// Waits for one of them; SIGUSR1 is this program's own, sent when the mount was taken away from outside.
-  func wait() -> Int32 {
+  /// Waits for one of them; SIGUSR1 and SIGUSR2 are this program's own: the mount was taken away from outside, the
+  /// configuration of the start has been dealt with.
+  /// - Returns: `nil` when none came in time.
+  func wait(seconds: Int? = nil) -> Int32? {
     var set = set
-    var number: Int32 = 0
-    while sigwait(&set, &number) != 0 {}
-    return number
+    while true {
+      var number: Int32
+      if let seconds {
+        var limit = timespec(tv_sec: seconds, tv_nsec: 0)
+        number = sigtimedwait(&set, nil, &limit)
+        if number < 0, errno == EAGAIN { return nil }
+      } else {
+        number = sigwaitinfo(&set, nil)
+      }
+      if number > 0 { return number }
+    }
   }
 }

@@ -22,22 +22,22 @@ struct Program {
       try serve()
       return 0
     } catch {
-      complain("\(error)")
+      Self.complain("\(error)")
       return 1
     }
   }
 
+  /// The tree is served before anything is opened that may be absent or hang: inputs, and the configuration itself.
   private func serve() throws(StartFailure) {
     Heap.keepSmall()
     let started = ClockReading.now().monotonicMicroseconds
     let path = try options.mountPoint()
+    let input = try options.inputText()
     let watch = DeviceWatch()
-    let configuration = try startConfiguration(watch.inventory)
     let log = RuntimeLogs()
     let memory = AllocatorPolicy()
     let registry = registry(watch, log)
     let (runtime, graph) = try makeRuntime(registry, memory, mountPoint: path, log: log)
-    try load(configuration, into: runtime)
     let debug: DebugTree
     let mount: Mount
     do {
@@ -52,34 +52,71 @@ struct Program {
       _ = runtime.shutDown(milliseconds: 1000)
       throw StartFailure("\(error)")
     }
-    if options.vendorPaths {
-      do throws(StartFailure) {
-        try MountPoint.linkVendorPath(to: path)
+    do throws(StartFailure) {
+      if options.vendorPaths { try MountPoint.linkVendorPath(to: path) }
+      let start = StartConfiguration(options: options, input: input, inventory: watch.inventory)
+      // `nil`: not dealt with yet.
+      let outcome = Monitor<StartFailure??>(nil)
+      do throws(Errno) {
+        // It may hang as what it reads and opens may; nobody waits for its end.
+        _ = try Thread("start") {
+          let failure = start.load(into: runtime)
+          outcome.change { $0 = .some(failure) }
+          kill(getpid(), SIGUSR2)
+        }
       } catch {
-        mount.stop()
-        _ = runtime.shutDown(milliseconds: 1000)
-        throw error
+        throw StartFailure("no thread: \(error)")
+      }
+      try waitForTheEnd(path, outcome)
+    } catch {
+      end(path, mount, runtime)
+      throw error
+    }
+    if end(path, mount, runtime) { return }
+    // Threads hang in handlers or devices: there is nobody left to wait for, and exit handlers might wait for them.
+    fflush(nil)
+    _exit(0)
+  }
+
+  private func waitForTheEnd(_ path: String, _ outcome: Monitor<StartFailure??>) throws(StartFailure) {
+    var isGreeted = false
+    func ready() {
+      if isGreeted { return }
+      isGreeted = true
+      greet(path)
+      ServiceManager.ready(serving: path)
+    }
+    while true {
+      switch signals.wait(seconds: isGreeted ? nil : 3) {
+      case nil:
+        Self.complain("\(options.load ?? "the configuration") has not been read yet; serving without it meanwhile")
+        ready()
+      case SIGUSR2:
+        if let failure = outcome.withLock({ $0 }) ?? nil { throw failure }
+        ready()
+      case SIGUSR1:
+        Self.complain("\(path) was unmounted from outside")
+        return
+      default: return
       }
     }
-    greet(path)
-    ServiceManager.ready(serving: path)
-    let signal = signals.wait()
+  }
+
+  /// - Returns: false when something did not come back.
+  @discardableResult
+  private func end(_ path: String, _ mount: Mount, _ runtime: Runtime) -> Bool {
     ServiceManager.stopping()
-    if signal == SIGUSR1 { complain("\(path) was unmounted from outside") }
     if options.vendorPaths { MountPoint.unlinkVendorPath(to: path) }
     let ending = mount.stop()
     let isQuiet = runtime.shutDown(milliseconds: 1000)
-    if ending != .clean || !isQuiet {
-      // Threads hang in handlers or devices: there is nobody left to wait for, and exit handlers might wait for them.
-      complain("ended by force: \(ending == .clean ? "an object did not stop" : "a handler did not return")")
-      fflush(nil)
-      _exit(0)
-    }
+    if ending == .clean, isQuiet { return true }
+    Self.complain("ended by force: \(ending == .clean ? "an object did not stop" : "a handler did not return")")
+    return false
   }
 
   // MARK: parts
 
-  private static var converters: [any PictureConverterFactory] {
+  static var converters: [any PictureConverterFactory] {
     SoftwareCodecs.converterFactories() + [VendorConverterFactory()]
   }
 
@@ -150,70 +187,6 @@ struct Program {
     }
   }
 
-  // MARK: the configuration at the start
-
-  private struct StartText {
-    var name: String
-    var text: [UInt8]
-    /// Input of `vi/0` in place of the text's, and whether the user asked for it.
-    var input: String?
-    var isInputAsked = false
-  }
-
-  private func startConfiguration(_ inventory: DeviceInventory) throws(StartFailure) -> StartText? {
-    let asked = try options.inputText()
-    if options.load == "none" {
-      if asked != nil { throw StartFailure("--input goes with a configuration, not with --load none") }
-      return nil
-    }
-    if let file = options.load {
-      return StartText(name: file, text: try contents(file), input: asked, isInputAsked: asked != nil)
-    }
-    let camera = asked == nil ? inventory.firstCamera(converting: Program.converters.flatMap(\.inputs)) : nil
-    return StartText(
-      name: "the default configuration", text: PackageResources.mpifs_conf, input: asked ?? camera,
-      isInputAsked: asked != nil)
-  }
-
-  private func load(_ start: StartText?, into runtime: Runtime) throws(StartFailure) {
-    guard var start else { return }
-    while true {
-      // `nil`: not answered yet.
-      let answer = Monitor<MediaCore.Refusal??>(nil)
-      var overriding: [Change] = []
-      if let input = start.input, let path = ObjectPath(.vi, 0) { overriding = [.set(path, "input", input)] }
-      runtime.loadConfig(start.text, name: start.name, overriding: overriding) { refusal in
-        answer.change { $0 = .some(refusal) }
-      }
-      guard case .some(.some(let refusal)) = answer.wait(for: { $0 }) else { return }
-      if start.input != nil, !start.isInputAsked {
-        // Nobody asked for this camera: it being busy or broken must not keep the tree from being served.
-        complain("\(refusal); using the test pattern instead")
-        start.input = nil
-        continue
-      }
-      _ = runtime.shutDown(milliseconds: 1000)
-      throw StartFailure("\(refusal)")
-    }
-  }
-
-  private func contents(_ file: String) throws(StartFailure) -> [UInt8] {
-    do {
-      let descriptor = try FileDescriptor.open(file, .readOnly, options: .closeOnExec)
-      defer { try? descriptor.close() }
-      var bytes: [UInt8] = []
-      var chunk = [UInt8](repeating: 0, count: 65536)
-      while true {
-        let count = try chunk.withUnsafeMutableBytes { try descriptor.read(into: $0) }
-        if count == 0 { return bytes }
-        bytes += chunk[..<count]
-        if bytes.count > 1 << 20 { throw Errno.fileTooLarge }
-      }
-    } catch {
-      throw StartFailure("--load \(file): \(error)")
-    }
-  }
-
   // MARK: words to the user
 
   private func greet(_ path: String) {
@@ -231,7 +204,7 @@ struct Program {
     fflush(nil)
   }
 
-  private func complain(_ text: String) {
+  static func complain(_ text: String) {
     let line = Array("mpifs: \(text)\n".utf8)
     _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }

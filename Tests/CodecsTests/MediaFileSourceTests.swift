@@ -55,6 +55,26 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
       return path
     }
 
+    @Test func aHoleOfZerosAtTheEndIsTheEnd() throws {
+      let folder = try TemporaryFolder()
+      let path = try Self.make(folder, "a.h264", "-c:v libx264 -g 12")
+      try #require(try Tool.run("truncate", ["-s", "64G", path]).status == 0)
+      let source = try open(path, try request(.i420, 640, 360))
+      var last: Int64 = -1
+      for _ in 0..<Self.frames * 2 {
+        let frame = try source.next().unwrapped()
+        #expect(frame.pts > last)
+        last = frame.pts
+      }
+    }
+
+    @Test func aHoleAloneIsNoMediaFile() throws {
+      let folder = try TemporaryFolder()
+      let path = folder.path("hole.h264")
+      try #require(try Tool.run("truncate", ["-s", "64G", path]).status == 0)
+      #expect(throws: Failure.self) { try open(path, try request(.i420, 640, 360)) }
+    }
+
     static let kinds = [
       ("a.mp4", "-c:v libx264 -bf 3 -pix_fmt yuv420p"), ("a.avi", "-c:v mpeg4 -q:v 3"),
       ("a.mkv", "-c:v libvpx -b:v 4M"),

@@ -222,7 +222,9 @@ struct ScriptedEncoderFactory: EncoderFactory {
   var formats: [PixelFormat] = [.i420]
   var codecs: [Codec] { [.h264] }
   var isHardware = false
-  var priority: Int { 1 }
+  var priority = 1
+  /// Most pixels a line of a picture may have.
+  var widest = Int.max
   func capabilities(for codec: Codec) -> EncoderCapabilities { .forceType }
   func settings(for codec: Codec) -> EngineSettings {
     [
@@ -233,9 +235,11 @@ struct ScriptedEncoderFactory: EncoderFactory {
   func profiles(for codec: Codec) -> [String] { ["main"] }
   func validate(_ configuration: EncoderConfiguration) throws(Failure) {
     try settings(for: .h264).check(configuration.settings, engine: "fake")
+    if configuration.width > widest { throw Failure(.outOfRange, "size", on: name, "at most \(widest) wide") }
   }
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
     if script.fails.isShut { throw Failure(.ioError, "open", on: "fake") }
+    try validate(configuration)
     return ScriptedEncoder(configuration, script, formats: formats)
   }
 }
@@ -288,6 +292,7 @@ final class Bench: @unchecked Sendable {
   init(
     source: ScriptedSourceFactory = ScriptedSourceFactory(), encoder: ScriptedEncoderFactory = ScriptedEncoderFactory(),
     scaler: ScriptedScalerFactory = ScriptedScalerFactory(), decoders: [any DecoderFactory] = [],
+    moreEncoders: [ScriptedEncoderFactory] = [],
     options: GraphOptions = GraphOptions(workers: 3), display: (any DisplayFactory)? = nil
   ) throws {
     self.source = source
@@ -295,7 +300,7 @@ final class Bench: @unchecked Sendable {
     self.scaler = scaler
     registry = EngineRegistry(
       EngineCatalogue(
-        encoders: [encoder], decoders: decoders, scalers: [scaler], sources: [source], display: display,
+        encoders: [encoder] + moreEncoders, decoders: decoders, scalers: [scaler], sources: [source], display: display,
         picture: { () throws(Failure) in ScriptedPictureEncoder() }))
     graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: options)
   }

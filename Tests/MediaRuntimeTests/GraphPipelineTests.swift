@@ -219,9 +219,9 @@ import Testing
     bench.finish()
   }
 
-  @Test func impossiblePairsAndLoopsAreRefused() throws {
+  @Test func impossiblePairsAreRefused() throws {
     let bench = try Bench()
-    for name in ["vi/0", "vpss/0", "vpss/0/0", "vpss/1", "vpss/1/0", "venc/0"] { try bench.make(name) }
+    for name in ["vi/0", "vpss/0", "vpss/0/0", "venc/0"] { try bench.make(name) }
     func refused(_ receiver: String, _ source: String) -> Bool {
       do throws(Refusal) {
         try bench.graph.checkBinding(receiver: Bench.path(receiver), source: Bench.path(source))
@@ -235,11 +235,6 @@ import Testing
     #expect(refused("vi/0", "vpss/0/0"))
     #expect(refused("venc/0", "vpss/0"))
     #expect(refused("vpss/0", "venc/0"))
-    #expect(refused("vpss/0", "vpss/0/0"))
-    bench.bind("vpss/1", "vpss/0/0")
-    #expect(refused("vpss/0", "vpss/1/0"))
-    bench.bind("vpss/1", nil)
-    #expect(!refused("vpss/0", "vpss/1/0"))
     bench.finish()
   }
 }

@@ -69,7 +69,8 @@ import Testing
           objects[path] = nil
         case 5, 6:
           let source = sources[dice.roll(sources.count)]
-          if (try? graph.checkBinding(receiver: path, source: source)) != nil {
+          // Loops are kept out by whoever binds.
+          if source.group != path, (try? graph.checkBinding(receiver: path, source: source)) != nil {
             graph.bind(receiver: path, source: source)
           }
         default: graph.bind(receiver: path, source: nil)

@@ -89,7 +89,7 @@ import Testing
       Case(path, [0, 1, 2, 3, 255], ["EINVAL"]),
       Case(path, [0xff, 0xfe, 0x0a], ["EINVAL"]),
       Case(path, Array(repeating: 0x61, count: 65536), ["E2BIG"]),
-      Case(path, Array((0..<65536).map { UInt8(truncatingIfNeeded: $0 &* 7) }), ["E2BIG", "EINVAL"]),
+      Case(path, Array((0..<65536).map { UInt8(truncatingIfNeeded: $0 &* 7) }), ["E2BIG"]),
       Case(path, Array(repeating: 0x31, count: 5000), ["E2BIG"]),
       Case(path, "1\n0\n", "EINVAL"),
       Case(path, "\n\n", "EINVAL"),
@@ -191,9 +191,9 @@ import Testing
         Case("venc/0/quality", "50\n", "ENOTSUP"), Case("venc/1/bitrate", "500\n", "ENOTSUP"),
         Case("venc/1/gop", "30\n", "ENOTSUP"), Case("venc/1/profile", "high\n", "ENOTSUP"),
         Case("venc/3/fps_dst", "21\n", "ERANGE"),
-        Case("vpss/0/0/format", "rgb24\n", "ENOTSUP", "EINVAL", "EBUSY"),
+        Case("vpss/0/0/format", "rgb24\n", "ENOTSUP"),
         // Loops: directly, and by way of another group.
-        Case("vpss/0/source", "vpss/0/0\n", "EINVAL", "ELOOP"), Case("vpss/0/source", "vpss/1/0\n", "EINVAL", "ELOOP"),
+        Case("vpss/0/source", "vpss/0/0\n", "ELOOP"), Case("vpss/0/source", "vpss/1/0\n", "ELOOP"),
       ], by: served)
   }
 
@@ -201,17 +201,17 @@ import Testing
     let served = try Served(configuration: Pipelines.small())
     var cases = [
       Case("vlog", "venc=9\n", "ERANGE"), Case("vlog", "venc=\n", "EINVAL"), Case("vlog", "nobody=3\n", "ENOENT"),
-      Case("vlog", "=3\n", "EINVAL", "ENOENT"), Case("vlog", "venc 3\n", "EINVAL"),
+      Case("vlog", "=3\n", "ENOENT"), Case("vlog", "venc 3\n", "EINVAL"),
       Case("vlog", "venc=3\nvi=3\n", "EINVAL"),
       Case("vlog", [0xff, 0xfe], ["EINVAL"]), Case("vlog", Array(repeating: 0x61, count: 65536), ["E2BIG"]),
       Case("rk_dmabuf/peak", "1\n", "EINVAL"), Case("rk_dmabuf/peak", "\n", "EINVAL"),
       Case("rk_dmabuf/peak", "reset\n", "EINVAL"), Case("rk_dmabuf/peak", [0xff], ["EINVAL"]),
       Case("config", "nonsense\n", "EINVAL"), Case("config", "venc/0/gop = 5", "EINVAL"),
-      Case("config", [0, 0xff, 0x0a], ["EINVAL", "ENOENT"]), Case("config", "venc/0/other = 1\n", "ENOENT"),
+      Case("config", [0, 0xff, 0x0a], ["EINVAL"]), Case("config", "venc/0/other = 1\n", "ENOENT"),
       Case("config", "venc/0/gop = 5\nvenc/0/gop = 6\n", "EINVAL"), Case("config", "venc/0/idr = 1\n", "EINVAL"),
       Case("config", "venc/0/state = running\n", "EACCES"), Case("config", "replace me\n", "EINVAL"),
       Case("config", "replace\n", "EINVAL"),
-      Case("config", Array(repeating: 0x23, count: 131_073), ["E2BIG", "EINVAL"]),
+      Case("config", Array(repeating: 0x23, count: 131_073), ["E2BIG"]),
     ]
     for node in [
       "vsys", "valloc", "vrgn", "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "health", "metrics",

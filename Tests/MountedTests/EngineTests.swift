@@ -76,4 +76,32 @@ import Testing
       #expect(try served.refusal(of: "x264", to: "venc/1/backend").contains("Operation not supported"))
     }
   }
+
+  /// A sensor of 12 megapixels is more than openh264 codes.
+  private static let large = """
+    vi/0/input = pattern
+    vi/0/width = 4056
+    vi/0/height = 3040
+    vi/0/fps = 1
+    vi/0/enable = 1
+    venc/0/source = vi/0
+
+    """
+
+  @Test func anEncoderWhoseSourceIsTooLargeCanBeLeft() throws {
+    let served = try Served(configuration: Self.large + "venc/0/backend = openh264\n")
+    #expect(try served.refusal(of: "1", to: "venc/0/enable").contains("out of range"))
+    try served.echo("1000", to: "venc/0/bitrate")
+    try served.echo("", to: "venc/0/source")
+    try served.echo("vi/0", to: "venc/0/source")
+    #expect(try run("rmdir", served.path("venc/0")).status == 0)
+  }
+
+  @Test(.enabled(if: Machine.hasX264, "this build has no second encoder of h264"))
+  func autoTakesTheEngineThatCanCodeTheSize() throws {
+    let served = try Served(configuration: Self.large)
+    try served.echo("1", to: "venc/0/enable")
+    #expect(try eventually { try served.facts("venc/0/active")["backend"] == "x264" })
+    #expect(try served.advances("venc/0", "frames_out", by: 2))
+  }
 }

@@ -167,21 +167,14 @@ import Testing
   }
 
   @Test func badOptionsEndWithTheirReason() throws {
-    try withDirectory { directory in
+    try withDirectory { directory throws in
       let at = directory + "/mpi"
-      #expect(try refusal(["--at", at, "--input", "nonsense"]).contains("nonsense"))
+      #expect(try refusal(["--at", at, "--input", ""]).contains("--input"))
       #expect(try refusal(["--at", at, "--load", directory + "/missing.conf"]).contains("missing.conf"))
       #expect(try refusal(["--at", at, "--load", directory]).contains(directory))
       #expect(try refusal(["--at", at, "--dialect", "vendor-9"]).contains("rockit-1.4.81"))
       #expect(try refusal(["--at", ""]).contains("--at"))
       #expect(try refusal(["--no-such-option"]).contains("--no-such-option"))
-      let missing = try refusal(["--at", at, "--input", "file:/nowhere/missing.avi"])
-      if Machine.hasFFmpeg {
-        #expect(missing.contains("/nowhere/missing.avi") && missing.contains("No such file"), "\(missing)")
-      } else {
-        #expect(missing.contains("no FFmpeg"), "\(missing)")
-      }
-      #expect(try refusal(["--at", at, "--input", "/dev/video99"]).contains("/dev/video99"))
       #expect(try !isMounted(at))
     }
   }

@@ -87,6 +87,7 @@ struct OwnPagesTests {
     #expect(text(.stopped) == "stopped\n")
     #expect(text(.running) == "running\n")
     #expect(text(.starved) == "starved\n")
+    #expect(text(.waiting(for: "/dev/video9")) == "waiting for /dev/video9\n")
     #expect(text(.failed(why: "a\nb")) == "failed: a\\nb\n")
   }
 

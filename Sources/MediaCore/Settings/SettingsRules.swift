@@ -50,13 +50,15 @@ extension SettingsTable {
   private func checkDecoder(
     _ path: ObjectPath, _ new: ObjectSettings, written: [String: SettingValue]
   ) throws(Refusal) {
+    // A device that was pulled out is no reason to refuse anything else.
+    guard written["codec"] != nil || written["backend"] != nil else { return }
     // With `auto` the coding is known when something comes.
     guard let codec = new.text("codec").flatMap(Codec.init(rawValue:)) else { return }
     let backend = new.text("backend") ?? "auto"
     guard catalogue.decoder(backend: backend, for: codec) == nil else { return }
     let able = catalogue.decoders(for: codec).map(\.name).joined(separator: " ")
     throw refusal(
-      path, written["backend"] != nil || written["codec"] == nil ? "backend" : "codec", new, .notSupported,
+      path, written["backend"] != nil ? "backend" : "codec", new, .notSupported,
       "\(backend) does not decode \(codec.rawValue)", hint: able.isEmpty ? "" : "write the backend too: auto \(able)")
   }
 

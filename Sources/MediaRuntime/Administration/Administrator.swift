@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import Synchronization
 import SystemPackage
@@ -8,30 +9,45 @@ import SystemPackage
 /// Ownership: `state.table` owns the objects. Its lock is held while a transaction is checked and committed, which is
 /// computing only; it is never held while something is opened, started or stopped, and no frame-path thread takes it.
 ///
-/// Order: changes that touch no device are made at once on the caller's thread. The others run one after the other on
-/// the control executor. A change that touches an object somebody is already changing there waits in the same queue,
-/// so changes of one object happen in the order they were asked for; changes of other objects are not held up.
+/// Order: changes that touch no device are made at once on the caller's thread. The others are jobs, each on a thread of
+/// its own. A change that touches an object of a job waits for it, so changes of one object happen in the order they were
+/// asked for; changes of other objects are not held up. A job ends within seconds, also where a device hangs: see
+/// ``ControlTask`` and the extension of the control lanes.
+///
+/// Answers: each transaction is answered exactly once, when its job ends: made, refused, or ETIMEDOUT with the work going
+/// on.
 final class Administrator: Sendable {
   typealias Reply = @Sendable (Refusal?) -> Void
 
   struct State {
     var table = ObjectTable()
-    /// Objects that queued or running jobs touch, with how many of them.
-    var claimed: [ObjectPath: Int] = [:]
-    /// Jobs that may change bindings: two of them side by side could close a loop neither sees.
-    var bindingJobs = 0
-    /// Whole configurations under way; they may touch everything.
-    var configurations = 0
+    /// Those that run and those that wait for them, in the order they came.
+    var jobs: [Job] = []
+    var nextJob = 0
+    /// Work on objects that nobody waits for any more.
+    var left: [ObjectIdentity: Left] = [:]
     var isClosed = false
+    var hasEnded = false
   }
 
   struct Job: Sendable {
+    var number = 0
     let transaction: Transaction
+    /// Objects it touches.
     let claims: Set<ObjectPath>
+    /// It may change bindings: two of them side by side could close a loop neither sees.
     let mayBind: Bool
     /// Objects made for it when it was checked the first time.
     var made: [any ModuleObject] = []
+    /// Its writer is told ETIMEDOUT then. CLOCK_MONOTONIC nanoseconds.
+    let deadline: Int64
+    var isRunning = false
     let reply: Reply
+
+    func excludes(_ other: Job) -> Bool {
+      transaction.removesOthers || other.transaction.removesOthers || (mayBind && other.mayBind)
+        || !claims.isDisjoint(with: other.claims)
+    }
   }
 
   private let registry: EngineRegistry
@@ -41,41 +57,40 @@ final class Administrator: Sendable {
   let errorLog: ErrorLog
   let moduleLog: ModuleLog
   let announcements: Announcements
-  let executor: ControlExecutor
-  let state = Mutex(State())
+  /// After so long a writer is told ETIMEDOUT. Nanoseconds.
+  let patience: Int64
+  let state = Monitor(State())
 
   init(
     registry: EngineRegistry, factory: any ModuleFactory, ownTree: OwnTree, errorLog: ErrorLog,
-    moduleLog: ModuleLog
-  ) throws(Failure) {
+    moduleLog: ModuleLog, patience: Int64
+  ) {
     self.registry = registry
     self.factory = factory
     self.ownTree = ownTree
     self.errorLog = errorLog
     self.moduleLog = moduleLog
     self.announcements = Announcements()
-    self.executor = try ControlExecutor(name: "control")
+    self.patience = patience
+    factory.guardInputs { input throws(Failure) in try ownTree.check(input) }
   }
 
   private enum Outcome {
     case done(Announcements.Ticket?)
     case refused(Refusal)
-    case queued
+    case queued([Job])
   }
 
   /// Makes the changes, or none of them. Does not block on devices, files or other jobs.
   /// - Parameter reply: called exactly once, with `nil` when the changes are made; on this thread unless a device is
-  ///   involved, else on the control executor's.
+  ///   involved, else on the job's.
   func apply(_ transaction: Transaction, reply: @escaping Reply) {
     let outcome: Outcome = state.withLock { state in
       if state.isClosed { return .refused(Self.closing(transaction)) }
-      let claims = self.claims(transaction, state.table)
-      let mayBind = Self.mayBind(transaction)
-      var job = Job(transaction: transaction, claims: claims, mayBind: mayBind, reply: reply)
-      let mustWait =
-        !claims.isDisjoint(with: state.claimed.keys) || (mayBind && state.bindingJobs > 0)
-        || (transaction.removesOthers ? !state.claimed.isEmpty : state.configurations > 0)
-      if !mustWait {
+      var job = Job(
+        transaction: transaction, claims: self.claims(transaction, state.table), mayBind: Self.mayBind(transaction),
+        deadline: Clock.now() + patience, reply: reply)
+      if !state.jobs.contains(where: { $0.excludes(job) }) {
         do throws(Refusal) {
           let plan = try self.plan(transaction, state.table)
           if !plan.needsControl { return .done(try self.commitNow(plan, &state)) }
@@ -84,10 +99,10 @@ final class Administrator: Sendable {
           return .refused(error)
         }
       }
-      self.claim(job, &state)
-      // Under the lock, so that jobs stand in the queue in the order in which they claimed their objects.
-      self.executor.submit { [self, job] in run(job) }
-      return .queued
+      job.number = state.nextJob
+      state.nextJob += 1
+      state.jobs.append(job)
+      return .queued(self.nextJobs(&state))
     }
     switch outcome {
     case .done(let ticket):
@@ -95,9 +110,39 @@ final class Administrator: Sendable {
     case .refused(let refusal):
       errorLog.record(refusal)
       reply(refusal)
-    case .queued:
-      break
+    case .queued(let ready):
+      begin(ready)
     }
+  }
+
+  /// Jobs whose turn has come: nobody before them touches what they do.
+  private func nextJobs(_ state: inout State) -> [Job] {
+    var ready: [Job] = []
+    for (index, job) in state.jobs.enumerated() where !job.isRunning {
+      guard !state.jobs[..<index].contains(where: { $0.excludes(job) }) else { continue }
+      state.jobs[index].isRunning = true
+      ready.append(job)
+    }
+    return ready
+  }
+
+  private func begin(_ jobs: [Job]) {
+    for job in jobs {
+      do throws(Failure) {
+        _ = try Thread.start("control") { [self] in run(job) }
+      } catch {
+        run(job)
+      }
+    }
+  }
+
+  /// The job's objects are free for others.
+  func release(_ job: Job, _ state: inout State) { state.jobs.removeAll { $0.number == job.number } }
+
+  /// The job was answered.
+  func ended() {
+    begin(state.withLock { nextJobs(&$0) })
+    state.wakeAll()
   }
 
   func plan(
@@ -137,24 +182,6 @@ final class Administrator: Sendable {
         case .create, .command: false
         }
       }
-  }
-
-  private func claim(_ job: Job, _ state: inout State) {
-    for path in job.claims { state.claimed[path, default: 0] += 1 }
-    if job.mayBind { state.bindingJobs += 1 }
-    if job.transaction.removesOthers { state.configurations += 1 }
-  }
-
-  func release(_ job: Job, _ state: inout State) {
-    for path in job.claims {
-      if let count = state.claimed[path], count > 1 {
-        state.claimed[path] = count - 1
-      } else {
-        state.claimed[path] = nil
-      }
-    }
-    if job.mayBind { state.bindingJobs -= 1 }
-    if job.transaction.removesOthers { state.configurations -= 1 }
   }
 
   static func closing(_ transaction: Transaction) -> Refusal {
@@ -205,9 +232,23 @@ final class Administrator: Sendable {
       if let entry = state.table.entries.removeValue(forKey: path) { gone.append(entry.object) }
     }
     guard !plan.created.isEmpty || !gone.isEmpty else { return nil }
+    // What something of them still hangs in is retired when it comes back.
+    let retiring = gone.filter { !isLeft($0, &state) }
     return announcements.enqueue(
       ObjectsChange(
-        created: plan.created.map { ObjectIdentity($0) }, removed: gone.map { ObjectIdentity($0) }), retiring: gone)
+        created: plan.created.map { ObjectIdentity($0) }, removed: gone.map { ObjectIdentity($0) }), retiring: retiring)
+  }
+
+  /// Whether work that was left retires the object when it comes back.
+  private func isLeft(_ object: any ModuleObject, _ state: inout State) -> Bool {
+    let identity = ObjectIdentity(object)
+    guard state.left[identity] != nil else { return false }
+    state.left[identity]?.isRemoved = true
+    return true
+  }
+
+  func retire(_ object: any ModuleObject) {
+    if !state.withLock({ isLeft(object, &$0) }) { object.retire() }
   }
 
   // MARK: reading

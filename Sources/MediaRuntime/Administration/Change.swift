@@ -35,4 +35,6 @@ struct Transaction: Sendable {
   var createsNamed = false
   /// A configuration that starts with `replace`: objects that are not named are removed.
   var removesOthers = false
+  /// What cannot be started is waited for instead of being refused: the configuration of the start.
+  var waits = false
 }

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import SystemPackage
 
-/// Transactions that start or stop something. On the control executor only, one at a time.
+/// Transactions that start or stop something. Each on a thread of its own, which waits only with a deadline.
 extension Administrator {
+  /// What came of a job that was made.
+  private struct Made {
+    var ticket: Announcements.Ticket?
+    /// Something of it has not come back in time.
+    var late: Refusal?
+  }
+
   /// Plans the job again (the objects may have changed while it waited), makes it, and answers.
   func run(_ job: Job) {
     let planned: Result<Plan, Refusal> = state.withLock { state in
-      if state.isClosed {
+      if state.isClosed || Clock.now() > job.deadline {
         for object in job.made { object.retire() }
-        return .failure(Self.closing(job.transaction))
+        return .failure(state.isClosed ? Self.closing(job.transaction) : Self.tooLate(job.transaction))
       }
       do throws(Refusal) {
         return .success(try plan(job.transaction, state.table, made: job.made))
@@ -17,7 +25,7 @@ extension Administrator {
         return .failure(error)
       }
     }
-    let result: Result<Announcements.Ticket?, Refusal>
+    let result: Result<Made, Refusal>
     switch planned {
     case .failure(let refusal):
       result = .failure(refusal)
@@ -29,63 +37,111 @@ extension Administrator {
       }
     }
     switch result {
-    case .success(let ticket):
-      announcements.deliver(ticket) { job.reply(nil) }
+    case .success(let made):
+      if let late = made.late { errorLog.record(late) }
+      announcements.deliver(made.ticket) { job.reply(made.late) }
     case .failure(let refusal):
       state.withLock { release(job, &$0) }
       errorLog.record(refusal)
       job.reply(refusal)
     }
+    ended()
+  }
+
+  private static func tooLate(_ transaction: Transaction) -> Refusal {
+    Refusal(
+      .timedOut, path: transaction.changes.first?.path.description ?? "config",
+      reason: "was not begun in time and will not be", hint: "others were at work on the same objects: try again")
   }
 
   /// Stops, commits, starts; everything back if a device refuses.
-  private func make(_ plan: Plan, _ job: Job) throws(Refusal) -> Announcements.Ticket? {
+  private func make(_ plan: Plan, _ job: Job) throws(Refusal) -> Made {
     if let command = plan.command {
-      try command.object.perform(command.key, argument: command.argument)
-      return finish(plan, job)
-    }
-    do throws(Refusal) {
-      try checkInputs(plan)
-    } catch {
-      for object in plan.created { object.retire() }
-      throw located(error, job)
+      let isBack = try onLane(command.object, .command, command.key, until: job.deadline) { () throws(Refusal) in
+        try command.object.perform(command.key, argument: command.argument)
+      }
+      return finish(plan, job, isBack ? nil : Self.hangs("\(command.object.path)/\(command.key)"))
     }
 
     let stopped = plan.stops.compactMap { path in object(path).map { (path, $0) } }
-    for (_, object) in stopped { object.stop() }
+    for (path, object) in stopped where !stop(object, until: job.deadline) && plan.starts.contains(path) {
+      for (_, other) in stopped where other !== object { restart(plan, other.path, other) }
+      for object in plan.created { object.retire() }
+      throw located(Self.busy(path), job)
+    }
     // Under the lock, as the modules are promised; nothing else has changed: the job has claimed its objects.
     state.withLock { _ in hand(plan) }
 
-    var started: [(ObjectPath, any ModuleObject)] = []
-    for path in plan.starts {
-      guard let object = plan.created.first(where: { $0.path == path }) ?? object(path) else { continue }
-      do throws(Failure) {
-        try object.start()
-        started.append((path, object))
-      } catch {
-        moduleLog.record(Self.module(path), .error, "\(path) did not start: \(error)")
-        rollBack(plan, stopped: stopped, started: started)
-        var refusal = Refusal(error, path: "\(path)/enable", value: [UInt8(ascii: "1")], hint: Self.hint(error))
-        refusal.errno = Self.answer(error.errno)
-        throw located(refusal, job)
-      }
-    }
+    var begun: [any ModuleObject] = []
+    var stragglers: [Straggler] = []
+    var late: Refusal?
     do throws(Refusal) {
-      try setControls(plan)
+      for path in plan.starts {
+        guard let object = plan.created.first(where: { $0.path == path }) ?? object(path) else { continue }
+        try attempt(path, object, plan, job) { () throws(Refusal) in
+          try start(
+            path, object, opening: target(path, plan), isKept: isKept(path, plan, job), job.deadline, &stragglers)
+        }
+        begun.append(object)
+      }
+      while let straggler = stragglers.first {
+        stragglers.removeFirst()
+        try attempt(straggler.path, straggler.object, plan, job) { () throws(Refusal) in
+          if try !finish(straggler, job.deadline), late == nil { late = Self.hangs("\(straggler.path)/enable") }
+        }
+      }
+      try setControls(plan, job.deadline)
     } catch {
-      rollBack(plan, stopped: stopped, started: started)
+      for straggler in stragglers { giveUp(straggler) }
+      rollBack(plan, stopped: stopped, started: begun)
       throw located(error, job)
     }
-    return finish(plan, job)
+    return finish(plan, job, job.transaction.waits ? nil : late)
+  }
+
+  /// One step of a start; where the object is to be waited for, its refusal is no refusal of the whole.
+  private func attempt(
+    _ path: ObjectPath, _ object: any ModuleObject, _ plan: Plan, _ job: Job, _ step: () throws(Refusal) -> Void
+  ) throws(Refusal) {
+    do throws(Refusal) {
+      try step()
+    } catch {
+      guard isKept(path, plan, job) else {
+        moduleLog.record(Self.module(path), .error, "\(path) did not start: \(error.reason)")
+        throw error
+      }
+      errorLog.record(error)
+      keepTrying(path, object, opening: target(path, plan), error)
+    }
+  }
+
+  /// Whether the object keeps `enable` and is waited for when it cannot be started.
+  private func isKept(_ path: ObjectPath, _ plan: Plan, _ job: Job) -> Bool {
+    job.transaction.waits || plan.waits.contains(path)
+  }
+
+  private static func hangs(_ path: String) -> Refusal {
+    Refusal(
+      .timedOut, path: path, reason: "its file or device has not answered; the work goes on",
+      hint: "state and health say when it is done")
+  }
+
+  private static func busy(_ path: ObjectPath) -> Refusal {
+    Refusal(.resourceBusy, path: "\(path)/enable", reason: "has not come back from its file or device")
   }
 
   /// All of them, or none: what was set before one is refused gets its old value back, as far as it had one.
-  private func setControls(_ plan: Plan) throws(Refusal) {
+  private func setControls(_ plan: Plan, _ deadline: Int64) throws(Refusal) {
     var done: [(change: Plan.ControlChange, old: ControlValue?)] = []
     for change in plan.controls {
       let old = change.object.controls?.value(of: change.name)
       do throws(Refusal) {
-        try change.object.setControl(change.name, change.value, written: change.written, isKept: change.isKept)
+        let path = "\(change.object.path)/\(ControlKey.key(change.name))"
+        let isBack = try onLane(change.object, .command, ControlKey.key(change.name), until: deadline) {
+          () throws(Refusal) in
+          try change.object.setControl(change.name, change.value, written: change.written, isKept: change.isKept)
+        }
+        if !isBack { throw Self.hangs(path) }
       } catch {
         for (change, old) in done.reversed() {
           guard let old else { continue }
@@ -101,50 +157,55 @@ extension Administrator {
     }
   }
 
-  private func finish(_ plan: Plan, _ job: Job) -> Announcements.Ticket? {
+  private func finish(_ plan: Plan, _ job: Job, _ late: Refusal?) -> Made {
     state.withLock { state in
       release(job, &state)
-      return adopt(plan, &state)
+      return Made(ticket: adopt(plan, &state), late: late)
     }
   }
 
   private func rollBack(
-    _ plan: Plan, stopped: [(ObjectPath, any ModuleObject)], started: [(ObjectPath, any ModuleObject)]
+    _ plan: Plan, stopped: [(ObjectPath, any ModuleObject)], started: [any ModuleObject]
   ) {
-    for (_, object) in started.reversed() { object.stop() }
+    for object in started.reversed() { stop(object) }
     state.withLock { _ in takeBack(plan) }
-    for object in plan.created { object.retire() }
-    for (path, object) in stopped.reversed() {
-      if plan.failedBefore.contains(path) {
-        disable(path, object)
-        continue
+    for object in plan.created { retire(object) }
+    for (path, object) in stopped.reversed() { restart(plan, path, object) }
+  }
+
+  /// What was stopped for a change that failed runs again, if it can.
+  private func restart(_ plan: Plan, _ path: ObjectPath, _ object: any ModuleObject) {
+    if plan.failedBefore.contains(path) {
+      disable(path, object)
+      return
+    }
+    do throws(Refusal) {
+      var stragglers: [Straggler] = []
+      let deadline = Clock.now() + patience
+      try start(
+        path, object, opening: target(path, plan), isKept: plan.waits.contains(path), deadline, &stragglers)
+      for straggler in stragglers { _ = try finish(straggler, deadline) }
+    } catch {
+      if plan.waits.contains(path) {
+        keepTrying(path, object, opening: target(path, plan), error)
+        return
       }
-      do throws(Failure) {
-        try object.start()
-      } catch {
-        errorLog.record(error, path: "\(path)/enable", hint: "it was stopped for a change that failed; enable it again")
-        moduleLog.record(Self.module(path), .error, "\(path) did not start again: \(error)")
-        disable(path, object)
-      }
+      errorLog.record(
+        Failure(error.errno, "enable", on: "\(path)", error.reason), path: "\(path)/enable",
+        hint: "it was stopped for a change that failed; enable it again")
+      moduleLog.record(Self.module(path), .error, "\(path) did not start again: \(error.reason)")
+      disable(path, object)
     }
   }
 
   /// What ran before does not run any more, and `enable` must not say otherwise.
-  private func disable(_ path: ObjectPath, _ object: any ModuleObject) {
+  func disable(_ path: ObjectPath, _ object: any ModuleObject) {
     state.withLock { state in
-      guard var settings = state.table.entries[path]?.settings else { return }
+      guard let entry = state.table.entries[path], entry.object === object else { return }
+      var settings = entry.settings
       settings["enable"] = .boolean(false)
       object.commit(settings, changed: ["enable"])
       state.table.entries[path]?.settings = settings
-    }
-  }
-
-  /// Whether an input about to be opened lies in our own tree.
-  private func checkInputs(_ plan: Plan) throws(Refusal) {
-    for path in plan.starts where path.type == .input || path.type == .decoder {
-      let settings = plan.updates.last { $0.path == path }?.new ?? settings(of: path)
-      guard let text = settings?.text("input"), let input = InputSpecification(text) else { continue }
-      try ownTree.check(input, path: "\(path)/input", value: Array(text.utf8))
     }
   }
 
@@ -155,7 +216,7 @@ extension Administrator {
 
   /// What a writer can be told. Some numbers would mislead whoever reads them from `echo`: a device that does not know
   /// a request says ENOTTY, which is not about terminals, and ENOSYS is for system calls only.
-  private static func answer(_ errno: Errno) -> Errno {
+  static func answer(_ errno: Errno) -> Errno {
     switch errno {
     case .inappropriateIOCTLForDevice: .operationNotSupportedByDevice
     case .noFunction: .notSupported
@@ -163,7 +224,7 @@ extension Administrator {
     }
   }
 
-  private static func hint(_ failure: Failure) -> String {
+  static func hint(_ failure: Failure) -> String {
     switch failure.errno {
     case .noSuchFileOrDirectory: "check the path"
     case .permissionDenied: "this program may not open it: check owner and mode"
@@ -177,21 +238,47 @@ extension Administrator {
   /// Refuses all further changes, stops what runs (inputs first, so that encoders can finish) and retires everything.
   /// - Returns: false when something was still not stopped after the given time.
   func shutDown(milliseconds: Int) -> Bool {
-    let isFirst = state.withLock { state in
-      defer { state.isClosed = true }
-      return !state.isClosed
+    let deadline = Clock.now() + .milliseconds(Int64(milliseconds))
+    let objects: [any ModuleObject]? = state.withLock { state in
+      if state.isClosed { return nil }
+      state.isClosed = true
+      return state.table.entries.values.map(\.object) + state.jobs.flatMap(\.made)
     }
-    if isFirst {
-      executor.submit { [self] in
-        let entries = state.withLock { state in
-          defer { state.table = ObjectTable() }
-          return state.table.entries.sorted { ($0.key.stage, $0.key) < ($1.key.stage, $1.key) }
-        }
-        for (_, entry) in entries where entry.isEnabled { entry.object.stop() }
-        for (path, entry) in entries where entry.source != nil { factory.bind(receiver: path, source: nil) }
-        for (_, entry) in entries.reversed() { entry.object.retire() }
+    if let objects {
+      do throws(Failure) {
+        _ = try Thread.start("control") { [self] in end(objects) }
+      } catch {
+        return false
       }
     }
-    return executor.drain(milliseconds: milliseconds)
+    return reaches(until: deadline) { $0.hasEnded && $0.left.isEmpty }
+  }
+
+  private func end(_ objects: [any ModuleObject]) {
+    // Nobody is to wait for what is being opened.
+    repeat {
+      for object in objects { object.cancelStart() }
+    } while !reaches(until: Clock.now() + .milliseconds(20), { $0.jobs.isEmpty })
+    let entries = state.withLock { state in
+      defer { state.table = ObjectTable() }
+      return state.table.entries.sorted { ($0.key.stage, $0.key) < ($1.key.stage, $1.key) }
+    }
+    for (_, entry) in entries where entry.isEnabled { stop(entry.object) }
+    for (path, entry) in entries where entry.source != nil { factory.bind(receiver: path, source: nil) }
+    for (_, entry) in entries.reversed() { retire(entry.object) }
+    state.withLock { $0.hasEnded = true }
+    ended()
+  }
+
+  /// - Returns: false when it was not so at the deadline.
+  private func reaches(until deadline: Int64, _ isSo: (State) -> Bool) -> Bool {
+    while true {
+      // What was left tells nobody.
+      let now = Clock.now()
+      if state.wait(until: min(deadline, now + .milliseconds(20)), for: { isSo($0) ? true : nil }) != nil {
+        return true
+      }
+      if now >= deadline { return false }
+    }
   }
 }

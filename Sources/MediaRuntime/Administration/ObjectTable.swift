@@ -57,8 +57,10 @@ struct Plan {
   var starts: [ObjectPath] = []
   /// Objects that had failed before; when the transaction fails there is nothing to go back to for them.
   var failedBefore: Set<ObjectPath> = []
+  /// Objects that are waited for, and go on being so when they cannot be started with other settings either.
+  var waits: Set<ObjectPath> = []
 
-  /// Whether devices or files are touched, so that the control executor has to do it.
+  /// Whether devices or files are touched, so that a job has to do it.
   var needsControl: Bool {
     !stops.isEmpty || !starts.isEmpty || !controls.isEmpty || command.map { $0.object.touchesDevice($0.key) } ?? false
   }

@@ -62,11 +62,12 @@ struct OwnTree: Sendable {
     }
   }
 
-  /// With the symbolic links and mounts there are now. Control executor only.
+  /// With the symbolic links and mounts there are now. Looks at links, so on the thread that opens the file only.
   ///
   /// Links are followed here step by step instead of asking the kernel about the whole path: every prefix is compared
   /// before it is looked at, so that no request ever goes into our own tree.
-  func check(_ input: InputSpecification, path: String, value: [UInt8]) throws(Refusal) {
+  /// - Throws: ELOOP when it lies in our own tree.
+  func check(_ input: InputSpecification) throws(Failure) {
     guard let file = Self.file(input), let mountPoint else { return }
     let mounts = Self.mounts(of: mountPoint, table: Self.mountTable())
     var isOurs = false
@@ -75,7 +76,9 @@ struct OwnTree: Sendable {
       isOurs = mounts.contains { Self.lies(step, in: $0) }
       return !isOurs
     }
-    if isOurs { throw Self.refusal(path, value) }
+    if isOurs {
+      throw Failure(.tooManySymbolicLinkLevels, "input", on: file, "lies in the tree this program serves itself")
+    }
   }
 
   private static func file(_ input: InputSpecification) -> String? {

@@ -204,7 +204,9 @@ struct Planner {
     // a running one.
     let isRetried = wasEnabled && wanted["enable"] == .boolean(true) && object.hasFailed
     let restarts = wasEnabled && isEnabled && (!needsRestart.isEmpty || isRetried)
-    if restarts, wanted["enable"] == nil, let first = needsRestart.first {
+    // What waits for a file or device does not run: it waits for another one then.
+    if wasEnabled, isEnabled, object.isAwaiting { plan.waits.insert(path) }
+    if restarts, wanted["enable"] == nil, !object.isAwaiting, let first = needsRestart.first {
       let key = needsRestart.first { wanted[$0.key] != nil }?.key ?? first.key
       throw withBytes(
         Refusal(
@@ -214,10 +216,14 @@ struct Planner {
     if wasEnabled, isEnabled, !restarts { try takeControls(of: object, wanted, &new, &plan) }
     let changed = new.changes(from: old)
     if !changed.isEmpty {
-      do throws(Refusal) {
-        try object.check(new, changed: changed, running: wasEnabled && isEnabled && !restarts)
-      } catch {
-        throw withBytes(error)
+      // Who leaves is not asked whether the rest is in order.
+      let leaves = !isEnabled && changed.isSubset(of: ["enable", "source"])
+      if !leaves {
+        do throws(Refusal) {
+          try object.check(new, changed: changed, running: wasEnabled && isEnabled && !restarts)
+        } catch {
+          throw withBytes(error)
+        }
       }
       plan.updates.append(Plan.Update(path: path, object: object, old: old, new: new, changed: changed))
     }
@@ -312,19 +318,17 @@ struct Planner {
       }
       if let loop = chain(from: source, to: change.receiver.group, sources: finalSource) {
         throw refusal(
-          .invalidArgument, "would make a loop: \(loop.map(\.description).joined(separator: " <- "))",
+          .tooManySymbolicLinkLevels, "would make a loop: \(loop.map(\.description).joined(separator: " <- "))",
           "a source must not get its frames from its own receiver")
       }
-      // With the bindings as they are now this one may close a loop that the rest of the transaction opens; the graph
-      // can only be asked about what fits as things stand.
+      do throws(Refusal) {
+        try factory.checkBinding(receiver: change.receiver, source: source)
+      } catch {
+        throw withBytes(error)
+      }
+      // With the bindings as they are now this one would close a loop that the rest of the transaction opens.
       if chain(from: source, to: change.receiver.group, sources: { table.entries[$0]?.source }) != nil {
         plan.unbindsFirst = true
-      } else {
-        do throws(Refusal) {
-          try factory.checkBinding(receiver: change.receiver, source: source)
-        } catch {
-          throw withBytes(error)
-        }
       }
     }
   }

@@ -139,18 +139,6 @@ public final class MediaGraph: ModuleFactory {
         .invalidArgument, path: file, value: value, reason: "\(source) gives its frames through its outputs",
         hint: "an output such as \(source)/0")
     }
-    // A loop: the source's group receives, over however many groups, from this receiver.
-    let sources = binding.withLock { $0 }
-    var seen: Set<ObjectPath> = [receiver]
-    var next: ObjectPath? = source.group
-    while let path = next {
-      guard seen.insert(path).inserted else {
-        throw Refusal(
-          .tooManySymbolicLinkLevels, path: file, value: value, reason: "\(receiver) would receive its own frames",
-          hint: "a source that does not depend on \(receiver)")
-      }
-      next = sources[path]?.group
-    }
   }
 
   public func bind(receiver: ObjectPath, source: ObjectPath?) {
@@ -167,6 +155,10 @@ public final class MediaGraph: ModuleFactory {
         .system, .debug, "bind source(\(source.map { "\($0)" } ?? "none")) sink(\(receiver))")
     }
     environment.room.wake()
+  }
+
+  public func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void) {
+    environment.inputGuard.withLock { $0 = check }
   }
 
   // MARK: controls
@@ -240,6 +232,9 @@ final class RetiringObject: ModuleObject {
   func commit(_ new: ObjectSettings, changed: Set<String>) { object.commit(new, changed: changed) }
   func start() throws(Failure) { try object.start() }
   func stop() { object.stop() }
+  func cancelStart() { object.cancelStart() }
+  func awaits(_ what: String?, since: Int64) { object.awaits(what, since: since) }
+  var isAwaiting: Bool { object.isAwaiting }
   var hasFailed: Bool { object.hasFailed }
   func perform(_ command: String, argument: String) throws(Refusal) {
     try object.perform(command, argument: argument)

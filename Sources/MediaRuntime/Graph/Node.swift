@@ -19,6 +19,8 @@ final class Node: Sendable {
   let input: InPort
   let output = OutPort()
   let work: WorkCounters
+  /// What the administration waits for on the object's behalf.
+  let awaited = Published<Awaited?>(nil)
 
   private static let nextID = Atomic<Int>(1)
 

@@ -28,6 +28,8 @@ final class Environment: Sendable {
   let services: Services
   let snapshots: SnapshotService
   let listener: (any GraphListener)?
+  /// Whether an input may be opened; may hang as the input may.
+  let inputGuard = Mutex<@Sendable (InputSpecification) throws(Failure) -> Void>({ _ in })
   let controlsListener = Mutex<(@Sendable (ObjectPath) -> Void)?>(nil)
 
   init(
@@ -84,6 +86,13 @@ extension Published where Value == RunState {
   }
 }
 
+/// What an object that cannot be started, or hangs there, waits for.
+struct Awaited: Sendable {
+  let what: String
+  /// CLOCK_MONOTONIC nanoseconds.
+  let since: Int64
+}
+
 /// Settings of an object and how often they were changed, to see what was made for older ones.
 struct NumberedSettings: Sendable {
   let settings: ObjectSettings
@@ -115,19 +124,16 @@ extension GraphObject {
     throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(command)", reason: "no such command")
   }
 
-  /// - Throws: EBUSY when one of the settings was changed that cannot while the object runs.
-  func refuseChange(of changed: Set<String>, among fixed: Set<String>, whileRunning running: Bool) throws(Refusal) {
-    guard running, let key = changed.intersection(fixed).sorted().first else { return }
-    throw Refusal(
-      .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) runs",
-      hint: "write 0 to \(path)/enable first")
-  }
-
   /// The refusal of what only works while the object runs.
   func notRunning(_ key: String, _ errno: Errno = .resourceBusy) -> Refusal {
     Refusal(
       errno, path: "\(path)/\(key)", reason: "\(path) is not running", hint: "write 1 to \(path)/enable first")
   }
+
+  func awaits(_ what: String?, since: Int64) {
+    node.awaited.store(what.map { Awaited(what: $0, since: since) })
+  }
+  var isAwaiting: Bool { node.awaited.value != nil }
 
   var path: ObjectPath { node.path }
   var generation: UInt64 { node.generation }

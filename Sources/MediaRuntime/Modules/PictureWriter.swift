@@ -3,7 +3,7 @@ import Base
 import MediaCore
 
 /// Takes the pictures of one engine: puts their bytes into the channel's ring, reads type and quantiser from them, and
-/// counts. Used by the session's worker, or by the control executor while the session is halted.
+/// counts. Used by the session's worker, or by the control lane while the session is halted.
 final class PictureWriter {
   /// Bytes of a picture's beginning that are looked into: parameter sets, slice headers, JPEG tables.
   private static let headSize = 16 << 10

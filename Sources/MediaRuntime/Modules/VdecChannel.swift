@@ -19,6 +19,7 @@ final class VdecChannel: GraphObject {
   private let environment: Environment
   private let settings: Published<NumberedSettings>
   private let run = Mutex<VdecRun?>(nil)
+  private let opening = Opening()
   /// What is in use, for reports; after `stop` the last one, for its counts.
   private let current = Published<VdecRun?>(nil)
   private let counts = RunCounts()
@@ -34,8 +35,9 @@ final class VdecChannel: GraphObject {
   // MARK: administration
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    try refuseChange(of: changed, among: ["codec", "input", "pace", "fps", "backend"], whileRunning: running)
-    if let text = new.text("input"), case .file? = CodedInput(text), environment.engines.packetSources.isEmpty {
+    if changed.contains("input"), let text = new.text("input"), case .file? = CodedInput(text),
+      environment.engines.packetSources.isEmpty
+    {
       throw Refusal(
         .notSupported, path: "\(path)/input", value: Array(text.utf8), reason: "this build reads no coded files",
         hint: "feed")
@@ -92,7 +94,11 @@ final class VdecChannel: GraphObject {
       guard let factory = environment.engines.packetSources.first else {
         throw Failure(.notSupported, "input", on: text, "this build reads no coded files")
       }
-      let source = try factory.open(file, codec: asked)
+      let check = environment.inputGuard.withLock { $0 }
+      let source = try opening.open("open vdec\(path.number)", of: text) { () throws(Failure) in
+        try check(.file(file))
+        return try factory.open(file, codec: asked)
+      }
       codec = source.codec
       input = .file(source)
     }
@@ -107,6 +113,8 @@ final class VdecChannel: GraphObject {
     new.affinity.within { new.show() }
     return new
   }
+
+  func cancelStart() { opening.cancel() }
 
   func stop() {
     guard state.value.isRunning, let old = run.withLock({ $0 }) else { return }

@@ -3,7 +3,7 @@ import MediaCore
 import Synchronization
 import SystemPackage
 
-/// The decoder of a channel and how it was chosen. Used by the channel's thread, or by the control executor before that
+/// The decoder of a channel and how it was chosen. Used by the channel's thread, or by the control lane before that
 /// thread runs; `interrupt` may come from any.
 ///
 /// Ownership: owns the open decoder and what it put into the list of pools.

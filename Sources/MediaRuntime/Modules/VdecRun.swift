@@ -40,7 +40,7 @@ final class VdecRun: Sendable {
   /// For who waits for the thread's end, and for the thread in a pause.
   private let parked = Monitor(())
 
-  /// Whose `work` is: the thread's, or the control executor's before it runs.
+  /// Whose `work` is: the thread's, or the control lane's before it runs.
   let affinity: Affinity
   let work: Confined<VdecWork>
 
@@ -103,7 +103,7 @@ final class VdecRun: Sendable {
     }
   }
 
-  /// - Returns: false when the thread did not come back from its decoder in two seconds.
+  /// - Returns: false when the thread did not come back from its decoder in time.
   func end() -> Bool {
     stopping.store(true, ordering: .sequentiallyConsistent)
     file?.interrupt()
@@ -111,7 +111,7 @@ final class VdecRun: Sendable {
     feed?.wakeReader()
     environment.room.wake()
     parked.wakeAll()
-    return parked.wait(until: Clock.now() + .seconds(2)) { _ in isFinished ? true : nil } ?? false
+    return parked.wait(until: Clock.now() + Session.patience) { _ in isFinished ? true : nil } ?? false
   }
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }

@@ -10,7 +10,7 @@ import SystemPackage
 /// The engine is opened when the channel starts, if it is known by then what frames will come, else at the first one;
 /// and anew, at a key frame, when their size or format changes or a setting needs it.
 ///
-/// Ownership: the engine and what hangs on it belong to the session's worker; the control executor touches them only while
+/// Ownership: the engine and what hangs on it belong to the session's worker; the control lane touches them only while
 /// the session is halted, as the session's affinity checks.
 final class VencChannel: GraphObject, SessionWork {
   /// Failures in a row after which the engine is opened anew.
@@ -62,28 +62,42 @@ final class VencChannel: GraphObject, SessionWork {
 
   // MARK: administration
 
+  /// Refused is what the change itself breaks. A source that no engine can take, or a device that was pulled out, is no
+  /// reason to refuse stopping, unbinding or another setting.
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    try refuseChange(of: changed, among: ["codec", "profile", "rc_mode", "backend"], whileRunning: running)
-    // The device may have been pulled out; stopping and binding go on.
-    if !new.flag("enable") || running, changed.isDisjoint(with: ["codec", "backend"]),
+    let starts = new.flag("enable") && !running
+    if !starts, changed.isDisjoint(with: ["codec", "backend"]),
       environment.engines.encoder(
         backend: new.text("backend") ?? "auto", for: new.text("codec").flatMap(Codec.init(rawValue:)) ?? .h264) == nil
     {
       return
     }
     let (engines, codec) = try candidates(new)
-    let factory = running ? used?.factory ?? engines[0] : engines[0]
-    if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
-      throw Refusal(
-        .outOfRange, path: "\(path)/fps_dst", value: Array("\(target)".utf8),
-        reason: "more than fps_src, which is \(source)", hint: "at most \(source), or -1")
+    // One that stands still has no frames to fit.
+    let layout = starts || running ? node.input.upstream?.format?.layout : nil
+    // One that runs keeps its engine; one that starts takes the first that can.
+    let asked = running ? [used?.factory ?? engines[0]] : engines
+    guard let failure = refusal(by: asked, of: new, codec, layout) else { return }
+    let isOwn = starts || changed.contains(failure.operation)
+    if !isOwn, refusal(by: asked, of: current, codec, layout) != nil { return }
+    let key = new[failure.operation] == .none ? changed.sorted().first ?? "codec" : failure.operation
+    throw Refusal(failure, path: "\(path)/\(key)", hint: failure.detail)
+  }
+
+  /// What the first of the engines says when none of them can; `nil` when one can.
+  private func refusal(
+    by engines: [any EncoderFactory], of settings: ObjectSettings, _ codec: Codec, _ layout: FrameLayout?
+  ) -> Failure? {
+    var first: Failure?
+    for engine in engines {
+      do throws(Failure) {
+        try engine.validate(configuration(settings, engine, codec, layout))
+        return nil
+      } catch {
+        first = first ?? error
+      }
     }
-    do throws(Failure) {
-      try factory.validate(configuration(new, factory, codec, node.input.upstream?.format?.layout))
-    } catch {
-      let key = new[error.operation] == .none ? changed.sorted().first ?? "codec" : error.operation
-      throw Refusal(error, path: "\(path)/\(key)", hint: error.detail)
-    }
+    return first
   }
 
   /// The engines that could serve these settings, the preferred first; at least one.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 
-/// An open encoder and what it needs beside it. Used by the session's worker, or by the control executor while the
+/// An open encoder and what it needs beside it. Used by the session's worker, or by the control lane while the
 /// session is halted.
 ///
 /// Ownership: owns the encoder, the converter and the pool of converted pictures.

@@ -19,6 +19,7 @@ final class ViChannel: GraphObject {
   private let environment: Environment
   private let settings: Published<NumberedSettings>
   private let run = Mutex<ViRun?>(nil)
+  private let opening = Opening()
   /// What is in use, for reports.
   private let current = Published<ViRun?>(nil)
   private let counts = RunCounts()
@@ -30,7 +31,7 @@ final class ViChannel: GraphObject {
   }
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    if let text = new.text("input") {
+    if changed.contains("input"), let text = new.text("input") {
       guard let input = InputSpecification(text) else {
         throw Refusal(
           .invalidArgument, path: "\(path)/input", value: Array(text.utf8), reason: "names no input",
@@ -42,9 +43,6 @@ final class ViChannel: GraphObject {
           hint: "pattern")
       }
     }
-    try refuseChange(
-      of: changed, among: ["input", "width", "height", "format", "fps", "memory", "device_format", "backend"],
-      whileRunning: running)
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
@@ -75,7 +73,11 @@ final class ViChannel: GraphObject {
       // Full HD is 3 MB a buffer: no more than can be in use.
       bufferCount: environment.sourceBuffers, memory: settings.text("memory") ?? "auto",
       controls: settings.controls, deviceFormat: deviceFormat)
-    let source = try factory.open(input, request)
+    let check = environment.inputGuard.withLock { $0 }
+    let source = try opening.open("open vi\(path.number)", of: text) { () throws(Failure) in
+      try check(input)
+      return try factory.open(input, request)
+    }
     let new = try ViRun(self, node: node, source: source, wanted: request.format, environment: environment)
     if let pool = source.pool {
       environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
@@ -95,6 +97,8 @@ final class ViChannel: GraphObject {
     reportControls(of: source)
     environment.log(.videoInput, .information, "\(path) started: \(source.summary)")
   }
+
+  func cancelStart() { opening.cancel() }
 
   func stop() {
     guard state.value.isRunning, let old = run.withLock({ $0 }) else { return }

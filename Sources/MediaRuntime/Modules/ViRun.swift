@@ -89,15 +89,15 @@ final class ViRun: Sendable {
     channel.ended(self)
   }
 
-  /// Ends the thread. What it reads from may hang (a file on a server that is gone, a driver): the thread is given two
-  /// seconds, and clears up itself when it comes back later.
+  /// Ends the thread. What it reads from may hang (a file on a server that is gone, a driver): the thread is given
+  /// a while, and clears up itself when it comes back later.
   /// - Returns: false when it has not come back.
   func end() -> Bool {
     stopping.store(true, ordering: .sequentiallyConsistent)
     source.interrupt()
     environment.room.wake()
     parked.wakeAll()
-    _ = parked.wait(until: Clock.now() + .seconds(2)) { _ in
+    _ = parked.wait(until: Clock.now() + Session.patience) { _ in
       finished.load(ordering: .sequentiallyConsistent) ? true : nil
     }
     var old = thread.withLock { $0.take() }

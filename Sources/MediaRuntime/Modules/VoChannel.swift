@@ -8,7 +8,7 @@ import SystemPackage
 /// A display channel: gives the newest frame to a screen, as it is where the device can reach and show it, else as a
 /// picture made of it. For every channel: frames in = shown + dropped + in flight.
 ///
-/// Ownership: way and what makes pictures belong to the session's worker; the control executor touches them only while the
+/// Ownership: way and what makes pictures belong to the session's worker; the control lane touches them only while the
 /// session is halted, as the session's affinity checks. A frame that was given to the display is the display's, until it says what became of it.
 final class VoChannel: GraphObject, SessionWork {
   /// Buffers of pictures that are made: one on the screen, one on its way there, one that waits, one being made.

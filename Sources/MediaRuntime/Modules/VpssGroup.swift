@@ -64,7 +64,6 @@ final class VpssGroup: GraphObject, SessionWork {
           hint: "a rectangle inside it")
       }
     }
-    try refuseChange(of: changed, among: ["backend"], whileRunning: running)
   }
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {

@@ -57,10 +57,7 @@ final class VpssOutput: GraphObject, FrameHandler {
 
   // MARK: administration
 
-  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    try refuseChange(
-      of: changed, among: ["width", "height", "format", "rotation", "backend"], whileRunning: running)
-  }
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {}
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
     settings.store(NumberedSettings(new, version: current.version + 1))
@@ -89,8 +86,8 @@ final class VpssOutput: GraphObject, FrameHandler {
   func stop() {
     guard state.value.isRunning else { return }
     node.input.accept(false)
-    // The scaler may hang in a device: give it two seconds, then leave the plan to `handle`.
-    let deadline = Clock.now() + .seconds(2)
+    // The scaler may hang in a device: give it a while, then leave the plan to `handle`.
+    let deadline = Clock.now() + Session.patience
     while plan.withLockIfAvailable({ drop(&$0) }) == nil, Clock.now() < deadline { usleep(500) }
     inUse.store(nil)
     state.store(RunState(.stopped))

@@ -21,6 +21,9 @@ extension MediaGraph {
 
   func condition(of object: any GraphObject, _ figures: NodeFigures) -> ObjectCondition {
     let state = object.state.value
+    if !state.isRunning, let awaited = object.node.awaited.value {
+      return .waiting(for: awaited.what)
+    }
     switch state.kind {
     case .stopped: return .stopped
     case .failed(let why): return .failed(why: why)

@@ -34,7 +34,15 @@ extension MediaGraph {
     _ object: any GraphObject, _ owners: [ObjectIdentifier: any GraphObject], _ now: Int64
   ) -> (Int, HealthFinding)? {
     let state = object.state.value
-    guard state.isRunning else { return nil }
+    guard state.isRunning else {
+      guard let awaited = object.node.awaited.value else { return nil }
+      return (
+        0,
+        HealthFinding(
+          path: "\(object.path)", condition: .waiting(for: awaited.what),
+          sinceMonotonicMicroseconds: awaited.since / 1000)
+      )
+    }
     let figures = object.node.figures()
     let condition = condition(of: object, figures)
     let input = object.node.input
@@ -102,7 +110,10 @@ extension MediaGraph {
     var object = source
     // The graph has no loops; the bound is for the moment in which it is being changed.
     for _ in 0..<64 {
-      guard object.state.value.isRunning else { return "\(object.path), which is stopped" }
+      guard object.state.value.isRunning else {
+        let isAwaiting = object.node.awaited.value != nil
+        return "\(object.path), which \(isAwaiting ? "waits" : "is stopped")"
+      }
       if case .failed = object.state.value.kind { return "\(object.path), which has failed" }
       if let session = object.session, session.isStuck { break }
       let figures = object.node.figures()

@@ -52,7 +52,7 @@ final class Services: Sendable {
 
 /// Decides where a session's tasks are done: by the CPU workers, or by the worker a device has for it.
 ///
-/// `work(on:)` may be called by the session's own worker or by the control executor.
+/// `work(on:)` may be called by the session's own worker or by the control lane.
 final class Workplace: Sendable {
   private let session: Session
   private let services: Services

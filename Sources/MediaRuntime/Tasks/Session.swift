@@ -187,11 +187,14 @@ final class Session: Sendable {
   /// No task runs and none is about to.
   var isIdle: Bool { flags.load(ordering: .acquiring) & Session.active == 0 }
 
+  /// What hangs is left to itself after so long, so that whoever stops it is answered in time. Nanoseconds.
+  static let patience: Int64 = 1_500_000_000
+
   /// Lets no further task begin and waits for the running one.
   /// - Parameter patience: nanoseconds to wait.
   /// - Returns: false when the running task did not come back in time; it will not be followed by another, and the worker
   ///   calls `cameBack`.
-  func halt(patience: Int64 = .seconds(2)) -> Bool {
+  func halt(patience: Int64 = Session.patience) -> Bool {
     flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
     ring()
     let deadline = Clock.now() + patience

@@ -111,7 +111,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     ("venc/60/gop = 1", .noSpace, "line 7: venc/60: no more channels"),
     ("rgn/0/color = 1", .notSupported, "line 7: rgn/0: this build makes no rgn objects"),
     ("venc/0/source = vi/9", .noSuchFileOrDirectory, "line 7: venc/0/source: there is no vi/9"),
-    ("vpss/0/source = vpss/0/0", .invalidArgument, "line 7: vpss/0/source: would make a loop"),
+    ("vpss/0/source = vpss/0/0", .tooManySymbolicLinkLevels, "line 7: vpss/0/source: would make a loop"),
     ("vi/0/width = 640", .invalidArgument, "line 7: vi/0/width stands in line 4 already"),
     ("venc/0/codec = h265", .notSupported, "line 7: venc/0/codec: is not available here"),
     ("venc/0/quality = 50", .notSupported, "line 7: venc/0/quality: h264 has no quality factor"),

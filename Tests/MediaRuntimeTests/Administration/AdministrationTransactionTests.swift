@@ -134,7 +134,7 @@ private let pipeline = """
     let missing = fake.apply(.set(p("venc/0"), "source", "vi/3"))
     #expect(missing?.errno == .noSuchFileOrDirectory && missing?.hint == "mkdir vi/3 makes it")
     let own = fake.apply(.set(p("vpss/0"), "source", "vpss/0/1"))
-    #expect(own?.errno == .invalidArgument)
+    #expect(own?.errno == .tooManySymbolicLinkLevels)
     #expect(own?.reason == "would make a loop: vpss/0 <- vpss/0/1")
 
     #expect(fake.apply(.create(p("vpss/1")), .create(p("vpss/1/0")), .set(p("vpss/1"), "source", "vpss/0/0")) == nil)
@@ -225,5 +225,18 @@ private let pipeline = """
     #expect(settings.integer("bitrate") == settings.integer("gop"))
     #expect(fake.runtime.setting(p("venc/0"), "bitrate") == settings.integer("bitrate").map(String.init))
     #expect(fake.runtime.setting(p("venc/0"), "enable") == (object.state.withLock { $0.isRunning } ? "1" : "0"))
+  }
+
+  @Test func whoLeavesIsNotAskedWhetherTheRestIsInOrder() throws {
+    let fake = try FakeRuntime()
+    #expect(fake.load("vi/0/enable = 1\nvenc/0/source = vi/0\nvenc/0/enable = 1\n") == nil)
+    let refusal = Refusal(.outOfRange, path: "venc/0/codec", reason: "its source is too large")
+    fake.factory.checks.withLock { $0[p("venc/0")] = refusal }
+    #expect(fake.apply(.set(p("venc/0"), "gop", "9"))?.errno == .outOfRange)
+    #expect(fake.apply(.set(p("venc/0"), "enable", "0")) == nil)
+    #expect(fake.apply(.set(p("venc/0"), "enable", "1"))?.errno == .outOfRange)
+    #expect(fake.apply(.set(p("venc/0"), "source", "")) == nil)
+    #expect(fake.apply(.set(p("venc/0"), "source", "vi/0")) == nil)
+    #expect(fake.apply(.remove(p("venc/0"))) == nil)
   }
 }

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import MediaCore
+import MediaRuntime
+import Synchronization
+import SystemPackage
+import TestSupport
+import Testing
+
+private let absent = Failure(.noSuchFileOrDirectory, "open", on: "/dev/video9")
+
+/// A device that hangs or is absent: it harms nobody else, it is named, and it can be left.
+@Suite(.ownThread) struct ControlLaneTests {
+  /// A runtime in which starting `vi/0` hangs; its writer has been told ETIMEDOUT.
+  private func hung(_ gate: Gate) throws -> FakeRuntime {
+    let fake = try FakeRuntime(patience: 300)
+    #expect(fake.load("vi/0/input = /clip\nvenc/0/gop = 9\n") == nil)
+    fake.factory.gates.withLock { $0[p("vi/0")] = gate }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1"))?.errno == .timedOut)
+    return fake
+  }
+
+  private func object(_ fake: FakeRuntime, _ name: String) throws -> FakeObject {
+    try #require(fake.factory.object(p(name)))
+  }
+
+  private func isRunning(_ fake: FakeRuntime, _ name: String) throws -> Bool {
+    try object(fake, name).state.withLock { $0.isRunning }
+  }
+
+  private func awaited(_ fake: FakeRuntime, _ name: String) throws -> String? {
+    try object(fake, name).state.withLock { $0.awaited }
+  }
+
+  @Test func whatHangsIsNamedAndGoesOn() throws {
+    let gate = Gate()
+    let fake = try hung(gate)
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "1")
+    #expect(try awaited(fake, "vi/0") == "file:/clip, which does not answer")
+    #expect(fake.runtime.errorLog.records.last?.path == "vi/0/enable")
+    gate.open()
+    #expect(try eventually { try isRunning(fake, "vi/0") })
+    #expect(try eventually { try awaited(fake, "vi/0") == nil })
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "1")
+    #expect(fake.apply(.set(p("vi/0"), "enable", "0")) == nil)
+    #expect(try !isRunning(fake, "vi/0"))
+  }
+
+  @Test func aHungObjectHoldsUpNoOther() throws {
+    let gate = Gate()
+    let fake = try hung(gate)
+    for change: Change in [
+      .set(p("venc/0"), "enable", "1"), .create(p("venc/1")), .set(p("venc/1"), "source", "vi/0"),
+      .set(p("venc/0"), "enable", "0"), .set(p("venc/1"), "source", ""), .remove(p("venc/1")),
+    ] {
+      #expect(fake.apply(change) == nil, "\(change)")
+    }
+    #expect(fake.load("vi/1/enable = 1\nvenc/0/enable = 1\n") == nil)
+    #expect(try isRunning(fake, "vi/1"))
+    gate.open()
+  }
+
+  @Test func aHungObjectCanBeDisabledSetAndRemoved() throws {
+    let gate = Gate()
+    let fake = try hung(gate)
+    let first = try object(fake, "vi/0")
+    #expect(fake.apply(.set(p("vi/0"), "enable", "0")) == nil)
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
+    #expect(fake.apply(.set(p("vi/0"), "input", "pattern")) == nil)
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1"))?.errno == .resourceBusy)
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
+    #expect(fake.apply(.remove(p("vi/0"))) == nil)
+    #expect(!first.state.withLock { $0.isRetired })
+    fake.factory.gates.withLock { $0 = [:] }
+    #expect(fake.apply(.create(p("vi/0")), .set(p("vi/0"), "enable", "1")) == nil)
+    // What was asked for before is undone when it comes back, and touches the new object of this name in no way.
+    gate.open()
+    #expect(eventually { first.state.withLock { $0.isRetired } })
+    #expect(!first.state.withLock { $0.isRunning })
+    #expect(try isRunning(fake, "vi/0"))
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "1")
+  }
+
+  @Test func aStartThatIsSupersededIsNotCarriedOutAfterwards() throws {
+    let gate = Gate()
+    let fake = try hung(gate)
+    #expect(fake.apply(.set(p("vi/0"), "enable", "0")) == nil)
+    _ = fake.factory.journal.take()
+    gate.open()
+    #expect(fake.runtime.shutDown(milliseconds: 20_000))
+    let steps = fake.factory.journal.take().filter { $0.hasSuffix("vi/0") }
+    #expect(steps == ["start vi/0", "stop vi/0", "retire vi/0"])
+    #expect(fake.runtime.errorLog.records.filter { $0.path == "vi/0/enable" }.count == 1)
+  }
+
+  @Test func aHungStartThatIsRefusedInTheEndTakesEnableBack() throws {
+    let gate = Gate()
+    let fake = try FakeRuntime(patience: 300)
+    #expect(fake.load("vi/0/input = /clip\n") == nil)
+    fake.factory.gates.withLock { $0[p("vi/0")] = gate }
+    fake.factory.failures.withLock { $0[p("vi/0")] = absent }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1"))?.errno == .timedOut)
+    gate.open()
+    #expect(eventually { fake.runtime.setting(p("vi/0"), "enable") == "0" })
+    #expect(fake.runtime.errorLog.records.map(\.errno) == [ETIMEDOUT, ENOENT])
+    #expect(try awaited(fake, "vi/0") == nil)
+  }
+
+  @Test func aHungStartThatCanBeGivenUpIsGivenUp() throws {
+    let gate = Gate()
+    let fake = try hung(gate)
+    fake.factory.cancelled.withLock { $0[p("vi/0")] = gate }
+    fake.factory.failures.withLock { $0[p("vi/0")] = Failure(.canceled, "open", on: "/clip", "was given up") }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "0")) == nil)
+    fake.factory.gates.withLock { $0 = [:] }
+    fake.factory.failures.withLock { $0 = [:] }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1")) == nil)
+    #expect(try isRunning(fake, "vi/0"))
+  }
+
+  @Test func aChangeThatWasNotBegunInTimeIsNeverMade() throws {
+    let gates = (0..<8).map { _ in Gate() }
+    let fake = try FakeRuntime(patience: 300)
+    let inputs = gates.indices.map { p("vi/\($0)") }
+    #expect(fake.load(inputs.map { "\($0)/width = 640\n" }.joined()) == nil)
+    fake.factory.gates.withLock { for (path, gate) in zip(inputs, gates) { $0[path] = gate } }
+    let first = Answer()
+    let second = Answer()
+    // Each that hangs costs a little more than there was time for all of them.
+    fake.runtime.apply(inputs.map { .set($0, "enable", "1") }, reply: first.reply)
+    fake.runtime.apply([.set(p("vi/7"), "width", "320"), .set(p("vi/7"), "enable", "0")], reply: second.reply)
+    #expect(first.wait()?.errno == .timedOut)
+    #expect(second.wait()?.errno == .timedOut)
+    for gate in gates { gate.open() }
+    for path in inputs { #expect(try eventually { try isRunning(fake, "\(path)") }) }
+    #expect(fake.runtime.setting(p("vi/7"), "enable") == "1")
+    #expect(fake.runtime.setting(p("vi/7"), "width") == "640")
+  }
+
+  // MARK: what is absent at the start
+
+  @Test func whatIsAbsentAtTheStartIsWaitedFor() throws {
+    let fake = try FakeRuntime()
+    fake.factory.failures.withLock { $0[p("vi/1")] = absent }
+    #expect(
+      fake.load("vi/0/enable = 1\nvi/1/input = /clip\nvi/1/enable = 1\nvenc/0/enable = 1\n", waits: true) == nil)
+    #expect(try isRunning(fake, "vi/0"))
+    #expect(try isRunning(fake, "venc/0"))
+    #expect(try !isRunning(fake, "vi/1"))
+    #expect(fake.runtime.setting(p("vi/1"), "enable") == "1")
+    #expect(try awaited(fake, "vi/1") == "file:/clip (open /dev/video9: No such file or directory)")
+    fake.factory.failures.withLock { $0 = [:] }
+    #expect(try eventually { try isRunning(fake, "vi/1") })
+    #expect(try eventually { try awaited(fake, "vi/1") == nil })
+  }
+
+  @Test func whatIsWaitedForCanBeLeft() throws {
+    let fake = try FakeRuntime()
+    fake.factory.failures.withLock { $0[p("vi/0")] = absent }
+    #expect(fake.load("vi/0/enable = 1\n", waits: true) == nil)
+    // Another input is taken at once, and waited for as the one before.
+    #expect(fake.apply(.set(p("vi/0"), "input", "/other")) == nil)
+    #expect(try awaited(fake, "vi/0")?.hasPrefix("file:/other ") == true)
+    #expect(fake.apply(.set(p("vi/0"), "enable", "0")) == nil)
+    #expect(try awaited(fake, "vi/0") == nil)
+    fake.factory.failures.withLock { $0 = [:] }
+    #expect(fake.apply(.remove(p("vi/0"))) == nil)
+    #expect(fake.factory.live.withLock { $0.isEmpty })
+  }
+
+  @Test func aWrongLineIsRefusedAlsoAtTheStart() throws {
+    let fake = try FakeRuntime()
+    fake.factory.failures.withLock { $0[p("vi/0")] = absent }
+    #expect(fake.load("vi/0/enable = 1\nvi/0/width = wide\n", waits: true)?.errno == .invalidArgument)
+    #expect(fake.runtime.objects.isEmpty)
+  }
+
+  @Test func whatIsAbsentIsRefusedToWhoeverEnablesIt() throws {
+    let fake = try FakeRuntime()
+    #expect(fake.load("vi/0/input = /clip\n", waits: true) == nil)
+    fake.factory.failures.withLock { $0[p("vi/0")] = absent }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "1"))?.errno == .noSuchFileOrDirectory)
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
+  }
+
+  @Test func theEndDoesNotWaitForWhatIsAbsent() throws {
+    let fake = try FakeRuntime()
+    fake.factory.failures.withLock { $0[p("vi/0")] = absent }
+    #expect(fake.load("vi/0/enable = 1\n", waits: true) == nil)
+    #expect(fake.runtime.shutDown(milliseconds: 20_000))
+    #expect(fake.factory.live.withLock { $0.isEmpty })
+  }
+}
