@@ -131,9 +131,14 @@ import Testing
       #expect(words == String(cString: strerror(number)), "\(name)")
       let example = try #require(ManualPage.code(row["for example"] ?? "").first, "\(name) has no example")
       try served.echo("clear", to: "error_log")
-      // What a device that hangs holds up: the thread that carries the change out.
-      let stall = name == "ETIMEDOUT" ? try StallTests.Stall(served, threads: "control.*") : nil
-      defer { stall?.release() }
+      // A file whose server hangs: another tree, whose program is stopped.
+      let storage = name == "ETIMEDOUT" ? try Served(["--load", "none"]) : nil
+      defer { storage?.program.signal(SIGCONT) }
+      if let storage {
+        #expect(try run("mkdir", served.path("vi/8")).status == 0)
+        try served.echo("file:" + storage.path("help"), to: "vi/8/input")
+        storage.program.signal(SIGSTOP)
+      }
       let outcome = try shell(#"cd "$1" && eval "$2""#, served.at, example)
       #expect(outcome.status != 0, "\(example) worked")
       #expect(outcome.errors.contains(": \(words)\n"), "\(example): \(outcome.errors)")

@@ -88,7 +88,7 @@ final class KMSCard: @unchecked Sendable {
 
   var isUnused: Bool { withLock { screens.isEmpty } }
 
-  // MARK: the control executor's
+  // MARK: the control lanes'
 
   /// Opens a display.
   func add(

@@ -4,7 +4,7 @@ public import MediaCore
 
 /// What media devices this machine has, as far as this process may open them.
 ///
-/// Made by opening every node and asking it: for start-up and for the control executor, never for a report's thread.
+/// Made by opening every node and asking it: for start-up and for the control lane, never for a report's thread.
 public struct DeviceInventory: Sendable {
   /// One V4L2 node.
   public struct Video: Sendable {

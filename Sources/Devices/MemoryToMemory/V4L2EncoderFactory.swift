@@ -15,7 +15,7 @@ public struct V4L2EncoderFactory: EncoderFactory {
   public let inputFormats: [PixelFormat]
   private let kernel: any Kernel
 
-  /// Asks the device what it can do: for start-up and the control executor.
+  /// Asks the device what it can do: for start-up and the control lane.
   ///
   /// - Returns: `nil` when it encodes nothing the runtime knows.
   public init?(_ video: DeviceInventory.Video, kernel: any Kernel = LinuxKernel()) {

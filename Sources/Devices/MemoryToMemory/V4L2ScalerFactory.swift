@@ -13,7 +13,7 @@ public struct V4L2ScalerFactory: ScalerFactory {
   private let flips: Bool
   private let kernel: any Kernel
 
-  /// Asks the device what it can do: for start-up and the control executor.
+  /// Asks the device what it can do: for start-up and the control lane.
   ///
   /// - Returns: `nil` when it scales nothing the runtime knows.
   public init?(_ video: DeviceInventory.Video, kernel: any Kernel = LinuxKernel()) {

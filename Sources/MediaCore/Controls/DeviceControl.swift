@@ -94,7 +94,7 @@ public protocol ControlSurface: AnyObject, Sendable {
   /// The value as last heard of: from the device's own notice of a change, the answer to a change made here, or (where the
   /// device gives no notice) a look about once a second. `nil` for what has none or could not be read.
   func value(of name: String) -> ControlValue?
-  /// Sets it, or presses a button. On the control executor.
+  /// Sets it, or presses a button. On the control lane.
   ///
   /// What was set this way is set again by the source when the device has been away; it is forgotten with `forget`.
   /// - Returns: what the device made of it, as read back.

@@ -125,6 +125,6 @@ public protocol EncoderFactory: Sendable {
   /// Checks without opening anything whether the configuration is possible.
   /// - Throws: EINVAL/ERANGE/ENOTSUP with what would be right.
   func validate(_ configuration: EncoderConfiguration) throws(Failure)
-  /// Opens an encoder. May touch a device: called on the control executor or a session's worker.
+  /// Opens an encoder. May touch a device: called on the control lane or a session's worker.
   func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder
 }

@@ -88,7 +88,7 @@ public protocol DecoderFactory: Sendable {
   var isHardware: Bool { get }
   /// Preference among the software engines for `auto` (higher first).
   var priority: Int { get }
-  /// Opens a decoder. May touch a device: called on the control executor or a channel's worker.
+  /// Opens a decoder. May touch a device: called on the control lane or a channel's worker.
   /// - Throws: ENOTSUP, ENODEV, EBUSY, ENOMEM and what the device says.
   func open(_ configuration: DecoderConfiguration) throws(Failure) -> any Decoder
 }

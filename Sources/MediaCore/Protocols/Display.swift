@@ -205,7 +205,7 @@ public protocol Display: AnyObject, Sendable {
 
 /// Opens displays.
 public protocol DisplayFactory: Sendable {
-  /// Takes a part of a screen. Does device I/O: called on the control executor only.
+  /// Takes a part of a screen. Does device I/O: called on the control lane only.
   /// - Throws: ENODEV no such card or connector, or none has a monitor; EBUSY another program has the card; EINVAL no
   ///   such mode; ERANGE the rectangle is outside the screen; ENOTSUP the driver cannot.
   func open(_ configuration: DisplayConfiguration, listener: any DisplayListener) throws(Failure) -> any Display

@@ -66,7 +66,7 @@ public protocol PacketSource: AnyObject, Sendable {
 
 /// Opens coded files.
 public protocol PacketSourceFactory: Sendable {
-  /// Does file I/O: called on the control executor only.
+  /// Does file I/O: called on the control lane only.
   /// - Parameter codec: what the channel was told it is; `nil` to find out.
   /// - Throws: ENOENT, EACCES, EISDIR, EINVAL (no video in it, or another coding than was said), ENOTSUP (a coding or a
   ///   container this build does not know).

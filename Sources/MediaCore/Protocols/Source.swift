@@ -165,7 +165,7 @@ extension Source {
 /// Makes sources.
 public protocol SourceFactory: Sendable {
   func handles(_ input: InputSpecification) -> Bool
-  /// Opens the input. Does file or device I/O: called on the control executor only.
+  /// Opens the input. Does file or device I/O: called on the control lane only.
   /// - Throws: ENOENT, EACCES, EINVAL (not a media file), ENOTSUP (no such codec here), ENODEV, EBUSY.
   func open(_ input: InputSpecification, _ request: SourceRequest) throws(Failure) -> any Source
 }

@@ -40,7 +40,7 @@ final class VdecRun: Sendable {
   /// For who waits for the thread's end, and for the thread in a pause.
   private let parked = Monitor(())
 
-  /// Whose `work` is: the thread's, or the control lane's before it runs.
+  /// Whose `work` is: the thread's, or the control lanes' before it runs.
   let affinity: Affinity
   let work: Confined<VdecWork>
 
