@@ -128,7 +128,7 @@ final class VdecRun: Sendable {
     case .feed(let queue): follow(queue)
     }
     engine.close()
-    while let frame = work.value.pictures.pop() { _ = consume frame }
+    work.value.letPicturesGo()
     work.value.ledger.removeAll { node.work.drop(.flushed, $0) }
     for _ in 0..<work.value.waiting { node.work.drop(.flushed, .unknown, at: .output) }
   }

@@ -43,6 +43,12 @@ struct VdecWork: ~Copyable {
   private var hasFirstField = false
   private var shownSyntax: StreamSyntax?
 
+  /// Pictures that nobody gets any more. Not inlined: Swift 6.3's optimiser ends with an ownership error where this loop stands in
+  /// the thread's own function.
+  @inline(never) borrowing func letPicturesGo() {
+    while let frame = pictures.pop() { _ = consume frame }
+  }
+
   init(codec: Codec?, asked: Codec?, assumed: FrameRate) {
     self.codec = codec
     self.asked = asked

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Base
+import MediaCore
+import Synchronization
+import SystemPackage
+
+/// What an encoder channel's settings come to: which engines could serve them, what those are asked for, what is refused.
+extension VencChannel {
+  /// Refused is what the change itself breaks. A source that no engine can take, or a device that was pulled out, is no
+  /// reason to refuse stopping, unbinding or another setting.
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    let starts = new.flag("enable") && !running
+    if !starts, changed.isDisjoint(with: ["codec", "backend"]),
+      environment.engines.encoder(
+        backend: new.text("backend") ?? "auto", for: new.text("codec").flatMap(Codec.init(rawValue:)) ?? .h264) == nil
+    {
+      return
+    }
+    let (engines, codec) = try candidates(new)
+    // One that stands still has no frames to fit.
+    let layout = starts || running ? node.input.upstream?.format?.layout : nil
+    // One that runs keeps its engine; one that starts takes the first that can.
+    let asked = running ? [used?.factory ?? engines[0]] : engines
+    guard let failure = refusal(by: asked, of: new, codec, layout) else { return }
+    let isOwn = starts || changed.contains(failure.operation)
+    if !isOwn, refusal(by: asked, of: current, codec, layout) != nil { return }
+    let key = new[failure.operation] == .none ? changed.sorted().first ?? "codec" : failure.operation
+    throw Refusal(failure, path: "\(path)/\(key)", hint: failure.detail)
+  }
+
+  /// What the first of the engines says when none of them can; `nil` when one can.
+  private func refusal(
+    by engines: [any EncoderFactory], of settings: ObjectSettings, _ codec: Codec, _ layout: FrameLayout?
+  ) -> Failure? {
+    var first: Failure?
+    for engine in engines {
+      do throws(Failure) {
+        try engine.validate(configuration(settings, engine, codec, layout))
+        return nil
+      } catch {
+        first = first ?? error
+      }
+    }
+    return first
+  }
+
+  /// The engines that could serve these settings, the preferred first; at least one.
+  func candidates(_ settings: ObjectSettings) throws(Refusal) -> ([any EncoderFactory], Codec) {
+    let name = settings.text("codec") ?? "h264"
+    let backend = settings.text("backend") ?? "auto"
+    guard let codec = Codec(rawValue: name) else {
+      throw Refusal(.invalidArgument, path: "\(path)/codec", value: Array(name.utf8), reason: "no such codec")
+    }
+    let engines = environment.engines.encoders(backend: backend, for: codec)
+    guard !engines.isEmpty else {
+      if backend.hasPrefix("/dev/"), !environment.engines.encoders.contains(where: { $0.name == backend }) {
+        throw Refusal(
+          .operationNotSupportedByDevice, path: "\(path)/backend", value: Array(backend.utf8),
+          reason: "\(backend) is not there", hint: "auto, or plug it in again")
+      }
+      let able = environment.engines.encoders.filter { $0.codecs.contains(codec) }.map(\.name)
+      throw Refusal(
+        .notSupported, path: "\(path)/backend", value: Array(backend.utf8),
+        reason: "no engine of this name encodes \(name) here",
+        hint: able.isEmpty ? "another codec" : "one of: auto \(able.joined(separator: " "))")
+    }
+    return (engines, codec)
+  }
+
+  func upstreamChanged() {
+    updateFrameControl()
+    configurationChanges.add(1, ordering: .acquiringAndReleasing)
+  }
+
+  func updateFrameControl() {
+    node.input.updateControl {
+      let settings = current
+      guard let target = settings.integer("fps_dst"),
+        let source = settings.integer("fps_src") ?? node.input.upstream?.format?.rate.rounded, target < source
+      else { return nil }
+      return FrameControl.table(source: source, destination: target)
+    }
+  }
+
+  /// Rate of the frames that come, as far as it is known.
+  private func sourceRate(_ settings: ObjectSettings) -> FrameRate? {
+    node.input.upstream?.format?.rate ?? settings.integer("fps_src").flatMap { FrameRate($0) }
+  }
+
+  /// Rate that is left after frame-rate control.
+  func codedRate(_ settings: ObjectSettings) -> FrameRate? {
+    guard let rate = sourceRate(settings) else { return settings.integer("fps_dst").flatMap { FrameRate($0) } }
+    guard let target = settings.integer("fps_dst") else { return rate }
+    let source = settings.integer("fps_src") ?? rate.rounded
+    guard target < source else { return rate }
+    return FrameRate(Int(rate.numerator) * target, Int(rate.denominator) * source)
+  }
+
+  func configuration(
+    _ settings: ObjectSettings, _ factory: any EncoderFactory, _ codec: Codec, _ layout: FrameLayout?
+  ) -> EncoderConfiguration {
+    EncoderConfiguration(
+      codec: codec, width: Int(layout?.width ?? 640), height: Int(layout?.height ?? 480),
+      format: layout?.format ?? .i420, frameRate: codedRate(settings) ?? .thirty,
+      depth: environment.options.deviceDepth, settings: settings, obeyed: factory.settings(for: codec))
+  }
+}
