@@ -158,6 +158,13 @@ import Testing
     fixed.settings[.predictedQP] = nil
     #expect(try encoder.reconfigure(fixed))
     #expect(device.written(p) == [26, 35, 26], "its own again")
+    // A frame may be given another one; what is held costs no call.
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
+    var list = PictureList()
+    for (pts, qp) in [(1, 26), (2, 40), (3, 26), (4, 26)] {
+      try encoder.encode(try frames.frame(pts: Int64(pts)), EncodeDirective(qp: qp), into: &list)
+    }
+    #expect(device.written(p) == [26, 35, 26, 40, 26])
     // A rate control that is always on takes quantisers as a hint at most.
     let always = M2MFakeDevice { $0.controls = [Self.bitrate: .init(), i: quantiser, p: quantiser] }
     #expect(try self.encoder(always, "/dev/video90").controls.settings[.keyQP] == nil)

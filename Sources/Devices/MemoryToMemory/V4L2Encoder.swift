@@ -24,6 +24,9 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   let device: V4L2Device
   let controls: EncoderControls
+  private let obeyed: EngineSettings
+  /// A frame was given another QP than the configuration's.
+  private var isQPOverridden = false
   private(set) var configuration: EncoderConfiguration
   let raw: M2MPort
   private let coded: M2MPort
@@ -99,6 +102,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     self.coded = M2MPort(device, coded)
     self.layout = layout
     self.controls = found
+    self.obeyed = found.settings
     self.capabilities = found.capabilities
     self.engine = "\(device.capability.card) (\(device.capability.driver) \(device.capability.version))"
     self.parser = PictureParser(configuration.codec)
@@ -182,10 +186,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     _ directive: EncodeDirective, _ sink: inout Sink
   ) throws(Failure) {
     let key = directive.type == .idr || directive.type == .i
-    // The controls hold it already where it is what the configuration says.
-    if let qp = directive.qp, configuration.rateMode != .fixqp {
-      try asFailure { () throws(KernelError) in try controls.setQP(qp) }
-    }
+    if let qp = directive.qp { try asFailure { () throws(KernelError) in try setQP(qp, isKey: key) } }
     // A stream begins with a key frame unasked.
     guard key, next > 1 else { return }
     if controls.canForceKey {
@@ -194,6 +195,19 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       // A coded queue that starts anew begins with a key frame, whatever the driver. What is inside comes out before.
       try settle(below: 1, &sink)
       try asFailure { () throws(KernelError) in try restartCoded() }
+    }
+  }
+
+  /// The controls hold the QP of the configuration already: a call a frame is made only where another one is asked for.
+  private func setQP(_ qp: Int, isKey: Bool) throws(KernelError) {
+    let kind: SettingKey<Int> = isKey ? .keyQP : .predictedQP
+    let held = configuration.rateMode == .fixqp ? configuration.settings[kind] ?? obeyed[kind]?.usual : nil
+    if qp != held {
+      try controls.setQP(qp)
+      isQPOverridden = true
+    } else if isQPOverridden {
+      for key in [SettingKey.keyQP, .predictedQP] { try controls.set(key.name, configuration, &remarks) }
+      isQPOverridden = false
     }
   }
 
@@ -329,7 +343,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
 
   public func reconfigure(_ configuration: EncoderConfiguration) throws(Failure) -> Bool {
     let old = self.configuration
-    guard !isAbandoned, configuration.isLive(from: old, obeyed: controls.settings) else { return false }
+    guard !isAbandoned, configuration.isLive(from: old, obeyed: obeyed) else { return false }
     var remarks: [String] = []
     do throws(KernelError) {
       for key in configuration.settings.changes(from: old.settings).sorted() {
