@@ -101,12 +101,12 @@ extension AttributeRows {
     return rows.filter { !absent.contains($0.key) }
   }
 
-  /// The range is that of all engines here; the one in use has its own, and says so.
+  /// The range is that of all codings here; the engine in use may have a smaller one, and says so.
   private static func quantiser(
     _ key: SettingKey<Int>, effect: EffectRule, _ summary: String, _ catalogue: EngineCatalogue,
     useless: @escaping @Sendable (ObjectSettings) -> String?
   ) -> Attribute {
-    let ranges = catalogue.engineSettings(key.name).compactMap(\.range)
+    let ranges = [key, .keyQP].flatMap { catalogue.engineSettings($0.name).compactMap(\.range) }
     let range = (ranges.map(\.lowerBound).min() ?? 0)...(ranges.map(\.upperBound).max() ?? 51)
     return Attribute(
       key.name, .integer(range, off: "auto"), default: .none, .live, effect: effect,
