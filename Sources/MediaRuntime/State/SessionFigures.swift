@@ -30,7 +30,8 @@ extension MediaGraph {
   public func sessionFigures() -> [SessionFigures] {
     all.compactMap { object in
       // An output's work is done by its group's session.
-      guard let session = object.session, object.path.output == nil else { return nil }
+      guard object.core.ownsSession else { return nil }
+      let session = object.session
       let work = object.node.work.figures()
       let since = session.runningSince
       return SessionFigures(

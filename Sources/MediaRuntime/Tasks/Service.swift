@@ -42,21 +42,17 @@ public struct ServiceFigures: Sendable, Equatable {
 
 /// The cores that execute tasks: the CPU workers, or the workers of a device, one for each session that works on it.
 ///
-/// Sessions are taken by priority, then in turn. Where work comes thick and fast, a worker that runs out of it looks on
+/// Sessions are taken in turn. Where work comes thick and fast, a worker that runs out of it looks on
 /// for a few microseconds before it parks, so that frames in quick succession cost no wake-up call; at a camera's pace
 /// that would only cost.
 public final class Service: Sendable {
-  static let priorities = 8
   public let name: String
   let turn: Int
+  let isOwnThread: Bool
   private let createdAt = Clock.now()
 
   private struct Ready {
-    var queues: [Deque<Session>] = (0..<Service.priorities).map { _ in
-      var queue = Deque<Session>()
-      queue.reserveCapacity(64)
-      return queue
-    }
+    var queue = Deque<Session>(minimumCapacity: 64)
     var parked = 0
     /// Wake-ups sent whose threads have not come back yet.
     var waking = 0
@@ -97,9 +93,8 @@ public final class Service: Sendable {
 
   /// - Parameter turn: tasks a session may do before its turn is over; what a turn took is counted at its end.
   /// - Throws: EAGAIN when workers were wanted and not even one could be made.
-  public init(name: String, workers: Int, turn: Int = 64) throws(Failure) {
-    self.name = name
-    self.turn = turn
+  public convenience init(name: String, workers: Int, turn: Int = 64) throws(Failure) {
+    self.init(name: name, turn: turn)
     for index in 0..<workers {
       do {
         try addWorker()
@@ -108,6 +103,14 @@ public final class Service: Sendable {
         break
       }
     }
+  }
+
+  /// One without workers yet.
+  /// - Parameter isOwnThread: its one worker is the thread of one channel, with the service's name.
+  init(name: String, turn: Int = .max, isOwnThread: Bool = false) {
+    self.name = name
+    self.turn = turn
+    self.isOwnThread = isOwnThread
   }
 
   /// The workers hold the service, so it ends by this call.
@@ -132,7 +135,7 @@ public final class Service: Sendable {
   private func startWorker(_ number: Int) throws(Failure) {
     do throws(Failure) {
       let short = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[name.utf8.index(after: $0)...]) }
-      _ = try Thread.start("\(short ?? name)-\(number)") { [self] in work() }
+      _ = try Thread.start(isOwnThread ? name : "\(short ?? name)-\(number)") { [self] in work() }
     } catch {
       ready.withLock { $0.workers -= 1 }
       throw error
@@ -155,7 +158,7 @@ public final class Service: Sendable {
   func enqueue(_ session: Session) -> Bool {
     let wake: Bool? = ready.withLock { ready in
       guard ready.workers > 0 || ready.closing else { return nil }
-      ready.queues[session.priority].append(session)
+      ready.queue.append(session)
       let waiting = readyCount.load(ordering: .relaxed) + 1
       readyCount.store(waiting, ordering: .relaxed)
       let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking
@@ -190,13 +193,9 @@ public final class Service: Sendable {
   }
 
   private func take(_ ready: inout Ready) -> Session? {
-    for priority in stride(from: Service.priorities - 1, through: 0, by: -1) {
-      if let session = ready.queues[priority].popFirst() {
-        readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
-        return session
-      }
-    }
-    return nil
+    guard let session = ready.queue.popFirst() else { return nil }
+    readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
+    return session
   }
 
   private func next() -> Session? {
@@ -206,7 +205,9 @@ public final class Service: Sendable {
       if let session = take(&ready) { return session }
       idleSince = Clock.now()
       // One worker looks on a little; the others park at once.
-      looksOn = ready.spinning == 0 && !ready.closing && ready.leaving == 0 && ready.lastIdle < Service.shortIdle
+      looksOn =
+        !isOwnThread && ready.spinning == 0 && !ready.closing && ready.leaving == 0
+        && ready.lastIdle < Service.shortIdle
       if looksOn { ready.spinning = 1 }
       return nil
     }

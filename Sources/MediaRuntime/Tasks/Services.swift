@@ -36,6 +36,9 @@ final class Services: Sendable {
     }
   }
 
+  /// The thread of one channel, which may wait as long as it likes. Without the thread yet.
+  func ownThread(_ name: String) -> Service { Service(name: name, isOwnThread: true) }
+
   /// The CPU's first, then the devices' by name.
   private var all: [Service] {
     [cpu] + devices.withLock { devices in devices.keys.sorted().compactMap { devices[$0] } }
