@@ -8,7 +8,10 @@ internal import CLinux
 /// lie between small blocks that outlive them.
 public enum Heap {
   /// Large blocks in mappings of their own, which go back when they are freed, and few arenas. Before the first thread.
-  public static func keepSmall() { _ = mpifs_limit_heap(128 << 10, 2) }
+  ///
+  /// A raw picture that a library reads from a file stays below that size up to 1080p (3 MB): mapped anew for each frame
+  /// it would cost a millisecond of page faults.
+  public static func keepSmall() { _ = mpifs_limit_heap(4 << 20, 2) }
 
   /// Gives unused pages back to the kernel. Takes each arena's lock for some milliseconds.
   public static func trim() { _ = mpifs_trim_heap() }

@@ -76,7 +76,7 @@ int mpifs_usable_processors(void) {
 
 int mpifs_limit_heap(int mapped_from, int arenas) {
 #ifdef __GLIBC__
-  return mallopt(M_MMAP_THRESHOLD, mapped_from) && mallopt(M_ARENA_MAX, arenas) ? 0 : -1;
+  return mallopt(M_MMAP_THRESHOLD, mapped_from) && mallopt(M_TRIM_THRESHOLD, 2 * mapped_from) && mallopt(M_ARENA_MAX, arenas) ? 0 : -1;
 #else
   (void)mapped_from, (void)arenas;
   return -1;
