@@ -2,6 +2,7 @@
 import Devices
 import Foundation
 import MediaCore
+import Reports
 import Synchronization
 import SystemPackage
 import TestSupport
@@ -133,7 +134,7 @@ private struct HoldingFactory: EncoderFactory {
       for object in objects.reversed() { try object.start() }
     }
     var node: Node { graph.object(ObjectPath("venc/0")!)!.node }
-    var session: SessionFigures? { graph.sessionFigures().first { $0.path == "venc/0" } }
+    var session: SessionReport? { graph.sessionFigures().first { $0.path == "venc/0" } }
     func finish() {
       for object in objects { object.stop() }
       for object in objects.reversed() { object.retire() }

@@ -15,8 +15,15 @@ public struct ServiceFigures: Sendable, Equatable {
   /// Turns given to sessions, and times a session asked for one.
   public var runs: UInt64
   public var triggers: UInt64
-  /// Time all workers spent at work, nanoseconds.
+  /// Tasks begun in turns that are over.
+  public var tasks: UInt64
+  /// Time all workers spent in turns, nanoseconds; with the turns that are not over.
   public var busyNanoseconds: UInt64
+  /// Processor time of the CPU's workers; of a device, the time in which one of its workers was in a turn. Nanoseconds; `nil`
+  /// where it was not asked for.
+  public var utilisedNanoseconds: UInt64?
+  /// It gets no further work.
+  public var isDisabled: Bool
   /// Time since the service was made, nanoseconds.
   public var sinceNanoseconds: Int64
   /// When a worker last began or ended a turn, CLOCK_MONOTONIC_RAW nanoseconds; 0 before the first.
@@ -33,9 +40,15 @@ public struct ServiceFigures: Sendable, Equatable {
       Statistic("workers", .gauge, "Threads that do the work: of the CPU, and for each session on a device.", workers),
       Statistic("waiting_sessions", .gauge, "Sessions that have work and wait for a worker.", waiting),
       Statistic("turns", .counter, "Turns given to sessions.", runs),
+      Statistic("tasks", .counter, "Tasks begun in turns that are over.", tasks),
       Statistic(
         "busy_seconds", .counter, unit: .seconds, "Time the workers spent at work or waiting for the device.",
         Double(busyNanoseconds) / 1e9),
+      Statistic(
+        "utilised_seconds", .counter, unit: .seconds,
+        "Processor time of the CPU's workers; of a device, time in which it had a task.",
+        Double(utilisedNanoseconds ?? 0) / 1e9),
+      Statistic("disabled", .gauge, "1 when it gets no further work (disable_work), else 0.", isDisabled ? 1 : 0),
     ]
   }
 }
@@ -49,7 +62,9 @@ public final class Service: Sendable {
   static let priorities = 8
   public let name: String
   let turn: Int
-  private let createdAt = Clock.now()
+  let createdAt = Clock.now()
+  /// What of its tasks goes into the log.
+  let slowTasks = SlowTasks()
 
   private struct Ready {
     var queues: [Deque<Session>] = (0..<Service.priorities).map { _ in
@@ -69,6 +84,8 @@ public final class Service: Sendable {
     /// Given to workers as they come, for the names of their threads.
     var made = 0
     var closing = false
+    /// No session is taken but those that were moved away.
+    var isDisabled = false
 
     /// One worker more, and its number.
     mutating func nextWorker() -> Int {
@@ -79,9 +96,11 @@ public final class Service: Sendable {
   }
   private let ready = Monitor(Ready())
   private let readyCount = Atomic<Int>(0)
-  private let runs = Atomic<UInt64>(0)
   private let triggers = Atomic<UInt64>(0)
-  private let busy = Atomic<UInt64>(0)
+  private let workforce = Workforce()
+  private let deviceTime = SharedTime()
+  private let isDevice: Bool
+  private let disabledAs = Atomic<UInt32>(0)
   private let lastRun = Atomic<Int64>(0)
   /// CLOCK_MONOTONIC nanoseconds of the same.
   private let lastTurn = Atomic<Int64>(0)
@@ -95,11 +114,14 @@ public final class Service: Sendable {
   private static let shortIdle = Int64.milliseconds(1)
   private let workerCount = Atomic<Int>(0)
 
-  /// - Parameter turn: tasks a session may do before its turn is over; what a turn took is counted at its end.
+  /// - Parameters:
+  ///   - turn: tasks a session may do before its turn is over.
+  ///   - isDevice: its workers wait for a device that they share.
   /// - Throws: EAGAIN when workers were wanted and not even one could be made.
-  public init(name: String, workers: Int, turn: Int = 64) throws(Failure) {
+  public init(name: String, workers: Int, turn: Int = 64, isDevice: Bool = false) throws(Failure) {
     self.name = name
     self.turn = turn
+    self.isDevice = isDevice
     for index in 0..<workers {
       do {
         try addWorker()
@@ -145,6 +167,21 @@ public final class Service: Sendable {
     ready.change { $0.leaving += 1 }
   }
 
+  /// As it was written: other than 0 while it gets no further work.
+  var disabled: UInt32 { disabledAs.load(ordering: .relaxed) }
+
+  /// Takes the service out of work, or back in: turns that run are ended, sessions that wait go on waiting. By an
+  /// administrator.
+  func disable(_ value: UInt32) {
+    disabledAs.store(value, ordering: .relaxed)
+    ready.change { $0.isDisabled = value != 0 }
+  }
+
+  /// What its sessions wait for besides a worker, for `state`.
+  var obstacle: String? {
+    disabled == 0 ? nil : "service \(ServiceReport.shortName(of: name)), out of work by disable_work"
+  }
+
   var workers: Int { workerCount.load(ordering: .relaxed) }
 
   @inline(__always) func hasOthersWaiting() -> Bool {
@@ -158,7 +195,7 @@ public final class Service: Sendable {
       ready.queues[session.priority].append(session)
       let waiting = readyCount.load(ordering: .relaxed) + 1
       readyCount.store(waiting, ordering: .relaxed)
-      let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking
+      let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking && !ready.isDisabled
       if wake { ready.waking += 1 }
       return wake
     }
@@ -171,7 +208,9 @@ public final class Service: Sendable {
   /// Called where a frame found a queue full: if every worker hangs in some library, one more is made, so that what
   /// does not hang goes on.
   @inline(__always) func relieve(at now: Int64) {
-    if readyCount.load(ordering: .relaxed) > 0, now &- lastTurn.load(ordering: .relaxed) > Service.patience {
+    if readyCount.load(ordering: .relaxed) > 0, now &- lastTurn.load(ordering: .relaxed) > Service.patience,
+      disabled == 0
+    {
       addSpare(at: now)
     }
   }
@@ -190,11 +229,22 @@ public final class Service: Sendable {
   }
 
   private func take(_ ready: inout Ready) -> Session? {
+    if ready.isDisabled { return takeMoved(&ready) }
     for priority in stride(from: Service.priorities - 1, through: 0, by: -1) {
       if let session = ready.queues[priority].popFirst() {
         readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
         return session
       }
+    }
+    return nil
+  }
+
+  /// Of a service that gets no work: one that was moved to another service, which is to have it.
+  private func takeMoved(_ ready: inout Ready) -> Session? {
+    for priority in ready.queues.indices {
+      guard let index = ready.queues[priority].firstIndex(where: { $0.service !== self }) else { continue }
+      readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
+      return ready.queues[priority].remove(at: index)
     }
     return nil
   }
@@ -250,27 +300,44 @@ public final class Service: Sendable {
   }
 
   private func work() {
+    let meter = workforce.join()
     while let session = next() {
       let start = Clock.now()
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
       lastTurn.store(start, ordering: .relaxed)
-      runs.add(1, ordering: .relaxed)
+      meter.begin(at: start)
+      if isDevice { deviceTime.enter(at: start) }
+      let before = session.begun
       let again = session.run(on: self)
+      let tasks = session.begun &- before
       let end = Clock.now()
-      busy.add(UInt64(max(0, end - start)), ordering: .relaxed)
+      if isDevice { deviceTime.leave(at: end) }
+      meter.end(at: end, tasks: tasks)
       lastTurn.store(end, ordering: .relaxed)
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
       if again { session.queue() }
     }
+    workforce.leave(meter)
     workerCount.subtract(1, ordering: .relaxed)
   }
 
+  /// What its workers did up to now. Takes no lock.
+  /// - Parameter processorTime: with that of the CPU's workers, a system call for each.
+  func sums(at now: Int64, processorTime: Bool = true) -> WorkSums {
+    var sums = workforce.sums(at: now, processorTime: processorTime && !isDevice)
+    if isDevice { sums.utilised = deviceTime.nanoseconds(at: now) }
+    return sums
+  }
+
   /// For reports; takes no lock.
-  public func figures() -> ServiceFigures {
-    ServiceFigures(
-      name: name, workers: workers, waiting: readyCount.load(ordering: .relaxed),
-      runs: runs.load(ordering: .relaxed), triggers: triggers.load(ordering: .relaxed),
-      busyNanoseconds: busy.load(ordering: .relaxed), sinceNanoseconds: Clock.now() - createdAt,
-      lastRunRawNanoseconds: lastRun.load(ordering: .relaxed))
+  /// - Parameter processorTime: with how much the workers' time was used, a system call for each of the CPU's.
+  public func figures(processorTime: Bool = false) -> ServiceFigures {
+    let now = Clock.now()
+    let sums = sums(at: now, processorTime: processorTime)
+    return ServiceFigures(
+      name: name, workers: workers, waiting: readyCount.load(ordering: .relaxed), runs: sums.turns,
+      triggers: triggers.load(ordering: .relaxed), tasks: sums.tasks, busyNanoseconds: UInt64(max(0, sums.busy)),
+      utilisedNanoseconds: processorTime ? UInt64(max(0, sums.utilised)) : nil, isDisabled: disabled != 0,
+      sinceNanoseconds: now - createdAt, lastRunRawNanoseconds: lastRun.load(ordering: .relaxed))
   }
 }
