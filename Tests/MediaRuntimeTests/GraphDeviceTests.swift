@@ -120,7 +120,7 @@ import Testing
     #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > 3 })
     // With `software` it would not have been asked.
     #expect(machine.channel?.used?.factory.isHardware == true)
-    #expect(eventually { machine.graph.sessionFigures().map(\.service) == ["/dev/video9"] })
+    #expect(eventually { machine.graph.sessionFigures().map(\.service) == ["vi0", "/dev/video9"] })
   }
 
   @Test func aScalersOutputGoesToTheDeviceThatIsPluggedInWhileItRuns() throws {

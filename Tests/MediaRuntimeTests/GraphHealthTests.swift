@@ -151,9 +151,9 @@ import Testing
     script.fails.close()
     script.gate.open()
     let channel = try #require(bench.graph.object(Bench.path("venc/0")) as? VencChannel)
-    #expect(eventually { channel.session?.isIdle == true })
+    #expect(eventually { channel.session.isIdle })
     #expect(channel.state.value.kind == .stopped)
-    #expect(channel.session?.runningSince == 0, "it is at work no more")
+    #expect(channel.session.runningSince == 0, "it is at work no more")
     script.fails.open()
     try bench.start("venc/0")
     let before = bench.figures("venc/0").output.frames

@@ -75,7 +75,7 @@ import Testing
     #expect(eventually { graph.sessionFigures().filter(\.isOverdue).count == 2 })
     let before = software.script.encoded.load(ordering: .relaxed)
     #expect(eventually { software.script.encoded.load(ordering: .relaxed) > before + 20 })
-    #expect(graph.sessionFigures().map(\.service) == ["/dev/video9", "/dev/video9", "cpu"])
+    #expect(graph.sessionFigures().map(\.service) == ["vi0", "/dev/video9", "/dev/video9", "cpu"])
     #expect(figures(graph, "/dev/video9")?.workers == 2)
     #expect(figures(graph, "cpu")?.workers == 1, "none had to be added in place of a stuck one")
     device.script.gate.open()
@@ -83,7 +83,7 @@ import Testing
     for object in objects { object.stop() }
     #expect(eventually { figures(graph, "/dev/video9")?.workers == 0 })
     #expect((figures(graph, "/dev/video9")?.runs ?? 0) > 2, "what was counted stays")
-    #expect(graph.sessionFigures().map(\.service) == ["cpu", "cpu", "cpu"])
+    #expect(graph.sessionFigures().map(\.service) == ["vi0", "cpu", "cpu", "cpu"])
     for object in objects { object.retire() }
   }
 

@@ -30,8 +30,8 @@ final class Chore: SessionWork {
 }
 
 @Suite(.ownThread) struct TaskSessionTests {
-  private func session(_ chore: Chore, _ service: Service, _ number: Int = 0, priority: Int = 4) -> Session {
-    let session = Session(ObjectPath(.venc, number)!, service: service, priority: priority)
+  private func session(_ chore: Chore, _ service: Service, _ number: Int = 0) -> Session {
+    let session = Session(ObjectPath(.venc, number)!, service: service)
     session.attach(chore)
     session.resume()
     return session
@@ -110,32 +110,42 @@ final class Chore: SessionWork {
     service.close()
   }
 
-  @Test func theHigherPriorityGoesFirstAndEqualsTakeTurns() throws {
+  @Test func whatIsDoneBetweenTwoTasksHasTheStateToItselfAndTheTasksGoOn() throws {
     let service = try Service(name: "test", workers: 1)
-    let blocker = Chore()
-    blocker.gate.close()
-    let block = session(blocker, service, 9, priority: 7)
-    blocker.add(1)
-    block.schedule()
-    #expect(eventually { blocker.inside.load(ordering: .relaxed) == 1 })
-    // With the only worker held, a low one is queued before a high one.
-    let low = Chore()
-    let high = Chore()
-    let lowSession = session(low, service, 1, priority: 1)
-    let highSession = session(high, service, 2, priority: 6)
-    low.gate.close()
-    low.add(1)
-    lowSession.schedule()
-    high.add(5)
-    highSession.schedule()
-    blocker.gate.open()
-    #expect(eventually { high.finished == 5 }, "the low one, though first, hangs and would have kept the worker")
-    low.gate.open()
-    #expect(eventually { low.finished == 1 })
-    for each in [block, lowSession, highSession] {
-      #expect(each.halt())
-      each.attach(nil)
+    let chore = Chore()
+    let session = session(chore, service)
+    chore.add(100_000)
+    session.schedule()
+    for _ in 0..<100 {
+      var inside = 0
+      #expect(session.between { inside = chore.inside.load(ordering: .relaxed) })
+      #expect(inside == 0, "no task runs meanwhile")
     }
+    #expect(eventually { chore.finished == 100_000 })
+    #expect(session.halt())
+    var isDone = false
+    #expect(session.between { isDone = true })
+    #expect(isDone)
+    chore.add(1)
+    session.schedule()
+    #expect(session.isIdle, "it stays halted")
+    session.attach(nil)
+    service.close()
+  }
+
+  @Test func nothingIsDoneBetweenTwoTasksWhereOneDoesNotComeBack() throws {
+    let service = try Service(name: "test", workers: 1)
+    let chore = Chore()
+    let session = session(chore, service)
+    chore.gate.close()
+    chore.add(2)
+    session.schedule()
+    #expect(eventually { chore.inside.load(ordering: .relaxed) == 1 })
+    #expect(!session.between(patience: 1_000_000) { Issue.record("the task runs") })
+    chore.gate.open()
+    #expect(eventually { chore.finished == 2 }, "the next one follows")
+    #expect(session.halt())
+    session.attach(nil)
     service.close()
   }
 
@@ -144,7 +154,7 @@ final class Chore: SessionWork {
     let bench = try Bench(encoder: ScriptedEncoderFactory(script: script))
     try bench.pipeline()
     #expect(eventually { (bench.graph.sessionFigures().last?.done ?? 0) > 5 })
-    #expect(bench.graph.sessionFigures().map(\.path) == ["vpss/0", "venc/0", "venc/1"])
+    #expect(bench.graph.sessionFigures().map(\.path) == ["vi/0", "vpss/0", "venc/0", "venc/1"])
     script.gate.close()
     #expect(eventually { bench.graph.sessionFigures().contains { $0.isOverdue && $0.pending == 4 } })
     script.gate.open()

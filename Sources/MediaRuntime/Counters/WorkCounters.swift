@@ -48,13 +48,13 @@ struct WorkCounters: ~Copyable, Sendable {
   private static let dropped = 12
 
   /// Records one task that has ended.
-  func record(_ outcome: TaskState, wait: Int64, run: Int64, copied: Int = 0, end: Int64) {
+  func record(_ outcome: TaskOutcome, wait: Int64, run: Int64, copied: Int = 0, end: Int64) {
     block.begin()
     let counter =
       switch outcome {
       case .failed: Self.failed
       case .timedOut: Self.timedOut
-      default: Self.done
+      case .done: Self.done
       }
     block[counter] = block[counter] &+ 1
     add(run, Self.lastRun)

@@ -14,9 +14,9 @@ public final class MediaGraph: ModuleFactory {
   static let channels = 64
 
   let environment: Environment
-  private let objects = Mutex<[ObjectPath: any GraphObject]>([:])
+  private let objects = Mutex<[ObjectPath: any Channel]>([:])
   /// The same in the order of the configuration.
-  private let shown = Published<[any GraphObject]>([])
+  private let shown = Published<[any Channel]>([])
   /// Bindings are changed one at a time.
   private let binding = Mutex<[ObjectPath: ObjectPath]>([:])
   private let generations = Atomic<UInt64>(0)
@@ -66,7 +66,7 @@ public final class MediaGraph: ModuleFactory {
     return RetiringObject(object, graph: self)
   }
 
-  private func build(_ path: ObjectPath, _ settings: ObjectSettings) throws(Refusal) -> any GraphObject {
+  private func build(_ path: ObjectPath, _ settings: ObjectSettings) throws(Refusal) -> any Channel {
     switch path.kind {
     case .vi: return ViChannel(node(path, .videoInput, depth: 0), settings, environment)
     case .vpss where path.output == nil:
@@ -95,7 +95,7 @@ public final class MediaGraph: ModuleFactory {
     return node
   }
 
-  func retired(_ object: any GraphObject) {
+  func retired(_ object: any Channel) {
     objects.withLock { objects in
       guard objects[object.path] === object else { return }
       objects[object.path] = nil
@@ -110,14 +110,14 @@ public final class MediaGraph: ModuleFactory {
     Heap.trimSoon()
   }
 
-  private func publish(_ objects: [ObjectPath: any GraphObject]) {
+  private func publish(_ objects: [ObjectPath: any Channel]) {
     shown.store(objects.keys.sorted().compactMap { objects[$0] })
   }
 
-  func object(_ path: ObjectPath) -> (any GraphObject)? { objects.withLock { $0[path] } }
+  func object(_ path: ObjectPath) -> (any Channel)? { objects.withLock { $0[path] } }
 
   /// All objects in the order of the configuration.
-  var all: [any GraphObject] { shown.value }
+  var all: [any Channel] { shown.value }
 
   // MARK: binding
 
@@ -149,7 +149,7 @@ public final class MediaGraph: ModuleFactory {
       let port = source.flatMap { self.object($0)?.node.output }
       if old == source && port === object.node.input.upstream { return }
       sources[receiver] = source
-      (object as? VencChannel)?.sourceChanges(from: old, to: source)
+      object.sourceChanges(from: old, to: source)
       object.node.input.bind(to: port)
       environment.log(
         .system, .debug, "bind source(\(source.map { "\($0)" } ?? "none")) sink(\(receiver))")
@@ -180,11 +180,11 @@ public final class MediaGraph: ModuleFactory {
     guard let object = object(path) else {
       throw Refusal(.noSuchFileOrDirectory, path: "\(path)/stream", reason: "\(path) does not exist")
     }
-    guard let channel = object as? VencChannel else {
+    guard let stream = object.stream else {
       throw Refusal(.notSupported, path: "\(path)/stream", reason: "\(path) has no stream")
     }
     do throws(Failure) {
-      return try channel.ring.attach()
+      return try stream.attach()
     } catch {
       throw Refusal(error, path: "\(path)/stream")
     }
@@ -196,10 +196,10 @@ public final class MediaGraph: ModuleFactory {
     guard let object = object(path) else {
       throw Refusal(.noSuchFileOrDirectory, path: "\(path)/feed", reason: "\(path) does not exist")
     }
-    guard let channel = object as? VdecChannel else {
+    guard let intake = object.intake else {
       throw Refusal(.notSupported, path: "\(path)/feed", reason: "\(path) takes no bytes")
     }
-    return try channel.feed.attach()
+    return try intake.attach()
   }
 
   /// Makes a JPEG file of the next frame that passes the object. `reply` is called once, on another thread or, when
@@ -217,9 +217,9 @@ public final class MediaGraph: ModuleFactory {
 
 /// What the administration holds: takes the object out of the graph when it is retired.
 final class RetiringObject: ModuleObject {
-  private let object: any GraphObject
+  private let object: any Channel
   private let graph: MediaGraph
-  init(_ object: any GraphObject, graph: MediaGraph) {
+  init(_ object: any Channel, graph: MediaGraph) {
     self.object = object
     self.graph = graph
   }

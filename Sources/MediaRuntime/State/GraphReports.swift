@@ -10,44 +10,44 @@ extension MediaGraph {
   /// One object, or `nil` when there is none of this path.
   public func objectState(_ path: ObjectPath) -> ObjectState? { object(path).map { state(of: $0) } }
 
-  func state(of object: any GraphObject) -> ObjectState {
+  func state(of object: any Channel) -> ObjectState {
     lazy var figures = object.node.figures()
     return ObjectState(
       path: "\(object.path)", kind: object.path.kind.rawValue, condition: self.condition(of: object, figures),
       active: object.activeFacts(), statistics: self.statistics(of: object, figures),
-      moreStatistics: object.moreStatistics(), effects: (object as? VencChannel)?.effects.records ?? [],
+      moreStatistics: object.moreStatistics(), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) })
   }
 
-  func condition(of object: any GraphObject, _ figures: NodeFigures) -> ObjectCondition {
+  func condition(of object: any Channel, _ figures: NodeFigures) -> ObjectCondition {
     let state = object.state.value
     if !state.isRunning, let awaited = object.node.awaited.value {
       return .waiting(for: awaited.what)
     }
     switch state.kind {
-    case .stopped: return .stopped
+    case .stopped, .starting: return .stopped
     case .failed(let why): return .failed(why: why)
     case .running:
-      if let obstacle = object.session?.service.obstacle { return .waiting(for: obstacle) }
+      if let obstacle = object.session.service.obstacle { return .waiting(for: obstacle) }
       let last = max(figures.input.lastAt, state.since)
       return Clock.now() - last > patience(for: object, figures) ? .starved : .running
     }
   }
 
   /// How long nothing may come to an object: three of its frame intervals, at least what the options say.
-  func patience(for object: any GraphObject, _ figures: NodeFigures) -> Int64 {
+  func patience(for object: any Channel, _ figures: NodeFigures) -> Int64 {
     let rate = object.node.input.upstream?.format?.rate ?? object.node.output.format?.rate
     return max(environment.options.starvedAfter, 3 * (rate?.intervalNanoseconds ?? 0))
   }
 
   /// How long nothing may leave it: its frame-rate control may keep as little as one frame in many.
-  func patienceForOutput(of object: any GraphObject, _ figures: NodeFigures) -> Int64 {
+  func patienceForOutput(of object: any Channel, _ figures: NodeFigures) -> Int64 {
     let interval = object.node.input.upstream?.format?.rate.intervalNanoseconds ?? 0
     let gap = Int64(FrameControl.longestGap(object.node.input.control) ?? 1)
     return max(patience(for: object, figures), 3 * gap * interval)
   }
 
-  private func statistics(of object: any GraphObject, _ figures: NodeFigures) -> ObjectStatistics {
+  private func statistics(of object: any Channel, _ figures: NodeFigures) -> ObjectStatistics {
     let work = figures.work
     var all = ObjectStatistics(createdMicroseconds: object.node.createdAt / 1000, generation: object.generation)
     all.framesIn = figures.input.frames
@@ -60,8 +60,8 @@ extension MediaGraph {
     all.meanMicroseconds = Int(work.meanRun / 1000)
     all.maximumMicroseconds = Int(work.longestRun / 1000)
     all.workMicroseconds = UInt64(max(0, work.totalRun)) / 1000
-    all.bytesOut = object is VencChannel ? work.bytesOut : nil
-    all.bytesCopied = work.bytesCopied + ((object as? ViChannel)?.sourceBytesCopied ?? 0)
+    all.bytesOut = object.stream == nil ? nil : work.bytesOut
+    all.bytesCopied = work.bytesCopied + object.moreBytesCopied
     return all
   }
 
@@ -73,7 +73,7 @@ extension MediaGraph {
     return objects.map { report(on: $0, ids) }.sorted { $0.id < $1.id }
   }
 
-  private func report(on object: any GraphObject, _ ids: [ObjectIdentifier: Int]) -> NodeReport {
+  private func report(on object: any Channel, _ ids: [ObjectIdentifier: Int]) -> NodeReport {
     let node = object.node
     let figures = node.figures()
     let state = object.state.value

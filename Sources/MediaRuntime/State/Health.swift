@@ -10,7 +10,7 @@ extension MediaGraph {
     let now = Clock.now()
     var found: [(rank: Int, finding: HealthFinding)] = []
     var verdict = HealthVerdict.ok
-    var owners: [ObjectIdentifier: any GraphObject] = [:]
+    var owners: [ObjectIdentifier: any Channel] = [:]
     for object in all { owners[ObjectIdentifier(object.node.output)] = object }
     for object in all {
       guard let (rank, finding) = examine(object, owners, now) else { continue }
@@ -31,7 +31,7 @@ extension MediaGraph {
 
   /// - Returns: rank 0 for one that is to blame itself, 1 for one that suffers from another's fault.
   private func examine(
-    _ object: any GraphObject, _ owners: [ObjectIdentifier: any GraphObject], _ now: Int64
+    _ object: any Channel, _ owners: [ObjectIdentifier: any Channel], _ now: Int64
   ) -> (Int, HealthFinding)? {
     let state = object.state.value
     guard state.isRunning else {
@@ -57,7 +57,8 @@ extension MediaGraph {
     let patience = patience(for: object, figures)
 
     // Work that does not come back: the engine or scaler of this object.
-    if let session = object.session, object.path.output == nil, case let running = session.runningSince, running != 0,
+    let session = object.session
+    if object.core.ownsSession, case let running = session.runningSince, running != 0,
       now - running > min(patience, session.timeout * 2)
     {
       let culprit = stuckOutput(of: object, since: running)
@@ -68,17 +69,11 @@ extension MediaGraph {
           input.waiting >= input.depth ? .full : nil)
       )
     }
-    if let channel = object as? VdecChannel {
-      let since = channel.decodingSince
-      if since != 0, now - since > min(patience, 1_000_000_000) {
-        return (0, finding(since, "its own engine\(channel.engineName.map { " \($0)" } ?? "")"))
-      }
-    }
     let moved = max(figures.output.lastAt, state.since)
     guard now - moved > patienceForOutput(of: object, figures) else { return nil }
     // Without a buffer for the next picture an object stands still for those who hold its buffers.
     if let wanted = missingBuffer(of: object) { return (1, finding(moved, wanted)) }
-    if object is ViChannel || object is VdecChannel { return (0, finding(moved, object.waitingFor)) }
+    if object.isSource { return (0, finding(moved, object.waitingFor)) }
 
     // Frames wait here, and nothing is being done about them: no worker, or no room further down.
     if input.waiting > 0 {
@@ -88,7 +83,7 @@ extension MediaGraph {
           name: "\(receiver.path) input", fill: .full, waiting: port.waiting, capacity: port.depth)
         return (1, blocked)
       }
-      let isAtWork = object.session.map { $0.runningSince != 0 } ?? false
+      let isAtWork = session.runningSince != 0
       let whom = object.waitingFor ?? (isAtWork ? "its own engine\(engineName(object))" : "a worker")
       return (0, finding(moved, whom, input.waiting >= input.depth ? .full : nil))
     }
@@ -105,7 +100,7 @@ extension MediaGraph {
 
   /// Who up the way is to blame that nothing comes from `source`.
   private func blame(
-    _ source: any GraphObject, _ owners: [ObjectIdentifier: any GraphObject], _ now: Int64
+    _ source: any Channel, _ owners: [ObjectIdentifier: any Channel], _ now: Int64
   ) -> String {
     var object = source
     // The graph has no loops; the bound is for the moment in which it is being changed.
@@ -115,7 +110,7 @@ extension MediaGraph {
         return "\(object.path), which \(isAwaiting ? "waits" : "is stopped")"
       }
       if case .failed = object.state.value.kind { return "\(object.path), which has failed" }
-      if let session = object.session, session.isStuck { break }
+      if object.session.isStuck { break }
       let figures = object.node.figures()
       if now - figures.input.lastAt <= patience(for: object, figures) { break }
       guard let upstream = object.node.input.upstream, let next = owners[ObjectIdentifier(upstream)] else { break }
@@ -124,7 +119,7 @@ extension MediaGraph {
     return "\(object.path)"
   }
 
-  private func fullReceiver(of object: any GraphObject) -> (any GraphObject, InPort)? {
+  private func fullReceiver(of object: any Channel) -> (any Channel, InPort)? {
     for receiver in all {
       let port = receiver.node.input
       guard port.depth > 0, port.accepts, port.waiting >= port.depth, let upstream = port.upstream else { continue }
@@ -138,7 +133,7 @@ extension MediaGraph {
   }
 
   /// The pool of an object's own whose buffers are all held by others, and by whom, most first.
-  private func missingBuffer(of object: any GraphObject) -> String? {
+  private func missingBuffer(of object: any Channel) -> String? {
     let own = object.node.user
     guard own != .anonymous else { return nil }
     for entry in environment.pools.entries where entry.user == own && !entry.isGivenUp {
@@ -158,8 +153,7 @@ extension MediaGraph {
   }
 
   /// The output a group's worker does not come back from.
-  private func stuckOutput(of group: any GraphObject, since: Int64) -> String? {
-    guard group is VpssGroup else { return nil }
+  private func stuckOutput(of group: any Channel, since: Int64) -> String? {
     for output in all where output.path.output != nil && output.path.group == group.path {
       let figures = output.node.figures()
       if figures.input.lastAt >= since, figures.output.lastAt < figures.input.lastAt, figures.inFlight > 0 {
@@ -169,8 +163,8 @@ extension MediaGraph {
     return nil
   }
 
-  private func engineName(_ object: any GraphObject) -> String {
-    (object as? VencChannel)?.used.map { " \($0.engine)" } ?? ""
+  private func engineName(_ object: any Channel) -> String {
+    object.engineName.map { " \($0)" } ?? ""
   }
 
   private func lastCause(_ figures: NodeFigures) -> String? {

@@ -8,15 +8,14 @@ extension MediaGraph {
     let objects = all
     return objects.compactMap { object in
       // An output's work is done by its group's session.
-      guard let session = object.session, object.path.output == nil else { return nil }
-      let members = objects.filter { $0.path.group == object.path }
-      return report(on: session, of: object, members)
+      guard object.core.ownsSession else { return nil }
+      return report(on: object.session, of: object, objects.filter { $0.session === object.session })
     }
   }
 
   /// - Parameter members: the object itself, and what its session works for besides.
   private func report(
-    on session: Session, of object: any GraphObject, _ members: [any GraphObject]
+    on session: Session, of object: any Channel, _ members: [any Channel]
   ) -> SessionReport {
     let work = object.node.work.figures()
     let since = session.runningSince
@@ -40,7 +39,7 @@ extension MediaGraph {
   }
 
   /// The device whose worker does the tasks, or that the object has open on a thread of its own.
-  private func device(of object: any GraphObject, _ service: Service) -> String? {
+  private func device(of object: any Channel, _ service: Service) -> String? {
     func path(_ name: String?) -> String? { name.flatMap { $0.hasPrefix("/dev/") ? $0 : nil } }
     return path(service.name) ?? path(object.activeFacts().first { $0.key == "backend" }?.value)
   }

@@ -55,23 +55,21 @@ public struct ServiceFigures: Sendable, Equatable {
 
 /// The cores that execute tasks: the CPU workers, or the workers of a device, one for each session that works on it.
 ///
-/// Sessions are taken by priority, then in turn. Where work comes thick and fast, a worker that runs out of it looks on
+/// Sessions are taken in turn. Where work comes thick and fast, a worker that runs out of it looks on
 /// for a few microseconds before it parks, so that frames in quick succession cost no wake-up call; at a camera's pace
 /// that would only cost.
 public final class Service: Sendable {
-  static let priorities = 8
   public let name: String
   let turn: Int
+  let isOwnThread: Bool
+  /// Its workers wait for a device that they share.
+  let isDevice: Bool
   let createdAt = Clock.now()
   /// What of its tasks goes into the log.
   let slowTasks = SlowTasks()
 
   private struct Ready {
-    var queues: [Deque<Session>] = (0..<Service.priorities).map { _ in
-      var queue = Deque<Session>()
-      queue.reserveCapacity(64)
-      return queue
-    }
+    var queue = Deque<Session>(minimumCapacity: 64)
     var parked = 0
     /// Wake-ups sent whose threads have not come back yet.
     var waking = 0
@@ -99,7 +97,6 @@ public final class Service: Sendable {
   private let triggers = Atomic<UInt64>(0)
   private let workforce = Workforce()
   private let deviceTime = SharedTime()
-  private let isDevice: Bool
   private let disabledAs = Atomic<UInt32>(0)
   private let lastRun = Atomic<Int64>(0)
   /// CLOCK_MONOTONIC nanoseconds of the same.
@@ -114,14 +111,10 @@ public final class Service: Sendable {
   private static let shortIdle = Int64.milliseconds(1)
   private let workerCount = Atomic<Int>(0)
 
-  /// - Parameters:
-  ///   - turn: tasks a session may do before its turn is over.
-  ///   - isDevice: its workers wait for a device that they share.
+  /// - Parameter turn: tasks a session may do before its turn is over.
   /// - Throws: EAGAIN when workers were wanted and not even one could be made.
-  public init(name: String, workers: Int, turn: Int = 64, isDevice: Bool = false) throws(Failure) {
-    self.name = name
-    self.turn = turn
-    self.isDevice = isDevice
+  public convenience init(name: String, workers: Int, turn: Int = 64) throws(Failure) {
+    self.init(name: name, turn: turn)
     for index in 0..<workers {
       do {
         try addWorker()
@@ -130,6 +123,17 @@ public final class Service: Sendable {
         break
       }
     }
+  }
+
+  /// One without workers yet.
+  /// - Parameters:
+  ///   - isOwnThread: its one worker is the thread of one channel, with the service's name.
+  ///   - isDevice: its workers wait for a device that they share.
+  init(name: String, turn: Int = .max, isOwnThread: Bool = false, isDevice: Bool = false) {
+    self.name = name
+    self.turn = turn
+    self.isOwnThread = isOwnThread
+    self.isDevice = isDevice
   }
 
   /// The workers hold the service, so it ends by this call.
@@ -154,7 +158,7 @@ public final class Service: Sendable {
   private func startWorker(_ number: Int) throws(Failure) {
     do throws(Failure) {
       let short = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[name.utf8.index(after: $0)...]) }
-      _ = try Thread.start("\(short ?? name)-\(number)") { [self] in work() }
+      _ = try Thread.start(isOwnThread ? name : "\(short ?? name)-\(number)") { [self] in work() }
     } catch {
       ready.withLock { $0.workers -= 1 }
       throw error
@@ -192,7 +196,7 @@ public final class Service: Sendable {
   func enqueue(_ session: Session) -> Bool {
     let wake: Bool? = ready.withLock { ready in
       guard ready.workers > 0 || ready.closing else { return nil }
-      ready.queues[session.priority].append(session)
+      ready.queue.append(session)
       let waiting = readyCount.load(ordering: .relaxed) + 1
       readyCount.store(waiting, ordering: .relaxed)
       let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking && !ready.isDisabled
@@ -230,23 +234,16 @@ public final class Service: Sendable {
 
   private func take(_ ready: inout Ready) -> Session? {
     if ready.isDisabled { return takeMoved(&ready) }
-    for priority in stride(from: Service.priorities - 1, through: 0, by: -1) {
-      if let session = ready.queues[priority].popFirst() {
-        readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
-        return session
-      }
-    }
-    return nil
+    guard let session = ready.queue.popFirst() else { return nil }
+    readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
+    return session
   }
 
   /// Of a service that gets no work: one that was moved to another service, which is to have it.
   private func takeMoved(_ ready: inout Ready) -> Session? {
-    for priority in ready.queues.indices {
-      guard let index = ready.queues[priority].firstIndex(where: { $0.service !== self }) else { continue }
-      readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
-      return ready.queues[priority].remove(at: index)
-    }
-    return nil
+    guard let index = ready.queue.firstIndex(where: { $0.service !== self }) else { return nil }
+    readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
+    return ready.queue.remove(at: index)
   }
 
   private func next() -> Session? {
@@ -256,7 +253,9 @@ public final class Service: Sendable {
       if let session = take(&ready) { return session }
       idleSince = Clock.now()
       // One worker looks on a little; the others park at once.
-      looksOn = ready.spinning == 0 && !ready.closing && ready.leaving == 0 && ready.lastIdle < Service.shortIdle
+      looksOn =
+        !isOwnThread && ready.spinning == 0 && !ready.closing && ready.leaving == 0
+        && ready.lastIdle < Service.shortIdle
       if looksOn { ready.spinning = 1 }
       return nil
     }

@@ -40,8 +40,7 @@ final class Services: Sendable {
   func join(_ device: String) throws(Failure) -> Service {
     let (service, isNew) = try devices.withLock { devices throws(Failure) -> (Service, Bool) in
       let known = devices.services[device]
-      let service: Service
-      if let known { service = known.service } else { service = try make(device) }
+      let service = known?.service ?? make(device)
       devices.services[device] = (service, known?.sessions ?? 0)
       try service.addWorker()
       devices.services[device] = (service, (known?.sessions ?? 0) + 1)
@@ -69,8 +68,7 @@ final class Services: Sendable {
       let before = Set(devices.services.keys)
       devices.there = names
       for name in names where devices.services[name] == nil {
-        // Without workers there is nothing that could fail.
-        if let service = try? make(name) { devices.services[name] = (service, 0) }
+        devices.services[name] = (make(name), 0)
       }
       devices.prune()
       return Set(devices.services.keys) != before
@@ -78,9 +76,9 @@ final class Services: Sendable {
     if hasChanged { changed() }
   }
 
-  private func make(_ device: String) throws(Failure) -> Service {
+  private func make(_ device: String) -> Service {
     // A frame is a turn: it takes so long that beginning another costs nothing beside it.
-    let service = try Service(name: device, workers: 0, turn: 1, isDevice: true)
+    let service = Service(name: device, turn: 1, isDevice: true)
     service.slowTasks.log(to: timingLog.withLock { $0 })
     return service
   }
@@ -89,6 +87,9 @@ final class Services: Sendable {
   func onChange(_ body: @escaping @Sendable () -> Void) { listener.withLock { $0 = body } }
 
   private func changed() { listener.withLock { $0 }?() }
+
+  /// The thread of one channel, which may wait as long as it likes. Without the thread yet.
+  func ownThread(_ name: String) -> Service { Service(name: name, isOwnThread: true) }
 
   /// The CPU's first, then the devices' by name.
   var all: [Service] {

@@ -5,9 +5,10 @@ import MediaCore
 import Reports
 import Synchronization
 
-/// Where one frame's work stands.
-public enum TaskState: UInt8, Sendable, CaseIterable {
-  case pending, running, done, failed
+/// How one frame's work ended.
+public enum TaskOutcome: Sendable {
+  case done, failed
+  /// The device or the CPU took longer than it may.
   case timedOut
 }
 
@@ -33,8 +34,6 @@ extension SessionWork {
 final class Session: Sendable {
   /// The object it works for.
   let path: ObjectPath
-  /// Higher goes first.
-  let priority: Int
   private let current: Atomic<Unmanaged<Service>>
   /// All services it ever was with, so that whoever looks at `current` finds it alive.
   private let services: Mutex<[Service]>
@@ -54,6 +53,10 @@ final class Session: Sendable {
   private let triggered = Atomic<UInt64>(0)
   /// The worker waits for its device, with `alarm` to end that.
   private let isWaiting = Atomic<Bool>(false)
+  /// For who waits until no task runs.
+  private let idle = Monitor(())
+  /// Who halts it: one control lane at a time.
+  private let control = Mutex(())
   /// Whose the work's own state is: the worker's while it is at a task, and in between of the control lane, which has halted
   /// the session then.
   let affinity = Affinity()
@@ -62,11 +65,10 @@ final class Session: Sendable {
   // Set before the first `resume` and cleared after the last `halt`.
   private nonisolated(unsafe) var work: (any SessionWork)?
 
-  init(_ path: ObjectPath, service: Service, priority: Int = 4, timeout: Int64 = .milliseconds(500)) {
+  init(_ path: ObjectPath, service: Service, timeout: Int64 = .milliseconds(500)) {
     self.path = path
     self.current = Atomic(Unmanaged.passUnretained(service))
     self.services = Mutex([service])
-    self.priority = min(max(priority, 0), Service.priorities - 1)
     self.timeout = timeout
   }
 
@@ -159,6 +161,7 @@ final class Session: Sendable {
       if flags.compareExchange(
         expected: seen, desired: seen & ~Session.active, ordering: .sequentiallyConsistent
       ).exchanged {
+        if seen & Session.halted != 0 { idle.wakeAll() }
         return false
       }
     }
@@ -178,7 +181,7 @@ final class Session: Sendable {
     return true
   }
 
-  /// Lets tasks run.
+  /// Lets tasks run. By the control lane that halted it.
   func resume() {
     flags.bitwiseAnd(~Session.halted, ordering: .sequentiallyConsistent)
     schedule()
@@ -195,14 +198,30 @@ final class Session: Sendable {
   /// - Returns: false when the running task did not come back in time; it will not be followed by another, and the worker
   ///   calls `cameBack`.
   func halt(patience: Int64 = Session.patience) -> Bool {
+    control.withLock { _ in
+      isAsked(toHalt: patience) || !leaveToWorker()
+    }
+  }
+
+  /// Does something between two tasks, on the calling thread, with the work's state its own.
+  /// - Returns: false when the running task did not come back in time, and nothing was done.
+  func between(patience: Int64 = Session.patience, _ body: () -> Void) -> Bool {
+    control.withLock { _ in
+      let wasHalted = flags.load(ordering: .acquiring) & Session.halted != 0
+      let came = isAsked(toHalt: patience)
+      if came { affinity.within(body) }
+      if !wasHalted { resume() }
+      return came
+    }
+  }
+
+  /// - Returns: whether no task runs any more.
+  private func isAsked(toHalt patience: Int64) -> Bool {
     flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
     ring()
-    let deadline = Clock.now() + patience
-    while flags.load(ordering: .acquiring) & Session.active != 0 {
-      if Clock.now() > deadline { return !leaveToWorker() }
-      usleep(200)
-    }
-    return true
+    return idle.wait(until: Clock.now() + patience) { _ in
+      flags.load(ordering: .sequentiallyConsistent) & Session.active == 0 ? true : nil
+    } ?? false
   }
 
   /// Ends a session that is halted: its work is cleared up and let go of, by the worker if a task still runs.

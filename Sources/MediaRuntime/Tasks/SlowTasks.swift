@@ -9,7 +9,7 @@ struct TaskTimes: Sendable {
   var path: ObjectPath
   /// Counts the tasks of its session.
   var number: UInt64
-  var outcome: TaskState
+  var outcome: TaskOutcome
   /// Its frame was captured, or its coded bytes came.
   var created: Int64
   /// It came to its session's queue.
@@ -93,12 +93,10 @@ final class SlowTasks: Sendable {
   }
 }
 
-extension TaskState {
+extension TaskOutcome {
   /// In words, for the log.
   fileprivate var word: String {
     switch self {
-    case .pending: "pending"
-    case .running: "running"
     case .done: "done"
     case .failed: "failed"
     case .timedOut: "timed out"

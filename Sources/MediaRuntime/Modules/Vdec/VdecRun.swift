@@ -6,11 +6,10 @@ import Reports
 import Synchronization
 import SystemPackage
 
-/// One run of a decoder channel: a thread that takes coded pictures from a file or from `feed`, has them decoded, and gives
-/// the pictures when they are due.
+/// One run of a decoder channel, a coded picture a turn: taken from a file or from `feed`, decoded, and given when it is
+/// due. A turn may wait for the file and for the picture's time.
 ///
-/// A thread of its own, so that a decoder that hangs holds up nobody else. Ownership: the thread holds the run; the run owns
-/// the input, the engine and the pictures that wait. `end` lets go of a thread that does not come back.
+/// Ownership: the channel holds the run; the run owns the input, the engine and the pictures that wait.
 final class VdecRun: Sendable {
   /// Where coded bytes come from.
   enum Input {
@@ -23,40 +22,28 @@ final class VdecRun: Sendable {
   /// Failures in a row after which the engine is opened anew, or the stream is called bad.
   static let patience = 5
 
-  let node: Node
-  let environment: Environment
+  private let channel: VdecChannel
   let engine: VdecEngine
   let counters = VdecCounters()
   let summary: String
   private let mode: VdecPaceMode
   let shown = Published<VdecInUse?>(nil)
   private let input: Input
-  private let settings: Published<NumberedSettings>
-  private let tap: FrameTap
-  private let changed: @Sendable (RunState.Kind) -> Void
   private let stopping = Atomic<Bool>(false)
-  private let finished = Atomic<Bool>(false)
-  private let busySince = Atomic<Int64>(0)
-  /// For who waits for the thread's end, and for the thread in a pause.
+  /// For the pauses of a turn.
   private let parked = Monitor(())
-
-  /// Whose `work` is: the thread's, or the control lanes' before it runs.
-  let affinity: Affinity
   let work: Confined<VdecWork>
 
-  init(
-    _ node: Node, input: Input, engine: VdecEngine, settings: Published<NumberedSettings>, tap: FrameTap,
-    environment: Environment, changed: @escaping @Sendable (RunState.Kind) -> Void
-  ) {
-    self.node = node
+  var node: Node { channel.node }
+  var environment: Environment { channel.environment }
+
+  init(_ channel: VdecChannel, input: Input, engine: VdecEngine) {
+    self.channel = channel
     self.input = input
     self.engine = engine
-    self.settings = settings
-    self.tap = tap
-    self.environment = environment
-    self.changed = changed
-    let now = settings.value.settings
-    var codec = now.text("codec").flatMap(Codec.init(rawValue:))
+    let now = channel.settings
+    let asked = now.text("codec").flatMap(Codec.init(rawValue:))
+    var codec = asked
     switch input {
     case .file(let source):
       summary = source.summary
@@ -64,18 +51,13 @@ final class VdecRun: Sendable {
     case .feed: summary = "feed"
     }
     mode = VdecPaceMode(rawValue: now.text("pace") ?? "auto") ?? .auto
-    affinity = Affinity()
     work = Confined(
-      VdecWork(
-        codec: codec, asked: now.text("codec").flatMap(Codec.init(rawValue:)), assumed: now.rate("fps") ?? .thirty),
-      to: affinity)
+      VdecWork(codec: codec, asked: asked, assumed: now.rate("fps") ?? .thirty), to: channel.session.affinity)
+    if !isPaced { environment.room.countUnpaced(1) }
   }
 
-  var isFinished: Bool { finished.load(ordering: .acquiring) }
-  /// Since when the decoder is at a unit, CLOCK_MONOTONIC nanoseconds; 0 when it is at none.
-  var decodingSince: Int64 { busySince.load(ordering: .relaxed) }
   var isPaced: Bool { mode != .none && !environment.room.isLossless }
-  var loops: Bool { settings.value.settings.flag("loop") }
+  var loops: Bool { channel.settings.flag("loop") }
   var feed: FeedQueue? {
     if case .feed(let queue) = input { return queue }
     return nil
@@ -87,31 +69,13 @@ final class VdecRun: Sendable {
 
   // MARK: life
 
-  func begin() throws(Failure) {
-    if !isPaced { environment.room.countUnpaced(1) }
-    do throws(Failure) {
-      _ = try Thread.start("vdec\(node.path.number)") { [self] in
-        affinity.within { loop() }
-        if !isPaced { environment.room.countUnpaced(-1) }
-        finished.store(true, ordering: .releasing)
-        parked.wakeAll()
-      }
-    } catch {
-      if !isPaced { environment.room.countUnpaced(-1) }
-      finished.store(true, ordering: .releasing)
-      throw error
-    }
-  }
-
-  /// - Returns: false when the thread did not come back from its decoder in time.
-  func end() -> Bool {
+  /// Ends every wait, for good. From any thread.
+  func interrupt() {
     stopping.store(true, ordering: .sequentiallyConsistent)
     file?.interrupt()
     engine.interrupt()
     feed?.wakeReader()
-    environment.room.wake()
     parked.wakeAll()
-    return parked.wait(until: Clock.now() + Session.patience) { _ in isFinished ? true : nil } ?? false
   }
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -122,15 +86,31 @@ final class VdecRun: Sendable {
     _ = parked.wait(until: deadline) { _ in isStopping ? true : nil }
   }
 
-  private func loop() {
-    switch input {
-    case .file(let source): play(source)
-    case .feed(let queue): follow(queue)
-    }
+  /// - Returns: false when nothing more will come.
+  func turn() -> Bool {
+    guard !isStopping else { return false }
+    let goesOn =
+      switch input {
+      case .file(let source): play(source)
+      case .feed(let queue): follow(queue)
+      }
+    if !goesOn, !isStopping { letGo() }
+    return goesOn
+  }
+
+  /// Gives up the decoder and the pictures that wait.
+  private func letGo() {
     engine.close()
     work.value.letPicturesGo()
     work.value.ledger.removeAll { node.work.drop(.flushed, $0) }
     for _ in 0..<work.value.waiting { node.work.drop(.flushed, .unknown, at: .output) }
+    work.value.waiting = 0
+  }
+
+  /// The end of the run. Once.
+  func close() {
+    letGo()
+    if !isPaced { environment.room.countUnpaced(-1) }
   }
 
   // MARK: decoding
@@ -182,7 +162,7 @@ final class VdecRun: Sendable {
   private func decode(_ unit: UnsafeRawBufferPointer, _ number: Int64, _ codec: Codec) {
     guard let decoder = engine.decoder else { return }
     let start = Clock.now()
-    busySince.store(start, ordering: .relaxed)
+    channel.session.began(at: start)
     var failure: Failure?
     var sink = VdecSink(run: self)
     do throws(Failure) {
@@ -190,7 +170,7 @@ final class VdecRun: Sendable {
     } catch {
       failure = error
     }
-    busySince.store(0, ordering: .relaxed)
+    channel.session.ended()
     let end = Clock.now()
     if engine.notePool() { show() }
     node.work.record(
@@ -217,11 +197,11 @@ final class VdecRun: Sendable {
     case .illegalByteSequence:
       counters.damagedUnit()
       if work.value.failures == 1 {
-        environment.log(.decoder, .warning, "\(node.path): \(failure); going on at the next key picture")
+        channel.log(.warning, "\(node.path): \(failure); going on at the next key picture")
       }
       if work.value.failures == VdecRun.patience { complain("\(failure)", as: codec) }
     case .noBufferSpace:
-      if work.value.failures == 1 { environment.log(.decoder, .warning, "\(node.path): \(failure)") }
+      if work.value.failures == 1 { channel.log(.warning, "\(node.path): \(failure)") }
     default:
       report(failure)
       guard decoder.isBroken || work.value.failures >= VdecRun.patience else { return }
@@ -233,8 +213,8 @@ final class VdecRun: Sendable {
   /// Nothing more comes, which is no failure of anybody.
   func finish(_ why: String) {
     work.value.isReported = true
-    changed(.failed(why))
-    environment.log(.decoder, .warning, "\(node.path): \(why)")
+    channel.state.change(to: .failed(why))
+    channel.log(.warning, "\(node.path): \(why)")
   }
 
   /// The stream is not what it should be: says so in `state` and the error log, until a picture comes.
@@ -247,8 +227,8 @@ final class VdecRun: Sendable {
     guard !work.value.isReported else { return }
     work.value.isReported = true
     environment.listener?.failed(node.path, failure)
-    environment.log(.decoder, .error, "\(node.path): \(failure)")
-    changed(.failed("\(failure)"))
+    channel.log(.error, "\(node.path): \(failure)")
+    channel.state.change(to: .failed("\(failure)"))
   }
 
   /// An open decoder, waiting for one ever longer while none can be opened.
@@ -259,7 +239,7 @@ final class VdecRun: Sendable {
         try engine.open(codec)
         work.value.retries = 0
         work.value.waitsForKey = true
-        environment.log(.decoder, .information, "\(node.path): \(engine.decoder?.engine ?? "") opened")
+        channel.log(.information, "\(node.path): \(engine.decoder?.engine ?? "") opened")
         show()
         return true
       } catch {
@@ -275,17 +255,17 @@ final class VdecRun: Sendable {
   func drain() {
     if let decoder = engine.decoder {
       let start = Clock.now()
-      busySince.store(start, ordering: .relaxed)
+      channel.session.began(at: start)
       var sink = VdecSink(run: self)
       do throws(Failure) {
         try decoder.drain(into: &sink)
       } catch {
         if !isStopping {
-          environment.log(.decoder, .warning, "\(node.path): \(error)")
+          channel.log(.warning, "\(node.path): \(error)")
           if decoder.isBroken || error.errno != .illegalByteSequence { engine.giveUp() }
         }
       }
-      busySince.store(0, ordering: .relaxed)
+      channel.session.ended()
       if engine.notePool() { show() }
       node.work.copied(engine.takeBytesCopied())
       give()
@@ -330,8 +310,8 @@ final class VdecRun: Sendable {
     }
     if work.value.isReported {
       work.value.isReported = false
-      changed(.running)
-      environment.log(.decoder, .information, "\(node.path) decodes again")
+      channel.state.change(to: .running)
+      channel.log(.information, "\(node.path) decodes again")
     }
     let time = work.value.time(of: unit)
     announce(frame.layout)
@@ -347,7 +327,7 @@ final class VdecRun: Sendable {
     }
     frame.pts = work.value.pace.presentation(time)
     frame.stamps.captured = unit?.takenAt ?? Clock.now()
-    tap.pass(frame)
+    channel.tap.pass(frame)
     node.output.deliver(frame, at: Clock.now())
   }
 

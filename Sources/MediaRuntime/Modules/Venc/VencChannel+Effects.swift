@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import Reports
 
 /// What a running encoder channel promises its `effect` to look for.
 extension VencChannel {
+  var effectRecords: [EffectRecord] { effects.records }
+
   /// Notes the changes the stream must show.
   func record(_ changed: Set<String>, _ old: ObjectSettings, _ new: ObjectSettings) {
     let figures = encoderCounters.figures()

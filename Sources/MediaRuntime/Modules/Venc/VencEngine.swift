@@ -9,23 +9,16 @@ final class VencEngine {
   let encoder: any Encoder
   let factory: any EncoderFactory
   let writer: PictureWriter
+  private let node: Node
   /// What the encoder was last told.
   private(set) var configuration: EncoderConfiguration
   /// Size and format of the frames it was opened for.
   let layout: FrameLayout
   let control: any RateController
-  private let conversion: Conversion?
+  /// Makes pictures the engine takes out of those that come.
+  let conversion: Converter?
   /// Pictures it gave.
   var pictures: UInt64 = 0
-
-  /// Makes pictures the engine takes out of those that come.
-  struct Conversion {
-    let scaler: any Scaler
-    /// The device that scales, `nil` where the CPU does.
-    let device: String?
-    let pool: Pool
-    let layout: FrameLayout
-  }
 
   init(
     factory: any EncoderFactory, configuration: EncoderConfiguration, layout: FrameLayout, writer: PictureWriter,
@@ -35,6 +28,7 @@ final class VencEngine {
     self.configuration = configuration
     self.layout = layout
     self.writer = writer
+    self.node = node
     let encoder = try factory.open(configuration)
     self.encoder = encoder
     writer.recordsWork = encoder.waker != nil
@@ -52,19 +46,17 @@ final class VencEngine {
   private static func conversion(
     from layout: FrameLayout, to formats: [PixelFormat], node: Node, engine: String, depth: Int,
     environment: Environment
-  ) throws(Failure) -> Conversion {
+  ) throws(Failure) -> Converter {
     for format in formats {
       guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)),
         let factory = environment.engines.scalers(backend: "auto").first(where: {
           $0.supports(layout, crop: nil, transform: PictureTransform(), to: target)
         })
       else { continue }
-      let scaler = try factory.open(layout, crop: nil, transform: PictureTransform(), to: target)
       // One being made, and those the engine may still look at.
-      let pool = try Pool(
-        name: "venc\(node.path.number)", size: target.byteCount, count: 1 + depth, allocator: environment.allocator)
-      environment.pools.add(pool, user: node.user, isLent: false)
-      return Conversion(scaler: scaler, device: factory.device, pool: pool, layout: target)
+      return try Converter.scaling(
+        layout, to: target, by: [factory],
+        in: Converter.Place(name: "venc\(node.path.number)", user: node.user, count: 1 + depth), environment)
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",
@@ -74,10 +66,8 @@ final class VencEngine {
 
   /// `none`, or what converts to which format.
   var conversionText: String {
-    conversion.map { "\(layout.format) to \($0.layout.format) by \($0.scaler.engine)" } ?? "none"
+    conversion.map { "\(layout.format) to \($0.layout.format) by \($0.engineName)" } ?? "none"
   }
-
-  var pool: Pool? { conversion?.pool }
 
   /// The device a frame waits for, `nil` where only the CPU works.
   var device: String? { factory.device ?? conversion?.device }
@@ -108,18 +98,17 @@ final class VencEngine {
       writer.expect(frame.name, start: start, wait: wait)
       return .encoded(copied: try give(frame, directive, &sink))
     }
-    guard let buffer = conversion.pool.take(as: user) else { return .noBuffer }
-    var target = Frame(
-      buffer, layout: conversion.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
-    writer.expect(frame.name, start: start, wait: wait)
-    let copied: Int
+    var copied = 0
+    let picture: Frame?
     do throws(Failure) {
-      copied = try conversion.scaler.scale(frame, crop: nil, transform: PictureTransform(), to: &target)
+      picture = try conversion.picture(of: frame, as: user, copied: &copied)
     } catch {
-      writer.failedLast()
+      node.work.drop(.deviceError, frame.name)
       throw error
     }
-    return .encoded(copied: copied + (try give(target, directive, &sink)))
+    guard let picture else { return .noBuffer }
+    writer.expect(frame.name, start: start, wait: wait)
+    return .encoded(copied: copied + (try give(picture, directive, &sink)))
   }
 
   /// - Returns: bytes of pixels the CPU wrote on the way into the engine.

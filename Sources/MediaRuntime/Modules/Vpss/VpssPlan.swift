@@ -2,42 +2,14 @@
 import MediaCore
 
 /// How an output makes its picture from the incoming one; made anew when settings or the incoming layout change.
-///
-/// Ownership: the output's plan owns the pool; the frames made from it keep their buffers.
-final class VpssPlan {
+struct VpssPlan {
   let incoming: FrameLayout
   let groupVersion: UInt64
   let version: UInt64
   /// The engines it was chosen from: when there are others, a better one may be among them.
   let engines: Int
-  let crop: Rectangle?
-  let transform: PictureTransform
   /// `nil`: the buffer is passed on as it is.
-  let work: Work?
-
-  struct Work {
-    let layout: FrameLayout
-    let pool: Pool
-    let scaler: any Scaler
-    /// Name of the factory the scaler is from.
-    let backend: String
-    /// The device frames wait for, `nil` where the CPU scales.
-    let device: String?
-  }
-
-  init(
-    incoming: FrameLayout, groupVersion: UInt64, version: UInt64, engines: Int, crop: Rectangle?,
-    transform: PictureTransform,
-    work: Work?
-  ) {
-    self.incoming = incoming
-    self.groupVersion = groupVersion
-    self.version = version
-    self.engines = engines
-    self.crop = crop
-    self.transform = transform
-    self.work = work
-  }
+  let converter: Converter?
 
   /// The picture that leaves, turned pictures on their side.
   /// - Parameter usual: format where the settings leave it open.

@@ -1,37 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
-public import Reports
-
-extension MediaGraph {
-  /// The encoder channels and what they share.
-  public func encodersReport() -> EncodersReport {
-    let channels = all.compactMap { $0 as? VencChannel }
-    let services = environment.services.figures()
-    var packets = 0
-    for channel in channels { packets += channel.ring.figures.packets }
-    let limit = channels.count * PacketRing.descriptors
-    environment.pools.prune()
-    let (buffers, idle) = environment.pools.entries.reduce((0, 0)) {
-      ($0.0 + $1.pool.buffers.count, $0.1 + $1.pool.free)
-    }
-    // A frame that an encoder holds lies in a place of its queue or is being coded.
-    let places = channels.reduce(0) { $0 + $1.node.input.depth + 1 }
-    let held = channels.reduce(0) { $0 + min($1.node.figures().inFlight, $1.node.input.depth + 1) }
-    return EncodersReport(
-      worker: EncoderWorkerReport(
-        lastRunNanoseconds: services.reduce(0) { max($0, $1.lastRunRawNanoseconds) },
-        runs: services.reduce(0) { $0 + $1.runs }, triggers: services.reduce(0) { $0 + $1.triggers }),
-      channels: channels.map { $0.report() },
-      packets: PacketPoolReport(unused: limit - packets, used: packets, limit: limit),
-      buffers: PacketPoolReport(unused: idle, used: buffers - idle, limit: buffers),
-      frames: PacketPoolReport(unused: places - max(0, held), used: max(0, held), limit: places))
-  }
-}
+import Reports
 
 extension VencChannel {
-  func report() -> EncoderReport {
+  func encoderReport() -> EncoderReport? {
     let coded = encoderCounters.figures()
-    let settings = current
+    let settings = settings
     let ring = ring.figures
     let codec = used?.configuration.codec ?? settings.text("codec").flatMap(Codec.init) ?? .h264
     let state = state.value
@@ -46,7 +20,7 @@ extension VencChannel {
     report.status.lastCombinedStartMicroseconds = coded.startedAtRealtime
     report.status.lastCombinedEndMicroseconds = coded.startedAtRealtime
     report.ring = EncoderRing(ring)
-    let isBusy = session?.runningSince != 0
+    let isBusy = session.runningSince != 0
     report.engine.isBusy = isBusy
     report.engine.stage = coded.lastStart == 0 ? .configuring : isBusy ? .started : .finished
     report.engine.packetPoolExhausted = ring.exhausted

@@ -4,9 +4,12 @@ import Reports
 
 /// What `active` and `stats` of an encoder channel show besides the common lines.
 extension VencChannel {
+  var stream: PacketRing? { ring }
+  var engineName: String? { used?.engine }
+
   func activeFacts() -> [KeyValue] {
     guard let used else { return [] }
-    let asked = current.text("backend") ?? "auto"
+    let asked = settings.text("backend") ?? "auto"
     var facts = [
       KeyValue(key: "backend", value: used.factory.name), KeyValue(key: "engine", value: used.engine),
       KeyValue(key: "codec", value: used.configuration.codec.rawValue),
@@ -55,7 +58,7 @@ extension VencChannel {
         Statistic(
           "current_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate over the last second.", Double(rate) / 8))
     }
-    if let rate = targetBitsPerSecond(current) {
+    if let rate = targetBitsPerSecond(settings) {
       all.append(
         Statistic("target_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate aimed at.", Double(rate) / 8))
     }

@@ -8,26 +8,18 @@ import SystemPackage
 
 /// An input channel: its own thread takes frames from a source, paces them and gives them to the receivers.
 ///
-/// Ownership: a running channel owns its source and the thread; both end in `stop`. What the source's pool lent out is
-/// kept alive by the frames themselves.
-final class ViChannel: GraphObject {
-  let node: Node
-  let state = Published(RunState(.stopped))
-  let tap = FrameTap()
-  var session: Session? { nil }
-
-  private let environment: Environment
-  private let settings: Published<NumberedSettings>
-  private let run = Mutex<ViRun?>(nil)
+/// Ownership: a run owns its source. What the source's pool lent out is kept alive by the frames themselves.
+final class ViChannel: Channel {
+  let core: ChannelCore
   private let opening = Opening()
   /// What is in use, for reports.
   private let current = Published<ViRun?>(nil)
-  private let counts = RunCounts()
+  private let run: Confined<ViRun?>
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
-    self.node = node
-    self.environment = environment
-    self.settings = Published(NumberedSettings(settings, version: 0))
+    core = ChannelCore(node, settings, environment, host: .ownThread)
+    run = Confined(nil, to: core.session.affinity)
+    core.session.attach(self)
   }
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
@@ -45,17 +37,7 @@ final class ViChannel: GraphObject {
     }
   }
 
-  func commit(_ new: ObjectSettings, changed: Set<String>) {
-    settings.store(
-      NumberedSettings(new, version: settings.value.version + 1))
-  }
-
-  func start() throws(Failure) {
-    guard run.withLock({ $0 == nil }) else {
-      guard !state.value.isRunning else { return }
-      throw Failure(.resourceBusy, "enable", on: "\(path)", "its input has not come back from the last frame")
-    }
-    let settings = settings.value.settings
+  func open(_ settings: ObjectSettings) throws(Failure) -> String {
     let text = settings.text("input") ?? "pattern"
     guard let input = InputSpecification(text) else {
       throw Failure(.invalidArgument, "input", on: text, "names no input")
@@ -63,9 +45,27 @@ final class ViChannel: GraphObject {
     guard let factory = environment.engines.sources.first(where: { $0.handles(input) }) else {
       throw Failure(.notSupported, "input", on: text, "this build reads no such input")
     }
+    let request = request(settings)
+    let check = environment.inputGuard.withLock { $0 }
+    let source = try opening.open("open vi\(path.number)", of: text) { () throws(Failure) in
+      try check(input)
+      return try factory.open(input, request)
+    }
+    let new = try ViRun(self, source: source, wanted: request.format)
+    run.value = new
+    if let pool = source.pool {
+      environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
+    }
+    node.output.announce(StreamFormat(layout: new.layout, rate: source.frameRate))
+    core.counts.begin { new.statistics() }
+    current.store(new)
+    return source.summary
+  }
+
+  private func request(_ settings: ObjectSettings) -> SourceRequest {
     let format = PixelFormat(named: settings.text("format"))
     let deviceFormat = settings.text("device_format").flatMap { $0 == "auto" ? nil : PixelFormat(deviceName: $0) }
-    let request = SourceRequest(
+    return SourceRequest(
       width: settings.integer("width") ?? 0, height: settings.integer("height") ?? 0,
       format: format ?? environment.engines.inputFormats.first ?? .i420, isFormatOpen: format == nil,
       frameRate: settings.rate("fps") ?? .thirty,
@@ -73,60 +73,31 @@ final class ViChannel: GraphObject {
       // Full HD is 3 MB a buffer: no more than can be in use.
       bufferCount: environment.sourceBuffers, memory: settings.text("memory") ?? "auto",
       controls: settings.controls, deviceFormat: deviceFormat)
-    let check = environment.inputGuard.withLock { $0 }
-    let source = try opening.open("open vi\(path.number)", of: text) { () throws(Failure) in
-      try check(input)
-      return try factory.open(input, request)
-    }
-    let new = try ViRun(self, node: node, source: source, wanted: request.format, environment: environment)
-    if let pool = source.pool {
-      environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
-    }
-    node.output.announce(StreamFormat(layout: new.layout, rate: source.frameRate))
-    state.store(RunState(.running))
-    do throws(Failure) {
-      try new.begin()
-    } catch {
-      _ = new.end()
-      finish(new)
-      throw error
-    }
-    run.withLock { $0 = new }
-    counts.begin { new.statistics() }
-    current.store(new)
-    reportControls(of: source)
-    environment.log(.videoInput, .information, "\(path) started: \(source.summary)")
+  }
+
+  func opened() {
+    if let source = current.value?.source { reportControls(of: source) }
   }
 
   func cancelStart() { opening.cancel() }
 
-  func stop() {
-    guard state.value.isRunning, let old = run.withLock({ $0 }) else { return }
-    if !old.end() {
-      let failure = Failure(.timedOut, "disable", on: "\(path)", "the input does not come back from its frame")
-      environment.log(.videoInput, .error, "\(failure)")
-      environment.listener?.failed(path, failure)
-    }
-    finish(old)
-    environment.log(.videoInput, .information, "\(path) stopped")
+  func interrupt() { current.value?.interrupt() }
+
+  func perform() -> Bool { run.value?.turn() ?? false }
+
+  func close() {
+    run.value?.close()
+    run.value = nil
   }
 
-  /// The run's thread is gone; one that hung says so itself.
-  func ended(_ old: ViRun) {
-    run.withLock { run in
-      if run === old { run = nil }
-    }
-  }
-
-  private func finish(_ old: ViRun) {
-    current.store(nil)
-    counts.end()
+  func ended(cameBack: Bool) {
+    guard let old = current.exchange(nil) else { return }
     node.work.copied(Int(clamping: old.source.counters.bytesCopied))
     if let pool = old.source.pool { environment.pools.giveUp(pool) }
-    node.output.announce(nil)
-    state.store(RunState(.stopped))
     if old.source.controls != nil { environment.controlsChanged(path) }
   }
+
+  var worker: String { "input" }
 
   // MARK: controls
 
@@ -139,7 +110,7 @@ final class ViChannel: GraphObject {
       let file = "\(path)/\(ControlKey.key(problem.name))"
       environment.listener?.refused(
         Refusal(problem.errno, path: file, value: Array(problem.text.utf8), reason: "not set: \(problem.reason)"))
-      environment.log(.videoInput, .warning, "\(file) = \(problem.text): \(problem.reason)")
+      log(.warning, "\(file) = \(problem.text): \(problem.reason)")
     }
     environment.controlsChanged(path)
   }
@@ -161,7 +132,7 @@ final class ViChannel: GraphObject {
     }
     if !isKept { controls.forget(name) }
     let asked = control.text(value)
-    environment.log(.videoInput, .information, "\(file) = \(control.isButton ? "pressed" : asked)")
+    log(.information, "\(file) = \(control.isButton ? "pressed" : asked)")
     guard let real, !control.isButton else { return }
     if real != value, !control.isVolatile {
       note(file, written, "taken, but the device made \(control.text(real)) of it", control.expectation)
@@ -174,17 +145,7 @@ final class ViChannel: GraphObject {
   private func note(_ file: String, _ written: [UInt8], _ reason: String, _ hint: String) {
     environment.listener?.refused(
       Refusal(Errno(rawValue: 0), path: file, value: written, reason: reason, hint: hint))
-    environment.log(.videoInput, .warning, "\(file): \(reason)")
-  }
-
-  func retire() {
-    for binding in node.output.removeAll() { binding.port.bind(to: nil) }
-    environment.slots.leave(node.user)
-  }
-
-  /// The run's thread says so when the source failed, ended or came back.
-  func changed(_ kind: RunState.Kind) {
-    state.change(to: kind)
+    log(.warning, "\(file): \(reason)")
   }
 
   var waitingFor: String? {
@@ -195,7 +156,7 @@ final class ViChannel: GraphObject {
     guard let run = current.value else { return [] }
     let source = run.source
     let layout = run.layout
-    let backend = source.device ?? settings.value.settings.text("input") ?? ""
+    let backend = source.device ?? settings.text("input") ?? ""
     var facts = [
       KeyValue(key: "backend", value: backend), KeyValue(key: "input", value: source.summary),
       KeyValue(key: "memory", value: source.memoryKind),
@@ -211,7 +172,7 @@ final class ViChannel: GraphObject {
     // A source that says itself where it differs knows why; for the others the difference is found here.
     facts += source.remarks.map { KeyValue(key: "differs", value: $0) }
     guard source.remarks.isEmpty else { return facts }
-    let asked = settings.value.settings
+    let asked = settings
     for (key, given) in [("width", layout.width), ("height", layout.height)] {
       guard let wanted = asked.integer(key), wanted != Int(given) else { continue }
       facts.append(KeyValue(key: "\(key)_differs", value: "asked for \(wanted), the input gives its own"))
@@ -222,10 +183,9 @@ final class ViChannel: GraphObject {
     return facts
   }
 
-  func moreStatistics() -> [Statistic] { counts.statistics }
+  func moreStatistics() -> [Statistic] { core.counts.statistics }
 
-  /// Bytes of pixels the source's CPU work wrote.
-  var sourceBytesCopied: UInt64 { current.value?.source.counters.bytesCopied ?? 0 }
+  var moreBytesCopied: UInt64 { current.value?.source.counters.bytesCopied ?? 0 }
 }
 
 extension PixelFormat {

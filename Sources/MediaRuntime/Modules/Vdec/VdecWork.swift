@@ -6,7 +6,7 @@ enum VdecPaceMode: String, Sendable {
   case auto, realtime, none
 }
 
-/// The state of a decoder channel's thread.
+/// The state of a decoder channel's worker.
 struct VdecWork: ~Copyable {
   /// Of the stream that is being decoded; `nil` until something came to find it out by.
   var codec: Codec? {
@@ -35,6 +35,14 @@ struct VdecWork: ~Copyable {
   var retries = 0
   /// The failure of now stands in `state` and the error log.
   var isReported = false
+  /// Calls for the next unit that failed, in a row.
+  var errors = 0
+  /// What the writer of now feeds; `nil` where none has begun.
+  var fed: FedStream?
+  /// Bytes of the writers before that belonged to no unit.
+  var skippedBefore: UInt64 = 0
+  /// What was taken from the feed last.
+  let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
   /// The input had run dry.
   var hasWaited = false
 
@@ -48,6 +56,8 @@ struct VdecWork: ~Copyable {
   @inline(never) borrowing func letPicturesGo() {
     while let frame = pictures.pop() { _ = consume frame }
   }
+
+  deinit { bytes.deallocate() }
 
   init(codec: Codec?, asked: Codec?, assumed: FrameRate) {
     self.codec = codec

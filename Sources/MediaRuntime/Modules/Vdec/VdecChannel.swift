@@ -7,29 +7,22 @@ import SystemPackage
 
 /// A decoder channel: coded pictures from a file or from its `feed` become frames for its receivers.
 ///
-/// Ownership: a running channel owns its run (thread, input, decoder), which ends in `stop`. The queue behind `feed` lives as
-/// long as the channel, so that a writer that stays gets an answer also while nothing runs.
-final class VdecChannel: GraphObject {
-  let node: Node
-  let state = Published(RunState(.stopped))
-  let tap = FrameTap()
-  var session: Session? { nil }
+/// Ownership: a run owns its input and decoder. The queue behind `feed` lives as long as the channel, so that a writer that
+/// stays gets an answer also while nothing runs.
+final class VdecChannel: Channel {
+  let core: ChannelCore
   let feed: FeedQueue
-
-  private let environment: Environment
-  private let settings: Published<NumberedSettings>
-  private let run = Mutex<VdecRun?>(nil)
   private let opening = Opening()
-  /// What is in use, for reports; after `stop` the last one, for its counts.
+  /// What is in use, for reports.
   private let current = Published<VdecRun?>(nil)
-  private let counts = RunCounts()
+  private let run: Confined<VdecRun?>
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
-    self.node = node
-    self.environment = environment
-    self.settings = Published(NumberedSettings(settings, version: 0))
+    core = ChannelCore(node, settings, environment, host: .ownThread)
     feed = FeedQueue(node.path)
+    run = Confined(nil, to: core.session.affinity)
     feed.close(notRunning("feed", .brokenPipe))
+    core.session.attach(self)
   }
 
   // MARK: administration
@@ -44,43 +37,8 @@ final class VdecChannel: GraphObject {
     }
   }
 
-  func commit(_ new: ObjectSettings, changed: Set<String>) {
-    settings.store(
-      NumberedSettings(new, version: settings.value.version + 1))
-  }
-
-  func start() throws(Failure) {
-    if let old = run.withLock({ $0 }) {
-      guard old.isFinished else {
-        throw Failure(.resourceBusy, "enable", on: "\(path)", "its decoder has not come back from the last picture")
-      }
-      run.withLock { $0 = nil }
-    }
-    let new = try makeRun(settings.value.settings)
-    state.store(RunState(.running))
-    do throws(Failure) {
-      try new.begin()
-    } catch {
-      state.store(RunState(.stopped))
-      new.engine.close()
-      throw error
-    }
-    if let file = new.file {
-      feed.close(
-        Refusal(
-          .resourceBusy, path: "\(path)/feed", reason: "\(path) plays \(file.summary)",
-          hint: "write feed to \(path)/input while it is stopped"))
-    } else {
-      feed.open()
-    }
-    run.withLock { $0 = new }
-    counts.begin { new.counters.statistics() }
-    current.store(new)
-    environment.log(.decoder, .information, "\(path) started: \(new.summary)")
-  }
-
   /// Opens what can be opened before anything has come, so that a refusal reaches whoever writes `enable`.
-  private func makeRun(_ settings: ObjectSettings) throws(Failure) -> VdecRun {
+  func open(_ settings: ObjectSettings) throws(Failure) -> String {
     let text = settings.text("input") ?? CodedInput.feed.description
     let asked = settings.text("codec").flatMap(Codec.init(rawValue:))
     guard let named = CodedInput(text) else {
@@ -103,55 +61,60 @@ final class VdecChannel: GraphObject {
       input = .file(source)
     }
     let engine = VdecEngine(backend: settings.text("backend") ?? "auto", node: node, environment: environment)
+    let new = VdecRun(self, input: input, engine: engine)
+    run.value = new
     if let codec { try engine.open(codec) }
-    let new = VdecRun(
-      node, input: input, engine: engine, settings: self.settings, tap: tap, environment: environment
-    ) { [weak self] kind in
-      guard let self, self.state.value.isRunning else { return }
-      self.state.store(RunState(kind))
+    new.show()
+    current.store(new)
+    core.counts.begin { new.counters.statistics() }
+    return new.summary
+  }
+
+  func opened() {
+    guard let run = current.value else { return }
+    if let file = run.file {
+      feed.close(
+        Refusal(
+          .resourceBusy, path: "\(path)/feed", reason: "\(path) plays \(file.summary)",
+          hint: "write feed to \(path)/input while it is stopped"))
+    } else {
+      feed.open()
     }
-    new.affinity.within { new.show() }
-    return new
   }
 
   func cancelStart() { opening.cancel() }
 
-  func stop() {
-    guard state.value.isRunning, let old = run.withLock({ $0 }) else { return }
+  func interrupt() {
     feed.close(notRunning("feed", .brokenPipe))
-    if old.end() {
-      run.withLock { $0 = nil }
-    } else {
-      let failure = Failure(.timedOut, "disable", on: "\(path)", "the decoder does not come back from its picture")
-      environment.log(.decoder, .error, "\(failure)")
-      environment.listener?.failed(path, failure)
-    }
-    old.shown.store(nil)
-    node.output.announce(nil)
-    state.store(RunState(.stopped))
-    environment.log(.decoder, .information, "\(path) stopped")
+    current.value?.interrupt()
   }
 
-  func retire() {
-    feed.retire()
-    for binding in node.output.removeAll() { binding.port.bind(to: nil) }
-    environment.slots.leave(node.user)
+  func perform() -> Bool { run.value?.turn() ?? false }
+
+  func close() {
+    run.value?.close()
+    run.value = nil
   }
+
+  func ended(cameBack: Bool) { current.store(nil) }
+
+  func removed() { feed.retire() }
+
+  var worker: String { "decoder" }
 
   // MARK: reports
 
-  /// Since when its decoder is at one picture, CLOCK_MONOTONIC nanoseconds; 0 when it is at none.
-  var decodingSince: Int64 { current.value?.decodingSince ?? 0 }
+  var intake: FeedQueue? { feed }
   var engineName: String? { current.value?.shown.value?.engine }
 
   var waitingFor: String? {
-    guard let run = current.value, state.value.isRunning else { return nil }
+    guard let run = current.value else { return nil }
     if let file = run.file { return "input \(file.summary)" }
     return feed.bytesWaiting == 0 ? "bytes in \(path)/feed" : "its decoder\(engineName.map { " \($0)" } ?? "")"
   }
 
   func activeFacts() -> [KeyValue] {
-    guard let run = current.value, state.value.isRunning else { return [] }
+    guard let run = current.value else { return [] }
     var facts: [KeyValue] = []
     func add(_ key: String, _ value: String?) {
       if let value, !value.isEmpty { facts.append(KeyValue(key: key, value: value)) }
@@ -177,7 +140,7 @@ final class VdecChannel: GraphObject {
   }
 
   func moreStatistics() -> [Statistic] {
-    let runs = counts.statistics
+    let runs = core.counts.statistics
     return (runs.isEmpty ? VdecCounters().statistics() : runs) + [
       Statistic(
         "feed_waiting_bytes", .gauge, unit: .bytes, "Bytes written to feed and not taken yet.", feed.bytesWaiting)

@@ -10,62 +10,35 @@ import SystemPackage
 ///
 /// Ownership: way and what makes pictures belong to the session's worker; the control lane touches them only while the
 /// session is halted, as the session's affinity checks. A frame that was given to the display is the display's, until it says what became of it.
-final class VoChannel: GraphObject, SessionWork {
+final class VoChannel: Channel {
   /// Buffers of pictures that are made: one on the screen, one on its way there, one that waits, one being made.
   private static let buffers = 4
 
-  let node: Node
-  let state = Published(RunState(.stopped))
-  /// A display that is to be closed once nothing is at it any more.
-  private let closing = Mutex<(any Display)?>(nil)
-  let tap = FrameTap()
-  var session: Session? { work }
-
-  private let environment: Environment
-  private let work: Session
-  private let workplace: Workplace
-  private let settings: Published<NumberedSettings>
+  let core: ChannelCore
   private let inUse = Published<(any Display)?>(nil)
-  private let shownMaking = Published<MakingText?>(nil)
+  private let shownConverter = Published<Converter?>(nil)
   private let lastLatency = Atomic<Int64>(-1)
-  private let counts = RunCounts()
 
-  private struct Worker {
+  private struct Held {
+    var display: (any Display)?
     var way: (any DisplayWay)?
-    var making: Making?
+    /// Makes pictures the display takes.
+    var converter: Converter?
     var layout: FrameLayout?
     var isShared = false
     var retryAt: Int64 = 0
     /// What frames are counted as until then.
     var refusal = DropCause.deviceError
   }
-  private let worker: Confined<Worker>
-
-  /// What makes pictures the display takes.
-  private struct Making {
-    let picture: DisplayPicture
-    let scaler: any Scaler
-    let pool: Pool
-  }
-
-  private struct MakingText: Sendable {
-    let engine: String
-    let memory: String
-    let from: FrameLayout
-  }
+  private let held: Confined<Held>
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
-    self.node = node
-    self.environment = environment
-    self.settings = Published(NumberedSettings(settings, version: 0))
-    self.work = Session(node.path, service: environment.services.cpu)
-    self.worker = Confined(Worker(), to: work.affinity)
-    self.workplace = Workplace(work, environment.services)
-    node.input.connect(work)
-    work.attach(self)
+    core = ChannelCore(node, settings, environment)
+    held = Confined(Held(), to: core.session.affinity)
+    node.input.connect(session)
+    session.attach(self)
   }
 
-  private var current: ObjectSettings { settings.value.settings }
   private var display: (any Display)? { inUse.value }
 
   // MARK: administration
@@ -79,81 +52,46 @@ final class VoChannel: GraphObject, SessionWork {
       hint: "a rectangle inside it, or an empty line")
   }
 
-  func commit(_ new: ObjectSettings, changed: Set<String>) {
-    let old = settings.value
-    settings.store(NumberedSettings(new, version: old.version + 1))
-    if changed.contains("rect") { display?.place(new.rectangle("rect")) }
+  func changed(_ keys: Set<String>, from old: ObjectSettings, to new: ObjectSettings) {
+    if keys.contains("rect") { display?.place(new.rectangle("rect")) }
   }
 
-  func start() throws(Failure) {
-    guard !state.value.isRunning else { return }
-    guard work.isIdle else {
-      throw Failure(.resourceBusy, "enable", on: "\(path)", "its last frame is still being worked on")
-    }
+  func open(_ settings: ObjectSettings) throws(Failure) -> String {
     guard let factory = environment.engines.display else {
       throw Failure(.notSupported, "enable", on: "\(path)", "this build has no display")
     }
-    work.affinity.within { clear() }
-    let settings = current
     let configuration = DisplayConfiguration(
       device: settings.text("device") ?? "auto", connector: settings.text("connector") ?? "auto",
       mode: settings.text("mode").flatMap { DisplayMode($0) } ?? .preferred, rectangle: settings.rectangle("rect"),
       name: "\(path)")
-    // The display may say at once that it waits for its monitor.
-    state.store(RunState(.running))
-    let display: any Display
-    do throws(Failure) {
-      display = try factory.open(configuration, listener: self)
-    } catch {
-      state.store(RunState(.stopped))
-      throw error
-    }
+    let display = try factory.open(configuration, listener: self)
+    held.value.display = display
     inUse.store(display)
-    counts.begin { VoChannel.statistics(display.counters) }
-    work.resume()
-    node.input.accept(true)
+    core.counts.begin { VoChannel.statistics(display.counters) }
     let status = display.status
-    environment.log(
-      .videoOutput, .information,
-      "\(path) started: \(status.device) (\(status.driver)) \(status.connector) \(status.mode)")
+    return "\(status.device) (\(status.driver)) \(status.connector) \(status.mode)"
   }
 
-  func stop() {
-    guard state.value.isRunning else { return }
-    node.input.accept(false)
-    closing.withLock { $0 = display }
-    // A worker that hangs in the device may hold what closing needs: it closes itself when it comes back.
-    if work.halt() { work.affinity.within { cameBack() } }
-    counts.end()
-    inUse.store(nil)
-    state.store(RunState(.stopped))
-    environment.room.wake()
-    environment.log(.videoOutput, .information, "\(path) stopped")
+  func close() {
+    held.value.display?.close()
+    held.value.display = nil
+    held.value.way = nil
+    held.value.layout = nil
+    held.value.retryAt = 0
+    dropConverter()
   }
 
-  func cameBack() {
-    let display = closing.withLock { $0.take() }
-    display?.close()
-    clear()
+  func ended(cameBack: Bool) { inUse.store(nil) }
+
+  private func dropConverter() {
+    guard let old = held.value.converter else { return }
+    held.value.converter = nil
+    core.work(on: nil)
+    shownConverter.store(nil)
+    old.close()
   }
 
-  /// Only while the session is halted and idle.
-  private func clear() {
-    node.input.flush(into: node.work)
-    worker.value.way = nil
-    worker.value.layout = nil
-    worker.value.retryAt = 0
-    dropMaking()
-  }
-
-  private func dropMaking() {
-    guard let old = worker.value.making else { return }
-    worker.value.making = nil
-    workplace.work(on: nil)
-    shownMaking.store(nil)
-    old.pool.close()
-    environment.pools.giveUp(old.pool)
-  }
+  var worker: String { "display" }
 
   func touchesDevice(_ command: String) -> Bool { true }
 
@@ -169,13 +107,7 @@ final class VoChannel: GraphObject, SessionWork {
     } catch {
       throw Refusal(error, path: "\(path)/\(command)")
     }
-    environment.log(.videoOutput, .information, "\(path): \(command)")
-  }
-
-  func retire() {
-    node.input.bind(to: nil)
-    work.retire()
-    environment.slots.leave(node.user)
+    log(.information, "\(path): \(command)")
   }
 
   // MARK: the worker
@@ -192,11 +124,11 @@ final class VoChannel: GraphObject, SessionWork {
     }
     let start = Clock.now()
     let wait = start - frame.stamps.queued
-    work.began(at: start)
+    session.began(at: start)
     frame.stamps.started = start
     let copied = give(frame, start)
     let end = Clock.now()
-    work.ended()
+    session.ended()
     node.work.record(copied == nil ? .failed : .done, wait: wait, run: end - start, copied: copied ?? 0, end: end)
     return true
   }
@@ -208,26 +140,24 @@ final class VoChannel: GraphObject, SessionWork {
       return nil
     }
     guard let way = valid(display, frame, now) else { return nil }
-    guard let making = worker.value.making, way.picture != nil else {
+    guard let converter = held.value.converter, way.picture != nil else {
       display.show(frame, by: way)
       return 0
     }
-    guard let buffer = making.pool.take(as: node.user) else {
-      node.work.drop(.noBuffer, frame.name)
-      return nil
-    }
     let name = frame.name
-    var picture = Frame(
-      buffer, layout: making.picture.layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
+    var copied = 0
     do throws(Failure) {
-      let copied = try making.scaler.scale(frame, crop: nil, transform: PictureTransform(), to: &picture)
+      guard let picture = try converter.picture(of: frame, as: node.user, copied: &copied) else {
+        node.work.drop(.noBuffer, name)
+        return nil
+      }
       _ = consume frame
       display.show(picture, by: way)
       return copied
     } catch {
-      worker.value.way = nil
-      worker.value.retryAt = now + .milliseconds(200)
-      changed(.failed(error))
+      held.value.way = nil
+      held.value.retryAt = now + .milliseconds(200)
+      fails(error, .warning)
       node.work.drop(.deviceError, name)
       return nil
     }
@@ -236,30 +166,30 @@ final class VoChannel: GraphObject, SessionWork {
   /// The way for this frame, found anew where needed; `nil` when there is none, and the frame is counted as dropped.
   private func valid(_ display: any Display, _ frame: borrowing Frame, _ now: Int64) -> (any DisplayWay)? {
     let shared = frame.buffer.memory.isDMABuf
-    if let way = worker.value.way, way.generation == display.generation, worker.value.layout == frame.layout,
-      worker.value.isShared == shared,
+    if let way = held.value.way, way.generation == display.generation, held.value.layout == frame.layout,
+      held.value.isShared == shared,
       !frame.stamps.startsAnew
     {
       return way
     }
-    guard now >= worker.value.retryAt else {
-      node.work.drop(worker.value.refusal, frame.name)
+    guard now >= held.value.retryAt else {
+      node.work.drop(held.value.refusal, frame.name)
       return nil
     }
     do throws(Failure) {
       let found = try display.way(for: frame)
       try prepare(found.picture, from: frame.layout)
-      worker.value.way = found
-      worker.value.layout = frame.layout
-      worker.value.isShared = shared
+      held.value.way = found
+      held.value.layout = frame.layout
+      held.value.isShared = shared
       return found
     } catch {
       // The display says so itself where somebody let it go.
       let refusal: DropCause = error.errno == .canceled ? .disabled : .deviceError
-      worker.value.way = nil
-      worker.value.retryAt = now + .milliseconds(200)
-      worker.value.refusal = refusal
-      if refusal == .deviceError { changed(.failed(error)) }
+      held.value.way = nil
+      held.value.retryAt = now + .milliseconds(200)
+      held.value.refusal = refusal
+      if refusal == .deviceError { fails(error, .warning) }
       node.work.drop(refusal, frame.name)
       return nil
     }
@@ -267,51 +197,37 @@ final class VoChannel: GraphObject, SessionWork {
 
   private func prepare(_ picture: DisplayPicture?, from layout: FrameLayout) throws(Failure) {
     guard let picture else {
-      dropMaking()
+      dropConverter()
       return
     }
-    // What was made last, if its pictures are of this kind.
-    let fitting = worker.value.making.flatMap {
-      $0.picture.layout == picture.layout && $0.picture.bufferSize == picture.bufferSize ? $0 : nil
-    }
-    if fitting != nil, worker.value.layout == layout { return }
+    let old = held.value.converter
+    if let old, old.layout == picture.layout, old.pool.bufferSize == picture.bufferSize, old.input == layout { return }
     let transform = PictureTransform()
     // Pictures inside a larger one are the CPU's work: a device writes whole buffers.
     let isPart = picture.layout.byteCount < picture.bufferSize || picture.layout.plane0.offset != 0
-    guard
-      let factory = environment.engines.scalers(backend: isPart ? "software" : "auto").first(where: {
-        $0.supports(layout, crop: nil, transform: transform, to: picture.layout)
-      })
-    else {
-      throw Failure(
-        .notSupported, "convert", on: "\(path)",
-        "no scaler here makes \(picture.layout.format) of \(layout.format)")
+    let able = environment.engines.scalers(backend: isPart ? "software" : "auto").filter {
+      $0.supports(layout, crop: nil, transform: transform, to: picture.layout)
     }
-    let scaler = try factory.open(layout, crop: nil, transform: transform, to: picture.layout)
-    let pool: Pool
-    if let fitting {
-      pool = fitting.pool
-    } else {
-      dropMaking()
-      pool = try Pool(
-        name: "vo\(path.number)", size: picture.bufferSize, count: VoChannel.buffers, allocator: picture.allocator)
-      environment.pools.add(pool, user: node.user, isLent: true)
-    }
-    worker.value.making = Making(picture: picture, scaler: scaler, pool: pool)
-    if let obstacle = workplace.work(on: factory.device) {
-      environment.log(.videoOutput, .warning, "\(path): \(obstacle)")
-    }
-    shownMaking.store(
-      MakingText(engine: scaler.engine, memory: pool.memoryKind, from: layout))
+    let new = try Converter.scaling(
+      layout, to: picture.layout, by: able,
+      in: Converter.Place(
+        name: "vo\(path.number)", user: node.user, count: VoChannel.buffers, bufferSize: picture.bufferSize,
+        allocator: picture.allocator, old: old),
+      environment
+    ) { log(.warning, "\(path): \($0)") }
+    old?.close(for: new)
+    held.value.converter = new
+    core.work(on: new.device)
+    shownConverter.store(new)
   }
 
   // MARK: reports
 
   func activeFacts() -> [KeyValue] {
     guard let status = display?.status else { return [] }
-    let making = shownMaking.value
+    let converter = shownConverter.value
     let source = node.input.upstream?.format
-    let asked = current
+    let asked = settings
     var facts = [
       KeyValue(key: "backend", value: status.device), KeyValue(key: "engine", value: status.driver),
       KeyValue(key: "connector", value: status.connector), KeyValue(key: "monitor", value: status.monitor ?? ""),
@@ -324,9 +240,9 @@ final class VoChannel: GraphObject, SessionWork {
       KeyValue(key: "height", value: source.map { "\($0.layout.height)" } ?? ""),
       KeyValue(key: "format", value: source.map { "\($0.layout.format)" } ?? ""),
       KeyValue(key: "fps", value: source.map { "\($0.rate)" } ?? ""),
-      KeyValue(key: "way", value: making.map { "\(status.way) by \($0.engine)" } ?? status.way),
+      KeyValue(key: "way", value: converter.map { "\(status.way) by \($0.engineName)" } ?? status.way),
       KeyValue(key: "way_why", value: status.reason),
-      KeyValue(key: "memory", value: status.way.isEmpty ? "" : making?.memory ?? "the source's"),
+      KeyValue(key: "memory", value: status.way.isEmpty ? "" : converter?.memory ?? "the source's"),
     ]
     if asked.text("device") == "auto" {
       facts.append(KeyValue(key: "backend_why", value: "auto: the first card with a monitor"))
@@ -335,7 +251,7 @@ final class VoChannel: GraphObject, SessionWork {
   }
 
   func moreStatistics() -> [Statistic] {
-    var all = counts.statistics
+    var all = core.counts.statistics
     let latency = lastLatency.load(ordering: .relaxed)
     if latency >= 0 {
       all.append(
@@ -372,7 +288,7 @@ extension VoChannel: DisplayListener {
     node.output.counters.countAlone(at: Clock.now())
     if frame.stamps.captured > 0 { lastLatency.store(max(0, time - frame.stamps.captured), ordering: .relaxed) }
     tap.pass(frame)
-    if hasFailed { changed(.works) }
+    works()
   }
 
   func dropped(_ cause: DisplayDrop) {
@@ -385,21 +301,15 @@ extension VoChannel: DisplayListener {
   }
 
   func changed(_ condition: DisplayCondition) {
-    let old = state.value.kind
-    guard old != .stopped else { return }
     switch condition {
-    case .works:
-      guard old != .running else { return }
-      state.store(RunState(.running))
-      environment.log(.videoOutput, .information, "\(path) works again")
-    case .failed(let failure):
-      guard old != .failed("\(failure)") else { return }
-      state.store(RunState(.failed("\(failure)")))
-      // What somebody did by hand is no failure to be recorded.
-      if failure.errno != .canceled { environment.listener?.failed(path, failure) }
-      environment.log(.videoOutput, .warning, "\(path): \(failure)")
+    case .works: works()
+    // What somebody did by hand is no failure to be recorded.
+    case .failed(let failure) where failure.errno == .canceled:
+      guard state.value.kind != .failed("\(failure)"), state.change(to: .failed("\(failure)")) else { return }
+      log(.warning, "\(path): \(failure)")
+    case .failed(let failure): fails(failure, .warning)
     }
   }
 
-  func noted(_ text: String) { environment.log(.videoOutput, .information, "\(path): \(text)") }
+  func noted(_ text: String) { log(.information, "\(path): \(text)") }
 }

@@ -23,7 +23,7 @@ extension VencChannel {
     let asked = running ? [used?.factory ?? engines[0]] : engines
     guard let failure = refusal(by: asked, of: new, codec, layout) else { return }
     let isOwn = starts || changed.contains(failure.operation)
-    if !isOwn, refusal(by: asked, of: current, codec, layout) != nil { return }
+    if !isOwn, refusal(by: asked, of: settings, codec, layout) != nil { return }
     let key = new[failure.operation] == .none ? changed.sorted().first ?? "codec" : failure.operation
     throw Refusal(failure, path: "\(path)/\(key)", hint: failure.detail)
   }
@@ -74,7 +74,7 @@ extension VencChannel {
 
   func updateFrameControl() {
     node.input.updateControl {
-      let settings = current
+      let settings = settings
       guard let target = settings.integer("fps_dst"),
         let source = settings.integer("fps_src") ?? node.input.upstream?.format?.rate.rounded, target < source
       else { return nil }

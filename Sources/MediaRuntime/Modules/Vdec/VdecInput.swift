@@ -7,81 +7,84 @@ import SystemPackage
 extension VdecRun {
   // MARK: a file
 
-  /// Plays a file to its end and, where it loops, again.
-  func play(_ source: any PacketSource) {
-    var errors = 0
-    while !isStopping {
-      do throws(Failure) {
-        if let unit = try source.next() {
-          errors = 0
-          counters.bytesIn(unit.bytes.count)
-          counters.skipped(source.skipped)
-          take(unit.bytes, pts: unit.pts, duration: unit.duration)
-          continue
-        }
+  /// Decodes the next unit of a file; at its end, where it loops, begins again.
+  /// - Returns: false when it does not go on.
+  func play(_ source: any PacketSource) -> Bool {
+    do throws(Failure) {
+      if let unit = try source.next() {
+        work.value.errors = 0
+        counters.bytesIn(unit.bytes.count)
         counters.skipped(source.skipped)
-        guard !isStopping else { return }
-        drain()
-        guard work.value.picturesOfStream > 0 else {
-          // Not even one picture: reading it again and again would only be work.value.
-          complain("no picture of it can be decoded", as: work.value.codec)
-          return
-        }
-        guard loops else {
-          finish("the input has ended")
-          return
-        }
-        work.value.picturesOfStream = 0
-        work.value.beginPass()
-        counters.looped()
-        try source.rewind()
-      } catch {
-        if isStopping { return }
-        errors += 1
-        report(error)
-        pause(min(.seconds(1), .milliseconds(10) << Int64(min(errors, 7))))
+        take(unit.bytes, pts: unit.pts, duration: unit.duration)
+        return true
       }
+      counters.skipped(source.skipped)
+      guard !isStopping else { return false }
+      drain()
+      guard work.value.picturesOfStream > 0 else {
+        // Not even one picture: reading it again and again would only be work.
+        complain("no picture of it can be decoded", as: work.value.codec)
+        return false
+      }
+      guard loops else {
+        finish("the input has ended")
+        return false
+      }
+      work.value.picturesOfStream = 0
+      work.value.beginPass()
+      counters.looped()
+      try source.rewind()
+    } catch {
+      if isStopping { return false }
+      work.value.errors += 1
+      report(error)
+      pause(min(.seconds(1), .milliseconds(10) << Int64(min(work.value.errors, 7))))
     }
+    return true
   }
 
   // MARK: what is written to `feed`
 
-  /// Decodes what one writer after the other feeds.
-  func follow(_ queue: FeedQueue) {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-    defer { buffer.deallocate() }
-    var skippedBefore: UInt64 = 0
-    while !isStopping {
-      var stream = FeedStream(asked: work.value.asked)
-      if stream.splitter != nil { begin(stream.codec) }
-      var hasBytes = false
-      stream: while !isStopping {
-        while !isStopping, let unit = stream.next() { take(unit, pts: nil, duration: 0) }
-        counters.skipped(skippedBefore &+ stream.skipped)
-        if stream.isHopeless, !work.value.isReported {
-          complain(
-            stream.codec.map { "no \($0) in the last \(stream.unused >> 10) KiB fed" }
-              ?? "the first \(StreamSniffer.enough >> 10) KiB are no stream of \(names)", as: nil)
-        }
-        switch queue.take(into: buffer) {
-        case .bytes(let count):
-          hasBytes = true
-          counters.bytesIn(count)
-          if stream.append(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { begin(stream.codec) }
-        case .empty:
-          work.value.hasWaited = true
-          queue.wait(until: .max, cancelled: { isStopping })
-        case .ended:
-          if stream.settle() { begin(stream.codec) }
-          while !isStopping, let unit = stream.next() { take(unit, pts: nil, duration: 0) }
-          if let last = stream.finish() { take(last, pts: nil, duration: 0) }
-          counters.skipped(skippedBefore &+ stream.skipped)
-          endStream(hasBytes, as: stream.codec)
-          break stream
-        }
-      }
-      skippedBefore &+= stream.skipped
+  /// Decodes the next unit of what one writer after the other feeds, or takes in what it is to be cut from.
+  func follow(_ queue: FeedQueue) -> Bool {
+    if work.value.fed == nil {
+      let new = FedStream(asked: work.value.asked)
+      work.value.fed = new
+      if new.cutter.splitter != nil { begin(new.cutter.codec) }
     }
+    guard let fed = work.value.fed else { return false }
+    if let unit = fed.cutter.next() {
+      take(unit, pts: nil, duration: 0)
+      return true
+    }
+    counters.skipped(work.value.skippedBefore &+ fed.cutter.skipped)
+    if fed.cutter.isHopeless, !work.value.isReported {
+      complain(
+        fed.cutter.codec.map { "no \($0) in the last \(fed.cutter.unused >> 10) KiB fed" }
+          ?? "the first \(StreamSniffer.enough >> 10) KiB are no stream of \(names)", as: nil)
+    }
+    switch queue.take(into: work.value.bytes) {
+    case .bytes(let count):
+      fed.hasBytes = true
+      counters.bytesIn(count)
+      if fed.cutter.append(UnsafeRawBufferPointer(rebasing: work.value.bytes[..<count])) { begin(fed.cutter.codec) }
+    case .empty:
+      work.value.hasWaited = true
+      queue.wait(until: .max, cancelled: { isStopping })
+    case .ended: end(fed)
+    }
+    return true
+  }
+
+  /// What one writer fed has come to its end.
+  private func end(_ fed: FedStream) {
+    if fed.cutter.settle() { begin(fed.cutter.codec) }
+    while !isStopping, let unit = fed.cutter.next() { take(unit, pts: nil, duration: 0) }
+    if let last = fed.cutter.finish() { take(last, pts: nil, duration: 0) }
+    work.value.skippedBefore &+= fed.cutter.skipped
+    counters.skipped(work.value.skippedBefore)
+    endStream(fed.hasBytes, as: fed.cutter.codec)
+    work.value.fed = nil
   }
 
   private var names: String {
@@ -100,6 +103,14 @@ extension VdecRun {
     // The next stream's first picture is due when it comes.
     work.value.pace.restart()
   }
+}
+
+/// What one writer feeds. Of the session's worker.
+final class FedStream {
+  var cutter: FeedStream
+  var hasBytes = false
+
+  init(asked: Codec?) { cutter = FeedStream(asked: asked) }
 }
 
 /// One writer's bytes: finds out what they are, where that was not said, and cuts them into units.

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+
+/// Makes pictures of another size, format or orientation out of those that come, in buffers of a pool of its own: the one
+/// place for it in all modules. Raw pictures of a camera's JPEG ones, an output's of a scaler, what an encoder or a
+/// display takes.
+///
+/// Ownership: the channel that made it closes it; the pool lives on until its last picture has come back.
+final class Converter: Sendable {
+  /// What does the work.
+  private enum Engine: Sendable {
+    case scaler(any Scaler, crop: Rectangle?, PictureTransform)
+    case pictures(any PictureConverter)
+  }
+
+  /// Pictures as they come.
+  let input: FrameLayout
+  /// Pictures as they leave.
+  let layout: FrameLayout
+  let pool: Pool
+  /// Name of the factory the engine is from, as `backend` takes it.
+  let backend: String
+  /// The device frames wait for, `nil` where the CPU works.
+  let device: String?
+  private let engine: Engine
+  private let environment: Environment
+
+  /// Where the pictures are made.
+  struct Place {
+    var name: String
+    var user: UserSlot
+    var count: Int
+    /// Bytes of a buffer where a picture is only a part of it.
+    var bufferSize: Int?
+    /// `nil` for the graph's own.
+    var allocator: (any Allocator)?
+    /// A converter that is replaced: its pool is taken over where it fits.
+    var old: Converter?
+  }
+
+  private init(
+    _ engine: Engine, from input: FrameLayout, to layout: FrameLayout, backend: String, device: String?, _ place: Place,
+    _ environment: Environment
+  ) throws(Failure) {
+    self.engine = engine
+    self.input = input
+    self.layout = layout
+    self.backend = backend
+    self.device = device
+    self.environment = environment
+    let size = place.bufferSize ?? layout.byteCount
+    if let old = place.old, old.layout == layout, old.pool.bufferSize == size {
+      pool = old.pool
+    } else {
+      pool = try Pool(
+        name: place.name, size: size, count: place.count, allocator: place.allocator ?? environment.allocator)
+      environment.pools.add(pool, user: place.user, isLent: place.allocator != nil)
+    }
+  }
+
+  /// One that scales, crops, converts or turns.
+  /// - Parameter factories: those that can do it, the preferred first. What a device refuses another may do.
+  /// - Throws: what the first said when none can be opened; ENOMEM.
+  static func scaling(
+    _ input: FrameLayout, to layout: FrameLayout, crop: Rectangle? = nil,
+    transform: PictureTransform = PictureTransform(), by factories: [any ScalerFactory], in place: Place,
+    _ environment: Environment, refused: (Failure) -> Void = { _ in }
+  ) throws(Failure) -> Converter {
+    var first: Failure?
+    for factory in factories {
+      let scaler: any Scaler
+      do throws(Failure) {
+        scaler = try factory.open(input, crop: crop, transform: transform, to: layout)
+      } catch {
+        refused(error)
+        first = first ?? error
+        continue
+      }
+      return try Converter(
+        .scaler(scaler, crop: crop, transform), from: input, to: layout, backend: factory.name, device: factory.device,
+        place, environment)
+    }
+    throw first
+      ?? Failure(
+        .notSupported, "convert", on: place.name,
+        "no scaler here makes \(layout.width)x\(layout.height) \(layout.format) of "
+          + "\(input.width)x\(input.height) \(input.format)\(crop == nil ? "" : ", cropped")")
+  }
+
+  /// One that makes raw pictures of those the graph cannot work on.
+  /// - Returns: `nil` when it can.
+  /// - Throws: ENOTSUP, ENOMEM.
+  static func decoding(
+    _ input: FrameLayout, wanted: PixelFormat, in place: Place, _ environment: Environment
+  ) throws(Failure) -> Converter? {
+    guard let factory = environment.engines.converters.first(where: { $0.inputs.contains(input.format) }),
+      let output = factory.outputs.contains(wanted) ? wanted : factory.outputs.first
+    else { return nil }
+    let pictures = try factory.open(input, to: output)
+    return try Converter(
+      .pictures(pictures), from: input, to: pictures.layout, backend: factory.name, device: nil, place, environment)
+  }
+
+  /// The same work of incoming pictures of another size, where the scaler takes that too.
+  func taking(_ other: FrameLayout, crop: Rectangle?, transform: PictureTransform) -> Converter? {
+    guard case .scaler(let scaler, _, _) = engine, other.format == input.format else { return nil }
+    return Converter(self, .scaler(scaler, crop: crop, transform), from: other)
+  }
+
+  private init(_ old: Converter, _ engine: Engine, from input: FrameLayout) {
+    self.engine = engine
+    self.input = input
+    layout = old.layout
+    pool = old.pool
+    backend = old.backend
+    device = old.device
+    environment = old.environment
+  }
+
+  /// Makes a picture.
+  /// - Parameter copied: bytes of pixels the CPU wrote for it are added.
+  /// - Returns: `nil` when no buffer is free.
+  /// - Throws: EILSEQ when the picture that came is damaged; what the device said.
+  func picture(of frame: borrowing Frame, as user: UserSlot, copied: inout Int) throws(Failure) -> Frame? {
+    guard let buffer = pool.take(as: user) else { return nil }
+    var made = Frame(buffer, layout: layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
+    switch engine {
+    case .scaler(let scaler, let crop, let transform):
+      copied += try scaler.scale(frame, crop: crop, transform: transform, to: &made)
+    case .pictures(let pictures):
+      copied += try pictures.convert(frame, into: made)
+    }
+    return made
+  }
+
+  /// No more pictures are made, unless by one that has taken the pool over; buffers in use come back by themselves.
+  func close(for new: Converter? = nil) {
+    guard new?.pool !== pool else { return }
+    pool.close()
+    environment.pools.giveUp(pool)
+  }
+
+  /// Engine and version.
+  var engineName: String {
+    switch engine {
+    case .scaler(let scaler, _, _): scaler.engine
+    case .pictures(let pictures): pictures.engine
+    }
+  }
+
+  /// For `active`: `mjpeg -> i420 by libturbojpeg 2.1.5 (...)`.
+  var summary: String {
+    let text = "\(input.format) -> \(layout.format) by \(engineName)"
+    guard case .pictures(let pictures) = engine, !pictures.remark.isEmpty else { return text }
+    return "\(text) (\(pictures.remark))"
+  }
+
+  var memory: String { pool.memoryKind }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import Base
+import MediaCore
+import Reports
+import Synchronization
+import SystemPackage
+
+/// What the modules of one graph share.
+final class Environment: Sendable {
+  let options: GraphOptions
+  private let registry: EngineRegistry
+  /// Every attribute of every kind of object, as there is now.
+  var table: SettingsTable { registry.table }
+  /// What there is now.
+  var engines: EngineCatalogue { registry.catalogue }
+  /// Another number when there are other engines.
+  var enginesVersion: Int { registry.version }
+  /// Frames beyond one that a receiver's device may hold.
+  var heldByDevices: Int { engines.encoders.contains { $0.isHardware } ? options.deviceDepth - 1 : 0 }
+  /// Pictures of a source that can be in use: a full queue, those being worked on, one being made.
+  var sourceBuffers: Int { options.queueDepth + 2 + heldByDevices }
+  let allocator: any Allocator
+  let ledger = MemoryLedger()
+  let pools: PoolRegistry
+  let slots = UserSlots()
+  let drops = DropLog()
+  let room: Room
+  let services: Services
+  let snapshots: SnapshotService
+  let listener: (any GraphListener)?
+  /// Whether an input may be opened; may hang as the input may.
+  let inputGuard = Mutex<@Sendable (InputSpecification) throws(Failure) -> Void>({ _ in })
+  let controlsListener = Mutex<(@Sendable (ObjectPath) -> Void)?>(nil)
+
+  init(
+    registry: EngineRegistry, allocator: any Allocator, options: GraphOptions, cores: Int,
+    listener: (any GraphListener)?
+  ) throws(Failure) {
+    self.options = options
+    self.registry = registry
+    self.allocator = CountingAllocator(base: allocator, ledger: ledger)
+    self.pools = PoolRegistry(ledger)
+    self.room = Room(isLossless: options.isUnthrottled)
+    self.services = try Services(workers: options.workers > 0 ? options.workers : cores)
+    self.snapshots = SnapshotService(registry.catalogue.picture)
+    self.listener = listener
+  }
+
+  func controlsChanged(_ path: ObjectPath) {
+    let listener = controlsListener.withLock { $0 }
+    listener?(path)
+  }
+
+  func log(
+    _ module: ModuleKind, _ level: LogLevel, _ text: @autoclosure () -> String, function: StaticString = #function,
+    line: Int = #line
+  ) {
+    listener?.log(module, level, text(), function: function, line: line)
+  }
+}

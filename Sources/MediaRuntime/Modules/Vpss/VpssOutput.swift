@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+import Base
+import Glibc
+import MediaCore
+import Reports
+import Synchronization
+import SystemPackage
+
+/// One output of a scaler group. Works on the group's worker: passes the buffer on where size and format are right
+/// already, else scales into a buffer of its own pool.
+final class VpssOutput: Channel, FrameHandler {
+  /// Buffers of the pool beyond the depth of a receiver's queue: one being made, one being encoded, and one in a picture
+  /// on its way to a file.
+  static let spareBuffers = 3
+
+  let core: ChannelCore
+  private let group: VpssGroup
+  private let held: Confined<Held>
+  /// What reports and the wait for room look at.
+  private let inUse = Published<InUse?>(nil)
+  private let wakeRoom: @Sendable () -> Void
+
+  /// Of the group's worker.
+  private struct Held {
+    var plan: VpssPlan?
+    /// A plan that could not be made is not tried at every frame.
+    var retryAt: Int64 = 0
+  }
+
+  private struct InUse: Sendable {
+    let layout: FrameLayout
+    let rate: FrameRate
+    let pool: Pool?
+    /// Name of the engine's factory, empty where none is needed.
+    let backend: String
+    let engine: String
+  }
+
+  init(_ node: Node, _ settings: ObjectSettings, group: VpssGroup) {
+    self.group = group
+    core = ChannelCore(node, settings, group.environment, host: .session(group.session))
+    held = Confined(Held(), to: group.session.affinity)
+    let room = group.environment.room
+    self.wakeRoom = { room.wake() }
+    node.input.connect(self)
+    node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
+    node.input.bind(to: group.node.output)
+  }
+
+  // MARK: administration
+
+  func changed(_ keys: Set<String>, from old: ObjectSettings, to new: ObjectSettings) { upstreamChanged() }
+
+  func open(_ settings: ObjectSettings) throws(Failure) -> String {
+    var made: VpssPlan?
+    let format = group.node.input.upstream?.format
+    if let format { made = try makePlan(format.layout) }
+    let new = made
+    // What a scaler that hung left behind goes first; while it hangs, nothing waits for it.
+    guard
+      session.between({
+        drop()
+        held.value.plan = new
+      })
+    else {
+      new?.converter?.close()
+      throw Failure(.resourceBusy, "enable", on: "\(path)", "its scaler has not come back from the last picture")
+    }
+    if let new, let format { use(new, rate: format.rate) }
+    return ""
+  }
+
+  func opened() { upstreamChanged() }
+
+  func perform() -> Bool { false }
+
+  /// One that hangs is closed by `handle` when it comes back.
+  func close() { drop() }
+
+  func ended(cameBack: Bool) { inUse.store(nil) }
+
+  var worker: String { "scaler" }
+
+  /// The group's source, its rate or our settings have changed.
+  private func upstreamChanged() {
+    let settings = settings
+    let source = group.node.input.upstream?.format
+    var rate = source?.rate
+    node.input.updateControl {
+      guard let wanted = settings.integer("fps"), let from = group.node.input.upstream?.format?.rate.rounded,
+        wanted < from, let table = FrameControl.table(source: from, destination: wanted)
+      else { return nil }
+      rate = FrameRate(wanted)
+      return table
+    }
+    guard let source, let rate, state.value.isRunning else { return }
+    let transform = VpssPlan.transform(settings)
+    let usual = environment.engines.outputFormats.first
+    guard let layout = VpssPlan.layout(settings, incoming: source.layout, transform: transform, usual: usual) else {
+      return
+    }
+    let announced = node.output.format
+    // Strides differ between a passed-on and a made picture; what receivers prepare for is size, format and rate.
+    if announced?.rate != rate || announced?.layout.width != layout.width || announced?.layout.height != layout.height
+      || announced?.layout.format != layout.format
+    {
+      node.output.announce(StreamFormat(layout: layout, rate: rate))
+    }
+  }
+
+  // MARK: frame path
+
+  var hasRoom: Bool {
+    guard node.output.hasRoom else { return false }
+    guard let pool = inUse.edition.value?.pool, pool.free == 0 else { return true }
+    pool.whenFree(wakeRoom)
+    return pool.free > 0
+  }
+
+  func handle(_ frame: consuming Frame, at now: Int64) -> Int64 {
+    // Stopped since the frame came through the port, or while it is scaled: the plan goes with it.
+    defer { if !node.input.accepts { drop() } }
+    guard node.input.accepts else {
+      node.work.drop(.disabled, frame.name)
+      _ = consume frame
+      return now
+    }
+    guard let plan = valid(frame, now) else {
+      _ = consume frame
+      return Clock.now()
+    }
+    guard let converter = plan.converter else {
+      tap.pass(frame)
+      return node.output.deliver(frame, at: now)
+    }
+    var copied = 0
+    let made: Frame?
+    do throws(Failure) {
+      made = try converter.picture(of: frame, as: node.user, copied: &copied)
+    } catch {
+      fails(error)
+      node.work.drop(.deviceError, frame.name)
+      if error.isDeviceGone {
+        // Another one is looked for, the next frame on.
+        drop()
+        held.value.retryAt = now + .milliseconds(50)
+      }
+      _ = consume frame
+      return Clock.now()
+    }
+    guard let made else {
+      node.work.drop(.noBuffer, frame.name)
+      _ = consume frame
+      return Clock.now()
+    }
+    _ = consume frame
+    let time = Clock.now()
+    node.work.record(.done, wait: 0, run: time - now, copied: copied, end: time)
+    works()
+    tap.pass(made)
+    return node.output.deliver(made, at: time)
+  }
+
+  /// The plan for this frame, made anew where needed; `nil` when there is none, and the frame is counted as dropped.
+  private func valid(_ frame: borrowing Frame, _ now: Int64) -> VpssPlan? {
+    let layout = frame.layout
+    if let plan = held.value.plan, plan.incoming == layout, plan.version == core.settings.edition.value.version,
+      plan.groupVersion == group.core.settings.edition.value.version, plan.engines == environment.enginesVersion
+    {
+      return plan
+    }
+    guard now >= held.value.retryAt else {
+      node.work.drop(.formatMismatch, frame.name)
+      return nil
+    }
+    do throws(Failure) {
+      let old = held.value.plan?.converter
+      let plan = try makePlan(layout, replacing: held.value.plan)
+      old?.close(for: plan.converter)
+      held.value.plan = plan
+      use(plan, rate: node.output.format?.rate ?? .thirty)
+      works()
+      return plan
+    } catch {
+      drop()
+      held.value.retryAt = now + .seconds(1)
+      fails(error)
+      node.work.drop(.formatMismatch, frame.name)
+      return nil
+    }
+  }
+
+  private func makePlan(_ incoming: FrameLayout, replacing old: VpssPlan? = nil) throws(Failure) -> VpssPlan {
+    let box = core.settings.value
+    let groupBox = group.core.settings.value
+    let engines = environment.enginesVersion
+    let transform = VpssPlan.transform(box.settings)
+    var crop = groupBox.settings.rectangle("crop")
+    if let part = crop, part.x == 0, part.y == 0, part.width == Int(incoming.width), part.height == Int(incoming.height)
+    {
+      crop = nil
+    }
+    if let part = crop, part.x + part.width > Int(incoming.width) || part.y + part.height > Int(incoming.height) {
+      throw Failure(
+        .outOfRange, "crop", on: "\(path)", "outside the picture of \(incoming.width)x\(incoming.height)")
+    }
+    guard
+      let layout = VpssPlan.layout(
+        box.settings, incoming: incoming, transform: transform, usual: environment.engines.outputFormats.first)
+    else {
+      throw Failure(.invalidArgument, "format", on: "\(path)", "no picture of this size and format")
+    }
+    func plan(_ converter: Converter?) -> VpssPlan {
+      VpssPlan(
+        incoming: incoming, groupVersion: groupBox.version, version: box.version, engines: engines,
+        converter: converter)
+    }
+    if crop == nil && transform.isIdentity && layout.width == incoming.width && layout.height == incoming.height
+      && layout.format == incoming.format
+    {
+      return plan(nil)
+    }
+    let able = environment.engines.scalers(backend: groupBox.settings.text("backend") ?? "auto").filter {
+      $0.supports(incoming, crop: crop, transform: transform, to: layout)
+    }
+    if let converter = old?.converter, converter.layout == layout, converter.backend == able.first?.name,
+      let same = converter.taking(incoming, crop: crop, transform: transform)
+    {
+      return plan(same)
+    }
+    let count = environment.options.queueDepth + VpssOutput.spareBuffers + environment.heldByDevices
+    return plan(
+      try Converter.scaling(
+        incoming, to: layout, crop: crop, transform: transform, by: able,
+        in: Converter.Place(
+          name: "vpss\(path.number).\(path.output ?? 0)", user: node.user, count: count, old: old?.converter),
+        environment
+      ) { log(.warning, "\(path): \($0)") })
+  }
+
+  private func use(_ plan: VpssPlan, rate: FrameRate) {
+    let converter = plan.converter
+    group.waits(for: converter?.device, path)
+    inUse.store(
+      InUse(
+        layout: converter?.layout ?? plan.incoming, rate: rate, pool: converter?.pool,
+        backend: converter?.backend ?? "", engine: converter?.engineName ?? "none, buffers are passed on"))
+  }
+
+  private func drop() {
+    held.value.plan?.converter?.close()
+    held.value.plan = nil
+    held.value.retryAt = 0
+    group.waits(for: nil, path)
+  }
+
+  // MARK: reports
+
+  func activeFacts() -> [KeyValue] {
+    guard let use = inUse.value else { return [] }
+    return [
+      KeyValue(key: "backend", value: use.backend.isEmpty ? use.engine : use.backend),
+      KeyValue(key: "engine", value: use.engine),
+      KeyValue(key: "width", value: "\(use.layout.width)"), KeyValue(key: "height", value: "\(use.layout.height)"),
+      KeyValue(key: "format", value: "\(use.layout.format)"),
+      KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),
+      KeyValue(key: "memory", value: use.pool?.memoryKind ?? "the source's"),
+    ]
+  }
+
+  var waitingFor: String? {
+    guard let pool = inUse.value?.pool, pool.free == 0 else { return nil }
+    return "a free buffer of pool \(pool.name)"
+  }
+}
