@@ -3,25 +3,19 @@ import Base
 import MediaCore
 import Synchronization
 
-/// One task that has ended, by its stages. CLOCK_MONOTONIC nanoseconds; 0 for a stage it did not have.
+/// One task that has ended, by its stages. CLOCK_MONOTONIC nanoseconds.
 struct TaskTimes: Sendable {
   /// The object it was done for.
   var path: ObjectPath
   /// Counts the tasks of its session.
   var number: UInt64
   var outcome: TaskOutcome
-  /// Its frame was captured, or its coded bytes came.
-  var created: Int64
   /// It came to its session's queue.
-  var pending: Int64
+  var created: Int64
   var started: Int64
   var finished: Int64
 
-  /// From its first stage to its end.
-  var whole: Int64 {
-    let first = created > 0 ? created : pending > 0 ? pending : started
-    return finished - first
-  }
+  var whole: Int64 { finished - created }
 }
 
 /// Logs the stages of tasks that took longer than they should, as the vendor's driver does.
@@ -67,6 +61,7 @@ final class SlowTasks: Sendable {
   }
 
   /// By the worker, after each task.
+  /// - Parameter time: nanoseconds from its creation to its end.
   @inline(__always) func note(_ task: @autoclosure () -> TaskTimes, took time: Int64, on service: String) {
     if time > threshold.load(ordering: .relaxed) { write(task(), service) }
   }
@@ -81,14 +76,11 @@ final class SlowTasks: Sendable {
     guard let log = settings.withLock({ $0.log }) else { return }
     let missed = skipped.exchange(0, ordering: .relaxed)
     if missed > 0 { log("\(missed) more slow tasks on \(service)") }
-    let first = task.finished - task.whole
     log(
       "task \(task.number) dump timing at \(task.whole / 1000) us: \(task.path) on \(service), \(task.outcome.word)")
-    for (stage, time) in [
-      ("create", task.created), ("pending", task.pending), ("run", task.started), ("finish", task.finished),
-    ] {
+    for (stage, time) in [("create", task.created), ("run", task.started), ("finish", task.finished)] {
       let padding = String(repeating: " ", count: max(0, 14 - stage.utf8.count))
-      log(" timing: \(stage)\(padding) : " + (time > 0 ? "\((time - first) / 1000) us" : "invalid"))
+      log(" timing: \(stage)\(padding) : \((time - task.created) / 1000) us")
     }
   }
 }
