@@ -11,8 +11,6 @@ public struct ThreadClock: Sendable {
     return pthread_getcpuclockid(pthread_self(), &id) == 0 ? ThreadClock(id: id) : nil
   }
 
-  private init(id: clockid_t) { self.id = id }
-
   /// Nanoseconds so far; `nil` once the thread has ended. (Its number may then be another thread's: who cannot know asks
   /// afterwards whether it still runs.)
   public func nanoseconds() -> Int64? {

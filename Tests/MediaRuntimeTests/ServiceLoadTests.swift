@@ -90,8 +90,9 @@ import Testing
     for time in stride(from: Int64(100), through: 3000, by: 100) {
       window.add(sums(time, min(time, 1000)), span: 1000)
       let load = window.load(until: sums(time, min(time, 1000)), span: 1000)
-      let expected = min(time, 1000) - max(0, min(time - 1000, 1000))
-      #expect(load == ServiceLoad(window: min(time, 1000), busy: expected, utilised: min(time, 1000) / 2 - max(0, min(time - 1000, 1000)) / 2))
+      let before = max(0, min(time - 1000, 1000))
+      let busy = min(time, 1000) - before
+      #expect(load == ServiceLoad(window: min(time, 1000), busy: busy, utilised: busy / 2))
     }
     // Between samples it is a little longer, never shorter.
     let load = window.load(until: sums(3050, 1025), span: 1000)

@@ -64,11 +64,12 @@ struct MPPServiceTests {
 
   // MARK: numbers
 
-  @Test(arguments: [
-    ("0", 0), ("1\n", 1), ("+7", 7), ("010", 8), ("0x1F\n", 31), ("0Xff", 255), ("4294967295\n", 4_294_967_295),
-    ("0xffffffff", 4_294_967_295), ("00000000000000000000000000000000000000005", 5), ("037777777777", 4_294_967_295),
-    ("5\0junk", 5),
-  ] as [(String, UInt32)])
+  @Test(
+    arguments: [
+      ("0", 0), ("1\n", 1), ("+7", 7), ("010", 8), ("0x1F\n", 31), ("0Xff", 255), ("4294967295\n", 4_294_967_295),
+      ("0xffffffff", 4_294_967_295), ("00000000000000000000000000000000000000005", 5), ("037777777777", 4_294_967_295),
+      ("5\0junk", 5),
+    ] as [(String, UInt32)])
   func numbersAreReadAsTheKernelDoes(_ text: String, _ value: UInt32) throws {
     #expect(try kernelNumber(Array(text.utf8)) == value)
   }

@@ -56,7 +56,7 @@ extension MediaGraph {
           tasks("done", session.done), tasks("failed", session.failed), tasks("timed_out", session.timedOut),
           Statistic("waiting_tasks", .gauge, "Tasks that wait.", session.pending),
           Statistic("running", .gauge, "1 while a task runs, else 0.", session.runningSince == nil ? 0 : 1),
-          Statistic("overdue", .gauge, "1 while a task runs for longer than it may, else 0.", session.isOverdue ? 1 : 0),
+          Statistic("overdue", .gauge, "1 while a task runs longer than it may, else 0.", session.isOverdue ? 1 : 0),
           Statistic(
             "longest_wait_us", .gauge, unit: .microseconds, "Longest time a task waited.", session.longestWait),
         ])

@@ -20,7 +20,8 @@ func kernelNumber(_ text: [UInt8]) throws(Intake.Mistake) -> UInt32 {
   var base: UInt64 = 10
   if rest.first == UInt8(ascii: "0") {
     let second = rest.dropFirst().first.map { $0 | 0x20 }
-    let isHexadecimal = second == UInt8(ascii: "x") && rest.dropFirst(2).first.map { digit($0, base: 16) != nil } == true
+    let third = rest.dropFirst(2).first.flatMap { digit($0, base: 16) }
+    let isHexadecimal = second == UInt8(ascii: "x") && third != nil
     base = isHexadecimal ? 16 : 8
     if isHexadecimal { rest.removeFirst(2) }
   }

@@ -5,7 +5,7 @@ import Reports
 /// The vendor's `load`: how busy each service is. The vendor's figures stand still while a device is idle; these are of the
 /// window that ends now.
 public enum LoadPage {
-  static let page = Page("mpp_service/load", capacity: 512, "load and utilisation of the CPU's workers and of devices") {
+  static let page = Page("mpp_service/load", capacity: 512, "load and utilisation of the CPU and of each device") {
     write($0.services, to: &$1)
   }
 
