@@ -67,19 +67,6 @@ struct Plan {
 }
 
 extension ObjectPath {
-  /// Place in the chain from inputs to encoders. Stopping goes along it so that what follows can run empty. Starting
-  /// too: an encoder that is started after its input knows what frames will come, opens its engine at once, and so
-  /// fails while the transaction can still be taken back.
-  var stage: Int {
-    switch type {
-    case .input: 0
-    case .decoder: 1
-    case .scaler: 2
-    case .scalerOutput: 3
-    case .region: 4
-    case .encoder: 5
-    case .display: 6
-    case .pool: 7
-    }
-  }
+  /// Place in the chain, as its module says.
+  var stage: Int { ModuleClass.of(self)?.stage ?? 0 }
 }

@@ -19,7 +19,8 @@ struct RunState: Sendable {
     self.since = Clock.now()
   }
 
-  var isRunning: Bool { kind != .stopped }
+  /// Started, and perhaps failed since.
+  var isRunning: Bool { kind != .stopped && kind != .starting }
 }
 
 extension Published where Value == RunState {
@@ -27,7 +28,7 @@ extension Published where Value == RunState {
   /// - Returns: false when it is stopped.
   @discardableResult
   func change(to kind: RunState.Kind) -> Bool {
-    update { $0.isRunning ? RunState(kind) : nil }
+    update { $0.kind != .stopped ? RunState(kind) : nil }
   }
 }
 

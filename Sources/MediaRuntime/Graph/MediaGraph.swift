@@ -67,32 +67,21 @@ public final class MediaGraph: ModuleFactory {
   }
 
   private func build(_ path: ObjectPath, _ settings: ObjectSettings) throws(Refusal) -> any Channel {
-    switch path.kind {
-    case .vi: return ViChannel(node(path, .videoInput, depth: 0), settings, environment)
-    case .vpss where path.output == nil:
-      return VpssGroup(node(path, .videoProcessing, depth: environment.options.queueDepth), settings, environment)
-    case .vpss:
-      guard let group = object(path.group) as? VpssGroup else {
-        throw Refusal(
-          .noSuchFileOrDirectory, path: "\(path)", reason: "\(path.group) does not exist",
-          hint: "make \(path.group) first")
-      }
-      return VpssOutput(node(path, .videoProcessing, depth: 0), settings, group: group)
-    case .venc: return VencChannel(node(path, .encoder, depth: environment.options.queueDepth), settings, environment)
-    case .vdec: return VdecChannel(node(path, .decoder, depth: 0), settings, environment)
-    case .vo: return VoChannel(node(path, .videoOutput, depth: environment.options.queueDepth), settings, environment)
-    case .rgn, .vb:
+    guard let module = ModuleClass.of(path) else {
       throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind.rawValue) is not built")
     }
-  }
-
-  private func node(_ path: ObjectPath, _ module: ModuleKind, depth: Int) -> Node {
     let slot = environment.slots.take()
     let node = Node(
-      path, module: module, channel: path.output ?? path.number, user: slot, depth: depth,
+      path, module: module.log, channel: path.output ?? path.number, user: slot,
+      depth: module.hasQueue ? environment.options.queueDepth : 0,
       generation: generations.add(1, ordering: .relaxed).newValue, drops: environment.drops)
     environment.slots.name(slot, node.name, node: node.id)
-    return node
+    do throws(Refusal) {
+      return try module.make(node, settings, environment, path.output == nil ? nil : object(path.group))
+    } catch {
+      environment.slots.leave(slot)
+      throw error
+    }
   }
 
   func retired(_ object: any Channel) {
@@ -123,22 +112,22 @@ public final class MediaGraph: ModuleFactory {
 
   public func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
     let file = "\(receiver)/source"
-    guard receiver.kind == .venc || receiver.kind == .vo || (receiver.kind == .vpss && receiver.output == nil) else {
-      let hint = receiver.kind == .vpss ? "write it to \(receiver.group)/source" : ""
+    guard ModuleClass.of(receiver)?.takesFrames ?? false else {
+      let hint = receiver.output == nil ? "" : "write it to \(receiver.group)/source"
       throw Refusal(.invalidArgument, path: file, reason: "\(receiver) receives from no source", hint: hint)
     }
     guard let source else { return }
+    guard ModuleClass.of(source)?.givesFrames == nil else { return }
     let value = Array("\(source)".utf8)
-    guard source.kind == .vi || source.kind == .vpss || source.kind == .vdec else {
-      throw Refusal(
-        .invalidArgument, path: file, value: value, reason: "\(source) gives no frames",
-        hint: "an input such as vi/0, a decoder such as vdec/0 or a scaler's output such as vpss/0/0")
-    }
-    guard source.kind != .vpss || source.output != nil else {
+    if let output = ObjectPath(source.kind, source.number, output: 0), ModuleClass.of(output)?.givesFrames != nil {
       throw Refusal(
         .invalidArgument, path: file, value: value, reason: "\(source) gives its frames through its outputs",
-        hint: "an output such as \(source)/0")
+        hint: "an output such as \(output)")
     }
+    let able = Modules.all.compactMap(\.givesFrames)
+    throw Refusal(
+      .invalidArgument, path: file, value: value, reason: "\(source) gives no frames",
+      hint: able.dropLast().joined(separator: ", ") + " or " + (able.last ?? ""))
   }
 
   public func bind(receiver: ObjectPath, source: ObjectPath?) {

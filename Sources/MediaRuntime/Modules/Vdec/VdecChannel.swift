@@ -10,6 +10,11 @@ import SystemPackage
 /// Ownership: a run owns its input and decoder. The queue behind `feed` lives as long as the channel, so that a writer that
 /// stays gets an answer also while nothing runs.
 final class VdecChannel: Channel {
+  static let module = ModuleClass(
+    type: .decoder, log: .decoder, stage: 1, takesFrames: false, givesFrames: "a decoder such as vdec/0",
+    hasQueue: false
+  ) { node, settings, environment, _ in VdecChannel(node, settings, environment) }
+
   let core: ChannelCore
   let feed: FeedQueue
   private let opening = Opening()

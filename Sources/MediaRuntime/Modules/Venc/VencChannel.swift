@@ -16,6 +16,10 @@ final class VencChannel: Channel {
   /// Failures in a row after which the engine is opened anew.
   static let patience = 5
 
+  static let module = ModuleClass(
+    type: .encoder, log: .encoder, stage: 5, takesFrames: true, givesFrames: nil, hasQueue: true
+  ) { node, settings, environment, _ in VencChannel(node, settings, environment) }
+
   let core: ChannelCore
   let ring: PacketRing
   let effects: EffectTracker

@@ -14,6 +14,10 @@ final class VoChannel: Channel {
   /// Buffers of pictures that are made: one on the screen, one on its way there, one that waits, one being made.
   private static let buffers = 4
 
+  static let module = ModuleClass(
+    type: .display, log: .videoOutput, stage: 6, takesFrames: true, givesFrames: nil, hasQueue: true
+  ) { node, settings, environment, _ in VoChannel(node, settings, environment) }
+
   let core: ChannelCore
   private let inUse = Published<(any Display)?>(nil)
   private let shownConverter = Published<Converter?>(nil)

@@ -9,6 +9,10 @@ import SystemPackage
 ///
 /// The group's session does the work of all its outputs, one after the other, on one worker.
 final class VpssGroup: Channel {
+  static let module = ModuleClass(
+    type: .scaler, log: .videoProcessing, stage: 2, takesFrames: true, givesFrames: nil, hasQueue: true
+  ) { node, settings, environment, _ in VpssGroup(node, settings, environment) }
+
   let core: ChannelCore
   /// The devices that outputs wait for.
   private let devices = Mutex<[ObjectPath: String]>([:])

@@ -13,6 +13,18 @@ final class VpssOutput: Channel, FrameHandler {
   /// on its way to a file.
   static let spareBuffers = 3
 
+  static let module = ModuleClass(
+    type: .scalerOutput, log: .videoProcessing, stage: 3, takesFrames: false,
+    givesFrames: "a scaler's output such as vpss/0/0", hasQueue: false
+  ) { node, settings, environment, group throws(Refusal) in
+    guard let group = group as? VpssGroup else {
+      throw Refusal(
+        .noSuchFileOrDirectory, path: "\(node.path)", reason: "\(node.path.group) does not exist",
+        hint: "make \(node.path.group) first")
+    }
+    return VpssOutput(node, settings, group: group)
+  }
+
   let core: ChannelCore
   private let group: VpssGroup
   private let held: Confined<Held>
