@@ -30,12 +30,14 @@ public struct ServiceReport: Sendable, Equatable {
   public var disabled: UInt32
   /// From how long on a task is slow, microseconds; 0: none is.
   public var slowTask: UInt32
+  /// As it was written: how many buffers new pools of pictures made by it have at least; 0: as many as they need.
+  public var poolBuffers: UInt32
   /// The window of now; nil while nothing is measured.
   public var load: ServiceLoad?
 
   public init(
     name: String, workers: Int = 0, waiting: Int = 0, tasks: UInt64 = 0, disabled: UInt32 = 0, slowTask: UInt32 = 0,
-    load: ServiceLoad? = nil
+    poolBuffers: UInt32 = 0, load: ServiceLoad? = nil
   ) {
     self.name = name
     self.workers = workers
@@ -43,6 +45,7 @@ public struct ServiceReport: Sendable, Equatable {
     self.tasks = tasks
     self.disabled = disabled
     self.slowTask = slowTask
+    self.poolBuffers = poolBuffers
     self.load = load
   }
 
@@ -83,6 +86,8 @@ public enum ServiceSetting: Sendable, Equatable, CaseIterable {
   case disabled
   /// Of one: from how long on a task is slow, microseconds; 0: none is.
   case slowTask
+  /// Of one: how many buffers new pools of pictures made by it have at least.
+  case poolBuffers
 }
 
 /// Which coded formats can be made and read here, by software or by a device.

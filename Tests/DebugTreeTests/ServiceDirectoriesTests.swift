@@ -27,7 +27,7 @@ private struct ShownEncoder: EncoderFactory {
 
 /// The directories of the services follow the devices the machine has.
 @Suite(.ownThread) struct ServiceDirectoriesTests {
-  private static let files = ["task_count", "disable_work", "timing_check", "sessions-info"]
+  private static let files = ["task_count", "session_buffers", "disable_work", "timing_check", "sessions-info"]
   private let registry = EngineRegistry(Self.catalogue([]))
   private let graph: MediaGraph
   private let debug: DebugTree

@@ -215,7 +215,7 @@ import Testing
     ]
     for node in [
       "mpp_service/load_interval", "mpp_service/timing_en", "mpp_service/cpu/timing_check",
-      "mpp_service/cpu/disable_work",
+      "mpp_service/cpu/disable_work", "mpp_service/cpu/session_buffers",
     ] {
       cases += ["one", "-1", "", " 1", "0x", "08", "1 2", "4294967296x", "1\n\n"].map {
         Case(node, $0 + "\n", "EINVAL")

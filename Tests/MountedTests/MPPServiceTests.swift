@@ -175,6 +175,22 @@ import Testing
     #expect(try run("stat", "-c", "%a", served.path("mpp_service/cpu/task_count")).text == "444\n")
   }
 
+  @Test func newPoolsHaveAsManyBuffersAsAskedFor() throws {
+    let served = try Served(configuration: Pipelines.small())
+    /// Buffers of the pool of an output's pictures, which the scaler makes.
+    func count() throws -> Int? {
+      AllocationPage(try served.cat("valloc")).pools.first { $0.size == 320 * 180 * 3 / 2 }?.total
+    }
+    #expect(try served.advances("vpss/0/1", "frames_out", by: 2))
+    let before = try #require(try count())
+    try served.echo("\(before + 5)", to: "mpp_service/cpu/session_buffers")
+    #expect(try count() == before, "a pool that is there stays as it is")
+    try served.echo("0", to: "vpss/0/1/enable")
+    try served.echo("1", to: "vpss/0/1/enable")
+    #expect(try served.advances("vpss/0/1", "frames_out", by: 2))
+    #expect(try eventually { try count() == before + 5 })
+  }
+
   @Test func theOnlyServiceOfTheCPUStaysInWork() throws {
     let served = try Served(configuration: Pipelines.small())
     try served.echo("0", to: "mpp_service/cpu/disable_work")

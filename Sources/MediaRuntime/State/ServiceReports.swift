@@ -21,7 +21,7 @@ extension MediaGraph {
         let figures = service.figures()
         return ServiceReport(
           name: service.name, workers: figures.workers, waiting: figures.waiting, tasks: figures.tasks,
-          disabled: service.disabled, slowTask: service.slowTasks.microseconds, load: services.load.load(of: service))
+          disabled: service.disabled, slowTask: service.slowTasks.microseconds, poolBuffers: service.poolBuffers, load: services.load.load(of: service))
       })
   }
 
@@ -66,6 +66,7 @@ extension MediaGraph {
     case .timing:
       let environment = environment
       services.logSlowTasks(value) { [weak environment] in environment?.log(.system, .warning, $0) }
+    case .poolBuffers: try find(service, path).poolBuffers = value
     case .slowTask: try find(service, path).slowTasks.microseconds = value
     case .disabled:
       let found = try find(service, path)

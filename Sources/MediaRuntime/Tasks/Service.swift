@@ -98,6 +98,7 @@ public final class Service: Sendable {
   private let workforce = Workforce()
   private let deviceTime = SharedTime()
   private let disabledAs = Atomic<UInt32>(0)
+  private let poolBuffersAs = Atomic<UInt32>(0)
   private let lastRun = Atomic<Int64>(0)
   /// CLOCK_MONOTONIC nanoseconds of the same.
   private let lastTurn = Atomic<Int64>(0)
@@ -180,6 +181,15 @@ public final class Service: Sendable {
     disabledAs.store(value, ordering: .relaxed)
     ready.change { $0.isDisabled = value != 0 }
   }
+
+  /// As it was written: how many buffers new pools of pictures made by it have at least.
+  var poolBuffers: UInt32 {
+    get { poolBuffersAs.load(ordering: .relaxed) }
+    set { poolBuffersAs.store(newValue, ordering: .relaxed) }
+  }
+
+  /// The same, at most as many as a session of the vendor's can have.
+  var leastBuffers: Int { Int(min(poolBuffers, 60)) }
 
   /// What its sessions wait for besides a worker, for `state`.
   var obstacle: String? {

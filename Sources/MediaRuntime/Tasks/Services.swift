@@ -99,6 +99,12 @@ final class Services: Sendable {
       }
   }
 
+  /// Buffers that a pool of pictures made by a device has at least, or by the CPU.
+  func leastBuffers(for device: String?) -> Int {
+    guard let device else { return cpu.leastBuffers }
+    return devices.withLock { $0.services[device]?.service.leastBuffers } ?? 0
+  }
+
   /// Takes no lock of the frame path.
   func figures(processorTime: Bool = false) -> [ServiceFigures] {
     all.map { $0.figures(processorTime: processorTime) }

@@ -11,6 +11,6 @@ enum MPPServicePages {
 
   /// Those of each service, in a directory of its own.
   static let servicePages = [
-    TaskCountPage.page, DisableWorkPage.page, TimingCheckPage.page, SessionsInfoPage.page,
+    TaskCountPage.page, SessionBuffersPage.page, DisableWorkPage.page, TimingCheckPage.page, SessionsInfoPage.page,
   ]
 }
