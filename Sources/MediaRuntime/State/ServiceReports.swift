@@ -21,7 +21,8 @@ extension MediaGraph {
         let figures = service.figures()
         return ServiceReport(
           name: service.name, workers: figures.workers, waiting: figures.waiting, tasks: figures.tasks,
-          disabled: service.disabled, slowTask: service.slowTasks.microseconds, poolBuffers: service.poolBuffers, load: services.load.load(of: service))
+          disabled: service.disabled, slowTask: service.slowTasks.microseconds, poolBuffers: service.poolBuffers,
+          load: services.load.load(of: service))
       })
   }
 
