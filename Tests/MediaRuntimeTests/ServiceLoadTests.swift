@@ -21,32 +21,40 @@ import Testing
     meter.begin(at: 1000)
     #expect(busy(1000) == 0 && busy(1400) == 400)
     #expect(busy(999) == 0, "a reader who looked at the clock before the turn began")
-    meter.end(at: 1500, tasks: 2)
+    meter.began()
+    meter.ended(.failed)
+    meter.began()
+    meter.ended(.done)
+    meter.end(at: 1500)
     #expect(busy(1500) == 500 && busy(9000) == 500, "idle time does not count")
     meter.begin(at: 9000)
     #expect(busy(9100) == 600)
-    meter.end(at: 9200, tasks: 1)
+    meter.began()
+    meter.ended(.timedOut)
+    meter.end(at: 9200)
     let sums = workforce.sums(at: 9300, processorTime: false)
     #expect(sums.busy == 700 && sums.turns == 2 && sums.tasks == 3)
+    #expect(sums.done == 1 && sums.failed == 1 && sums.timedOut == 1)
   }
 
   @Test func whatAWorkerDidStaysWhenItHasEnded() throws {
     let workforce = Workforce()
     let first = workforce.join()
     first.begin(at: 100)
-    first.end(at: 300, tasks: 1)
+    first.end(at: 300)
     let time = try Background("worker") {
       let meter = workforce.join()
       meter.begin(at: 200)
       // Some processor time, which its clock tells.
       var sum = 0
       while (ThreadClock.ofThisThread()?.nanoseconds() ?? .max) < 2_000_000 { sum &+= 1 }
-      meter.end(at: 250, tasks: 1)
+      meter.began()
+      meter.end(at: 250)
       workforce.leave(meter)
       return ThreadClock.ofThisThread()?.nanoseconds() ?? 0
     }.value
     let sums = workforce.sums(at: 400, processorTime: false)
-    #expect(sums.busy == 250 && sums.turns == 2 && sums.tasks == 2)
+    #expect(sums.busy == 250 && sums.turns == 2 && sums.tasks == 1)
     let own = try #require(ThreadClock.ofThisThread()?.nanoseconds())
     let all = workforce.sums(at: 400, processorTime: true).utilised
     let later = try #require(ThreadClock.ofThisThread()?.nanoseconds())
@@ -211,6 +219,32 @@ import Testing
     services.close()
   }
 
+  @Test func aSessionOfAServiceOutOfWorkComesToRestAtOnce() throws {
+    let services = try Services(workers: 1)
+    let chore = Chore()
+    let session = Session(ObjectPath(.venc, 0)!, service: services.cpu)
+    session.attach(chore)
+    session.resume()
+    let workplace = Workplace(session, services)
+    workplace.work(on: "/dev/video9")
+    let device = session.service
+    device.disable(1)
+    chore.add(1)
+    session.schedule()
+    #expect(eventually { device.figures().waiting == 1 })
+    // Far longer than it may take, so that one that is not taken fails the test.
+    #expect(session.halt(patience: .seconds(30)) && session.isIdle && chore.finished == 0)
+    #expect(device.figures().waiting == 0)
+    var isBetween = false
+    session.resume()
+    #expect(session.between(patience: .seconds(30)) { isBetween = true } && isBetween)
+    device.disable(0)
+    #expect(eventually { chore.finished == 1 })
+    #expect(session.halt())
+    session.attach(nil)
+    services.close()
+  }
+
   // MARK: which there are
 
   @Test func servicesComeAndGoWithDevices() throws {
@@ -244,8 +278,9 @@ import Testing
 
   @Test func slowTasksAreLoggedByTheirStages() {
     let slow = SlowTasks()
+    let service = Service(name: "/dev/video11", isDevice: true)
     let lines = Mutex<[String]>([])
-    func note(_ task: TaskTimes) { slow.note(task, took: task.whole, on: "video11") }
+    func note(_ task: TaskTimes) { slow.note(task, took: task.whole, on: service) }
     slow.microseconds = 30_000
     note(task(1, finished: .seconds(10)))
     #expect(lines.withLock { $0.isEmpty }, "timing is not on")

@@ -153,7 +153,7 @@ import Testing
     let after = try kernels()
     let ours = try #require(metrics[#"mpifs_service_utilised_seconds_total{object="cpu"}"#])
     #expect((before...after).contains(ours) && before > 0)
-    #expect(try #require(metrics[#"mpifs_service_tasks_total{object="cpu"}"#]) > 10)
+    #expect(try #require(metrics[#"mpifs_service_tasks_total{object="cpu",cause="done"}"#]) > 10)
     let done = try #require(metrics[#"mpifs_session_tasks_total{object="venc/0",cause="done"}"#])
     #expect(done >= 10)
     #expect(metrics[#"mpifs_session_tasks_total{object="venc/0",cause="timed_out"}"#] == 0)

@@ -15,8 +15,11 @@ public struct ServiceFigures: Sendable, Equatable {
   /// Turns given to sessions, and times a session asked for one.
   public var runs: UInt64
   public var triggers: UInt64
-  /// Tasks begun in turns that are over.
+  /// Tasks begun, and those that ended, by how.
   public var tasks: UInt64
+  public var done: UInt64
+  public var failed: UInt64
+  public var timedOut: UInt64
   /// Time all workers spent in turns, nanoseconds; with the turns that are not over.
   public var busyNanoseconds: UInt64
   /// Processor time of the CPU's workers; of a device, the time in which one of its workers was in a turn. Nanoseconds; `nil`
@@ -40,7 +43,10 @@ public struct ServiceFigures: Sendable, Equatable {
       Statistic("workers", .gauge, "Threads that do the work: of the CPU, and for each session on a device.", workers),
       Statistic("waiting_sessions", .gauge, "Sessions that have work and wait for a worker.", waiting),
       Statistic("turns", .counter, "Turns given to sessions.", runs),
-      Statistic("tasks", .counter, "Tasks begun in turns that are over.", tasks),
+      Statistic("tasks_begun", .counter, "Tasks begun.", tasks),
+      Statistic("tasks", .counter, cause: "done", "Tasks that ended, by how.", done),
+      Statistic("tasks", .counter, cause: "failed", "Tasks that ended, by how.", failed),
+      Statistic("tasks", .counter, cause: "timed_out", "Tasks that ended, by how.", timedOut),
       Statistic(
         "busy_seconds", .counter, unit: .seconds, "Time the workers spent at work or waiting for the device.",
         Double(busyNanoseconds) / 1e9),
@@ -82,7 +88,7 @@ public final class Service: Sendable {
     /// Given to workers as they come, for the names of their threads.
     var made = 0
     var closing = false
-    /// No session is taken but those that were moved away.
+    /// No session is taken but for what may not wait.
     var isDisabled = false
 
     /// One worker more, and its number.
@@ -99,6 +105,9 @@ public final class Service: Sendable {
   private let deviceTime = SharedTime()
   private let disabledAs = Atomic<UInt32>(0)
   private let poolBuffersAs = Atomic<UInt32>(0)
+  private let doneElsewhere = Atomic<UInt64>(0)
+  private let failedElsewhere = Atomic<UInt64>(0)
+  private let timedOutElsewhere = Atomic<UInt64>(0)
   private let lastRun = Atomic<Int64>(0)
   /// CLOCK_MONOTONIC nanoseconds of the same.
   private let lastTurn = Atomic<Int64>(0)
@@ -191,9 +200,26 @@ public final class Service: Sendable {
   /// The same, at most as many as a session of the vendor's can have.
   var leastBuffers: Int { Int(min(poolBuffers, 60)) }
 
+  /// A session wants to come to rest: one that waits for a service which is out of work is taken for that.
+  func lookAgain() {
+    if disabled != 0 { ready.wakeAll() }
+  }
+
+  /// A task ended that none of its workers was at.
+  func ended(_ outcome: TaskOutcome) {
+    switch outcome {
+    case .done: doneElsewhere.add(1, ordering: .relaxed)
+    case .failed: failedElsewhere.add(1, ordering: .relaxed)
+    case .timedOut: timedOutElsewhere.add(1, ordering: .relaxed)
+    }
+  }
+
+  /// Its name without a directory.
+  var shortName: String { ServiceReport.shortName(of: name) }
+
   /// What its sessions wait for besides a worker, for `state`.
   var obstacle: String? {
-    disabled == 0 ? nil : "service \(ServiceReport.shortName(of: name)), out of work by disable_work"
+    disabled == 0 ? nil : "service \(shortName), out of work by disable_work"
   }
 
   var workers: Int { workerCount.load(ordering: .relaxed) }
@@ -209,7 +235,9 @@ public final class Service: Sendable {
       ready.queue.append(session)
       let waiting = readyCount.load(ordering: .relaxed) + 1
       readyCount.store(waiting, ordering: .relaxed)
-      let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking && !ready.isDisabled
+      let wake =
+        ready.parked > ready.waking && waiting > ready.spinning + ready.waking
+        && (!ready.isDisabled || session.isHalted)
       if wake { ready.waking += 1 }
       return wake
     }
@@ -243,15 +271,16 @@ public final class Service: Sendable {
   }
 
   private func take(_ ready: inout Ready) -> Session? {
-    if ready.isDisabled { return takeMoved(&ready) }
+    if ready.isDisabled { return takeExempt(&ready) }
     guard let session = ready.queue.popFirst() else { return nil }
     readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
     return session
   }
 
-  /// Of a service that gets no work: one that was moved to another service, which is to have it.
-  private func takeMoved(_ ready: inout Ready) -> Session? {
-    guard let index = ready.queue.firstIndex(where: { $0.service !== self }) else { return nil }
+  /// Of a service that gets no work: one that is to be another service's, is to come to rest, or has work inside the device.
+  private func takeExempt(_ ready: inout Ready) -> Session? {
+    let index = ready.queue.firstIndex { $0.service !== self || $0.isHalted || $0.runningSince != 0 }
+    guard let index else { return nil }
     readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
     return ready.queue.remove(at: index)
   }
@@ -316,12 +345,10 @@ public final class Service: Sendable {
       lastTurn.store(start, ordering: .relaxed)
       meter.begin(at: start)
       if isDevice { deviceTime.enter(at: start) }
-      let before = session.begun
-      let again = session.run(on: self)
-      let tasks = session.begun &- before
+      let again = session.run(on: self, by: meter)
       let end = Clock.now()
       if isDevice { deviceTime.leave(at: end) }
-      meter.end(at: end, tasks: tasks)
+      meter.end(at: end)
       lastTurn.store(end, ordering: .relaxed)
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
       if again { session.queue() }
@@ -335,6 +362,9 @@ public final class Service: Sendable {
   func sums(at now: Int64, processorTime: Bool = true) -> WorkSums {
     var sums = workforce.sums(at: now, processorTime: processorTime && !isDevice)
     if isDevice { sums.utilised = deviceTime.nanoseconds(at: now) }
+    sums.count(.done, doneElsewhere.load(ordering: .relaxed))
+    sums.count(.failed, failedElsewhere.load(ordering: .relaxed))
+    sums.count(.timedOut, timedOutElsewhere.load(ordering: .relaxed))
     return sums
   }
 
@@ -345,7 +375,8 @@ public final class Service: Sendable {
     let sums = sums(at: now, processorTime: processorTime)
     return ServiceFigures(
       name: name, workers: workers, waiting: readyCount.load(ordering: .relaxed), runs: sums.turns,
-      triggers: triggers.load(ordering: .relaxed), tasks: sums.tasks, busyNanoseconds: UInt64(max(0, sums.busy)),
+      triggers: triggers.load(ordering: .relaxed), tasks: sums.tasks, done: sums.done, failed: sums.failed,
+      timedOut: sums.timedOut, busyNanoseconds: UInt64(max(0, sums.busy)),
       utilisedNanoseconds: processorTime ? UInt64(max(0, sums.utilised)) : nil, isDisabled: disabled != 0,
       sinceNanoseconds: now - createdAt, lastRunRawNanoseconds: lastRun.load(ordering: .relaxed))
   }

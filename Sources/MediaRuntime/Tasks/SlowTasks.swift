@@ -62,8 +62,8 @@ final class SlowTasks: Sendable {
 
   /// By the worker, after each task.
   /// - Parameter time: nanoseconds from its creation to its end.
-  @inline(__always) func note(_ task: @autoclosure () -> TaskTimes, took time: Int64, on service: String) {
-    if time > threshold.load(ordering: .relaxed) { write(task(), service) }
+  @inline(__always) func note(_ task: @autoclosure () -> TaskTimes, took time: Int64, on service: Service) {
+    if time > threshold.load(ordering: .relaxed) { write(task(), service.shortName) }
   }
 
   @inline(never) private func write(_ task: TaskTimes, _ service: String) {

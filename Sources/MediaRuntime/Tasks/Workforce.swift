@@ -11,19 +11,32 @@ struct WorkSums: Sendable, Equatable {
   /// Processor time of the workers' threads; of a device, the time in which one of its workers was in a turn.
   var utilised: Int64 = 0
   var turns: UInt64 = 0
-  /// Tasks begun in turns that are over.
+  /// Tasks begun, and those that ended, by how.
   var tasks: UInt64 = 0
+  var done: UInt64 = 0
+  var failed: UInt64 = 0
+  var timedOut: UInt64 = 0
+
+  mutating func count(_ outcome: TaskOutcome, _ tasks: UInt64 = 1) {
+    switch outcome {
+    case .done: done &+= tasks
+    case .failed: failed &+= tasks
+    case .timedOut: timedOut &+= tasks
+    }
+  }
 }
 
-/// What one worker has done. Written by that worker, one plain store at each edge of a turn; read by anybody.
+/// What one worker has done. Written by that worker, plain stores at each edge of a turn and of a task; read by anybody.
 final class WorkerMeter: Sendable {
-  private let block = CounterBlock(4)
+  private let block = CounterBlock(7)
   /// Time in turns that are over; within a turn that less its start, which is below 0: one word tells the time with the
   /// running turn, whenever it is read.
   private static let clockwork = 0
   private static let busy = 1
   private static let turns = 2
   private static let tasks = 3
+  /// By outcome, side by side.
+  private static let outcomes = 4
   private let clock: ThreadClock?
 
   /// By the worker's own thread.
@@ -36,9 +49,21 @@ final class WorkerMeter: Sendable {
     block.storeAlone(Self.turns, block[Self.turns] &+ 1)
   }
 
-  @inline(__always) func end(at now: Int64, tasks: UInt64) {
+  /// A task was begun.
+  @inline(__always) func began() { count(Self.tasks) }
+
+  @inline(__always) func ended(_ outcome: TaskOutcome) {
+    switch outcome {
+    case .done: count(Self.outcomes)
+    case .failed: count(Self.outcomes + 1)
+    case .timedOut: count(Self.outcomes + 2)
+    }
+  }
+
+  @inline(__always) private func count(_ index: Int) { block.storeAlone(index, block[index] &+ 1) }
+
+  @inline(__always) func end(at now: Int64) {
     let sum = block[Self.clockwork] &+ UInt64(bitPattern: now)
-    block.storeAlone(Self.tasks, block[Self.tasks] &+ tasks)
     block.storeAlone(Self.busy, sum)
     block.storeAlone(Self.clockwork, sum)
   }
@@ -49,6 +74,9 @@ final class WorkerMeter: Sendable {
     sums.busy += clockwork < 0 ? max(over, sums.at + clockwork) : clockwork
     sums.turns &+= block[Self.turns]
     sums.tasks &+= block[Self.tasks]
+    sums.count(.done, block[Self.outcomes])
+    sums.count(.failed, block[Self.outcomes + 1])
+    sums.count(.timedOut, block[Self.outcomes + 2])
     if processorTime { sums.utilised += clock?.nanoseconds() ?? 0 }
   }
 }

@@ -156,6 +156,19 @@ final class VencChannel: Channel {
     return true
   }
 
+  /// Frames that are inside the device get their pictures.
+  func finish() -> Bool {
+    guard let engine = held.value.engine, engine.encoder.inside > 0 else { return false }
+    var hasWaited = false
+    session.wait(
+      while: { true },
+      in: {
+        hasWaited = true
+        collect(engine)
+      })
+    return hasWaited
+  }
+
   private var isBusy: Bool { (held.value.engine?.encoder.inside ?? 0) > 0 }
 
   private func noteRunning() {
