@@ -10,6 +10,11 @@ public enum TaskOutcome: Sendable {
   case done, failed
   /// The device or the CPU took longer than it may.
   case timedOut
+
+  /// That of a task that failed so, or did not.
+  init(_ failure: Failure?) {
+    self = failure == nil ? .done : failure?.errno == .timedOut ? .timedOut : .failed
+  }
 }
 
 /// What a session's worker does: one task at a time, taken from the channel's queue.
@@ -65,6 +70,8 @@ final class Session: Sendable {
   /// Whose the work's own state is: the worker's while it is at a task, and in between of the control lane, which has halted
   /// the session then.
   let affinity = Affinity()
+  /// Tasks that have ended, for their numbers. Of who has the work's state.
+  private nonisolated(unsafe) var endedTasks: UInt64 = 0
   /// Of the worker that has it, or had it last; alive while it works.
   private nonisolated(unsafe) unowned(unsafe) var meter: WorkerMeter?
   // Set before the first `resume`, for good.
@@ -266,6 +273,7 @@ final class Session: Sendable {
 extension Session: TaskWatch {
   @inline(__always) func taskEnded(_ outcome: TaskOutcome, wait: Int64, run: Int64, at end: Int64) {
     let service = service
+    endedTasks &+= 1
     // What the control lane gets out of an engine that it closes is no worker's doing.
     if flags.load(ordering: .relaxed) & Session.active != 0 {
       meter?.ended(outcome)
@@ -274,7 +282,7 @@ extension Session: TaskWatch {
     }
     service.slowTasks.note(
       TaskTimes(
-        path: path, number: begun, outcome: outcome, created: end - run - wait, started: end - run, finished: end),
+        path: path, number: endedTasks, outcome: outcome, created: end - run - wait, started: end - run, finished: end),
       took: run + wait, on: service)
   }
 }

@@ -7,7 +7,7 @@ import Synchronization
 struct TaskTimes: Sendable {
   /// The object it was done for.
   var path: ObjectPath
-  /// Counts the tasks of its session.
+  /// Counts the ended tasks of its session.
   var number: UInt64
   var outcome: TaskOutcome
   /// It came to its session's queue.
