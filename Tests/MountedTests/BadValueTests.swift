@@ -313,7 +313,7 @@ import Testing
 
   @Test(.enabled(if: Machine.hasFFmpeg, "this build reads no media files"))
   func inputsThatAreNoMediaFilesAreRefusedWhenEnabled() throws {
-    let served = try Served(configuration: Pipelines.small("vi/1/input = pattern"))
+    let served = try Served(configuration: Pipelines.small("vi/1/input = pattern"), ahead: true)
     let text = served.scratch + "/text.mp4"
     try "This is no video.\n".write(toFile: text, atomically: true, encoding: .utf8)
     let sound = served.scratch + "/sound.wav"

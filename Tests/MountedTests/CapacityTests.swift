@@ -109,7 +109,8 @@ import Testing
     let first = try anonymous()
     #expect(isBack, "\(before) kB before, \(first) kB after")
     try rounds(12)
-    let stays = try eventually { try anonymous() <= first * 115 / 100 }
+    // 12 rounds of four channels: what leaked 90 kB a round would be seen. The heap itself comes and goes by half a megabyte.
+    let stays = try eventually { try anonymous() <= first + 1024 }
     let last = try anonymous()
     #expect(stays, "\(first) kB after 3 rounds, \(last) kB after 15")
   }

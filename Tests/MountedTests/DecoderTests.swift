@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test func aLiveStreamIsFedFromOneChannelToAnother() throws {
-    let served = try Served(configuration: Pipelines.small("vdec/0/enable = 1\n", bitrate: 4000))
+    let served = try Served(configuration: Pipelines.small("vdec/0/enable = 1\n", bitrate: 4000), ahead: true)
     let cat = try Child([
       "sh", "-c", #"exec cat "$1" > "$2""#, "sh", served.path("venc/0/stream"), served.path("vdec/0/feed"),
     ])

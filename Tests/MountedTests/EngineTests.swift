@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test(arguments: engines) func takesChangesWhileItRuns(engine: String) throws {
-    let served = try Served(configuration: pipeline(engine, gop: 30))
+    let served = try Served(configuration: pipeline(engine, gop: 30), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 60))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 31))

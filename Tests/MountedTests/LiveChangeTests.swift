@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func bitrate() throws {
-    let served = try Served(configuration: Pipelines.small(gop: 30, bitrate: 150))
+    let served = try Served(configuration: Pipelines.small(gop: 30, bitrate: 150), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 60))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 90))
@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test func frameRate() throws {
-    let served = try Served(configuration: Pipelines.small())
+    let served = try Served(configuration: Pipelines.small(), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 30))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 30))
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func groupOfPictures() throws {
-    let served = try Served(configuration: Pipelines.small(gop: 50))
+    let served = try Served(configuration: Pipelines.small(gop: 50), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 30))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 60))
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test func keyFrameOnDemand() throws {
-    let served = try Served(configuration: Pipelines.small(gop: 3000))
+    let served = try Served(configuration: Pipelines.small(gop: 3000), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 20))
@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test func lookingAsksForNoKeyFrame() throws {
-    let served = try Served(configuration: Pipelines.small(gop: 3000))
+    let served = try Served(configuration: Pipelines.small(gop: 3000), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     let recording = try Recording(served, "venc/0/stream")
     for _ in 0..<10 {
@@ -136,7 +136,7 @@ import Testing
         venc/1/quality = 20
         venc/1/source = vpss/0/0
         venc/1/enable = 1
-        """))
+        """), ahead: true)
     #expect(try served.advances("venc/1", "frames_out", by: 10))
     let recording = try Recording(served, "venc/1/stream")
     #expect(try served.advances("venc/1", "frames_out", by: 20))
@@ -151,7 +151,7 @@ import Testing
   }
 
   @Test func enable() throws {
-    let served = try Served(configuration: Pipelines.small())
+    let served = try Served(configuration: Pipelines.small(), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 20))
     try served.echo("0", to: "venc/0/enable")
     #expect(try served.value("venc/0/state") == "stopped")
@@ -172,7 +172,7 @@ import Testing
   }
 
   @Test func source() throws {
-    let served = try Served(configuration: Pipelines.small())
+    let served = try Served(configuration: Pipelines.small(), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 20))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 20))
@@ -197,7 +197,7 @@ import Testing
   }
 
   @Test func whatCannotChangeWhileRunningIsRefused() throws {
-    let served = try Served(configuration: Pipelines.small())
+    let served = try Served(configuration: Pipelines.small(), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 5))
     for (node, value) in [
       ("venc/0/codec", "mjpeg"), ("vi/0/width", "320"), ("vi/0/fps", "15"), ("vpss/0/0/height", "720"),
@@ -223,7 +223,7 @@ import Testing
   }
 
   @Test func whatTheStreamDoesNotShowIsCalledSo() throws {
-    let served = try Served(configuration: Pipelines.small())
+    let served = try Served(configuration: Pipelines.small(), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 60))
     // More than such pictures can be made to take.
     try served.echo("200000", to: "venc/0/bitrate")
@@ -240,7 +240,7 @@ import Testing
   }
 
   @Test func theLast32ChangesAreKept() throws {
-    let served = try Served(configuration: Pipelines.small())
+    let served = try Served(configuration: Pipelines.small(), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 5))
     for number in 1...40 { try served.echo(String(400 + number), to: "venc/0/bitrate") }
     let lines = try served.cat("venc/0/effect").split(separator: "\n")

@@ -32,8 +32,11 @@ final class Served: @unchecked Sendable {
   /// - Parameters:
   ///   - configuration: text of the configuration to load; `nil` for the program's default.
   ///   - at: where to mount; a fresh directory by default.
+  ///   - ahead: the program goes before all others that want a processor. For tests that need a pipeline to reach its
+  ///     rate: it would on a machine of its own, and here other tests run as well.
   init(
-    _ options: [String] = [], configuration: String? = nil, at: String? = nil, environment: [String: String] = [:]
+    _ options: [String] = [], configuration: String? = nil, at: String? = nil, environment: [String: String] = [:],
+    ahead: Bool = false
   ) throws {
     try Machine.check()
     scratch = try Self.freshDirectory()
@@ -44,7 +47,7 @@ final class Served: @unchecked Sendable {
       try configuration.write(toFile: file, atomically: true, encoding: .utf8)
       arguments += ["--load", file]
     }
-    program = try Child(arguments, environment: environment)
+    program = try Child((ahead ? ["nice", "-n", "-15"] : []) + arguments, environment: environment)
     (guardianPipe, guardian) = try Self.guardian(of: program.pid, at: self.at, scratch: scratch)
     let line = "mpifs: serving \(self.at)\n"
     let program = program
@@ -180,7 +183,7 @@ final class Served: @unchecked Sendable {
 /// The mount with the default pipeline on `pattern`, shared by all tests that change nothing for others. It is ended when
 /// the process ends.
 enum Shared {
-  private static let served = Result { try Served(["--input", "pattern"]) }
+  private static let served = Result { try Served(["--input", "pattern"], ahead: true) }
   private static let empty = Result { try Served(["--load", "none"]) }
   private static let channel = NSLock()
   nonisolated(unsafe) private static var channels = 0
