@@ -17,6 +17,8 @@ public final class DebugTree: Sendable {
   let moments: Moment.Sources
   /// The files in `controls/` of each channel that has one; the lock keeps those that change them one after the other.
   let controlFiles = Mutex<[ObjectPath: [String: AttributeKind]]>([:])
+  /// The directory of each service; the lock keeps those that change them one after the other.
+  let serviceDirectories = Mutex<[String: String]>([:])
 
   /// Builds the tree and keeps it in step with the runtime's objects from now on.
   ///
@@ -51,6 +53,10 @@ public final class DebugTree: Sendable {
     try addClassDirectories()
     runtime.objectsChanged { [weak self] change in self?.follow(created: change.created, removed: change.removed) }
     graph.controlsChanged { [weak self] path in self?.followControls(of: path) }
+    runtime.enginesChanged { [weak graph] in graph?.followDevices() }
+    graph.servicesChanged { [weak self] in self?.followServices() }
+    graph.followDevices()
+    followServices()
     follow(created: runtime.objects, removed: [])
   }
 }

@@ -16,6 +16,9 @@ extension Moment.Sources {
     allocations = { graph.allocations() }
     memory = { graph.memoryTotals() }
     encoders = { graph.encodersReport() }
+    services = { graph.servicesReport() }
+    sessions = { graph.sessionFigures() }
+    coding = { graph.codingReport() }
     objects = { graph.objectStates() }
     drops = { graph.dropRecords() }
     log = { runtime.moduleLog.records }

@@ -3,6 +3,7 @@ import MediaCore
 import MediaRuntime
 import NodeFS
 import NodeText
+import Reports
 import SystemPackage
 
 /// The pages at their paths. Which there are is NodeText's affair: nothing is listed here.
@@ -28,9 +29,15 @@ extension DebugTree {
   }
 
   private func node(_ page: Page) -> Node {
-    let (moments, runtime, graph, path) = (moments, runtime, graph, page.paths[0])
-    let render = rendering(page.capacity) { page.render(Moment(moments), &$0) }
-    guard let intake = page.takes else { return Node.text(render: render) }
+    let moments = moments
+    return node(
+      page.paths[0], takes: page.takes, render: rendering(page.capacity) { page.render(Moment(moments), &$0) })
+  }
+
+  /// A node that shows a page, and takes what the page does.
+  func node(_ path: String, takes intake: Intake?, render: @escaping Node.Render) -> Node {
+    let (runtime, graph) = (runtime, graph)
+    guard let intake else { return Node.text(render: render) }
     return Node.setting(
       limit: intake.limit, wholeWrites: intake.isWhole, render: render,
       write: { request in
@@ -39,21 +46,38 @@ extension DebugTree {
           action = try intake.parse(request.bytes)
         } catch {
           let refusal = MediaCore.Refusal(
-            .invalidArgument, path: path, value: request.bytes, reason: error.reason, hint: error.hint)
+            error.isOutOfRange ? .outOfRange : .invalidArgument, path: path, value: request.bytes,
+            reason: error.reason, hint: error.hint)
           runtime.errorLog.record(refusal)
           throw NodeError(refusal)
         }
-        Self.carryOut(action, runtime, graph, request.reply)
+        Self.carryOut(action, path, request, runtime, graph)
       })
   }
 
-  private static func carryOut(_ action: Intake.Action, _ runtime: Runtime, _ graph: MediaGraph, _ reply: Reply) {
+  private static func carryOut(
+    _ action: Intake.Action, _ path: String, _ request: WriteRequest, _ runtime: Runtime, _ graph: MediaGraph
+  ) {
+    let reply = request.reply
+    func set(_ setting: ServiceSetting, of service: String?, to value: UInt32) {
+      do throws(MediaCore.Refusal) {
+        try graph.set(setting, of: service, to: value, path: path)
+        reply.succeed()
+      } catch {
+        var refusal = error
+        refusal.value = request.bytes
+        runtime.errorLog.record(refusal)
+        reply.answer(refusal)
+      }
+    }
     switch action {
     case .loadConfiguration(let text): return runtime.loadConfig(text) { reply.answer($0) }
     case .logCommand(let text):
       do throws(MediaCore.Refusal) { try runtime.logCommand(text) } catch { return reply.answer(error) }
     case .clearErrorLog: runtime.errorLog.clear()
     case .resetMemoryPeak: graph.resetMemoryPeak()
+    case .setServices(let setting, let value): return set(setting, of: nil, to: value)
+    case .setService(let service, let setting, let value): return set(setting, of: service, to: value)
     }
     reply.succeed()
   }

@@ -141,6 +141,10 @@ public final class Runtime: Sendable {
     administrator.announcements.listen(listener)
   }
 
+  /// Calls back when there are other engines than before, since devices came or went. At most one listener; it may read from
+  /// the runtime and must not block.
+  public func enginesChanged(_ listener: @escaping @Sendable () -> Void) { registry.onReplace(listener) }
+
   // MARK: the end
 
   /// Refuses further changes, stops everything in order, ends all streams.

@@ -21,6 +21,9 @@ public final class Moment {
     public var memory: @Sendable () -> MemoryTotals = { MemoryTotals(totalBytes: 0, peakBytes: 0) }
     public var regions: @Sendable () -> RegionsReport = { RegionsReport() }
     public var encoders: @Sendable () -> EncodersReport = { EncodersReport() }
+    public var services: @Sendable () -> ServicesReport = { ServicesReport() }
+    public var sessions: @Sendable () -> [SessionReport] = { [] }
+    public var coding: @Sendable () -> CodingReport = { CodingReport() }
     public var objects: @Sendable () -> [ObjectState] = { [] }
     public var health: @Sendable () -> HealthReport
     public var devices: @Sendable () -> DevicesReport = { DevicesReport() }
@@ -62,6 +65,12 @@ public final class Moment {
   public private(set) lazy var regions = sources.regions()
   /// The encoder channels.
   public private(set) lazy var encoders = sources.encoders()
+  /// What executes tasks.
+  public private(set) lazy var services = sources.services()
+  /// The work queues of the channels.
+  public private(set) lazy var sessions = sources.sessions()
+  /// Which formats can be coded and decoded.
+  public private(set) lazy var coding = sources.coding()
   /// The objects of the tree in the order of the configuration.
   public private(set) lazy var objects = sources.objects()
   /// What is not moving.

@@ -42,14 +42,15 @@ public struct Page: Sendable {
   var help: SettingHelp {
     let also = paths.dropFirst().map { "; also \($0)" }.joined()
     return SettingHelp(
-      path: paths[0], kind: takes == nil ? .info : .command, type: takes == nil ? "" : "text", range: takes?.range,
+      path: paths[0], kind: takes == nil ? .info : .command, type: takes?.type ?? "", range: takes?.range,
       note: summary + also)
   }
 }
 
 /// What may be written to a page.
 public struct Intake: Sendable {
-  /// What is taken, for `help`.
+  /// Type of what is taken, and what of it, for `help`.
+  public var type = "text"
   public var range: String
   /// Longest text, bytes.
   public var limit: Int
@@ -68,6 +69,13 @@ public struct Intake: Sendable {
     self.parse = parse
   }
 
+  /// A number as the kernel's nodes take it, see ``kernelNumber(_:)``.
+  static func number(_ action: @escaping @Sendable (UInt32) -> Action) -> Intake {
+    var intake = Intake("0..4294967295") { (text) throws(Mistake) in action(try kernelNumber(text)) }
+    intake.type = "u32"
+    return intake
+  }
+
   /// What writing to a page can bring about. Whoever serves the pages carries it out.
   public enum Action: Sendable, Equatable {
     case loadConfiguration([UInt8])
@@ -75,18 +83,62 @@ public struct Intake: Sendable {
     /// A command of the module log.
     case logCommand([UInt8])
     case resetMemoryPeak
+    /// Sets a number for all services.
+    case setServices(ServiceSetting, UInt32)
+    /// The same for one, by its name.
+    case setService(String, ServiceSetting, UInt32)
   }
 
-  /// A text that asks for nothing: EINVAL.
+  /// A text that asks for nothing: EINVAL, or ERANGE.
   public struct Mistake: Error, Equatable {
     public var reason: String
     /// What would be right.
     public var hint: String
+    /// It is a value, and too large.
+    public var isOutOfRange: Bool
 
-    public init(reason: String, hint: String) {
+    public init(reason: String, hint: String, isOutOfRange: Bool = false) {
       self.reason = reason
       self.hint = hint
+      self.isOutOfRange = isOutOfRange
     }
+  }
+}
+
+/// One node that every service has, in the directory of that service.
+public struct ServicePage: Sendable {
+  /// Its name in that directory.
+  public var name: String
+  /// What it shows, for `help`.
+  public var summary: String
+  /// About how many bytes its text has.
+  public var capacity: Int
+  /// The number of the service that can be written to it; nil for what is only read.
+  public var takes: ServiceSetting?
+  public var render: @Sendable (ServiceReport, Moment, inout TextWriter) -> Void
+
+  public init(
+    _ name: String, capacity: Int, takes: ServiceSetting? = nil, _ summary: String,
+    render: @escaping @Sendable (ServiceReport, Moment, inout TextWriter) -> Void
+  ) {
+    self.name = name
+    self.summary = summary
+    self.capacity = capacity
+    self.takes = takes
+    self.render = render
+  }
+
+  /// What may be written to the node of one service.
+  public func intake(of service: String) -> Intake? {
+    takes.map { setting in .number { .setService(service, setting, $0) } }
+  }
+
+  /// Its line of `help`.
+  func help(in folder: String) -> SettingHelp {
+    let intake = intake(of: "")
+    return SettingHelp(
+      path: "\(folder)/SERVICE/\(name)", kind: intake == nil ? .info : .command, type: intake?.type ?? "",
+      range: intake?.range, note: summary)
   }
 }
 

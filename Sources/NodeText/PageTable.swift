@@ -6,6 +6,10 @@ public struct PageTable: Sendable {
   public var dialect: Dialect
   public var pages: [Page]
   public var objectPages: [ObjectPage]
+  /// Those of each service.
+  public var servicePages: [ServicePage]
+  /// Where the services have their directories.
+  public var serviceFolder = "mpp_service"
 
   /// All pages that are built in. A family is a folder with one list and has one line here.
   public init(_ dialect: Dialect) {
@@ -13,7 +17,9 @@ public struct PageTable: Sendable {
     pages =
       RockitPages.pages(dialect)
       + DMABufPages.pages
+      + MPPServicePages.pages(dialect)
       + OwnPages.pages
     objectPages = OwnPages.objectPages
+    servicePages = MPPServicePages.servicePages
   }
 }

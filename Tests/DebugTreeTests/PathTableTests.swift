@@ -74,6 +74,10 @@ import Testing
   @Test func nothingElseStandsBesideThePages() {
     #expect(names("rk_dmabuf") == ["size", "peak"])
     #expect(names("vcodec") == ["enc"] && names("vcodec/enc") == ["venc_info"])
+    #expect(
+      names("mpp_service") == [
+        "version", "sessions-summary", "supports-cmd", "supports-device", "load", "load_interval", "timing_en", "cpu",
+      ])
   }
 
   @Test func onlyKindsThatCanBeMadeHaveADirectory() {

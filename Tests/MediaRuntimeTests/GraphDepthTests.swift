@@ -2,6 +2,7 @@
 import Devices
 import Foundation
 import MediaCore
+import Reports
 import Synchronization
 import SystemPackage
 import TestSupport
@@ -16,7 +17,7 @@ private final class HoldingDevice: Sendable {
     var allowed = 0
     var given = 0
     var coded = 0
-    var fails = false
+    var fails: Errno?
     var isWoken = false
   }
   let state = Mutex(State())
@@ -69,9 +70,9 @@ private final class HoldingEncoder: Encoder, Waker, @unchecked Sendable {
         defer { if orWake { state.isWoken = false } }
         return (state, mayGive)
       }
-      if state.fails {
+      if let errno = state.fails {
         waiting = []
-        throw Failure(.ioError, "collect", on: "holding")
+        throw Failure(errno, "collect", on: "holding")
       }
       if mayGive {
         let picture: [UInt8] =
@@ -133,7 +134,7 @@ private struct HoldingFactory: EncoderFactory {
       for object in objects.reversed() { try object.start() }
     }
     var node: Node { graph.object(ObjectPath("venc/0")!)!.node }
-    var session: SessionFigures? { graph.sessionFigures().first { $0.path == "venc/0" } }
+    var session: SessionReport? { graph.sessionFigures().first { $0.path == "venc/0" } }
     func finish() {
       for object in objects { object.stop() }
       for object in objects.reversed() { object.retire() }
@@ -200,10 +201,67 @@ private struct HoldingFactory: EncoderFactory {
     let machine = try Machine(frames: 2)
     defer { machine.finish() }
     #expect(eventually { machine.device.given == 2 })
-    machine.device.state.withLock { $0.fails = true }
+    machine.device.state.withLock { $0.fails = .ioError }
     #expect(eventually { machine.node.figures().work.dropped[.deviceError] == 2 })
     let figures = machine.node.figures()
     #expect(figures.inFlight == 0 && figures.work.failed == 2, "\(figures)")
     #expect(eventually { machine.graph.object(ObjectPath("venc/0")!)?.hasFailed == true })
+  }
+
+  // MARK: the device's service
+
+  private func figures(_ machine: Machine) -> ServiceFigures? {
+    machine.graph.serviceFigures().first { $0.name == "/dev/video7" }
+  }
+
+  @Test func aDeviceOutOfWorkGivesThePicturesOfWhatIsInsideAndTakesNoMore() throws {
+    let machine = try Machine()
+    defer { machine.finish() }
+    let path = ObjectPath("venc/0")!
+    #expect(eventually { machine.device.given == 3 && machine.session?.pending == 4 })
+    try machine.graph.set(.disabled, of: "/dev/video7", to: 1, path: "disable_work")
+    machine.device.allow(3)
+    #expect(eventually { machine.device.coded == 3 && machine.session?.runningSince == nil })
+    #expect(eventually { figures(machine)?.waiting == 1 })
+    #expect(machine.device.given == 3 && machine.session?.pending == 4 && machine.session?.done == 3)
+    let waits = ObjectCondition.waiting(for: "service video7, out of work by disable_work")
+    #expect(machine.graph.objectState(path)?.condition == waits)
+    #expect(eventually { machine.graph.health().findings.contains { $0.path == "venc/0" && $0.condition == waits } })
+    machine.device.allow(.max)
+    try machine.graph.set(.disabled, of: "/dev/video7", to: 0, path: "disable_work")
+    #expect(eventually { (machine.session?.done ?? 0) > 20 })
+    #expect(eventually { machine.graph.health().verdict == .ok })
+    // It is stopped at once also while its service is out of work.
+    try machine.graph.set(.disabled, of: "/dev/video7", to: 1, path: "disable_work")
+    machine.objects[1].stop()
+    #expect(machine.graph.object(path)?.session.isIdle == true)
+  }
+
+  @Test(arguments: [(Errno.ioError, 2, 0), (.timedOut, 0, 2)])
+  func itsServiceCountsHowTasksEnd(_ errno: Errno, _ failed: UInt64, _ timedOut: UInt64) throws {
+    let machine = try Machine(frames: 2)
+    defer { machine.finish() }
+    #expect(eventually { machine.device.given == 2 })
+    #expect(figures(machine)?.tasks == 2 && figures(machine)?.done == 0)
+    machine.device.state.withLock { $0.fails = errno }
+    #expect(eventually { machine.node.figures().work.tasks == 2 })
+    let session = try #require(machine.session)
+    #expect(session.failed == failed && session.timedOut == timedOut)
+    let service = try #require(figures(machine))
+    #expect(service.failed == failed && service.timedOut == timedOut && service.done == 0)
+  }
+
+  @Test func slowTasksAreLoggedWhereTimingIsOn() throws {
+    let machine = try Machine(frames: 2)
+    defer { machine.finish() }
+    let lines = Mutex<[String]>([])
+    machine.graph.environment.services.logSlowTasks(1) { line in lines.withLock { $0.append(line) } }
+    try machine.graph.set(.slowTask, of: "/dev/video7", to: 1, path: "timing_check")
+    #expect(eventually { machine.device.given == 2 })
+    machine.device.allow(1)
+    #expect(eventually { lines.withLock { $0.count } == 4 })
+    let first = lines.withLock { $0[0] }
+    #expect(first.hasPrefix("task 1 dump timing at ") && first.hasSuffix(" us: venc/0 on video7, done"), "\(first)")
+    machine.device.allow(1)
   }
 }

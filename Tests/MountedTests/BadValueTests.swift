@@ -214,7 +214,20 @@ import Testing
       Case("config", Array(repeating: 0x23, count: 131_073), ["E2BIG"]),
     ]
     for node in [
-      "vsys", "valloc", "vrgn", "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "health", "metrics",
+      "mpp_service/load_interval", "mpp_service/timing_en", "mpp_service/cpu/timing_check",
+      "mpp_service/cpu/disable_work", "mpp_service/cpu/session_buffers",
+    ] {
+      cases += ["one", "-1", "", " 1", "0x", "08", "1 2", "4294967296x", "1\n\n"].map {
+        Case(node, $0 + "\n", "EINVAL")
+      }
+      cases += ["4294967296", "0x100000000", "99999999999999999999999x"].map { Case(node, $0 + "\n", "ERANGE") }
+      cases += [Case(node, [0xff, 0xfe], ["EINVAL"]), Case(node, [0, 0x31], ["EINVAL"])]
+      cases.append(Case(node, Array(repeating: 0x31, count: 65536), ["E2BIG"]))
+    }
+    cases.append(Case("mpp_service/cpu/disable_work", "1\n", "EBUSY"))
+    for node in [
+      "mpp_service/load", "mpp_service/sessions-summary", "mpp_service/cpu/task_count", "vsys", "valloc", "vrgn",
+      "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "health", "metrics",
       "report", "help", "venc/0/state", "venc/0/stats", "venc/0/effect", "vi/0/active", "venc/0/stream",
       "vi/0/snapshot.jpg",
     ] {

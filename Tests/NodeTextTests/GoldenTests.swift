@@ -67,4 +67,39 @@ struct GoldenTests {
     let text = renderText { VEncInfoPage.write(Sample.encoders(dialect), dialect: dialect, to: &$0) }
     expectSame(text, try golden("venc_\(suffix).txt"))
   }
+
+  // MARK: mpp_service
+
+  /// An encoder's session on an RK3588 (github.com/rockchip-linux/mpp, issue 756).
+  @Test func sessionsSummary() throws {
+    let text = renderText { SessionsSummaryPage.write([Sample.encoderSession], hasTotals: false, to: &$0) }
+    expectSame(text, try golden("mpp_sessions-summary.txt"))
+  }
+
+  /// On an RV1126B.
+  @Test func load() throws {
+    let services = [("21f40000.rkvenc", 951_700, 923_200), ("22140100.rkvdec", 0, 0), ("22170000.jpegd", 0, 0)].map {
+      ServiceReport(name: $0.0, load: ServiceLoad(window: 1_000_000, busy: $0.1, utilised: $0.2))
+    }
+    let on = renderText { LoadPage.write(ServicesReport(loadWindow: 1000, services: services), to: &$0) }
+    expectSame(on, try golden("mpp_load.txt"))
+    let off = renderText { LoadPage.write(ServicesReport(services: services), to: &$0) }
+    expectSame(off, try golden("mpp_load_off.txt"))
+  }
+
+  /// On a Rock 5B.
+  @Test func supportsDevice() throws {
+    let text = renderText {
+      SupportsDevicePage.write(
+        [
+          SupportsDevicePage.Row(number: 4, name: "AV1DEC", hardwareID: 0x8001_9000),
+          SupportsDevicePage.Row(number: 9, name: "RKVDEC", hardwareID: 0x5381_3f05),
+        ], to: &$0)
+    }
+    expectSame(text, try golden("mpp_supports-device.txt"))
+  }
+
+  @Test func supportsCmd() throws {
+    expectSame(renderText { SupportsCmdPage.write(to: &$0) }, try golden("mpp_supports-cmd.txt"))
+  }
 }

@@ -145,9 +145,10 @@ struct OwnPagesTests {
 
   @Test func helpHasALineForEachPage() {
     let rows = lines(rendered { HelpPage.page.render(Sample.moment(.rockit1432), &$0) }).dropFirst()
-    let pages = PageTable(.rockit1432).pages
-    #expect(rows.map { String($0.prefix { $0 != " " }) } == pages.map { $0.paths[0] })
-    #expect(pages.allSatisfy { !$0.summary.isEmpty })
+    let table = PageTable(.rockit1432)
+    let ofServices = table.servicePages.map { "mpp_service/SERVICE/\($0.name)" }
+    #expect(rows.map { String($0.prefix { $0 != " " }) } == table.pages.map { $0.paths[0] } + ofServices)
+    #expect(table.pages.allSatisfy { !$0.summary.isEmpty } && table.servicePages.allSatisfy { !$0.summary.isEmpty })
   }
 
   // MARK: moments
@@ -209,6 +210,9 @@ struct OwnPagesTests {
     #expect(sections.last == "metrics")
     for object in moment.objects {
       for node in ["state", "active", "stats"] { #expect(sections.contains("\(object.path)/\(node)")) }
+    }
+    for service in ["cpu", "video11"] {
+      for page in moment.pages.servicePages { #expect(sections.contains("mpp_service/\(service)/\(page.name)")) }
     }
     #expect(sections.contains("venc/0/effect") && !sections.contains("vi/0/effect"))
     #expect(Set(sections).count == sections.count)

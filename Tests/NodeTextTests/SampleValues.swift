@@ -241,6 +241,9 @@ enum Sample {
     sources.memory = { MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000) }
     sources.regions = { regions }
     sources.encoders = { encoders(dialect) }
+    sources.services = { services }
+    sources.sessions = { sessions }
+    sources.coding = { CodingReport(encodes: [.h264, .mjpeg, .fwht], decodes: [.h264, .mjpeg]) }
     sources.objects = { objects }
     sources.drops = { drops }
     sources.log = { log }

@@ -7,6 +7,7 @@ import Synchronization
 public final class EngineRegistry: Sendable {
   private let content: Published<SettingsTable>
   private let replaced = Atomic<Int>(0)
+  private let listener = Mutex<(@Sendable () -> Void)?>(nil)
 
   public init(_ catalogue: EngineCatalogue) { content = Published(SettingsTable(catalogue)) }
 
@@ -19,7 +20,11 @@ public final class EngineRegistry: Sendable {
   public func replace(_ catalogue: EngineCatalogue) {
     content.store(SettingsTable(catalogue))
     replaced.wrappingAdd(1, ordering: .releasing)
+    listener.withLock { $0 }?()
   }
+
+  /// Calls back after each new catalogue, on the thread that brought it. At most one listener; it must not block.
+  public func onReplace(_ body: @escaping @Sendable () -> Void) { listener.withLock { $0 = body } }
 
   /// Grows with every new catalogue. Whoever sees a number finds that catalogue or a later one.
   public var version: Int { replaced.load(ordering: .acquiring) }

@@ -42,6 +42,8 @@ final class ChannelCore: Sendable {
     case .session(let other): session = other
     }
     workplace = Workplace(session, environment.services)
+    // What another channel's session does for it is that one's task already.
+    if case .session = host {} else { node.work.connect(session) }
   }
 
   /// It takes no frames of others.

@@ -52,8 +52,8 @@ final class Converter: Sendable {
     if let old = place.old, old.layout == layout, old.pool.bufferSize == size {
       pool = old.pool
     } else {
-      pool = try Pool(
-        name: place.name, size: size, count: place.count, allocator: place.allocator ?? environment.allocator)
+      let count = max(place.count, environment.services.leastBuffers(for: device))
+      pool = try Pool(name: place.name, size: size, count: count, allocator: place.allocator ?? environment.allocator)
       environment.pools.add(pool, user: place.user, isLent: place.allocator != nil)
     }
   }

@@ -24,10 +24,28 @@ struct WorkFigures: Sendable, Equatable {
   var meanRun: Int64 { tasks == 0 ? 0 : totalRun / Int64(clamping: tasks) }
 }
 
+/// Hears of each task that has ended, on the thread that ended it.
+protocol TaskWatch: AnyObject, Sendable {
+  /// - Parameters:
+  ///   - wait: nanoseconds from its creation to its start.
+  ///   - run: nanoseconds from its start to its end.
+  ///   - end: CLOCK_MONOTONIC nanoseconds.
+  func taskEnded(_ outcome: TaskOutcome, wait: Int64, run: Int64, at end: Int64)
+}
+
 /// The counters of the work done on frames after they were taken in; written by the worker that has the session.
 struct WorkCounters: ~Copyable, Sendable {
   let block = CounterBlock(21)
   private let drops: DropMark
+  private let watcher = Watcher()
+
+  private final class Watcher: Sendable {
+    // Set once before the first task; who works is alive while it does.
+    nonisolated(unsafe) unowned(unsafe) var watch: (any TaskWatch)?
+  }
+
+  /// - Parameter watch: hears of each task from now on. Before the first.
+  func connect(_ watch: any TaskWatch) { watcher.watch = watch }
 
   init(drops: DropMark = .none) { self.drops = drops }
 
@@ -62,6 +80,7 @@ struct WorkCounters: ~Copyable, Sendable {
     if copied > 0 { block[Self.copied] = block[Self.copied] &+ UInt64(copied) }
     block[Self.lastEnd] = UInt64(bitPattern: end)
     block.end()
+    watcher.watch?.taskEnded(outcome, wait: wait, run: run, at: end)
   }
 
   /// Last, total and longest lie side by side.

@@ -28,6 +28,7 @@ extension MediaGraph {
     case .stopped, .starting: return .stopped
     case .failed(let why): return .failed(why: why)
     case .running:
+      if let obstacle = object.session.service.obstacle { return .waiting(for: obstacle) }
       let last = max(figures.input.lastAt, state.since)
       return Clock.now() - last > patience(for: object, figures) ? .starved : .running
     }
@@ -101,12 +102,4 @@ extension MediaGraph {
 
   /// The last frames that were dropped, oldest first.
   public func dropRecords() -> [DropRecord] { environment.drops.records }
-
-  /// What the workers of the CPU and of each device did; the CPU's first.
-  public func serviceFigures() -> [ServiceFigures] { environment.services.figures() }
-
-  /// The same, declared for `metrics`.
-  public func serviceStatistics() -> [StatisticGroup] {
-    serviceFigures().map { StatisticGroup("service", owner: $0.name, $0.statistics) }
-  }
 }

@@ -15,8 +15,18 @@ public struct ServiceFigures: Sendable, Equatable {
   /// Turns given to sessions, and times a session asked for one.
   public var runs: UInt64
   public var triggers: UInt64
-  /// Time all workers spent at work, nanoseconds.
+  /// Tasks begun, and those that ended, by how.
+  public var tasks: UInt64
+  public var done: UInt64
+  public var failed: UInt64
+  public var timedOut: UInt64
+  /// Time all workers spent in turns, nanoseconds; with the turns that are not over.
   public var busyNanoseconds: UInt64
+  /// Processor time of the CPU's workers; of a device, the time in which one of its workers was in a turn. Nanoseconds; `nil`
+  /// where it was not asked for.
+  public var utilisedNanoseconds: UInt64?
+  /// It gets no further work.
+  public var isDisabled: Bool
   /// Time since the service was made, nanoseconds.
   public var sinceNanoseconds: Int64
   /// When a worker last began or ended a turn, CLOCK_MONOTONIC_RAW nanoseconds; 0 before the first.
@@ -33,9 +43,18 @@ public struct ServiceFigures: Sendable, Equatable {
       Statistic("workers", .gauge, "Threads that do the work: of the CPU, and for each session on a device.", workers),
       Statistic("waiting_sessions", .gauge, "Sessions that have work and wait for a worker.", waiting),
       Statistic("turns", .counter, "Turns given to sessions.", runs),
+      Statistic("tasks_begun", .counter, "Tasks begun.", tasks),
+      Statistic("tasks", .counter, cause: "done", "Tasks that ended, by how.", done),
+      Statistic("tasks", .counter, cause: "failed", "Tasks that ended, by how.", failed),
+      Statistic("tasks", .counter, cause: "timed_out", "Tasks that ended, by how.", timedOut),
       Statistic(
         "busy_seconds", .counter, unit: .seconds, "Time the workers spent at work or waiting for the device.",
         Double(busyNanoseconds) / 1e9),
+      Statistic(
+        "utilised_seconds", .counter, unit: .seconds,
+        "Processor time of the CPU's workers; of a device, time in which it had a task.",
+        Double(utilisedNanoseconds ?? 0) / 1e9),
+      Statistic("disabled", .gauge, "1 when it gets no further work (disable_work), else 0.", isDisabled ? 1 : 0),
     ]
   }
 }
@@ -49,7 +68,11 @@ public final class Service: Sendable {
   public let name: String
   let turn: Int
   let isOwnThread: Bool
-  private let createdAt = Clock.now()
+  /// Its workers wait for a device that they share.
+  let isDevice: Bool
+  let createdAt = Clock.now()
+  /// What of its tasks goes into the log.
+  let slowTasks = SlowTasks()
 
   private struct Ready {
     var queue = Deque<Session>(minimumCapacity: 64)
@@ -65,6 +88,8 @@ public final class Service: Sendable {
     /// Given to workers as they come, for the names of their threads.
     var made = 0
     var closing = false
+    /// No session is taken but for what may not wait.
+    var isDisabled = false
 
     /// One worker more, and its number.
     mutating func nextWorker() -> Int {
@@ -75,9 +100,14 @@ public final class Service: Sendable {
   }
   private let ready = Monitor(Ready())
   private let readyCount = Atomic<Int>(0)
-  private let runs = Atomic<UInt64>(0)
   private let triggers = Atomic<UInt64>(0)
-  private let busy = Atomic<UInt64>(0)
+  private let workforce = Workforce()
+  private let deviceTime = SharedTime()
+  private let disabledAs = Atomic<UInt32>(0)
+  private let poolBuffersAs = Atomic<UInt32>(0)
+  private let doneElsewhere = Atomic<UInt64>(0)
+  private let failedElsewhere = Atomic<UInt64>(0)
+  private let timedOutElsewhere = Atomic<UInt64>(0)
   private let lastRun = Atomic<Int64>(0)
   /// CLOCK_MONOTONIC nanoseconds of the same.
   private let lastTurn = Atomic<Int64>(0)
@@ -91,7 +121,7 @@ public final class Service: Sendable {
   private static let shortIdle = Int64.milliseconds(1)
   private let workerCount = Atomic<Int>(0)
 
-  /// - Parameter turn: tasks a session may do before its turn is over; what a turn took is counted at its end.
+  /// - Parameter turn: tasks a session may do before its turn is over.
   /// - Throws: EAGAIN when workers were wanted and not even one could be made.
   public convenience init(name: String, workers: Int, turn: Int = 64) throws(Failure) {
     self.init(name: name, turn: turn)
@@ -106,11 +136,14 @@ public final class Service: Sendable {
   }
 
   /// One without workers yet.
-  /// - Parameter isOwnThread: its one worker is the thread of one channel, with the service's name.
-  init(name: String, turn: Int = .max, isOwnThread: Bool = false) {
+  /// - Parameters:
+  ///   - isOwnThread: its one worker is the thread of one channel, with the service's name.
+  ///   - isDevice: its workers wait for a device that they share.
+  init(name: String, turn: Int = .max, isOwnThread: Bool = false, isDevice: Bool = false) {
     self.name = name
     self.turn = turn
     self.isOwnThread = isOwnThread
+    self.isDevice = isDevice
   }
 
   /// The workers hold the service, so it ends by this call.
@@ -148,6 +181,47 @@ public final class Service: Sendable {
     ready.change { $0.leaving += 1 }
   }
 
+  /// As it was written: other than 0 while it gets no further work.
+  var disabled: UInt32 { disabledAs.load(ordering: .relaxed) }
+
+  /// Takes the service out of work, or back in: turns that run are ended, sessions that wait go on waiting. By an
+  /// administrator.
+  func disable(_ value: UInt32) {
+    disabledAs.store(value, ordering: .relaxed)
+    ready.change { $0.isDisabled = value != 0 }
+  }
+
+  /// As it was written: how many buffers new pools of pictures made by it have at least.
+  var poolBuffers: UInt32 {
+    get { poolBuffersAs.load(ordering: .relaxed) }
+    set { poolBuffersAs.store(newValue, ordering: .relaxed) }
+  }
+
+  /// The same, at most as many as a session of the vendor's can have.
+  var leastBuffers: Int { Int(min(poolBuffers, 60)) }
+
+  /// A session wants to come to rest: one that waits for a service which is out of work is taken for that.
+  func lookAgain() {
+    if disabled != 0 { ready.wakeAll() }
+  }
+
+  /// A task ended that none of its workers was at.
+  func ended(_ outcome: TaskOutcome) {
+    switch outcome {
+    case .done: doneElsewhere.add(1, ordering: .relaxed)
+    case .failed: failedElsewhere.add(1, ordering: .relaxed)
+    case .timedOut: timedOutElsewhere.add(1, ordering: .relaxed)
+    }
+  }
+
+  /// Its name without a directory.
+  var shortName: String { ServiceReport.shortName(of: name) }
+
+  /// What its sessions wait for besides a worker, for `state`.
+  var obstacle: String? {
+    disabled == 0 ? nil : "service \(shortName), out of work by disable_work"
+  }
+
   var workers: Int { workerCount.load(ordering: .relaxed) }
 
   @inline(__always) func hasOthersWaiting() -> Bool {
@@ -161,7 +235,9 @@ public final class Service: Sendable {
       ready.queue.append(session)
       let waiting = readyCount.load(ordering: .relaxed) + 1
       readyCount.store(waiting, ordering: .relaxed)
-      let wake = ready.parked > ready.waking && waiting > ready.spinning + ready.waking
+      let wake =
+        ready.parked > ready.waking && waiting > ready.spinning + ready.waking
+        && (!ready.isDisabled || session.isHalted)
       if wake { ready.waking += 1 }
       return wake
     }
@@ -174,7 +250,9 @@ public final class Service: Sendable {
   /// Called where a frame found a queue full: if every worker hangs in some library, one more is made, so that what
   /// does not hang goes on.
   @inline(__always) func relieve(at now: Int64) {
-    if readyCount.load(ordering: .relaxed) > 0, now &- lastTurn.load(ordering: .relaxed) > Service.patience {
+    if readyCount.load(ordering: .relaxed) > 0, now &- lastTurn.load(ordering: .relaxed) > Service.patience,
+      disabled == 0
+    {
       addSpare(at: now)
     }
   }
@@ -193,9 +271,18 @@ public final class Service: Sendable {
   }
 
   private func take(_ ready: inout Ready) -> Session? {
+    if ready.isDisabled { return takeExempt(&ready) }
     guard let session = ready.queue.popFirst() else { return nil }
     readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
     return session
+  }
+
+  /// Of a service that gets no work: one that is to be another service's, is to come to rest, or has work inside the device.
+  private func takeExempt(_ ready: inout Ready) -> Session? {
+    let index = ready.queue.firstIndex { $0.service !== self || $0.isHalted || $0.runningSince != 0 }
+    guard let index else { return nil }
+    readyCount.store(readyCount.load(ordering: .relaxed) - 1, ordering: .relaxed)
+    return ready.queue.remove(at: index)
   }
 
   private func next() -> Session? {
@@ -251,27 +338,46 @@ public final class Service: Sendable {
   }
 
   private func work() {
+    let meter = workforce.join()
     while let session = next() {
       let start = Clock.now()
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
       lastTurn.store(start, ordering: .relaxed)
-      runs.add(1, ordering: .relaxed)
-      let again = session.run(on: self)
+      meter.begin(at: start)
+      if isDevice { deviceTime.enter(at: start) }
+      let again = session.run(on: self, by: meter)
       let end = Clock.now()
-      busy.add(UInt64(max(0, end - start)), ordering: .relaxed)
+      if isDevice { deviceTime.leave(at: end) }
+      meter.end(at: end)
       lastTurn.store(end, ordering: .relaxed)
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
       if again { session.queue() }
     }
+    workforce.leave(meter)
     workerCount.subtract(1, ordering: .relaxed)
   }
 
+  /// What its workers did up to now. Takes no lock.
+  /// - Parameter processorTime: with that of the CPU's workers, a system call for each.
+  func sums(at now: Int64, processorTime: Bool = true) -> WorkSums {
+    var sums = workforce.sums(at: now, processorTime: processorTime && !isDevice)
+    if isDevice { sums.utilised = deviceTime.nanoseconds(at: now) }
+    sums.count(.done, doneElsewhere.load(ordering: .relaxed))
+    sums.count(.failed, failedElsewhere.load(ordering: .relaxed))
+    sums.count(.timedOut, timedOutElsewhere.load(ordering: .relaxed))
+    return sums
+  }
+
   /// For reports; takes no lock.
-  public func figures() -> ServiceFigures {
-    ServiceFigures(
-      name: name, workers: workers, waiting: readyCount.load(ordering: .relaxed),
-      runs: runs.load(ordering: .relaxed), triggers: triggers.load(ordering: .relaxed),
-      busyNanoseconds: busy.load(ordering: .relaxed), sinceNanoseconds: Clock.now() - createdAt,
-      lastRunRawNanoseconds: lastRun.load(ordering: .relaxed))
+  /// - Parameter processorTime: with how much the workers' time was used, a system call for each of the CPU's.
+  public func figures(processorTime: Bool = false) -> ServiceFigures {
+    let now = Clock.now()
+    let sums = sums(at: now, processorTime: processorTime)
+    return ServiceFigures(
+      name: name, workers: workers, waiting: readyCount.load(ordering: .relaxed), runs: sums.turns,
+      triggers: triggers.load(ordering: .relaxed), tasks: sums.tasks, done: sums.done, failed: sums.failed,
+      timedOut: sums.timedOut, busyNanoseconds: UInt64(max(0, sums.busy)),
+      utilisedNanoseconds: processorTime ? UInt64(max(0, sums.utilised)) : nil, isDisabled: disabled != 0,
+      sinceNanoseconds: now - createdAt, lastRunRawNanoseconds: lastRun.load(ordering: .relaxed))
   }
 }

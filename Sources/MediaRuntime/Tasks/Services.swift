@@ -2,17 +2,33 @@
 import MediaCore
 import Synchronization
 
-/// The services of a graph: the CPU workers, and one for each device that sessions work or have worked on.
+/// The services of a graph: the CPU workers, and one for each device there is or that sessions work on.
 ///
 /// Waiting for hardware costs no CPU, so it must not cost a CPU worker either: a device has a worker of its own for every
 /// session on it, and its driver shares the hardware between them. A device's service stays when the last session has
-/// left it, without a worker, so that its counters never go back.
+/// left it, without a worker, so that its counters never go back; it goes with its device.
 final class Services: Sendable {
   /// Name of the CPU workers' service.
   static let cpuName = "cpu"
 
   let cpu: Service
-  private let devices = Mutex<[String: Service]>([:])
+  let load = LoadMeter()
+  private let devices = Mutex(Devices())
+  private let listener = Mutex<(@Sendable () -> Void)?>(nil)
+  private let timing = Mutex<UInt32>(0)
+  private let timingLog = Mutex<SlowTasks.Log?>(nil)
+
+  private struct Devices {
+    var services: [String: (service: Service, sessions: Int)] = [:]
+    /// Devices the machine has; `nil` while nobody has said.
+    var there: Set<String>?
+
+    /// Forgets the services of devices that are gone, once no session is on them.
+    mutating func prune() {
+      guard let there else { return }
+      services = services.filter { $0.value.sessions > 0 || there.contains($0.key) }
+    }
+  }
 
   /// - Throws: EAGAIN when no worker thread could be made.
   init(workers: Int) throws(Failure) {
@@ -22,33 +38,93 @@ final class Services: Sendable {
   /// A worker of the device for one session more.
   /// - Throws: EAGAIN when the system has no more threads.
   func join(_ device: String) throws(Failure) -> Service {
-    try devices.withLock { devices throws(Failure) in
-      let service: Service
-      if let known = devices[device] {
-        service = known
-      } else {
-        // A frame is a turn: it takes so long that beginning another costs nothing beside it.
-        service = try Service(name: device, workers: 0, turn: 1)
-      }
-      devices[device] = service
+    let (service, isNew) = try devices.withLock { devices throws(Failure) -> (Service, Bool) in
+      let known = devices.services[device]
+      let service = known?.service ?? make(device)
+      devices.services[device] = (service, known?.sessions ?? 0)
       try service.addWorker()
-      return service
+      devices.services[device] = (service, (known?.sessions ?? 0) + 1)
+      return (service, known == nil)
     }
+    if isNew { changed() }
+    return service
   }
+
+  /// One session fewer on the device, which was moved to another service.
+  func leave(_ device: String) {
+    let (service, isGone) = devices.withLock { devices -> (Service?, Bool) in
+      guard let known = devices.services[device] else { return (nil, false) }
+      devices.services[device] = (known.service, known.sessions - 1)
+      devices.prune()
+      return (known.service, devices.services[device] == nil)
+    }
+    service?.removeWorker()
+    if isGone { changed() }
+  }
+
+  /// The machine has these devices from now on: each has a service, also before a session is on it.
+  func follow(_ names: Set<String>) {
+    let hasChanged = devices.withLock { devices -> Bool in
+      let before = Set(devices.services.keys)
+      devices.there = names
+      for name in names where devices.services[name] == nil {
+        devices.services[name] = (make(name), 0)
+      }
+      devices.prune()
+      return Set(devices.services.keys) != before
+    }
+    if hasChanged { changed() }
+  }
+
+  private func make(_ device: String) -> Service {
+    // A frame is a turn: it takes so long that beginning another costs nothing beside it.
+    let service = Service(name: device, turn: 1, isDevice: true)
+    service.slowTasks.log(to: timingLog.withLock { $0 })
+    return service
+  }
+
+  /// Calls back when a device's service came or went, on whatever thread it did. At most one listener; it must not block.
+  func onChange(_ body: @escaping @Sendable () -> Void) { listener.withLock { $0 = body } }
+
+  private func changed() { listener.withLock { $0 }?() }
 
   /// The thread of one channel, which may wait as long as it likes. Without the thread yet.
   func ownThread(_ name: String) -> Service { Service(name: name, isOwnThread: true) }
 
   /// The CPU's first, then the devices' by name.
-  private var all: [Service] {
-    [cpu] + devices.withLock { devices in devices.keys.sorted().compactMap { devices[$0] } }
+  var all: [Service] {
+    [cpu]
+      + devices.withLock { devices in
+        devices.services.keys.sorted().compactMap { devices.services[$0]?.service }
+      }
+  }
+
+  /// Buffers that a pool of pictures made by a device has at least, or by the CPU.
+  func leastBuffers(for device: String?) -> Int {
+    guard let device else { return cpu.leastBuffers }
+    return devices.withLock { $0.services[device]?.service.leastBuffers } ?? 0
   }
 
   /// Takes no lock of the frame path.
-  func figures() -> [ServiceFigures] { all.map { $0.figures() } }
+  func figures(processorTime: Bool = false) -> [ServiceFigures] {
+    all.map { $0.figures(processorTime: processorTime) }
+  }
+
+  // MARK: slow tasks
+
+  /// As it was written: other than 0 while the stages of slow tasks are logged.
+  var timingEnabled: UInt32 { timing.withLock { $0 } }
+
+  /// - Parameter log: where the lines go.
+  func logSlowTasks(_ value: UInt32, to log: @escaping SlowTasks.Log) {
+    timing.withLock { $0 = value }
+    timingLog.withLock { $0 = value == 0 ? nil : log }
+    for service in all { service.slowTasks.log(to: value == 0 ? nil : log) }
+  }
 
   /// The workers hold their services, so they end by this call.
   func close() {
+    load.close()
     for service in all { service.close() }
   }
 }
@@ -78,7 +154,7 @@ final class Workplace: Sendable {
         do throws(Failure) { device = (name, try services.join(name)) } catch { obstacle = error }
       }
       session.move(to: device?.service ?? services.cpu)
-      old?.service.removeWorker()
+      if let old { services.leave(old.name) }
       return obstacle
     }
   }

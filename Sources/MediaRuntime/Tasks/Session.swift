@@ -10,6 +10,11 @@ public enum TaskOutcome: Sendable {
   case done, failed
   /// The device or the CPU took longer than it may.
   case timedOut
+
+  /// That of a task that failed so, or did not.
+  init(_ failure: Failure?) {
+    self = failure == nil ? .done : failure?.errno == .timedOut ? .timedOut : .failed
+  }
 }
 
 /// What a session's worker does: one task at a time, taken from the channel's queue.
@@ -18,12 +23,17 @@ protocol SessionWork: AnyObject, Sendable {
   /// - Returns: false when there was nothing to do.
   func perform() -> Bool
 
+  /// Goes on with what was begun, and begins nothing: for a service that is out of work.
+  /// - Returns: false when nothing that was begun is left.
+  func finish() -> Bool
+
   /// Called by the worker after a task that `halt` did not wait for to the end, or during which it was left to it: what
   /// would have been done at once is done now. No further task begins. May be called more than once.
   func cameBack()
 }
 
 extension SessionWork {
+  func finish() -> Bool { false }
   func cameBack() {}
 }
 
@@ -60,6 +70,10 @@ final class Session: Sendable {
   /// Whose the work's own state is: the worker's while it is at a task, and in between of the control lane, which has halted
   /// the session then.
   let affinity = Affinity()
+  /// Tasks that have ended, for their numbers. Of who has the work's state.
+  private nonisolated(unsafe) var endedTasks: UInt64 = 0
+  /// Of the worker that has it, or had it last; alive while it works.
+  private nonisolated(unsafe) unowned(unsafe) var meter: WorkerMeter?
   // Set before the first `resume`, for good.
   nonisolated(unsafe) var alarm: (@Sendable () -> Void)?
   // Set before the first `resume` and cleared after the last `halt`.
@@ -133,6 +147,7 @@ final class Session: Sendable {
   @inline(__always) func began(at now: Int64) {
     startedAt.store(now, ordering: .relaxed)
     startedTasks.store(startedTasks.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+    meter?.began()
   }
   /// The oldest task that is not ended was begun then.
   @inline(__always) func running(since time: Int64) { startedAt.store(time, ordering: .relaxed) }
@@ -144,11 +159,17 @@ final class Session: Sendable {
 
   /// Runs tasks until there are none, or others should have their turn. By a worker that took it.
   /// - Returns: true when it must be queued again.
-  func run(on host: Service) -> Bool {
+  func run(on host: Service, by meter: WorkerMeter) -> Bool {
+    self.meter = meter
     var turns = 0
     while true {
       guard isHosted(by: host) else { return true }
       let old = flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent).oldValue
+      if old & Session.halted == 0, host.disabled != 0 {
+        affinity.within { while let work, work.finish() {} }
+        flags.bitwiseOr(Session.pending, ordering: .relaxed)
+        return true
+      }
       if old & Session.halted == 0, let work, !affinity.within({ hasDone(work, &turns, on: host) }) { return true }
       // Idle, unless something came meanwhile.
       let seen = flags.load(ordering: .acquiring)
@@ -187,6 +208,9 @@ final class Session: Sendable {
     schedule()
   }
 
+  /// Somebody lets no further task begin. It is taken then also by a service that is out of work, to come to rest.
+  var isHalted: Bool { flags.load(ordering: .sequentiallyConsistent) & Session.halted != 0 }
+
   /// No task runs and none is about to.
   var isIdle: Bool { flags.load(ordering: .acquiring) & Session.active == 0 }
 
@@ -219,6 +243,7 @@ final class Session: Sendable {
   private func isAsked(toHalt patience: Int64) -> Bool {
     flags.bitwiseOr(Session.halted, ordering: .sequentiallyConsistent)
     ring()
+    service.lookAgain()
     return idle.wait(until: Clock.now() + patience) { _ in
       flags.load(ordering: .sequentiallyConsistent) & Session.active == 0 ? true : nil
     } ?? false
@@ -242,5 +267,22 @@ final class Session: Sendable {
     guard old & Session.active == 0 else { return true }
     flags.bitwiseAnd(~Session.left, ordering: .acquiringAndReleasing)
     return false
+  }
+}
+
+extension Session: TaskWatch {
+  @inline(__always) func taskEnded(_ outcome: TaskOutcome, wait: Int64, run: Int64, at end: Int64) {
+    let service = service
+    endedTasks &+= 1
+    // What the control lane gets out of an engine that it closes is no worker's doing.
+    if flags.load(ordering: .relaxed) & Session.active != 0 {
+      meter?.ended(outcome)
+    } else {
+      service.ended(outcome)
+    }
+    service.slowTasks.note(
+      TaskTimes(
+        path: path, number: endedTasks, outcome: outcome, created: end - run - wait, started: end - run, finished: end),
+      took: run + wait, on: service)
   }
 }

@@ -7,7 +7,9 @@ import Reports
 /// (`awk -F '  +'`), since a range may hold single blanks. `-` stands for what does not apply or is empty.
 public enum HelpPage {
   static let page = Page("help", capacity: 16384, "every page and attribute") { moment, out in
-    write(moment.pages.pages.map(\.help) + moment.attributes, to: &out)
+    let pages = moment.pages
+    let ofServices = pages.servicePages.map { $0.help(in: pages.serviceFolder) }
+    write(pages.pages.map(\.help) + ofServices + moment.attributes, to: &out)
   }
 
   /// Writes the page.

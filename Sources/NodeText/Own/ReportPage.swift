@@ -16,6 +16,13 @@ public enum ReportPage {
     writeHead(moment, to: &out)
     writePages(.first, moment, to: &out)
     writePages(.middle, moment, to: &out)
+    for service in moment.services.services {
+      for page in moment.pages.servicePages {
+        section("\(moment.pages.serviceFolder)/\(service.shortName)/\(page.name)", to: &out) {
+          page.render(service, moment, &$0)
+        }
+      }
+    }
     for object in moment.objects {
       for page in moment.pages.objectPages {
         section("\(object.path)/\(page.name)", isShownEmpty: page.isShownEmpty, to: &out) { page.render(object, &$0) }

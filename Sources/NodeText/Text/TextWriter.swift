@@ -176,6 +176,13 @@ public struct TextWriter: ~Copyable {
     count += length
   }
 
+  /// The same with at least `digits` digits, filled with zeros.
+  public mutating func hexadecimal<Value: UnsignedInteger>(_ value: Value, digits wanted: Int) {
+    let value = UInt64(value)
+    fill(0x30, wanted - hexadecimalLength(value))
+    hexadecimal(value)
+  }
+
   @inline(__always)
   private mutating func digits(_ value: UInt64) {
     if value < 10 { return byte(0x30 + UInt8(truncatingIfNeeded: value)) }

@@ -174,7 +174,7 @@ final class VdecRun: Sendable {
     let end = Clock.now()
     if engine.notePool() { show() }
     node.work.record(
-      failure == nil ? .done : .failed, wait: 0, run: end - start, copied: engine.takeBytesCopied(), end: end)
+      TaskOutcome(failure), wait: 0, run: end - start, copied: engine.takeBytesCopied(), end: end)
     counters.damagedPictures(engine.takeDamaged())
     guard let failure else {
       work.value.failures = 0

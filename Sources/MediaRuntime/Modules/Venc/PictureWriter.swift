@@ -60,13 +60,13 @@ final class PictureWriter {
 
   /// The engine failed on the frame it was just given, and of those that were inside before none will come.
   /// - Parameter isGiven: the last one expected is the one that whoever calls records.
-  func failedAll(isGiven: Bool) {
+  func failedAll(_ failure: Failure, isGiven: Bool) {
     abandonPicture()
     if isGiven, let last = pending.removeLast() { node.work.drop(.deviceError, last.name) }
     let now = Clock.now()
     while let entry = pending.removeFirst() {
       node.work.drop(.deviceError, entry.name)
-      node.work.record(.failed, wait: entry.wait, run: now - entry.start, end: now)
+      node.work.record(TaskOutcome(failure), wait: entry.wait, run: now - entry.start, end: now)
     }
   }
 

@@ -150,10 +150,23 @@ final class VencChannel: Channel {
     // Its work ends with its picture.
     case .done(let copied) where held.value.engine?.isAsynchronous == true: node.work.copied(copied)
     case .done(let copied): node.work.record(.done, wait: wait, run: end - start, copied: copied, end: end)
-    case .failed: node.work.record(.failed, wait: wait, run: end - start, end: end)
+    case .failed(let how): node.work.record(how, wait: wait, run: end - start, end: end)
     }
     noteRunning()
     return true
+  }
+
+  /// Frames that are inside the device get their pictures.
+  func finish() -> Bool {
+    guard let engine = held.value.engine, engine.encoder.inside > 0 else { return false }
+    var hasWaited = false
+    session.wait(
+      while: { true },
+      in: {
+        hasWaited = true
+        collect(engine)
+      })
+    return hasWaited
   }
 
   private var isBusy: Bool { (held.value.engine?.encoder.inside ?? 0) > 0 }
@@ -179,13 +192,13 @@ final class VencChannel: Channel {
 
   private enum Outcome {
     case done(copied: Int)
-    case failed
+    case failed(TaskOutcome)
   }
 
   private func encode(_ frame: consuming Frame, _ now: Int64, _ wait: Int64) -> Outcome {
     guard now >= held.value.retryAt else {
       node.work.drop(.deviceError, frame.name)
-      return .failed
+      return .failed(.failed)
     }
     let changes = configurationChanges.load(ordering: .acquiring)
     let ready: VencEngine?
@@ -195,11 +208,11 @@ final class VencChannel: Channel {
       encoderCounters.configureFailed()
       fail(error, now)
       node.work.drop(.deviceError, frame.name)
-      return .failed
+      return .failed(TaskOutcome(error))
     }
     guard let ready else {
       node.work.drop(.formatMismatch, frame.name)
-      return .failed
+      return .failed(.failed)
     }
     let key = wantsKey.exchange(false, ordering: .acquiringAndReleasing) || frame.stamps.startsAnew
     if key { effects.keyRequested(pts: frame.pts) }
@@ -212,13 +225,13 @@ final class VencChannel: Channel {
         return .done(copied: copied)
       case .noBuffer:
         node.work.drop(.noBuffer, frame.name)
-        return .failed
+        return .failed(.failed)
       }
     } catch {
       encoderCounters.startFailed()
       if key { wantsKey.store(true, ordering: .relaxed) }
       fail(error, now)
-      return .failed
+      return .failed(TaskOutcome(error))
     }
   }
 

@@ -119,7 +119,7 @@ final class VencEngine {
     do throws(Failure) {
       try encoder.encode(frame, directive, into: &sink)
     } catch {
-      if isAsynchronous { writer.failedAll(isGiven: true) } else { writer.failedLast() }
+      if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
       throw error
     }
     return Int(encoder.bytesCopied - before)
@@ -131,7 +131,7 @@ final class VencEngine {
     do throws(Failure) {
       try encoder.collect(into: &sink)
     } catch {
-      writer.failedAll(isGiven: false)
+      writer.failedAll(error, isGiven: false)
       throw error
     }
   }
@@ -142,7 +142,7 @@ final class VencEngine {
     do throws(Failure) {
       try encoder.drain(into: &sink)
     } catch {
-      if isAsynchronous { writer.failedAll(isGiven: false) }
+      if isAsynchronous { writer.failedAll(error, isGiven: false) }
       throw error
     }
   }
