@@ -123,6 +123,41 @@ import Testing
     #expect(eventually { machine.graph.sessionFigures().map(\.service) == ["vi0", "/dev/video9"] })
   }
 
+  @Test func aChannelWhoseDeviceIsOutOfWorkGoesOverToSoftwareUntilItIsBackInWork() throws {
+    let machine = try Machine()
+    defer { machine.finish() }
+    try machine.run(backend: "auto")
+    let channel = try #require(machine.channel)
+    #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > 3 })
+    try machine.graph.set(.disabled, of: "/dev/video9", to: 1, path: "disable_work")
+    #expect(eventually { machine.software.script.encoded.load(ordering: .relaxed) > 3 })
+    #expect(channel.used?.factory.name == "software engine" && !channel.hasFailed)
+    #expect(machine.graph.objectState(channel.path)?.condition == .running)
+    let before = machine.device.script.encoded.load(ordering: .relaxed)
+    let coded = channel.node.figures().output.frames
+    #expect(eventually { channel.node.figures().output.frames > coded + 5 })
+    #expect(machine.device.script.encoded.load(ordering: .relaxed) == before, "it gets no further work")
+    try machine.graph.set(.disabled, of: "/dev/video9", to: 0, path: "disable_work")
+    #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > before })
+    #expect(eventually { channel.used?.factory.name == "/dev/video9" })
+  }
+
+  @Test func aChannelThatNamesItsDeviceWaitsForItToBeBackInWork() throws {
+    let machine = try Machine()
+    defer { machine.finish() }
+    try machine.run(backend: "/dev/video9")
+    let channel = try #require(machine.channel)
+    #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > 3 })
+    try machine.graph.set(.disabled, of: "/dev/video9", to: 1, path: "disable_work")
+    #expect(
+      machine.graph.objectState(channel.path)?.condition
+        == .waiting(for: "service video9, out of work by disable_work"))
+    try machine.graph.set(.disabled, of: "/dev/video9", to: 0, path: "disable_work")
+    let before = machine.device.script.encoded.load(ordering: .relaxed)
+    #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > before + 3 })
+    #expect(machine.software.script.opened.load(ordering: .relaxed) == 0)
+  }
+
   @Test func aScalersOutputGoesToTheDeviceThatIsPluggedInWhileItRuns() throws {
     let software = ScriptedScalerFactory(name: "software scaler")
     let device = ScriptedScalerFactory(name: "/dev/video8", isHardware: true)

@@ -21,20 +21,38 @@ import Testing
     meter.begin(at: 1000)
     #expect(busy(1000) == 0 && busy(1400) == 400)
     #expect(busy(999) == 0, "a reader who looked at the clock before the turn began")
-    meter.began()
+    meter.began(at: 0)
     meter.ended(.failed)
-    meter.began()
+    meter.began(at: 0)
     meter.ended(.done)
     meter.end(at: 1500)
     #expect(busy(1500) == 500 && busy(9000) == 500, "idle time does not count")
     meter.begin(at: 9000)
     #expect(busy(9100) == 600)
-    meter.began()
+    meter.began(at: 0)
     meter.ended(.timedOut)
     meter.end(at: 9200)
     let sums = workforce.sums(at: 9300, processorTime: false)
     #expect(sums.busy == 700 && sums.turns == 2 && sums.tasks == 3)
     #expect(sums.done == 1 && sums.failed == 1 && sums.timedOut == 1)
+  }
+
+  @Test func ofAChannelsOwnThreadItsTasksCountAndNotItsTurns() {
+    let workforce = Workforce()
+    let meter = workforce.join(ofTasks: true)
+    func busy(_ now: Int64) -> Int64 { workforce.sums(at: now, processorTime: false).busy }
+    meter.begin(at: 1000)
+    #expect(busy(2000) == 0, "it waits for its file")
+    let start = Clock.now()
+    meter.began(at: start)
+    #expect(busy(start + 50) == 50)
+    meter.ended(.done)
+    meter.rests()
+    let whole = busy(.max / 2)
+    #expect(whole >= 0 && whole <= Clock.now() - start)
+    meter.rests()
+    meter.end(at: .max / 2)
+    #expect(busy(.max / 2) == whole)
   }
 
   @Test func whatAWorkerDidStaysWhenItHasEnded() throws {
@@ -48,7 +66,7 @@ import Testing
       // Some processor time, which its clock tells.
       var sum = 0
       while (ThreadClock.ofThisThread()?.nanoseconds() ?? .max) < 2_000_000 { sum &+= 1 }
-      meter.began()
+      meter.began(at: 0)
       meter.end(at: 250)
       workforce.leave(meter)
       return ThreadClock.ofThisThread()?.nanoseconds() ?? 0

@@ -109,8 +109,8 @@ import Testing
     let first = try anonymous()
     #expect(isBack, "\(before) kB before, \(first) kB after")
     try rounds(12)
-    // 12 rounds of four channels: what leaked 90 kB a round would be seen. The heap itself comes and goes by half a megabyte.
-    let stays = try eventually { try anonymous() <= first + 1024 }
+    // 12 rounds of four channels: what leaked 250 kB a round would be seen. What lies between blocks in use grows ever less.
+    let stays = try eventually { try anonymous() <= first + 3072 }
     let last = try anonymous()
     #expect(stays, "\(first) kB after 15 rounds, \(last) kB after 27")
   }

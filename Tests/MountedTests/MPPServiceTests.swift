@@ -138,13 +138,13 @@ import Testing
     #expect(try served.cat("mpp_service/load").hasPrefix("please set load_interval first!!!\n"))
   }
 
-  /// What the kernel says of the CPU's workers right before and right after lies around it.
+  /// What the kernel says of the CPU's workers, and of the threads of inputs and decoders, right before and right after lies around it.
   @Test func utilisationIsTheProcessorTimeOfTheWorkers() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     func kernels() throws -> Double {
       let text = try shell(
-        #"for t in /proc/$1/task/*; do case $(cat $t/comm) in cpu-*) cut -d' ' -f1 $t/schedstat;; esac; done"#,
+        #"for t in /proc/$1/task/*; do case $(cat $t/comm) in cpu-*|vi[0-9]|vdec[0-9]) cut -d' ' -f1 $t/schedstat;; esac; done"#,
         String(served.pid))
       return text.lines.compactMap { Double($0) }.reduce(0, +) / 1e9
     }

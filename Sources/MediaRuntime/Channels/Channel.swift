@@ -109,6 +109,8 @@ protocol Channel: ModuleObject, SessionWork {
   func moreStatistics() -> [Statistic]
   /// What it waits for besides frames, for `health`.
   var waitingFor: String? { get }
+  /// Its settings leave it to the channel which engine it takes, and one that is in work is there for the next frame.
+  var hasOtherEngine: Bool { get }
   /// The engine in use, for `health`.
   var engineName: String? { get }
   /// Bytes of pixels the CPU wrote that `node.work` does not count.
@@ -228,7 +230,7 @@ extension Channel {
     removed()
     // One that hangs keeps its work until it comes back.
     if core.ownsSession { session.retire() }
-    if case .ownThread = core.host { session.service.close() }
+    if case .ownThread = core.host { environment.services.close(ownThread: session.service) }
     environment.slots.leave(node.user)
   }
 
@@ -273,6 +275,7 @@ extension Channel {
   var worker: String { "worker" }
   func moreStatistics() -> [Statistic] { [] }
   var waitingFor: String? { nil }
+  var hasOtherEngine: Bool { false }
   var engineName: String? { nil }
   var moreBytesCopied: UInt64 { 0 }
   var stream: PacketRing? { nil }

@@ -13,8 +13,8 @@ final class Environment: Sendable {
   var table: SettingsTable { registry.table }
   /// What there is now.
   var engines: EngineCatalogue { registry.catalogue }
-  /// Another number when there are other engines.
-  var enginesVersion: Int { registry.version }
+  /// Another number when there are other engines, or a device was taken out of work or back in.
+  var enginesVersion: Int { registry.version &+ services.changesOfWork }
   /// Frames beyond one that a receiver's device may hold.
   var heldByDevices: Int { engines.encoders.contains { $0.isHardware } ? options.deviceDepth - 1 : 0 }
   /// Pictures of a source that can be in use: a full queue, those being worked on, one being made.

@@ -65,7 +65,9 @@ extension MediaGraph {
       return (
         0,
         finding(
-          running, culprit ?? "its own engine\(engineName(object))",
+          running,
+          culprit ?? (object.isSource && object.engineName == nil ? object.waitingFor : nil)
+            ?? "its own engine\(engineName(object))",
           input.waiting >= input.depth ? .full : nil)
       )
     }

@@ -76,7 +76,17 @@ extension MediaGraph {
           .resourceBusy, path: path, reason: "\(found.name) is the only service that does work of the CPU",
           hint: "disable what gives it work: echo 0 > venc/N/enable; or only 0")
       }
-      found.disable(value)
+      let wasInWork = found.disabled == 0
+      services.disable(found, value)
+      guard wasInWork != (value == 0) else { return }
+      // Who can do without it goes over; who cannot waits.
+      if value != 0 {
+        for channel in all where channel.core.ownsSession && channel.session.service === found && channel.hasOtherEngine
+        {
+          channel.core.work(on: nil)
+        }
+        found.lookAgain()
+      }
       environment.log(
         .system, .information, "service \(found.name) \(value == 0 ? "takes work again" : "gets no further work")")
     }

@@ -25,12 +25,13 @@ final class LoadMeter: Sendable {
   /// The window that is set, milliseconds.
   var milliseconds: UInt32 { state.withLock { $0.milliseconds } }
 
-  /// Begins to measure anew, or ends it.
+  /// Begins to measure, or ends it. The same window again changes nothing: a poller that sets it each time disturbs nobody.
   /// - Parameter all: whose services are measured; held until it ends.
   /// - Throws: EAGAIN when the system has no more threads; nothing is measured then.
   func set(milliseconds: UInt32, of all: Services) throws(Failure) {
     let services = all.all
     let needsThread = state.change { state -> Bool in
+      guard state.milliseconds != milliseconds else { return false }
       state.milliseconds = milliseconds
       state.windows = []
       state.due = 0

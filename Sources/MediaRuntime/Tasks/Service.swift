@@ -103,6 +103,13 @@ public final class Service: Sendable {
   private let triggers = Atomic<UInt64>(0)
   private let workforce = Workforce()
   private let deviceTime = SharedTime()
+  /// Channels' own threads, whose work is work of the CPU too.
+  private let guests = Published(Guests())
+  private struct Guests: Sendable {
+    var services: [Service] = []
+    /// Of those that have ended.
+    var past = WorkSums()
+  }
   private let disabledAs = Atomic<UInt32>(0)
   private let poolBuffersAs = Atomic<UInt32>(0)
   private let doneElsewhere = Atomic<UInt64>(0)
@@ -338,7 +345,7 @@ public final class Service: Sendable {
   }
 
   private func work() {
-    let meter = workforce.join()
+    let meter = workforce.join(ofTasks: isOwnThread)
     while let session = next() {
       let start = Clock.now()
       lastRun.store(Clock.rawNanoseconds(), ordering: .relaxed)
@@ -357,11 +364,34 @@ public final class Service: Sendable {
     workerCount.subtract(1, ordering: .relaxed)
   }
 
+  /// Has the work of another service told as work of this one.
+  func host(_ guest: Service) {
+    guests.update { old in
+      var new = old
+      new.services.append(guest)
+      return new
+    }
+  }
+
+  /// The guest's workers have ended.
+  func bidFarewell(to guest: Service) {
+    guests.update { old in
+      guard old.services.contains(where: { $0 === guest }) else { return nil }
+      var new = old
+      new.services.removeAll { $0 === guest }
+      new.past.add(guest.sums(at: Clock.now()))
+      return new
+    }
+  }
+
   /// What its workers did up to now. Takes no lock.
   /// - Parameter processorTime: with that of the CPU's workers, a system call for each.
   func sums(at now: Int64, processorTime: Bool = true) -> WorkSums {
     var sums = workforce.sums(at: now, processorTime: processorTime && !isDevice)
     if isDevice { sums.utilised = deviceTime.nanoseconds(at: now) }
+    let guests = guests.value
+    sums.add(guests.past)
+    for guest in guests.services { sums.add(guest.sums(at: now, processorTime: processorTime)) }
     sums.count(.done, doneElsewhere.load(ordering: .relaxed))
     sums.count(.failed, failedElsewhere.load(ordering: .relaxed))
     sums.count(.timedOut, timedOutElsewhere.load(ordering: .relaxed))

@@ -16,6 +16,7 @@ final class Services: Sendable {
   private let devices = Mutex(Devices())
   private let listener = Mutex<(@Sendable () -> Void)?>(nil)
   private let timing = Mutex<UInt32>(0)
+  private let workChanges = Atomic<Int>(0)
   private let timingLog = Mutex<SlowTasks.Log?>(nil)
 
   private struct Devices {
@@ -89,7 +90,17 @@ final class Services: Sendable {
   private func changed() { listener.withLock { $0 }?() }
 
   /// The thread of one channel, which may wait as long as it likes. Without the thread yet.
-  func ownThread(_ name: String) -> Service { Service(name: name, isOwnThread: true) }
+  func ownThread(_ name: String) -> Service {
+    let service = Service(name: name, isOwnThread: true)
+    cpu.host(service)
+    return service
+  }
+
+  /// Ends it, with its channel.
+  func close(ownThread service: Service) {
+    service.close()
+    cpu.bidFarewell(to: service)
+  }
 
   /// The CPU's first, then the devices' by name.
   var all: [Service] {
@@ -97,6 +108,24 @@ final class Services: Sendable {
       + devices.withLock { devices in
         devices.services.keys.sorted().compactMap { devices.services[$0]?.service }
       }
+  }
+
+  /// Times a service was taken out of work or back in.
+  var changesOfWork: Int { workChanges.load(ordering: .acquiring) }
+
+  /// Takes a service out of work, or back in.
+  func disable(_ service: Service, _ value: UInt32) {
+    service.disable(value)
+    workChanges.add(1, ordering: .acquiringAndReleasing)
+  }
+
+  /// Those of the engines whose device is in work; all where none is.
+  /// - Parameter device: the one an engine works on, `nil` where the CPU does.
+  func inWork<Engine>(_ engines: [Engine], device: (Engine) -> String?) -> [Engine] {
+    guard changesOfWork > 0 else { return engines }
+    let disabled = Set(all.filter { $0.disabled != 0 }.map(\.name))
+    let able = engines.filter { engine in device(engine).map { !disabled.contains($0) } ?? true }
+    return able.isEmpty ? engines : able
   }
 
   /// Buffers that a pool of pictures made by a device has at least, or by the CPU.

@@ -147,11 +147,15 @@ final class Session: Sendable {
   @inline(__always) func began(at now: Int64) {
     startedAt.store(now, ordering: .relaxed)
     startedTasks.store(startedTasks.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
-    meter?.began()
+    meter?.began(at: now)
   }
   /// The oldest task that is not ended was begun then.
   @inline(__always) func running(since time: Int64) { startedAt.store(time, ordering: .relaxed) }
-  @inline(__always) func ended() { startedAt.store(0, ordering: .relaxed) }
+  @inline(__always) func ended() {
+    startedAt.store(0, ordering: .relaxed)
+    // The control lane, which may come later than the worker has ended, is no worker.
+    if flags.load(ordering: .relaxed) & Session.active != 0 { meter?.rests() }
+  }
 
   @inline(__always) private func isHosted(by service: Service) -> Bool {
     current.load(ordering: .acquiring).toOpaque() == Unmanaged.passUnretained(service).toOpaque()

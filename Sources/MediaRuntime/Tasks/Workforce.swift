@@ -17,6 +17,16 @@ struct WorkSums: Sendable, Equatable {
   var failed: UInt64 = 0
   var timedOut: UInt64 = 0
 
+  /// Adds another service's work; turns are each one's own.
+  mutating func add(_ other: WorkSums) {
+    busy += other.busy
+    utilised += other.utilised
+    tasks &+= other.tasks
+    done &+= other.done
+    failed &+= other.failed
+    timedOut &+= other.timedOut
+  }
+
   mutating func count(_ outcome: TaskOutcome, _ tasks: UInt64 = 1) {
     switch outcome {
     case .done: done &+= tasks
@@ -39,18 +49,36 @@ final class WorkerMeter: Sendable {
   private static let outcomes = 4
   private let clock: ThreadClock?
 
+  /// The thread of one channel: its turns are waits for a file or a camera, so that what counts are its tasks.
+  private let isOfTasks: Bool
+
   /// By the worker's own thread.
-  init() { clock = ThreadClock.ofThisThread() }
+  init(ofTasks: Bool = false) {
+    clock = ThreadClock.ofThisThread()
+    isOfTasks = ofTasks
+  }
 
   deinit { block.free() }
 
   @inline(__always) func begin(at now: Int64) {
-    block.storeAlone(Self.clockwork, block[Self.busy] &- UInt64(bitPattern: now))
     block.storeAlone(Self.turns, block[Self.turns] &+ 1)
+    if !isOfTasks { wind(at: now) }
+  }
+
+  @inline(__always) private func wind(at now: Int64) {
+    block.storeAlone(Self.clockwork, block[Self.busy] &- UInt64(bitPattern: now))
   }
 
   /// A task was begun.
-  @inline(__always) func began() { count(Self.tasks) }
+  @inline(__always) func began(at now: Int64) {
+    count(Self.tasks)
+    if isOfTasks { wind(at: now) }
+  }
+
+  /// No task runs any more.
+  @inline(__always) func rests() {
+    if isOfTasks, Int64(bitPattern: block[Self.clockwork]) < 0 { stop(at: Clock.now()) }
+  }
 
   @inline(__always) func ended(_ outcome: TaskOutcome) {
     switch outcome {
@@ -63,6 +91,10 @@ final class WorkerMeter: Sendable {
   @inline(__always) private func count(_ index: Int) { block.storeAlone(index, block[index] &+ 1) }
 
   @inline(__always) func end(at now: Int64) {
+    if !isOfTasks { stop(at: now) }
+  }
+
+  @inline(__always) private func stop(at now: Int64) {
     let sum = block[Self.clockwork] &+ UInt64(bitPattern: now)
     block.storeAlone(Self.busy, sum)
     block.storeAlone(Self.clockwork, sum)
@@ -91,8 +123,9 @@ struct Workforce: Sendable {
   private let members = Published(Members())
 
   /// By a worker that begins, on its own thread.
-  func join() -> WorkerMeter {
-    let meter = WorkerMeter()
+  /// - Parameter ofTasks: what counts are its tasks, not its turns.
+  func join(ofTasks: Bool = false) -> WorkerMeter {
+    let meter = WorkerMeter(ofTasks: ofTasks)
     members.update { members in
       var members = members
       members.meters.append(meter)

@@ -105,7 +105,8 @@ final class VdecChannel: Channel {
 
   func removed() { feed.retire() }
 
-  var worker: String { "decoder" }
+  /// Between two pictures it is at its input.
+  var worker: String { session.runningSince == 0 ? "input" : "decoder" }
 
   // MARK: reports
 

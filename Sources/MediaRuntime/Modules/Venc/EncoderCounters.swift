@@ -96,7 +96,16 @@ struct EncoderCounters: ~Copyable, Sendable {
     block.end()
   }
 
-  func figures() -> EncoderFigures {
+  /// Whether the stream has stopped: no picture has come for so long that the last window tells nothing of now.
+  private func isSilent(_ block: CounterBlock, at now: Int64) -> Bool {
+    let opened = Int64(bitPattern: block[16])
+    let rate = Double(bitPattern: block[7])
+    // A window is as long as it takes to the first picture after a second.
+    return opened == 0 || rate <= 0 || Double(now &- opened) > 1e9 + 2e9 / rate
+  }
+
+  /// - Parameter now: rates are 0 where nothing came lately.
+  func figures(at now: Int64 = Clock.now()) -> EncoderFigures {
     block.read { block in
       func known(_ index: Int) -> Int? { block[index] == Self.none ? nil : Int(clamping: block[index]) }
       var figures = EncoderFigures()
@@ -108,6 +117,10 @@ struct EncoderCounters: ~Copyable, Sendable {
       figures.bitsPerSecond = known(5)
       figures.previousBitsPerSecond = known(6)
       figures.picturesPerSecond = Double(bitPattern: block[7])
+      if isSilent(block, at: now) {
+        figures.picturesPerSecond = 0
+        if figures.bitsPerSecond != nil { figures.bitsPerSecond = 0 }
+      }
       figures.keyBytes = known(9)
       figures.predictedBytes = known(10)
       figures.configureTime = Int64(bitPattern: block[11])

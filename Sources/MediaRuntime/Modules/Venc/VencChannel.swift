@@ -238,13 +238,17 @@ final class VencChannel: Channel {
   /// The engine for frames of this layout, with the settings of now.
   private func prepare(_ layout: FrameLayout, _ changes: UInt64, _ now: Int64) throws(Failure) -> VencEngine? {
     if let engine = held.value.engine, engine.layout == layout {
-      if held.value.choice.isDue(at: now, version: environment.enginesVersion),
-        let better = better(than: engine, at: now)
-      {
-        replace(engine, by: better)
-        held.value.seenChanges = changes
-        return better
+      if held.value.choice.isDue(at: now, version: environment.enginesVersion) {
+        if isOutOfWork(engine) {
+          finish(engine)
+        } else if let better = better(than: engine, at: now) {
+          replace(engine, by: better)
+          held.value.seenChanges = changes
+          return better
+        }
       }
+    }
+    if let engine = held.value.engine, engine.layout == layout {
       guard changes != held.value.seenChanges else { return engine }
       let new = configuration(settings, engine.factory, engine.configuration.codec, layout)
       held.value.seenChanges = changes
@@ -288,9 +292,23 @@ final class VencChannel: Channel {
     }
   }
 
+  /// Its device was taken out of work, and another engine is there that may take its place.
+  private func isOutOfWork(_ engine: VencEngine) -> Bool {
+    guard let device = engine.factory.device, let able = try? found(settings).0 else { return false }
+    return !able.contains { $0.device == device }
+  }
+
+  var hasOtherEngine: Bool {
+    guard let device = used?.factory.device, let able = try? found(settings).0 else { return false }
+    return !able.contains { $0.device == device }
+  }
+
+  /// The engines to be tried, the preferred first.
   private func found(_ settings: ObjectSettings) throws(Failure) -> ([any EncoderFactory], Codec) {
     do throws(Refusal) {
-      return try candidates(settings)
+      let (engines, codec) = try candidates(settings)
+      guard settings.text("backend") ?? "auto" == "auto" else { return (engines, codec) }
+      return (environment.services.inWork(engines) { $0.device }, codec)
     } catch {
       throw Failure(error.errno, "open", on: "\(path)", error.reason)
     }

@@ -102,11 +102,15 @@ final class ViRun: Sendable {
   func turn() -> Bool {
     guard !isStopping else { return false }
     let began = Clock.now()
+    // To make a picture is work; to wait for a camera's is none.
+    if !source.isLive { channel.session.began(at: began) }
+    defer { channel.session.ended() }
     let frame: Frame?
     do throws(Failure) {
       frame = try source.next()
       if flow.value.errors > 0 { recovered() }
     } catch {
+      channel.session.ended()
       return missed(error)
     }
     guard let frame else {
@@ -114,8 +118,8 @@ final class ViRun: Sendable {
       return false
     }
     if !source.isLive {
-      // The time to make a picture; of a camera's it would be the time to wait for one.
       let done = Clock.now()
+      channel.session.ended()
       node.work.record(.done, wait: 0, run: done - began, end: done)
     }
     guard let raw = converted(frame) else { return true }
@@ -148,7 +152,6 @@ final class ViRun: Sendable {
     guard let conversion else { return frame }
     let began = Clock.now()
     channel.session.began(at: began)
-    defer { channel.session.ended() }
     do throws(Failure) {
       var written = 0
       guard let raw = try conversion.picture(of: frame, as: node.user, copied: &written) else {
@@ -156,6 +159,7 @@ final class ViRun: Sendable {
         return nil
       }
       let done = Clock.now()
+      channel.session.ended()
       node.work.record(.done, wait: 0, run: done - began, copied: written, end: done)
       return raw
     } catch {

@@ -56,6 +56,11 @@ final class VpssGroup: Channel {
 
   func open(_ settings: ObjectSettings) throws(Failure) -> String { "" }
 
+  var hasOtherEngine: Bool {
+    let backend = settings.text("backend") ?? "auto"
+    return backend == "auto" && environment.engines.scalers(backend: backend).contains { !$0.isHardware }
+  }
+
   func perform() -> Bool {
     let room = environment.room
     if room.isLossless {
