@@ -291,7 +291,7 @@ build_custom() { # build_custom FOLDER
     say "building the kernel with $VM_JOBS jobs (about 15 CPU minutes); log: $dir/build.log"
     # A line now and then says that it goes on: whoever runs this may take silence for a hang.
     nice -n 10 make -C "$src" O="$work/o" -j"$VM_JOBS" KBUILD_BUILD_USER=vm KBUILD_BUILD_HOST=vm bzImage 2>&1 |
-        awk -v log="$dir/build.log" '{ print >>log } ++n % 250 == 0 { print "vm: kernel build, " n " steps done" >"/dev/stderr" }' ||
+        awk -v file="$dir/build.log" '{ print >>file } ++n % 250 == 0 { print "vm: kernel build, " n " steps done" >"/dev/stderr" }' ||
         { tail -20 "$dir/build.log" >&2; die "the kernel did not build"; }
     cp "$work/o/arch/x86/boot/bzImage" "$dir/kernel"; cp "$work/o/.config" "$dir/config"
     [ -n "${KEEP:-}" ] || rm -rf "$work"
