@@ -199,8 +199,10 @@ static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
 int32_t mpifs_media_check(const char *path, char *message, size_t size) {
   mpifs_media_begin();
   struct stat status;
-  if (stat(path, &status) != 0) return mpifs_media_fail(AVERROR(errno), "stat", message, size);
-  if (S_ISDIR(status.st_mode)) return mpifs_media_fail(AVERROR(EISDIR), "open", message, size);
+  // What the errno says by itself needs no message.
+  if (size) *message = 0;
+  if (stat(path, &status) != 0) return AVERROR(errno);
+  if (S_ISDIR(status.st_mode)) return AVERROR(EISDIR);
   if (!S_ISREG(status.st_mode)) {
     if (size) snprintf(message, size, "not a regular file");
     return -EINVAL;
@@ -215,7 +217,7 @@ int32_t mpifs_media_check(const char *path, char *message, size_t size) {
       if (size) snprintf(message, size, "a file of the kernel's, not a media file");
       return -EINVAL;
   }
-  if (access(path, R_OK) != 0) return mpifs_media_fail(AVERROR(errno), "open", message, size);
+  if (access(path, R_OK) != 0) return AVERROR(errno);
   return 0;
 }
 
