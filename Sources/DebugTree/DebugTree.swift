@@ -16,9 +16,9 @@ public final class DebugTree: Sendable {
   /// What pages render from.
   let moments: Moment.Sources
   /// The files in `controls/` of each channel that has one; the lock keeps those that change them one after the other.
-  let controlFiles = Mutex<[ObjectPath: [String: AttributeKind]]>([:])
+  let controlFiles = Synchronization.Mutex<[ObjectPath: [String: AttributeKind]]>([:])
   /// The directory of each service; the lock keeps those that change them one after the other.
-  let serviceDirectories = Mutex<[String: String]>([:])
+  let serviceDirectories = Synchronization.Mutex<[String: String]>([:])
 
   /// Builds the tree and keeps it in step with the runtime's objects from now on.
   ///

@@ -27,7 +27,7 @@ final class KMSCard: @unchecked Sendable {
   /// Called when a monitor came or went.
   private let changed: @Sendable () -> Void
   /// Around state that is spread over several objects and so cannot lie inside it.
-  private let lock = Monitor(())
+  private let lock = Monitor(0)
   private let wakeUp: WakeUp
   private let ended: WakeUp
   private let uevents: Uevents?

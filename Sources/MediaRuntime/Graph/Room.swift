@@ -9,7 +9,7 @@ import Synchronization
 final class Room: Sendable {
   /// False in normal operation: nobody waits, a full queue drops.
   let isLossless: Bool
-  private let parked = Monitor(())
+  private let parked = Monitor(0)
   private let waiters = Atomic<Int>(0)
   private let blocked = Mutex<[Session]>([])
   /// Sources that wait for their receivers although the graph as a whole does not.

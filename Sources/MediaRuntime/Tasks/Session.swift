@@ -64,7 +64,7 @@ final class Session: Sendable {
   /// The worker waits for its device, with `alarm` to end that.
   private let isWaiting = Atomic<Bool>(false)
   /// For who waits until no task runs.
-  private let idle = Monitor(())
+  private let idle = Monitor(0)
   /// Who halts it: one control lane at a time.
   private let control = Mutex(())
   /// Whose the work's own state is: the worker's while it is at a task, and in between of the control lane, which has halted

@@ -31,7 +31,7 @@ final class VdecRun: Sendable {
   private let input: Input
   private let stopping = Atomic<Bool>(false)
   /// For the pauses of a turn.
-  private let parked = Monitor(())
+  private let parked = Monitor(0)
   let work: Confined<VdecWork>
 
   var node: Node { channel.node }

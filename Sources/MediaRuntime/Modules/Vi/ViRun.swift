@@ -15,7 +15,7 @@ final class ViRun: Sendable {
   private let channel: ViChannel
   private let stopping = Atomic<Bool>(false)
   /// For the pauses of a turn.
-  private let parked = Monitor(())
+  private let parked = Monitor(0)
   private let slipped = Atomic<UInt64>(0)
   /// The format the channel was asked to give.
   private let wanted: PixelFormat
