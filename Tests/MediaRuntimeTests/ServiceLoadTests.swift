@@ -135,9 +135,7 @@ import Testing
 
   private func keepBusy(_ services: Services, _ number: Int, on service: Service) -> (Chore, Session) {
     let chore = Chore()
-    let session = Session(ObjectPath(.venc, number)!, service: service)
-    session.attach(chore)
-    session.resume()
+    let session = chore.session(number, on: service)
     chore.gate.close()
     chore.add(1)
     session.schedule()
@@ -199,9 +197,7 @@ import Testing
     #expect(eventually { chore.finished == 1 && device.figures().waiting == 1 })
     // The CPU's workers go on meanwhile.
     let other = Chore()
-    let second = Session(ObjectPath(.venc, 1)!, service: services.cpu)
-    second.attach(other)
-    second.resume()
+    let second = other.session(1, on: services.cpu)
     other.add(100)
     second.schedule()
     #expect(eventually { other.finished == 100 })
@@ -219,9 +215,7 @@ import Testing
   @Test func aSessionThatIsMovedAwayFromAServiceOutOfWorkGoesOn() throws {
     let services = try Services(workers: 1)
     let chore = Chore()
-    let session = Session(ObjectPath(.venc, 0)!, service: services.cpu)
-    session.attach(chore)
-    session.resume()
+    let session = chore.session(on: services.cpu)
     let workplace = Workplace(session, services)
     workplace.work(on: "/dev/video9")
     let device = session.service
@@ -241,9 +235,7 @@ import Testing
   @Test func aSessionOfAServiceOutOfWorkComesToRestAtOnce() throws {
     let services = try Services(workers: 1)
     let chore = Chore()
-    let session = Session(ObjectPath(.venc, 0)!, service: services.cpu)
-    session.attach(chore)
-    session.resume()
+    let session = chore.session(on: services.cpu)
     let workplace = Workplace(session, services)
     workplace.work(on: "/dev/video9")
     let device = session.service

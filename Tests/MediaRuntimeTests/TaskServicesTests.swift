@@ -17,9 +17,7 @@ import Testing
   @Test func aSessionThatIsMovedAboutWhileItWorksLosesNoTaskAndOverlapsNone() throws {
     let services = try Services(workers: 1)
     let chore = Chore()
-    let session = Session(ObjectPath(.venc, 0)!, service: services.cpu)
-    session.attach(chore)
-    session.resume()
+    let session = chore.session(on: services.cpu)
     let workplace = Workplace(session, services)
     let tellers = (0..<2).map { index in
       Background("teller\(index)") {

@@ -27,20 +27,21 @@ final class Chore: SessionWork {
   func cameBack() { returns.add(1, ordering: .relaxed) }
   func add(_ count: Int) { left.add(count, ordering: .acquiringAndReleasing) }
   var finished: Int { done.load(ordering: .relaxed) }
-}
 
-@Suite(.ownThread) struct TaskSessionTests {
-  private func session(_ chore: Chore, _ service: Service, _ number: Int = 0) -> Session {
+  /// A session of its own, which runs.
+  func session(_ number: Int = 0, on service: Service) -> Session {
     let session = Session(ObjectPath(.venc, number)!, service: service)
-    session.attach(chore)
+    session.attach(self)
     session.resume()
     return session
   }
+}
 
+@Suite(.ownThread) struct TaskSessionTests {
   @Test func aSessionsTasksNeverOverlapHoweverManyTellItThatThereIsWork() throws {
     let service = try Service(name: "test", workers: 3)
     let chore = Chore()
-    let session = session(chore, service)
+    let session = chore.session(on: service)
     let tellers = (0..<3).map { index in
       Background("teller\(index)") {
         for _ in 0..<2000 {
@@ -60,7 +61,7 @@ final class Chore: SessionWork {
   @Test func nothingIsLostWhenAWorkerIsJustGoingToSleep() throws {
     let service = try Service(name: "test", workers: 2)
     let chore = Chore()
-    let session = session(chore, service)
+    let session = chore.session(on: service)
     for number in 1...500 {
       chore.add(1)
       session.schedule()
@@ -74,12 +75,12 @@ final class Chore: SessionWork {
   @Test func aHaltedSessionDoesNothingUntilItIsResumed() throws {
     let service = try Service(name: "test", workers: 1)
     let chore = Chore()
-    let session = session(chore, service)
+    let session = chore.session(on: service)
     #expect(session.halt())
     chore.add(3)
     session.schedule()
     let other = Chore()
-    let second = self.session(other, service, 1)
+    let second = other.session(1, on: service)
     other.add(1)
     second.schedule()
     #expect(eventually { other.finished == 1 }, "the worker is free")
@@ -97,7 +98,7 @@ final class Chore: SessionWork {
     let service = try Service(name: "test", workers: 1)
     let chore = Chore()
     chore.gate.close()
-    let session = session(chore, service)
+    let session = chore.session(on: service)
     chore.add(1)
     session.schedule()
     #expect(eventually { chore.inside.load(ordering: .relaxed) == 1 })
@@ -113,7 +114,7 @@ final class Chore: SessionWork {
   @Test func whatIsDoneBetweenTwoTasksHasTheStateToItselfAndTheTasksGoOn() throws {
     let service = try Service(name: "test", workers: 1)
     let chore = Chore()
-    let session = session(chore, service)
+    let session = chore.session(on: service)
     chore.add(100_000)
     session.schedule()
     for _ in 0..<100 {
@@ -136,7 +137,7 @@ final class Chore: SessionWork {
   @Test func nothingIsDoneBetweenTwoTasksWhereOneDoesNotComeBack() throws {
     let service = try Service(name: "test", workers: 1)
     let chore = Chore()
-    let session = session(chore, service)
+    let session = chore.session(on: service)
     chore.gate.close()
     chore.add(2)
     session.schedule()

@@ -43,13 +43,13 @@ final class ChannelCore: Sendable {
     }
     workplace = Workplace(session, environment.services)
     // What another channel's session does for it is that one's task already.
-    if case .session = host {} else { node.work.connect(session) }
+    if ownsSession { node.work.connect(session) }
   }
 
-  /// It takes no frames of others.
-  var isSource: Bool {
-    if case .ownThread = host { return true }
-    return false
+  /// The service of the channel's own thread, where it has one.
+  var ownThread: Service? {
+    if case .ownThread = host { return session.service }
+    return nil
   }
 
   var ownsSession: Bool {
@@ -134,7 +134,7 @@ extension Channel {
   var settings: ObjectSettings { core.settings.value.settings }
 
   /// It takes no frames of others.
-  var isSource: Bool { core.isSource }
+  var isSource: Bool { core.ownThread != nil }
 
   var path: ObjectPath { node.path }
   var generation: UInt64 { node.generation }
@@ -171,7 +171,7 @@ extension Channel {
     state.store(RunState(.starting))
     let summary: String
     do throws(Failure) {
-      if case .ownThread = core.host { try session.service.addWorker() }
+      try core.ownThread?.addWorker()
       summary =
         try core.ownsSession
         ? session.affinity.within { () throws(Failure) in try open(settings) } : try open(settings)
@@ -209,7 +209,7 @@ extension Channel {
   }
 
   private func leave(cameBack: Bool) {
-    if case .ownThread = core.host { session.service.removeWorker() }
+    core.ownThread?.removeWorker()
     ended(cameBack: cameBack)
     core.counts.end()
     node.output.announce(nil)
@@ -230,7 +230,7 @@ extension Channel {
     removed()
     // One that hangs keeps its work until it comes back.
     if core.ownsSession { session.retire() }
-    if case .ownThread = core.host { environment.services.close(ownThread: session.service) }
+    if let ownThread = core.ownThread { environment.services.close(ownThread: ownThread) }
     environment.slots.leave(node.user)
   }
 
@@ -238,10 +238,11 @@ extension Channel {
 
   /// It does not work now. Says so in `state`, the error log and the module log, once until it works again or fails
   /// otherwise.
-  func fails(_ failure: Failure, _ level: LogLevel = .error) {
+  /// - Parameter isFault: false for what somebody did by hand, which the error log does not have.
+  func fails(_ failure: Failure, _ level: LogLevel = .error, isFault: Bool = true) {
     let new = RunState.Kind.failed("\(failure)")
     guard state.value.kind != new, state.change(to: new) else { return }
-    environment.listener?.failed(path, failure)
+    if isFault { environment.listener?.failed(path, failure) }
     log(level, "\(path): \(failure)")
   }
 

@@ -174,8 +174,7 @@ public final class Service: Sendable {
   /// Starts the worker that is counted already.
   private func startWorker(_ number: Int) throws(Failure) {
     do throws(Failure) {
-      let short = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[name.utf8.index(after: $0)...]) }
-      _ = try Thread.start(isOwnThread ? name : "\(short ?? name)-\(number)") { [self] in work() }
+      _ = try Thread.start(isOwnThread ? name : "\(shortName)-\(number)") { [self] in work() }
     } catch {
       ready.withLock { $0.workers -= 1 }
       throw error

@@ -15,9 +15,14 @@ final class Services: Sendable {
   let load = LoadMeter()
   private let devices = Mutex(Devices())
   private let listener = Mutex<(@Sendable () -> Void)?>(nil)
-  private let timing = Mutex<UInt32>(0)
+  private let timing = Mutex(Timing())
   private let workChanges = Atomic<Int>(0)
-  private let timingLog = Mutex<SlowTasks.Log?>(nil)
+
+  /// Whether the stages of slow tasks are logged, as it was written, and where they go.
+  private struct Timing {
+    var value: UInt32 = 0
+    var log: SlowTasks.Log?
+  }
 
   private struct Devices {
     var services: [String: (service: Service, sessions: Int)] = [:]
@@ -80,7 +85,7 @@ final class Services: Sendable {
   private func make(_ device: String) -> Service {
     // A frame is a turn: it takes so long that beginning another costs nothing beside it.
     let service = Service(name: device, turn: 1, isDevice: true)
-    service.slowTasks.log(to: timingLog.withLock { $0 })
+    service.slowTasks.log(to: timing.withLock { $0.log })
     return service
   }
 
@@ -142,13 +147,13 @@ final class Services: Sendable {
   // MARK: slow tasks
 
   /// As it was written: other than 0 while the stages of slow tasks are logged.
-  var timingEnabled: UInt32 { timing.withLock { $0 } }
+  var timingEnabled: UInt32 { timing.withLock { $0.value } }
 
   /// - Parameter log: where the lines go.
   func logSlowTasks(_ value: UInt32, to log: @escaping SlowTasks.Log) {
-    timing.withLock { $0 = value }
-    timingLog.withLock { $0 = value == 0 ? nil : log }
-    for service in all { service.slowTasks.log(to: value == 0 ? nil : log) }
+    let log = value == 0 ? nil : log
+    timing.withLock { $0 = Timing(value: value, log: log) }
+    for service in all { service.slowTasks.log(to: log) }
   }
 
   /// The workers hold their services, so they end by this call.

@@ -26,8 +26,8 @@ final class SlowTasks: Sendable {
   typealias Log = @Sendable (String) -> Void
 
   private struct Settings {
-    var isOn = false
     var microseconds: UInt32 = 0
+    /// `nil` while nothing is logged.
     var log: Log?
   }
   private let settings = Mutex(Settings())
@@ -45,17 +45,12 @@ final class SlowTasks: Sendable {
   }
 
   /// - Parameter log: where the lines go; `nil` logs nothing.
-  func log(to log: Log?) {
-    change {
-      $0.isOn = log != nil
-      $0.log = log
-    }
-  }
+  func log(to log: Log?) { change { $0.log = log } }
 
   private func change(_ body: (inout sending Settings) -> Void) {
     settings.withLock { settings in
       body(&settings)
-      let isOn = settings.isOn && settings.microseconds > 0
+      let isOn = settings.log != nil && settings.microseconds > 0
       threshold.store(isOn ? .microseconds(Int64(settings.microseconds)) : .max, ordering: .relaxed)
     }
   }

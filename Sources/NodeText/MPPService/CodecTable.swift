@@ -24,11 +24,7 @@ enum CodecTable {
       switch cell.value {
       case .number(let value): out.right(value, 8)
       case .text(let value): out.right(value, 8)
-      case .hundredths(let value):
-        let count = UInt64(max(0, value) * 100 + 0.5)
-        out.right(count / 100, 5)
-        out.byte(0x2E)
-        out.zeroFilled(count % 100, digits: 2)
+      case .hundredths(let value): out.hundredths(UInt64(max(0, value) * 100 + 0.5), width: 5)
       }
       out.byte(0x7C)
     }

@@ -34,9 +34,7 @@ public enum LoadPage {
   /// Writes a share as `%3d.%02d%%`, rounded down. Several workers make more than 100 %.
   private static func write(_ part: Int64, of whole: Int64, to out: inout TextWriter) {
     let hundredths = whole > 0 ? UInt64(Double(max(0, part)) / Double(whole) * 10000 + 1e-6) : 0
-    out.right(hundredths / 100, 3)
-    out.byte(0x2E)
-    out.zeroFilled(hundredths % 100, digits: 2)
+    out.hundredths(hundredths, width: 3)
     out.byte(0x25)
   }
 }

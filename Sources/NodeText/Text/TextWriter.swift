@@ -155,6 +155,13 @@ public struct TextWriter: ~Copyable {
     digits(UInt64(value.magnitude))
   }
 
+  /// A number of hundredths with its point: `%*.2f` of the vendor's, the whole part filled with blanks to `width`.
+  public mutating func hundredths(_ count: UInt64, width: Int) {
+    right(count / 100, width)
+    byte(UInt8(ascii: "."))
+    zeroFilled(count % 100, digits: 2)
+  }
+
   /// Appends a number in decimal with at least `digits` digits, filled with zeros. For values that are not negative.
   public mutating func zeroFilled(_ value: UInt64, digits wanted: Int) {
     fill(0x30, wanted - decimalLength(value))

@@ -226,9 +226,7 @@ final class VdecRun: Sendable {
   func report(_ failure: Failure) {
     guard !work.value.isReported else { return }
     work.value.isReported = true
-    environment.listener?.failed(node.path, failure)
-    channel.log(.error, "\(node.path): \(failure)")
-    channel.state.change(to: .failed("\(failure)"))
+    channel.fails(failure)
   }
 
   /// An open decoder, waiting for one ever longer while none can be opened.
@@ -310,8 +308,7 @@ final class VdecRun: Sendable {
     }
     if work.value.isReported {
       work.value.isReported = false
-      channel.state.change(to: .running)
-      channel.log(.information, "\(node.path) decodes again")
+      channel.works("decodes again")
     }
     let time = work.value.time(of: unit)
     announce(frame.layout)

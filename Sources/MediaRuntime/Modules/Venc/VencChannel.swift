@@ -60,12 +60,7 @@ final class VencChannel: Channel {
   }
 
   func open(_ settings: ObjectSettings) throws(Failure) -> String {
-    let first: any EncoderFactory
-    do throws(Refusal) {
-      first = try candidates(settings).0[0]
-    } catch {
-      throw Failure(error.errno, "enable", on: "\(path)", error.reason)
-    }
+    let first = try found(settings, for: "enable").0[0]
     ring.open()
     encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
     effects.restart()
@@ -127,16 +122,7 @@ final class VencChannel: Channel {
   // MARK: the worker
 
   func perform() -> Bool {
-    if let engine = held.value.engine, engine.encoder.inside > 0 {
-      var hasWaited = false
-      session.wait(
-        while: { node.input.waiting == 0 },
-        in: {
-          hasWaited = true
-          collect(engine)
-        })
-      if hasWaited { return true }
-    }
+    if hasCollected(while: { node.input.waiting == 0 }) { return true }
     guard var frame = node.input.queue.pop() else { return isBusy }
     environment.room.made(in: node.input)
     let start = Clock.now()
@@ -157,11 +143,15 @@ final class VencChannel: Channel {
   }
 
   /// Frames that are inside the device get their pictures.
-  func finish() -> Bool {
+  func finish() -> Bool { hasCollected(while: { true }) }
+
+  /// Waits for pictures of frames that are inside the engine, where that is needed.
+  /// - Returns: false when nothing is inside, or nothing was waited for.
+  private func hasCollected(while isNeeded: () -> Bool) -> Bool {
     guard let engine = held.value.engine, engine.encoder.inside > 0 else { return false }
     var hasWaited = false
     session.wait(
-      while: { true },
+      while: isNeeded,
       in: {
         hasWaited = true
         collect(engine)
@@ -237,15 +227,15 @@ final class VencChannel: Channel {
 
   /// The engine for frames of this layout, with the settings of now.
   private func prepare(_ layout: FrameLayout, _ changes: UInt64, _ now: Int64) throws(Failure) -> VencEngine? {
-    if let engine = held.value.engine, engine.layout == layout {
-      if held.value.choice.isDue(at: now, version: environment.enginesVersion) {
-        if isOutOfWork(engine) {
-          finish(engine)
-        } else if let better = better(than: engine, at: now) {
-          replace(engine, by: better)
-          held.value.seenChanges = changes
-          return better
-        }
+    if let engine = held.value.engine, engine.layout == layout,
+      held.value.choice.isDue(at: now, version: environment.enginesVersion)
+    {
+      if mayLeave(engine.factory) {
+        finish(engine)
+      } else if let better = better(than: engine, at: now) {
+        replace(engine, by: better)
+        held.value.seenChanges = changes
+        return better
       }
     }
     if let engine = held.value.engine, engine.layout == layout {
@@ -293,24 +283,23 @@ final class VencChannel: Channel {
   }
 
   /// Its device was taken out of work, and another engine is there that may take its place.
-  private func isOutOfWork(_ engine: VencEngine) -> Bool {
-    guard let device = engine.factory.device, let able = try? found(settings).0 else { return false }
+  private func mayLeave(_ factory: any EncoderFactory) -> Bool {
+    guard let device = factory.device, let able = try? found(settings).0 else { return false }
     return !able.contains { $0.device == device }
   }
 
-  var hasOtherEngine: Bool {
-    guard let device = used?.factory.device, let able = try? found(settings).0 else { return false }
-    return !able.contains { $0.device == device }
-  }
+  var hasOtherEngine: Bool { used.map { mayLeave($0.factory) } ?? false }
 
   /// The engines to be tried, the preferred first.
-  private func found(_ settings: ObjectSettings) throws(Failure) -> ([any EncoderFactory], Codec) {
+  private func found(
+    _ settings: ObjectSettings, for operation: String = "open"
+  ) throws(Failure) -> ([any EncoderFactory], Codec) {
     do throws(Refusal) {
       let (engines, codec) = try candidates(settings)
       guard settings.text("backend") ?? "auto" == "auto" else { return (engines, codec) }
       return (environment.services.inWork(engines) { $0.device }, codec)
     } catch {
-      throw Failure(error.errno, "open", on: "\(path)", error.reason)
+      throw Failure(error.errno, operation, on: "\(path)", error.reason)
     }
   }
 

@@ -102,15 +102,12 @@ final class ViRun: Sendable {
   func turn() -> Bool {
     guard !isStopping else { return false }
     let began = Clock.now()
-    // To make a picture is work; to wait for a camera's is none.
-    if !source.isLive { channel.session.began(at: began) }
-    defer { channel.session.ended() }
     let frame: Frame?
     do throws(Failure) {
-      frame = try source.next()
+      // To make a picture is work; to wait for a camera's is none.
+      frame = try source.isLive ? source.next() : task(at: began) { () throws(Failure) in try source.next() }
       if flow.value.errors > 0 { recovered() }
     } catch {
-      channel.session.ended()
       return missed(error)
     }
     guard let frame else {
@@ -119,7 +116,6 @@ final class ViRun: Sendable {
     }
     if !source.isLive {
       let done = Clock.now()
-      channel.session.ended()
       node.work.record(.done, wait: 0, run: done - began, end: done)
     }
     guard let raw = converted(frame) else { return true }
@@ -130,6 +126,15 @@ final class ViRun: Sendable {
     }
     give(raw)
     return true
+  }
+
+  /// Does something that the session is at, until it has returned.
+  @inline(__always) private func task<Result: ~Copyable>(
+    at began: Int64, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    channel.session.began(at: began)
+    defer { channel.session.ended() }
+    return try body()
   }
 
   /// The picture as the receivers take it; `nil` when it was lost on the way, which is counted.
@@ -151,15 +156,16 @@ final class ViRun: Sendable {
     }
     guard let conversion else { return frame }
     let began = Clock.now()
-    channel.session.began(at: began)
     do throws(Failure) {
       var written = 0
-      guard let raw = try conversion.picture(of: frame, as: node.user, copied: &written) else {
+      let made = try task(at: began) { () throws(Failure) in
+        try conversion.picture(of: frame, as: node.user, copied: &written)
+      }
+      guard let raw = made else {
         lost(.noBuffer, name, nil)
         return nil
       }
       let done = Clock.now()
-      channel.session.ended()
       node.work.record(.done, wait: 0, run: done - began, copied: written, end: done)
       return raw
     } catch {

@@ -307,11 +307,7 @@ extension VoChannel: DisplayListener {
   func changed(_ condition: DisplayCondition) {
     switch condition {
     case .works: works()
-    // What somebody did by hand is no failure to be recorded.
-    case .failed(let failure) where failure.errno == .canceled:
-      guard state.value.kind != .failed("\(failure)"), state.change(to: .failed("\(failure)")) else { return }
-      log(.warning, "\(path): \(failure)")
-    case .failed(let failure): fails(failure, .warning)
+    case .failed(let failure): fails(failure, .warning, isFault: failure.errno != .canceled)
     }
   }
 

@@ -146,9 +146,23 @@ final class VpssOutput: Channel, FrameHandler {
       return node.output.deliver(frame, at: now)
     }
     var copied = 0
-    let made: Frame?
+    let made = picture(of: frame, by: converter, now, copied: &copied)
+    _ = consume frame
+    let time = Clock.now()
+    guard let made else { return time }
+    node.work.record(.done, wait: 0, run: time - now, copied: copied, end: time)
+    works()
+    tap.pass(made)
+    return node.output.deliver(made, at: time)
+  }
+
+  /// `nil` where none could be made, and the frame is counted as dropped.
+  private func picture(
+    of frame: borrowing Frame, by converter: Converter, _ now: Int64, copied: inout Int
+  ) -> Frame? {
     do throws(Failure) {
-      made = try converter.picture(of: frame, as: node.user, copied: &copied)
+      if let made = try converter.picture(of: frame, as: node.user, copied: &copied) { return made }
+      node.work.drop(.noBuffer, frame.name)
     } catch {
       fails(error)
       node.work.drop(.deviceError, frame.name)
@@ -157,20 +171,8 @@ final class VpssOutput: Channel, FrameHandler {
         drop()
         held.value.retryAt = now + .milliseconds(50)
       }
-      _ = consume frame
-      return Clock.now()
     }
-    guard let made else {
-      node.work.drop(.noBuffer, frame.name)
-      _ = consume frame
-      return Clock.now()
-    }
-    _ = consume frame
-    let time = Clock.now()
-    node.work.record(.done, wait: 0, run: time - now, copied: copied, end: time)
-    works()
-    tap.pass(made)
-    return node.output.deliver(made, at: time)
+    return nil
   }
 
   /// The plan for this frame, made anew where needed; `nil` when there is none, and the frame is counted as dropped.
