@@ -33,6 +33,12 @@ final class DeviceWaker: Waker {
     if waiting.load(ordering: .sequentiallyConsistent) { wakeUp.signal() }
   }
 
+  /// Waits for nothing but to be woken, until the time has come: CLOCK_MONOTONIC nanoseconds, rounded down to milliseconds.
+  func rest(until deadline: Int64) throws(KernelError) {
+    let left = Int32(clamping: (deadline - Clock.now()) / .milliseconds(1))
+    if left > 0 { _ = try wait(for: [], of: nil, milliseconds: left) { false } }
+  }
+
   /// Waits for the device (`nil`: for buffers alone).
   /// - Parameter isDue: asked once more after the waker knows that somebody waits; true keeps it from waiting.
   func wait(

@@ -59,7 +59,7 @@ import Testing
   @Test func picturesOfJPEGComeBackAndGarbageBetweenThemIsSkipped() throws {
     let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(160, 120, quality: 80))
     var list = PictureList()
-    for _ in 0..<5 { try encoder.encode(try JPEGTests.picture(.i420, 160, 120), EncodeDirective(), into: &list) }
+    for _ in 0..<5 { try encoder.submit(try JPEGTests.picture(.i420, 160, 120), EncodeDirective(), into: &list) }
     Self.expectSameForAnySplit(.mjpeg, Array(list.stream), count: 5)
     // A picture that was cut off is skipped as a whole, and what follows is found.
     let cut = list.pictures[0] + Array(list.pictures[1].prefix(700)) + list.pictures[2] + [1, 2, 3] + list.pictures[3]

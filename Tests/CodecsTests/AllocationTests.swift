@@ -88,7 +88,7 @@ private struct CountingSink: PacketSink {
     defer { sink.close() }
     let count = try Self.allocations {
       let frame = try source.next().unwrapped()
-      try encoder.encode(frame, EncodeDirective(), into: &sink)
+      try encoder.submit(frame, EncodeDirective(), into: &sink)
     }
     #expect(sink.pictures == 90)
     #expect(count == 0)
@@ -101,7 +101,7 @@ private struct CountingSink: PacketSink {
     defer { sink.close() }
     let ours = try Self.allocations {
       let frame = try source.next().unwrapped()
-      try encoder.encode(frame, EncodeDirective(), into: &sink)
+      try encoder.submit(frame, EncodeDirective(), into: &sink)
     }
     #expect(sink.pictures == 90)
     // The library alone, on planes that lie ready.

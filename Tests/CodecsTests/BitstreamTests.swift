@@ -142,7 +142,7 @@ import Testing
       var seen: Set<Int> = []
       for index in 0..<60 {
         let frame = try source.next().unwrapped()
-        try encoder.encode(frame, EncodeDirective(), into: &list)
+        try encoder.submit(frame, EncodeDirective(), into: &list)
         let info = list.pictures[index].withUnsafeBytes { parser.parse($0) }
         #expect(info.qp == encoder.lastQP, "picture \(index)")
         seen.insert(encoder.lastQP)
@@ -156,7 +156,7 @@ import Testing
     let frame = try JPEGTests.picture(.i420, 322, 242)
     let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(322, 242, quality: quality))
     var list = PictureList()
-    try encoder.encode(frame, EncodeDirective(), into: &list)
+    try encoder.submit(frame, EncodeDirective(), into: &list)
     var parser = PictureParser(.mjpeg)
     for _ in 0..<2 {
       let info = list.pictures[0].withUnsafeBytes { parser.parse($0) }
@@ -175,7 +175,7 @@ import Testing
     let frame = try JPEGTests.picture(.i420, 64, 64)
     let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(64, 64, quality: 50))
     var list = PictureList()
-    try encoder.encode(frame, EncodeDirective(), into: &list)
+    try encoder.submit(frame, EncodeDirective(), into: &list)
     pictures.append((.mjpeg, list.pictures[0]))
     pictures.append((.fwht, [0x4f, 0x4f, 0x4f, 0x4f, 0xff, 0xff, 0xff, 0xff] + [UInt8](repeating: 0, count: 40)))
     // A fixed seed: a failure is found again.

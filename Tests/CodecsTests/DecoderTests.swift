@@ -7,6 +7,11 @@ import Testing
 
 @testable import Codecs
 
+extension FrameSink where Self: ~Copyable {
+  /// These engines work within `submit`, and say it by throwing.
+  mutating func lost(_ pts: Int64, _ why: Failure) { Issue.record("unit \(pts) is lost: \(why)") }
+}
+
 /// What a decoder gave: numbers and times, and whatever a test wants of the pixels.
 struct FrameList: FrameSink {
   var times: [Int64] = []
@@ -40,7 +45,7 @@ struct FrameList: FrameSink {
   }
 
   static func decode(_ decoder: any Decoder, _ unit: [UInt8], _ pts: Int64, _ list: inout FrameList) throws {
-    try unit.withUnsafeBytes { try decoder.decode($0, pts: pts, into: &list) }
+    try unit.withUnsafeBytes { try decoder.submit($0, pts: pts, into: &list) }
   }
 
   /// Mean square error of the luma as decibels.
@@ -97,10 +102,10 @@ struct FrameList: FrameSink {
     for index in 0..<12 {
       let frame = try source.next().unwrapped()
       var made = PictureList()
-      try encoder.encode(frame, EncodeDirective(), into: &made)
+      try encoder.submit(frame, EncodeDirective(), into: &made)
       originals.append(try PatternSourceTests.luma(frame))
       for unit in made.pictures {
-        try unit.withUnsafeBytes { try decoder.decode($0, pts: Int64(index), into: &decoded) }
+        try unit.withUnsafeBytes { try decoder.submit($0, pts: Int64(index), into: &decoded) }
       }
     }
     try decoder.drain(into: &decoded)
@@ -219,10 +224,10 @@ struct FrameList: FrameSink {
     let frame = try JPEGTests.picture(.i420, width, height)
     let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(width, height, quality: 95))
     var made = PictureList()
-    try encoder.encode(frame, EncodeDirective(), into: &made)
+    try encoder.submit(frame, EncodeDirective(), into: &made)
     let decoder = try Self.open(name, .mjpeg)
     var last = LastPicture()
-    try made.pictures[0].withUnsafeBytes { try decoder.decode($0, pts: 0, into: &last) }
+    try made.pictures[0].withUnsafeBytes { try decoder.submit($0, pts: 0, into: &last) }
     try decoder.drain(into: &last)
     #expect(Self.psnr(try PatternSourceTests.luma(frame), last.luma) > 35)
     #expect(decoder.counters.bytesCopied == 0)
@@ -270,7 +275,7 @@ struct FrameList: FrameSink {
       var fed = 0
       while told == nil, fed < 40 {
         do {
-          try made.pictures[fed].withUnsafeBytes { try decoder.decode($0, pts: 0, into: &hoarder) }
+          try made.pictures[fed].withUnsafeBytes { try decoder.submit($0, pts: 0, into: &hoarder) }
         } catch let failure as Failure {
           told = failure
         }
@@ -280,7 +285,7 @@ struct FrameList: FrameSink {
       #expect(hoarder.count >= 4)
       hoarder.letGo()
       for unit in made.pictures[fed...] {
-        try unit.withUnsafeBytes { try decoder.decode($0, pts: 0, into: &hoarder) }
+        try unit.withUnsafeBytes { try decoder.submit($0, pts: 0, into: &hoarder) }
         #expect(hoarder.count > 0)
         hoarder.letGo()
       }

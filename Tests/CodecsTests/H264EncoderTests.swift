@@ -39,7 +39,7 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
       var directive = EncodeDirective()
       try change(index, encoder, &directive)
       let frame = try source.next().unwrapped()
-      try encoder.encode(frame, directive, into: &list)
+      try encoder.submit(frame, directive, into: &list)
     }
     try encoder.drain(into: &list)
     return list
@@ -191,9 +191,9 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     let encoder = try factory.open(try h264())
     var list = PictureList()
     let wrong = try makeFrame(.i420, 320, 180)
-    #expect(throws: Failure.self) { try encoder.encode(wrong, EncodeDirective(), into: &list) }
+    #expect(throws: Failure.self) { try encoder.submit(wrong, EncodeDirective(), into: &list) }
     let right = try makeFrame(.i420, 640, 360)
-    try encoder.encode(right, EncodeDirective(), into: &list)
+    try encoder.submit(right, EncodeDirective(), into: &list)
     #expect(list.pictures.count == 1)
   }
 
@@ -206,7 +206,7 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
     // All key pictures, one after the other.
     for _ in 0..<3 {
       let frame = try makeFrame(.i420, size.width, size.height)
-      try encoder.encode(frame, EncodeDirective(), into: &list)
+      try encoder.submit(frame, EncodeDirective(), into: &list)
     }
     let decoded = try Tool.decode(list.stream, "h264")
     #expect(decoded.errors == "")

@@ -27,7 +27,7 @@ import Testing
     let frame = try Self.picture(format, size.0, size.1)
     let encoder = try TurboJPEGFactory().open(try Self.configuration(size.0, size.1, quality: 95))
     var list = PictureList()
-    try encoder.encode(frame, EncodeDirective(), into: &list)
+    try encoder.submit(frame, EncodeDirective(), into: &list)
     let decoded = try Tool.decode(list.stream, "mjpeg")
     #expect(decoded.errors == "")
     var planar = try makeFrame(.i420, size.0, size.1)
@@ -44,9 +44,9 @@ import Testing
     let frame = try Self.picture(.i420, 640, 360)
     let encoder = try TurboJPEGFactory().open(try Self.configuration(640, 360, quality: 90))
     var list = PictureList()
-    try encoder.encode(frame, EncodeDirective(), into: &list)
+    try encoder.submit(frame, EncodeDirective(), into: &list)
     #expect(try encoder.reconfigure(Self.configuration(640, 360, quality: 30)))
-    try encoder.encode(frame, EncodeDirective(), into: &list)
+    try encoder.submit(frame, EncodeDirective(), into: &list)
     #expect(list.pictures[0].count > 2 * list.pictures[1].count)
   }
 

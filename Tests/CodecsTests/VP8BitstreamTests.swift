@@ -57,7 +57,7 @@ import Testing
           codec: .vp8, allocator: MemfdAllocator(), user: .anonymous, poolName: "vdec0", bufferCount: 4))
       var sink = TimeList()
       for (index, picture) in pictures.enumerated() {
-        try picture.withUnsafeBytes { try decoder.decode($0, pts: Int64(index), into: &sink) }
+        try picture.withUnsafeBytes { try decoder.submit($0, pts: Int64(index), into: &sink) }
       }
       try decoder.drain(into: &sink)
       #expect(sink.times == Array(0..<12))

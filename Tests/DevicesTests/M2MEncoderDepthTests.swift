@@ -23,7 +23,7 @@ import Testing
   private func encode(
     _ encoder: V4L2Encoder, _ frames: TestFrames, _ times: ClosedRange<Int64>, _ list: inout PictureList
   ) throws {
-    for pts in times { try encoder.encode(try frames.frame(pts: pts), EncodeDirective(), into: &list) }
+    for pts in times { try encoder.submit(try frames.frame(pts: pts), EncodeDirective(), into: &list) }
   }
 
   @Test(arguments: [true, false]) func framesGoInWhileOthersAreInsideAndTheirPicturesComeLater(dmabuf: Bool) throws {
@@ -81,7 +81,7 @@ import Testing
         // The driver has no control for it: the coded queue starts anew.
         let type: PictureType? = pts % 7 == 0 ? .idr : nil
         let frames = pts / 10 % 2 == 0 ? imported : copied
-        try encoder.encode(try frames.frame(pts: pts), EncodeDirective(type: type), into: &list)
+        try encoder.submit(try frames.frame(pts: pts), EncodeDirective(type: type), into: &list)
         #expect(encoder.inside <= 2)
         if pts % 20 == 0 { try encoder.drain(into: &list) }
       }

@@ -30,7 +30,7 @@ import Testing
   )
     throws
   {
-    for pts in times { try encoder.encode(try frames.frame(pts: pts), EncodeDirective(), into: &list) }
+    for pts in times { try encoder.submit(try frames.frame(pts: pts), EncodeDirective(), into: &list) }
   }
 
   @Test(arguments: [true, false]) func picturesComeWithTheirTimeWhetherTheDriverKeepsItOrNot(keepsTime: Bool) throws {
@@ -135,7 +135,7 @@ import Testing
     (wanted.codec, wanted.settings[.rateControl]) = (codec, "fixqp")
     let encoder = try factory.open(wanted)
     var list = PictureList()
-    try encoder.encode(try TestFrames(.nv12, 640, 360).frame(pts: 3), EncodeDirective(), into: &list)
+    try encoder.submit(try TestFrames(.nv12, 640, 360).frame(pts: 3), EncodeDirective(), into: &list)
     #expect(list.pictures.map(\.pts) == [3])
     #expect(factory.settings(for: codec)[.quality]?.isLive == (codec == .mjpeg ? true : nil))
   }
@@ -162,7 +162,7 @@ import Testing
     let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
     var list = PictureList()
     for (pts, qp) in [(1, 26), (2, 40), (3, 26), (4, 26)] {
-      try encoder.encode(try frames.frame(pts: Int64(pts)), EncodeDirective(qp: qp), into: &list)
+      try encoder.submit(try frames.frame(pts: Int64(pts)), EncodeDirective(qp: qp), into: &list)
     }
     #expect(device.written(p) == [26, 35, 26, 40, 26])
     // A rate control that is always on takes quantisers as a hint at most.

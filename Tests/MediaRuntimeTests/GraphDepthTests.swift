@@ -47,7 +47,7 @@ private final class HoldingEncoder: Encoder, Waker, @unchecked Sendable {
   var waker: (any Waker)? { self }
   func wake() { device.state.withLock { $0.isWoken = true } }
 
-  func encode<Sink: PacketSink & ~Copyable>(
+  func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     waiting.append((frame.pts, BufferRefBox(frame.ref.share(as: frame.ref.user))))

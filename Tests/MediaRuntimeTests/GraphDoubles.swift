@@ -183,7 +183,7 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
     script.opened.add(1, ordering: .relaxed)
   }
 
-  func encode<Sink: PacketSink & ~Copyable>(
+  func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     script.gate.pass()

@@ -50,7 +50,7 @@ final class ScriptedDecoder: Decoder, @unchecked Sendable {
 
   deinit { frames.close() }
 
-  func decode<Sink: FrameSink & ~Copyable>(
+  func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
     while script.gate.isShut { usleep(500) }

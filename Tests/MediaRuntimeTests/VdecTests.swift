@@ -240,22 +240,36 @@ import Testing
 @Suite(.ownThread) struct UnitLedgerTests {
   @Test func everyUnitIsAnsweredForOnceInAnyOrder() {
     var ledger = UnitLedger()
-    let numbers = (0..<10).map { ledger.enter(pts: Int64($0) * 100, duration: 0, at: 0).number }
+    let numbers = (0..<10).map { ledger.enter(UnitLedger.Unit(pts: Int64($0) * 100), isKey: false).number }
     #expect(ledger.open == 10)
     for index in [3, 0, 1, 2, 9] { #expect(ledger.settle(numbers[index])?.pts == Int64(index) * 100) }
     #expect(ledger.settle(numbers[3]) == nil && ledger.settle(-1) == nil && ledger.settle(10) == nil)
     #expect(ledger.open == 5)
-    let rest = ledger.removeAll()
-    #expect(rest == 5 && ledger.open == 0)
+    // Those whose pictures have come are given on by somebody else.
+    let come = ledger.came(numbers[5])
+    #expect(come?.pts == 500)
+    var rest: [UInt64] = []
+    ledger.removeAll(keeping: true) { name, _ in rest.append(name.number) }
+    #expect(rest == [4, 6, 7, 8] && ledger.open == 1)
+    ledger.removeAll { name, _ in rest.append(name.number) }
+    #expect(rest == [4, 6, 7, 8, 5] && ledger.open == 0)
+  }
+
+  @Test func aLossSpoilsWhatWasGivenAfterItUpToTheNextKeyPicture() {
+    var ledger = UnitLedger()
+    for index in 0..<10 { _ = ledger.enter(UnitLedger.Unit(), isKey: index == 0 || index == 6) }
+    let (isOver, isLastOver) = (ledger.spoil(after: 3), ledger.spoil(after: 8))
+    #expect(isOver && !isLastOver)
+    #expect((0..<10).map { ledger.settle($0)?.isSpoilt ?? false } == (0..<10).map { [4, 5, 9].contains($0) })
   }
 
   @Test func whatNoDecoderHoldsBackSoLongIsGivenUp() {
     var ledger = UnitLedger()
     for _ in 0..<UnitLedger.capacity {
-      let entry = ledger.enter(pts: nil, duration: 0, at: 0)
+      let entry = ledger.enter(UnitLedger.Unit(), isKey: false)
       #expect(!entry.lost)
     }
-    let entry = ledger.enter(pts: nil, duration: 0, at: 0)
+    let entry = ledger.enter(UnitLedger.Unit(), isKey: false)
     #expect(entry.lost && ledger.open == UnitLedger.capacity)
     #expect(ledger.settle(0) == nil)
   }

@@ -43,7 +43,7 @@
       engine = handle.engine
     }
 
-    func decode<Sink: FrameSink & ~Copyable>(
+    func submit<Sink: FrameSink & ~Copyable>(
       _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
     ) throws(Failure) {
       guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self), unit.count > 0 else { return }

@@ -82,7 +82,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
     engine = "openh264 \(version.uMajor).\(version.uMinor).\(version.uRevision)"
   }
 
-  func decode<Sink: FrameSink & ~Copyable>(
+  func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
     guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self), unit.count > 0 else { return }

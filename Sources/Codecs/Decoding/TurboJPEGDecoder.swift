@@ -55,7 +55,7 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
     pictures = PicturePool(configuration)
   }
 
-  func decode<Sink: FrameSink & ~Copyable>(
+  func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
     guard unit.count > 0 else { return }

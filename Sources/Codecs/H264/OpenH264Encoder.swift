@@ -161,7 +161,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     return CInt(min(Double(OpenH264Factory.maximumBitrate) * 1000, max(1, Double(c.bitrate) * 1000 * scale)))
   }
 
-  func encode<Sink: PacketSink & ~Copyable>(
+  func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     guard frame.layout.format == .i420, Int(frame.layout.width) == configuration.width,

@@ -117,7 +117,7 @@
       p.rc.i_vbv_buffer_size = max(1, kilobits / 4)
     }
 
-    func encode<Sink: PacketSink & ~Copyable>(
+    func submit<Sink: PacketSink & ~Copyable>(
       _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
     ) throws(Failure) {
       guard frame.layout.format == configuration.format, Int(frame.layout.width) == configuration.width,

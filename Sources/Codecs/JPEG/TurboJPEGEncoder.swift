@@ -54,7 +54,7 @@ final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
     compressor = try JPEGCompressor()
   }
 
-  func encode<Sink: PacketSink & ~Copyable>(
+  func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     let pixels = try frame.beginPixels(write: false)

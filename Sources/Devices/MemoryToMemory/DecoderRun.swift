@@ -8,20 +8,17 @@ internal import SystemPackage
 ///
 /// The stream goes into OUTPUT; the device reads its header and says so (source change), upon which the CAPTURE queue is set
 /// up; when the stream changes its size, all old pictures come out up to the one marked LAST, and CAPTURE is set up anew
-/// while OUTPUT goes on. How many units and pictures a device keeps inside is learned, so that each call returns with all
-/// that has come of the unit given.
+/// while OUTPUT goes on. Units go in as long as OUTPUT has room, pictures are taken whenever the device has made one.
 final class DecoderRun {
-  let engine: String
   /// The last failure was a time-out of the device's.
   private(set) var hangs = false
-  let device: V4L2Device
+  private let instance: M2MInstance
   private let configuration: DecoderConfiguration
   let status: DecoderStatus
   let waker: DeviceWaker
   private let oddities: DecoderQuirks.Oddities
   private let fourcc: FourCC
   let setup: DecoderPictureSetup
-  private let outputType: BufferType
   private let wantedUnitSize: Int
   private let tellsChanges: Bool
 
@@ -30,27 +27,31 @@ final class DecoderRun {
   var drained = CodecDrain()
   /// The device said that the stream has another size, and CAPTURE is not set up for it yet.
   var isChangePending = false
-  private var isDrainedOnce = false
+  var isDrainedOnce = false
   /// START does not end the state after LAST here, or has not been seen to.
   var isStartDeaf: Bool
   var isJustStarted = false
   private var parser: PictureParser
 
-  private var waiting = UnitsInside()
+  var waiting = UnitsInside()
   private var sequence: UInt64 = 0
   private var keepsTime = false
-  /// Pictures and units the device keeps inside; learned.
-  private var pictureDelay = 0
-  private var unitDelay = 0
+  /// Units the device keeps until more come; learned.
+  var unitDelay = 0
+  /// When something last came of the device, or it was given a unit while it had none. CLOCK_MONOTONIC nanoseconds.
+  private var movedAt: Int64 = 0
+  /// Units that were answered for: by a picture, or as damaged.
+  private var answered: UInt64 = 0
+  /// Units the device could not decode, not told yet.
+  private var damaged: [Int64] = []
   /// What has come of the device: units read, pictures, changes of size. An empty buffer marked LAST is nothing.
   var progress = 0
   var progressAtStop = -1
-  /// Milliseconds waited in vain, since something last came of the device.
-  private var stalled: Int32 = 0
-  private var isUnitDamaged = false
 
   /// Milliseconds the device may take before it is taken to hang.
   static let timeLimit: Int32 = 500
+  /// Nanoseconds it may say nothing of units it has.
+  private static let silence: Int64 = .milliseconds(250)
   /// Milliseconds a picture that is made may take to be handed over.
   static let handOver: Int32 = 20
   private static let units = 4
@@ -59,37 +60,31 @@ final class DecoderRun {
     _ path: String, _ configuration: DecoderConfiguration, memory: BufferMemory?, unitSize: Int, status: DecoderStatus,
     waker: DeviceWaker, kernel: any Kernel
   ) throws(Failure) {
-    let device = try asFailure { () throws(KernelError) in try V4L2Device(path, kernel: kernel) }
-    guard let captureType = device.captureType, let outputType = device.outputType, device.isMemoryToMemory else {
-      throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no decoder")
-    }
-    let offered = try asFailure { () throws(KernelError) in try device.formats(of: outputType) }
-    guard let format = offered.first(where: { Codec($0.fourcc) == configuration.codec }) else {
-      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: path, "the device does not decode \(configuration.codec)")
-    }
+    let instance = try M2MInstance(path, as: "decoder", kernel)
+    fourcc = try instance.fourcc(instance.output, of: configuration.codec, toBe: "decode")
+    let device = instance.device
     tellsChanges = try asFailure { () throws(KernelError) in
       try device.subscribe(.endOfStream)
       return try device.subscribe(.sourceChange)
     }
-    self.device = device
+    self.instance = instance
     self.configuration = configuration
     setup = DecoderPictureSetup(
-      device: device, type: captureType, configuration: configuration, wantedMemory: memory, status: status,
+      device: device, type: instance.capture, configuration: configuration, wantedMemory: memory, status: status,
       waker: waker)
-    self.outputType = outputType
-    self.fourcc = format.fourcc
     self.wantedUnitSize = unitSize
     self.status = status
     self.waker = waker
     oddities = DecoderQuirks.oddities(device.capability.driver)
     isStartDeaf = oddities.contains(.deafStart)
-    engine = "\(device.capability.card) (\(device.capability.driver) \(device.capability.version))"
     parser = PictureParser(configuration.codec)
   }
 
   deinit { pictures?.finish() }
 
-  var path: String { device.path }
+  var engine: String { instance.engine }
+  var device: V4L2Device { instance.device }
+  var path: String { instance.path }
 
   /// Bytes a unit may have.
   var unitSize: Int { stream?.format.planes.first?.size ?? wantedUnitSize }
@@ -104,14 +99,19 @@ final class DecoderRun {
     return HangingInstance([stream ?? M2MPort(device, format(0, 0))])
   }
 
+  /// Units it works on: those the driver has, but for what it keeps until more come.
+  var inside: Int { max(0, given - unitDelay) }
+
+  var given: Int { stream.map { $0.count - $0.free.count } ?? 0 }
+
   // MARK: units in
 
-  func decode<Sink: FrameSink & ~Copyable>(
+  func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
     if drained.state != .running { try resume() }
     let info = parser.parse(unit)
-    // Where nothing can be read of it, a picture is waited for.
+    // Where nothing can be read of it, it is taken for a picture.
     let givesPicture = info.slices > 0 || info.type == nil && !info.hasParameterSets
     let stream = try openStream(for: unit)
     try waitForRoom(stream, into: &sink)
@@ -126,30 +126,56 @@ final class DecoderRun {
     buffer[0] = .init(bytesUsed: unit.count, length: target.count)
     let entry = waiting.enter(pts: pts, givesPicture: givesPicture)
     if entry.lost { status.change { $0.counters.damaged += 1 } }
-    // Seconds and microseconds below a million: drivers that count in nanoseconds or in microseconds give it back whole.
-    buffer.timestamp = (entry.cookie / 1_000_000, entry.cookie % 1_000_000)
+    buffer.cookie = entry.cookie
     buffer.field = 1
-    isUnitDamaged = false
+    if inside == 0 { movedAt = Clock.now() }
     try asFailure { () throws(KernelError) in try stream.enqueue(buffer) }
-    try settle(stream, into: &sink)
-    if isUnitDamaged {
-      throw Failure(.illegalByteSequence, "VIDIOC_DQBUF", on: path, "the device could not decode the unit")
+    try takeAll(stream, into: &sink)
+    if pictures == nil, !tellsChanges || oddities.contains(.silentStart) {
+      try beginUntold()
+      try takeAll(stream, into: &sink)
     }
+  }
+
+  /// What is there already needs no waiting.
+  private func takeAll<Sink: FrameSink & ~Copyable>(_ stream: M2MPort, into sink: inout Sink) throws(Failure) {
+    while given > 0 || waiting.due > 0, try pump(stream, 0, into: &sink).moved {}
+  }
+
+  /// Waits until a picture came or a unit is lost, the waker was called, or the time has come.
+  func collect<Sink: FrameSink & ~Copyable>(until deadline: Int64, into sink: inout Sink) throws(Failure) {
+    let before = answered
+    while answered == before, !waker.isInterrupted {
+      guard let stream, drained.state == .running else {
+        return try asFailure { () throws(KernelError) in try waker.rest(until: deadline) }
+      }
+      // Rounded down: who waits for a picture's time sleeps the rest.
+      let left = Int32(clamping: (deadline - Clock.now()) / .milliseconds(1))
+      guard left > 0 else { return }
+      if try pump(stream, min(left, silenceLeft), into: &sink).woken { return }
+      try judgeSilence()
+    }
+  }
+
+  /// Tells of the units that could not be decoded.
+  func tellDamaged<Sink: FrameSink & ~Copyable>(to sink: inout Sink) {
+    for pts in damaged {
+      sink.lost(
+        pts, Failure(.illegalByteSequence, "VIDIOC_DQBUF", on: path, "the device could not decode the unit"))
+    }
+    damaged.removeAll(keepingCapacity: true)
   }
 
   private func format(_ width: Int, _ height: Int) -> VideoFormat {
     VideoFormat(
-      type: outputType, fourcc: fourcc, width: width, height: height, planes: [.init(size: wantedUnitSize)])
+      type: instance.output, fourcc: fourcc, width: width, height: height, planes: [.init(size: wantedUnitSize)])
   }
 
   /// Sets up OUTPUT with the size the first unit tells, which a device that reads headers itself takes as a first guess.
   private func openStream(for unit: UnsafeRawBufferPointer) throws(Failure) -> M2MPort {
     if let stream { return stream }
     let size = parser.syntax.map { ($0.width, $0.height) } ?? (1920, 1088)
-    let given = try asFailure { () throws(KernelError) in try device.setFormat(format(size.0, size.1)) }
-    guard Codec(given.fourcc) == configuration.codec else {
-      throw Failure(.notSupported, "VIDIOC_S_FMT", on: path, "the device does not decode \(configuration.codec)")
-    }
+    let given = try instance.set(format(size.0, size.1), of: configuration.codec, toBe: "decode")
     let new = M2MPort(device, given)
     try asFailure { () throws(KernelError) in
       // V4L2_CID_MIN_BUFFERS_FOR_OUTPUT
@@ -176,70 +202,30 @@ final class DecoderRun {
         throw Failure(
           .timedOut, "decode", on: path, "all \(pictures?.count ?? 0) pictures are in use since \(Self.timeLimit) ms")
       }
-      if try pump(stream, deadline.left, into: &sink) { deadline = Deadline(Self.timeLimit) }
+      let came = try pump(stream, min(deadline.left, silenceLeft), into: &sink)
+      let isJudged = try judgeSilence()
+      if came.moved || came.woken || isJudged { deadline = Deadline(Self.timeLimit) }
     }
   }
 
-  /// Waits until what the unit gives has come out, as far as this device lets it out before the next one.
-  private func settle<Sink: FrameSink & ~Copyable>(_ stream: M2MPort, into sink: inout Sink) throws(Failure) {
-    var deadline = Deadline(Self.timeLimit / 2)
-    // What is there already needs no waiting.
-    var wait: Int32 = 0
-    while true {
-      let hasMoved = try pump(stream, wait, into: &sink)
-      let inside = stream.count - stream.free.count
-      if hasMoved {
-        (stalled, wait) = (0, 0)
-        if pictures != nil, inside == 0, waiting.due == 0 { return }
-        deadline = Deadline(Self.timeLimit / 2)
-        continue
-      }
-      try checkInterrupt()
-      if let pictures, pictures.queued == 0, !pictures.hasComeHome { return }
-      if inside <= unitDelay {
-        if pictures == nil || waiting.due <= pictureDelay { return }
-        // Read and no picture: one that is shown later, or is handed over in a moment.
-        if wait == Self.handOver {
-          pictureDelay = min(waiting.due, UnitsInside.most)
-          return
-        }
-        wait = Self.handOver
-        continue
-      }
-      if pictures == nil, isSilentStartOver(deadline) {
-        try beginUntold()
-        continue
-      }
-      wait = deadline.left
-      guard wait <= 0 else { continue }
-      stalled += Self.timeLimit / 2
-      if stalled >= Self.timeLimit, inside > 2, pictures != nil {
-        throw hang("VIDIOC_DQBUF", "no picture in \(stalled) ms")
-      }
-      // It reads one unit with the next one, or it hangs; the next one shows.
-      unitDelay = inside
-      return
-    }
-  }
-
-  private func hang(_ call: String, _ detail: String) -> Failure {
+  func hang(_ call: String, _ detail: String) -> Failure {
     hangs = true
     return Failure(.timedOut, call, on: path, detail)
   }
 
-  private func checkInterrupt() throws(Failure) {
+  func checkInterrupt() throws(Failure) {
     if waker.isInterrupted { throw Failure(.canceled, "decode", on: path, "it was told to stop") }
   }
 
   // MARK: what the device says
 
   /// Waits for the device and does what it asks for.
-  /// - Returns: whether something came of it.
-  private func pump<Sink: FrameSink & ~Copyable>(
+  /// - Returns: whether something came of it, and whether the wait was ended by the waker.
+  func pump<Sink: FrameSink & ~Copyable>(
     _ stream: M2MPort, _ milliseconds: Int32, into sink: inout Sink
-  ) throws(Failure) -> Bool {
+  ) throws(Failure) -> (moved: Bool, woken: Bool) {
     try queueHome()
-    let isFed = stream.count > stream.free.count
+    let isFed = given > 0
     let canGive = pictures.map { $0.isStreaming && $0.queued > 0 } ?? false && drained.state != .drained
     var interest: PollInterest = [.priority]
     if isFed { interest.insert(.writable) }
@@ -263,7 +249,9 @@ final class DecoderRun {
       }
     }
     if result.woken { progress += 1 }
-    return moved || result.woken
+    if moved { movedAt = Clock.now() }
+    unitDelay = min(unitDelay, given)
+    return (moved, result.woken)
   }
 
   private func queueHome() throws(Failure) {
@@ -286,13 +274,13 @@ final class DecoderRun {
 
   func takeUnits(_ stream: M2MPort) throws(Failure) -> Bool {
     var moved = false
-    while stream.count > stream.free.count {
+    while given > 0 {
       switch stream.queue.dequeue() {
       case .buffer(let buffer):
         stream.giveBack(buffer.index)
         moved = true
         progress += 1
-        if buffer.flags.contains(.error) { lost(cookie(buffer)) }
+        if buffer.flags.contains(.error) { lost(buffer.cookie) }
       case .empty, .ended: return moved
       case .failed(let error): throw Failure(error)
       }
@@ -302,13 +290,10 @@ final class DecoderRun {
 
   /// The device could not read a unit: no picture comes of it.
   private func lost(_ cookie: Int64) {
-    guard waiting.take(cookie) != nil else { return }
-    isUnitDamaged = true
+    guard let pts = waiting.take(cookie) else { return }
+    answered += 1
+    damaged.append(pts)
     status.change { $0.counters.damaged += 1 }
-  }
-
-  private func cookie(_ buffer: QueueBuffer) -> Int64 {
-    buffer.timestamp.seconds * 1_000_000 + buffer.timestamp.microseconds
   }
 
   private func takePictures<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) -> Bool {
@@ -332,7 +317,7 @@ final class DecoderRun {
         let hasPicture = drained.took(bytes: buffer[0].bytesUsed - buffer[0].dataOffset, flags: buffer.flags)
         if buffer.flags.contains(.error) {
           pictures.giveBack(buffer.index)
-          lost(cookie(buffer))
+          lost(buffer.cookie)
         } else if hasPicture {
           show(buffer, pictures, into: &sink)
         } else {
@@ -350,7 +335,7 @@ final class DecoderRun {
   private func show<Sink: FrameSink & ~Copyable>(
     _ buffer: QueueBuffer, _ pictures: DecodedPictures, into sink: inout Sink
   ) {
-    let own = waiting.take(cookie(buffer))
+    let own = waiting.take(buffer.cookie)
     if own != nil { keepsTime = true }
     // A driver that does not keep time stamps: in order. Of one that does, a picture of before a flush.
     guard let pts = own ?? (keepsTime ? nil : waiting.takeFirst()) else {
@@ -358,6 +343,7 @@ final class DecoderRun {
       return
     }
     sequence += 1
+    answered += 1
     sink.picture(
       Frame(
         pictures.take(buffer, as: configuration.user), layout: pictures.layout(of: buffer), pts: pts,
@@ -366,8 +352,24 @@ final class DecoderRun {
 
   // MARK: devices that say nothing
 
-  private func isSilentStartOver(_ deadline: Deadline) -> Bool {
-    !tellsChanges || oddities.contains(.silentStart) || deadline.left <= 0
+  /// Milliseconds until it is judged that nothing comes of the units inside; any time where there are none.
+  var silenceLeft: Int32 {
+    inside == 0 ? .max : max(0, (movedAt + Self.silence - Clock.now()).pollMilliseconds)
+  }
+
+  /// Draws the conclusion when nothing has come of what is inside for too long.
+  /// - Returns: whether it was drawn just now.
+  @discardableResult
+  func judgeSilence() throws(Failure) -> Bool {
+    guard inside > 0, Clock.now() - movedAt >= Self.silence else { return false }
+    if pictures == nil {
+      try beginUntold()
+      movedAt = Clock.now()
+    } else {
+      // It reads one unit with the next one, or it hangs, which shows when it takes no more.
+      unitDelay = given
+    }
+    return true
   }
 
   /// The device has said nothing of a header: with the size the stream has, as far as the runtime can read it.
@@ -376,75 +378,5 @@ final class DecoderRun {
     let text = known.map { "the stream's \($0.width)x\($0.height)" } ?? "the size it has set"
     status.remark("the device does not say when it has read the header: \(text) is assumed")
     try beginPictures(fallback: known)
-  }
-
-  // MARK: the end, seeking
-
-  func drain<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
-    guard let stream, drained.state == .running else { return }
-    isDrainedOnce = true
-    let bothStream = stream.isStreaming && pictures?.isStreaming ?? false
-    let answer = try asFailure { () throws(KernelError) in try device.decoder(.stop) }
-    let isToStop = drained.stopped(answer, bothStreaming: bothStream)
-    if isToStop {
-      // No such command: what is inside comes while the stream is being read, the rest is given up.
-      drained.resumed()
-      while try pump(stream, stream.count > stream.free.count ? Self.timeLimit : Self.handOver, into: &sink) {
-        try checkInterrupt()
-      }
-      drained.ended()
-    }
-    var deadline = Deadline(Self.timeLimit)
-    var before = progress
-    while drained.state == .draining {
-      try checkInterrupt()
-      _ = try pump(stream, deadline.left, into: &sink)
-      if progress != before { (before, deadline) = (progress, Deadline(Self.timeLimit)) }
-      if deadline.left <= 0, drained.state == .draining {
-        guard let pictures, pictures.queued == 0, !pictures.hasComeHome else {
-          throw hang("VIDIOC_DECODER_CMD", "the drain did not end")
-        }
-        throw Failure(.timedOut, "drain", on: path, "all \(pictures.count) pictures are in use")
-      }
-    }
-    if !bothStream || isToStop {
-      // Accepted and ignored, or not known: what was never read goes.
-      try asFailure { () throws(KernelError) in
-        try stream.stop()
-        try stream.start()
-      }
-    }
-    forget()
-  }
-
-  private func forget() {
-    waiting.removeAll()
-    (pictureDelay, unitDelay, stalled) = (0, 0, 0)
-  }
-
-  /// After a drain, with the next stream.
-  private func resume() throws(Failure) {
-    if let pictures, pictures.isStreaming { try goOn(pictures) }
-    drained.resumed()
-  }
-
-  /// Seeking, at once: both queues are emptied, the sizes stay.
-  func flush() throws(Failure) {
-    guard let stream else { return }
-    try asFailure { () throws(KernelError) in
-      try stream.stop()
-      try pictures?.stop()
-    }
-    forget()
-    drained.resumed()
-    try takeEvents()
-    if let pictures {
-      if isChangePending {
-        // It had come to another size just then.
-        try change()
-      }
-      if pictures === self.pictures { try asFailure { () throws(KernelError) in try pictures.start() } }
-    }
-    try asFailure { () throws(KernelError) in try stream.start() }
   }
 }

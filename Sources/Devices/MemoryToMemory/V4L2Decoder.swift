@@ -18,7 +18,7 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   private let kernel: any Kernel
   private let memory: BufferMemory?
   private let status = DecoderStatus()
-  private let waker: DeviceWaker
+  private let deviceWaker: DeviceWaker
   private var run: DecoderRun?
   private var isAbandoned = false
   /// Bytes a unit of the stream may have; grows when one is larger.
@@ -33,13 +33,12 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
     _ path: String, _ configuration: DecoderConfiguration, memory: BufferMemory? = nil,
     kernel: any Kernel = LinuxKernel()
   ) throws(Failure) {
-    try HangingDevices.check(path)
     self.path = path
     self.configuration = configuration
     self.memory = memory
     self.kernel = kernel
     let waker = try asFailure { () throws(KernelError) in try DeviceWaker(kernel) }
-    self.waker = waker
+    deviceWaker = waker
     let run = try DecoderRun(
       path, configuration, memory: memory, unitSize: unitSize, status: status, waker: waker, kernel: kernel)
     self.run = run
@@ -53,36 +52,51 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   public var remarks: [String] { status.now.remarks }
   public var isBroken: Bool { status.now.isBroken }
 
-  public func decode<Sink: FrameSink & ~Copyable>(
+  public var inside: Int { run?.inside ?? 0 }
+  public var waker: (any Waker)? { deviceWaker }
+
+  public func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
-    waker.worker.enter()
-    defer { waker.worker.leave() }
-    do throws(Failure) {
+    try call(&sink) { (sink) throws(Failure) in
       if let run, unit.count > run.unitSize || run.isUsedUp {
         // Larger buffers need a new instance; a unit that large is a key picture, at which the new one can begin.
         try run.drain(into: &sink)
+        run.tellDamaged(to: &sink)
         self.run = nil
       }
-      try ready(for: unit.count).decode(unit, pts: pts, into: &sink)
-    } catch {
-      try failed(error)
+      try ready(for: unit.count).submit(unit, pts: pts, into: &sink)
+    }
+  }
+
+  public func collect<Sink: FrameSink & ~Copyable>(until deadline: Int64, into sink: inout Sink) throws(Failure) {
+    try call(&sink) { (sink) throws(Failure) in
+      if let run { return try run.collect(until: deadline, into: &sink) }
+      try asFailure { () throws(KernelError) in try deviceWaker.rest(until: deadline) }
     }
   }
 
   public func drain<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure) {
-    waker.worker.enter()
-    defer { waker.worker.leave() }
+    try call(&sink) { (sink) throws(Failure) in try run?.drain(into: &sink) }
+  }
+
+  private func call<Sink: FrameSink & ~Copyable>(
+    _ sink: inout Sink, _ body: (inout Sink) throws(Failure) -> Void
+  ) throws(Failure) {
+    deviceWaker.worker.enter()
+    defer { deviceWaker.worker.leave() }
     do throws(Failure) {
-      try run?.drain(into: &sink)
+      try body(&sink)
+      run?.tellDamaged(to: &sink)
     } catch {
+      run?.tellDamaged(to: &sink)
       try failed(error)
     }
   }
 
   public func flush() throws(Failure) {
-    waker.worker.enter()
-    defer { waker.worker.leave() }
+    deviceWaker.worker.enter()
+    defer { deviceWaker.worker.leave() }
     do throws(Failure) {
       try run?.flush()
     } catch {
@@ -90,7 +104,7 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
     }
   }
 
-  public func interrupt() { waker.interrupt() }
+  public func interrupt() { deviceWaker.interrupt() }
 
   private func ready(for size: Int) throws(Failure) -> DecoderRun {
     guard !isAbandoned else {
@@ -98,9 +112,8 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
     }
     if let run { return run }
     while unitSize < size { unitSize *= 2 }
-    try HangingDevices.check(path)
     let new = try DecoderRun(
-      path, configuration, memory: memory, unitSize: unitSize, status: status, waker: waker, kernel: kernel)
+      path, configuration, memory: memory, unitSize: unitSize, status: status, waker: deviceWaker, kernel: kernel)
     run = new
     return new
   }

@@ -55,8 +55,7 @@ extension V4L2Encoder {
   private func enqueue(_ buffer: consuming QueueBuffer, _ pts: Int64) throws(KernelError) {
     let cookie = next
     next += 1
-    // Seconds and microseconds below a million: drivers that count in nanoseconds or in microseconds give it back whole.
-    buffer.timestamp = (cookie / 1_000_000, cookie % 1_000_000)
+    buffer.cookie = cookie
     try raw.enqueue(buffer)
     waiting.append((cookie, pts))
   }

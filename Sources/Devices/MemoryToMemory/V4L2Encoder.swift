@@ -61,21 +61,17 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   public init(
     _ path: String, _ configuration: EncoderConfiguration, kernel: any Kernel = LinuxKernel()
   ) throws(Failure) {
-    let device = try asFailure { () throws(KernelError) in try V4L2Device(path, kernel: kernel) }
-    guard let captureType = device.captureType, let outputType = device.outputType else {
-      throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no encoder")
-    }
-    let coded = try V4L2Encoder.setCoded(device, captureType, configuration)
-    let offered = try asFailure { () throws(KernelError) in
-      try device.formats(of: outputType).compactMap { CaptureFormats.pixelFormat(of: $0.fourcc) }
-    }
+    let instance = try M2MInstance(path, as: "encoder", kernel)
+    let (device, outputType) = (instance.device, instance.output)
+    // Coded format first: it decides which raw ones there are.
+    let coded = try V4L2Encoder.setCoded(instance, configuration)
     // The format that comes where the device takes it, else the one that costs least to convert to.
-    let usable = CaptureFormats.preference.filter { $0 != .mjpeg && offered.contains($0) }
+    let usable = try instance.pixelFormats(of: outputType)
     guard let format = usable.contains(configuration.format) ? configuration.format : usable.first else {
       throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: path, "the device takes no format the runtime has")
     }
     inputFormats = [format]
-    let raw = try V4L2Encoder.setRaw(device, outputType, configuration, format)
+    let raw = try instance.set(outputType, to: format, configuration.width, configuration.height, isExact: false)
     guard let layout = CaptureFormats.layout(of: raw) else {
       throw Failure(.invalidArgument, "VIDIOC_S_FMT", on: path, "the driver answered \(raw.width)x\(raw.height)")
     }
@@ -104,7 +100,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     self.controls = found
     self.obeyed = found.settings
     self.capabilities = found.capabilities
-    self.engine = "\(device.capability.card) (\(device.capability.driver) \(device.capability.version))"
+    self.engine = instance.engine
     self.parser = PictureParser(configuration.codec)
     self.deviceGOP = gop
     self.remarks = remarks
@@ -133,7 +129,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   /// Buffers of the raw queue the driver has.
   private var given: Int { raw.count - raw.free.count }
 
-  public func encode<Sink: PacketSink & ~Copyable>(
+  public func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     guard !isAbandoned else {
@@ -308,8 +304,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     // A picture that could not be made has no bytes with some drivers (mtk-vcodec); the mark of the end has none either.
     if buffer.flags.contains(.error), hasBytes || !buffer.flags.contains(.last) { throw damage() }
     guard hasBytes else { return }
-    let stamp = buffer.timestamp
-    let cookie = stamp.seconds * 1_000_000 + stamp.microseconds
+    let cookie = buffer.cookie
     // Everything before it has come or never will.
     var pts = waiting.first?.pts ?? 0
     if let position = waiting.firstIndex(where: { $0.cookie == cookie }) {

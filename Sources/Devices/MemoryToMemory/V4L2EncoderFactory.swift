@@ -72,7 +72,6 @@ public struct V4L2EncoderFactory: EncoderFactory {
 
   public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
     try validate(configuration)
-    try HangingDevices.check(name)
     return try V4L2Encoder(name, configuration, kernel: kernel)
   }
 }

@@ -22,7 +22,6 @@ public final class V4L2Scaler: Scaler, @unchecked Sendable {
   ) throws(Failure) {
     self.path = path
     self.kernel = kernel
-    try HangingDevices.check(path)
     let run = try ScalerRun(path, work, kernel)
     self.engine = run.engine
     self.run = run
@@ -37,7 +36,6 @@ public final class V4L2Scaler: Scaler, @unchecked Sendable {
       current = run
     } else {
       run = nil
-      try HangingDevices.check(path)
       current = try ScalerRun(path, work, kernel)
       run = current
     }
@@ -87,15 +85,17 @@ final class ScalerRun {
   private static let slots = 8
 
   init(_ path: String, _ work: ScalerWork, _ kernel: any Kernel) throws(Failure) {
-    let device = try asFailure { () throws(KernelError) in try V4L2Device(path, kernel: kernel) }
-    guard let captureType = device.captureType, let outputType = device.outputType, device.isMemoryToMemory else {
-      throw Failure(.invalidArgument, "open", on: path, "\(device.capability.card) is no scaler")
+    let instance = try M2MInstance(path, as: "scaler", kernel)
+    let device = instance.device
+    func set(_ type: BufferType, _ layout: FrameLayout) throws(Failure) -> VideoFormat {
+      try instance.set(type, to: layout.format, Int(layout.width), Int(layout.height), isExact: true)
     }
     // OUTPUT first: what comes in decides what can come out.
-    let raw = try ScalerRun.set(device, outputType, work.from)
+    let raw = try set(instance.output, work.from)
     if let crop = work.crop {
       let wanted = SelectionRectangle(left: crop.x, top: crop.y, width: crop.width, height: crop.height)
-      let given = try asFailure { () throws(KernelError) in try device.setSelection(wanted, .crop, of: outputType) }
+      let given = try asFailure { () throws(KernelError) in try device.setSelection(wanted, .crop, of: instance.output)
+      }
       guard given == wanted else {
         throw Failure(
           .notSupported, "VIDIOC_S_SELECTION", on: path,
@@ -103,39 +103,18 @@ final class ScalerRun {
             + "\(given.width),\(given.height)")
       }
     }
-    let made = try ScalerRun.set(device, captureType, work.to)
+    let made = try set(instance.capture, work.to)
     try ScalerRun.turn(device, work.transform)
     guard let inputLayout = CaptureFormats.layout(of: raw), let outputLayout = CaptureFormats.layout(of: made) else {
       throw Failure(.invalidArgument, "VIDIOC_S_FMT", on: path, "the driver answered what cannot be")
     }
     self.work = work
     self.device = device
-    self.engine = "\(device.capability.card) (\(device.capability.driver) \(device.capability.version))"
+    self.engine = instance.engine
     self.inputLayout = inputLayout
     self.outputLayout = outputLayout
     self.input = M2MPort(device, raw)
     self.output = M2MPort(device, made)
-  }
-
-  private static func set(
-    _ device: V4L2Device, _ type: BufferType, _ layout: FrameLayout
-  ) throws(Failure) -> VideoFormat {
-    let offered = try asFailure { () throws(KernelError) in try device.formats(of: type) }
-    guard let fourcc = offered.map(\.fourcc).first(where: { CaptureFormats.pixelFormat(of: $0) == layout.format })
-    else {
-      let way = type.isOutput ? "take" : "make"
-      throw Failure(.notSupported, "VIDIOC_ENUM_FMT", on: device.path, "the device does not \(way) \(layout.format)")
-    }
-    let (width, height) = (Int(layout.width), Int(layout.height))
-    let format = try asFailure { () throws(KernelError) in
-      try device.setFormat(VideoFormat(type: type, fourcc: fourcc, width: width, height: height))
-    }
-    guard format.fourcc == fourcc, format.width == width, format.height == height else {
-      throw Failure(
-        .notSupported, "VIDIOC_S_FMT", on: device.path,
-        "\(width)x\(height) asked, the device gives \(format.width)x\(format.height)")
-    }
-    return format
   }
 
   private static func turn(_ device: V4L2Device, _ transform: PictureTransform) throws(Failure) {

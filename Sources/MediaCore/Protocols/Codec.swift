@@ -49,7 +49,7 @@ public protocol Encoder: AnyObject, Sendable {
   /// Engine and version: `openh264 2.3.1`.
   var engine: String { get }
   var capabilities: EncoderCapabilities { get }
-  /// Formats `encode` takes without converting, best first.
+  /// Formats `submit` takes without converting, best first.
   var inputFormats: [PixelFormat] { get }
   /// Bytes of pixels the CPU wrote on the way into the engine, since it was opened; 0 where frames are imported.
   var bytesCopied: UInt64 { get }
@@ -57,7 +57,7 @@ public protocol Encoder: AnyObject, Sendable {
   var remarks: [String] { get }
   /// Nothing more comes of it (its device hangs or has failed for good): open another one.
   var isBroken: Bool { get }
-  /// Frames that were given to it and are not answered for; 0 for engines that do their work within `encode`.
+  /// Frames that were given to it and are not answered for; 0 for engines that do their work within `submit`.
   var inside: Int { get }
   /// It keeps the distance of key frames itself, as the configuration asks; else it is told which frames become key frames.
   var placesKeyFrames: Bool { get }
@@ -70,12 +70,12 @@ public protocol Encoder: AnyObject, Sendable {
   /// A device that may hold several frames (`depth` of the configuration) comes back as soon as it has room for another
   /// one. It holds the buffers of those inside.
   /// - Throws: what the engine says; the channel goes on with the next frame. Nothing is inside then: what was is lost.
-  func encode<Sink: PacketSink & ~Copyable>(
+  func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure)
 
   /// Waits until a picture came of what is inside, or the waker was called; at most as long as a picture may take.
-  /// - Throws: as `encode`.
+  /// - Throws: as `submit`.
   func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure)
 
   /// Changes what can be changed while running.

@@ -35,6 +35,8 @@ public struct DecoderCounters: Sendable, Equatable {
 /// Where a decoder puts its pictures, in the order in which they are to be shown. Implemented by a channel.
 public protocol FrameSink: ~Copyable {
   mutating func picture(_ frame: consuming Frame)
+  /// The unit with this `pts` was taken, and cannot be decoded.
+  mutating func lost(_ pts: Int64, _ why: Failure)
 }
 
 /// One decoding channel of one engine. Called serially by the channel that owns it; `interrupt` and the read-only
@@ -54,15 +56,26 @@ public protocol Decoder: AnyObject, Sendable {
   /// Nothing more comes of it (its device hangs or has failed for good): open another one.
   var isBroken: Bool { get }
 
+  /// Units it works on at the moment; 0 for engines that do their work within `submit`.
+  var inside: Int { get }
+  /// Ends a wait in `collect`; `nil` for engines of which nothing comes between two calls.
+  var waker: (any Waker)? { get }
+
   /// Takes one access unit (all of one picture; parameter sets may stand before it). May give zero pictures (they come in
-  /// another order than they are shown, or the stream has not begun) or several. Each carries the `pts` of the unit it
-  /// was made from.
+  /// another order than they are shown, the stream has not begun, or a device works on them) or several. Each carries the
+  /// `pts` of the unit it was made from.
   ///
   /// Waits for room in the device, and for a free picture where the graph holds them all, at most 500 ms.
   /// - Throws: EILSEQ when the unit cannot be decoded (the next one may be), ETIMEDOUT, ENODEV, what the device says.
-  func decode<Sink: FrameSink & ~Copyable>(
+  func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure)
+
+  /// Waits until a picture came of what was taken, a unit turned out to be lost, the waker was called, or the time has
+  /// come, less up to a millisecond.
+  /// - Parameter deadline: CLOCK_MONOTONIC nanoseconds.
+  /// - Throws: what the device says.
+  func collect<Sink: FrameSink & ~Copyable>(until deadline: Int64, into sink: inout Sink) throws(Failure)
 
   /// Gives the pictures that are still inside, at the end of a stream. Afterwards the decoder takes a new one.
   func drain<Sink: FrameSink & ~Copyable>(into sink: inout Sink) throws(Failure)
@@ -70,13 +83,16 @@ public protocol Decoder: AnyObject, Sendable {
   /// Forgets everything inside, as after a seek: the next unit begins anew at a key picture.
   func flush() throws(Failure)
 
-  /// Makes a waiting `decode` or `drain` return early, and every later one at once, for good.
+  /// Makes a waiting `submit` or `drain` return early, and every later one at once, for good.
   func interrupt()
 }
 
 extension Decoder {
   public var remarks: [String] { [] }
   public var isBroken: Bool { false }
+  public var inside: Int { 0 }
+  public var waker: (any Waker)? { nil }
+  public func collect<Sink: FrameSink & ~Copyable>(until deadline: Int64, into sink: inout Sink) throws(Failure) {}
 }
 
 /// Makes decoders of one engine; registered by the program.

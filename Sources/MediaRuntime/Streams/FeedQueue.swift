@@ -49,8 +49,13 @@ final class FeedQueue: @unchecked Sendable {
   private let ring = UnsafeMutableRawPointer.allocate(byteCount: FeedQueue.capacity, alignment: 64)
   private let accepted = Atomic<UInt64>(0)
   private let waiting = Atomic<Int>(0)
+  /// Told when there is something to take, besides whoever waits in ``wait(until:cancelled:)``.
+  private let onBytes: @Sendable () -> Void
 
-  init(_ path: ObjectPath) { self.path = path }
+  init(_ path: ObjectPath, onBytes: @escaping @Sendable () -> Void = {}) {
+    self.path = path
+    self.onBytes = onBytes
+  }
 
   deinit { ring.deallocate() }
 
@@ -124,6 +129,9 @@ final class FeedQueue: @unchecked Sendable {
     }
   }
 
+  /// Nothing can be taken now.
+  var isDry: Bool { state.withLock { $0.count == 0 && !$0.hasEnded } }
+
   /// Wakes the reader for something else.
   func wakeReader() { state.wakeAll() }
 
@@ -172,7 +180,10 @@ final class FeedQueue: @unchecked Sendable {
       accepted.add(UInt64(size), ordering: .relaxed)
       return .taken(size)
     }
-    if case .taken = outcome { state.wakeOne() }
+    if case .taken = outcome {
+      state.wakeOne()
+      onBytes()
+    }
     return outcome
   }
 
@@ -182,6 +193,7 @@ final class FeedQueue: @unchecked Sendable {
       state.writer = nil
       if state.refusal == nil { state.hasEnded = true }
     }
+    onBytes()
   }
 
   fileprivate var mayTake: Bool {

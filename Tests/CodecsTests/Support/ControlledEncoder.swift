@@ -18,11 +18,11 @@ final class ControlledEncoder: Encoder, @unchecked Sendable {
   var capabilities: EncoderCapabilities { base.capabilities }
   var inputFormats: [PixelFormat] { base.inputFormats }
 
-  func encode<Sink: PacketSink & ~Copyable>(
+  func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     var made = PictureList()
-    try base.encode(frame, control.directive(wantsKey: directive.type == .idr), into: &made)
+    try base.submit(frame, control.directive(wantsKey: directive.type == .idr), into: &made)
     for (picture, pts) in zip(made.pictures, made.times) {
       let info = picture.withUnsafeBytes { parser.parse($0) }
       control.coded(info.type ?? .p, isKey: info.isKey, qp: info.qp, bytes: picture.count)

@@ -10,7 +10,7 @@ private final class Flags: Encoder, @unchecked Sendable {
   let inputFormats: [PixelFormat] = []
   var placesKeyFrames = false
   var inside = 0
-  func encode<Sink: PacketSink & ~Copyable>(
+  func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {}
   func reconfigure(_ configuration: EncoderConfiguration) throws(Failure) -> Bool { true }

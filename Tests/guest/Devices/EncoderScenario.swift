@@ -85,7 +85,7 @@ private func zeroCopyScenario(_ checks: Checks, _ camera: String, _ path: String
       try memory.beginCPUAccess(write: false)
       raw += UnsafeRawBufferPointer(start: try memory.map(), count: 1280 * 720 * 3 / 2)
       try memory.endCPUAccess(write: false)
-      try encoder.encode(frame, EncodeDirective(), into: &sink)
+      try encoder.submit(frame, EncodeDirective(), into: &sink)
     }
     checks.expect("a picture a frame", sink.pictures.count, is: 12)
     checks.expect("with the frame's time", sink.pictures.map(\.pts), is: times)
@@ -128,8 +128,8 @@ private func depthScenario(_ checks: Checks, _ camera: String, _ path: String) {
       times.append(frame.pts)
       // The key frame in the middle waits for what is inside: the driver has no control for it.
       let directive = EncodeDirective(type: times.count == 6 ? .idr : nil)
-      try first.encode(frame, directive, into: &one)
-      try second.encode(frame, directive, into: &other)
+      try first.submit(frame, directive, into: &one)
+      try second.submit(frame, directive, into: &other)
     }
     while first.inside > 0 { try first.collect(into: &one) }
     try first.drain(into: &one)
@@ -156,7 +156,7 @@ private func copyScenario(_ checks: Checks, _ camera: String, _ path: String) {
     let source = try V4L2CaptureSource(camera, request(width: 640, height: 360))
     let encoder = try V4L2Encoder(path, configuration(640, 360))
     var sink = Recorder()
-    try take(5, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
+    try take(5, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
     checks.expect("layouts that differ are copied, and counted", encoder.bytesCopied, is: 5 * 345_600)
     checks.expect("pictures", sink.pictures.count, is: 5)
     let header = sink.pictures.first.map { $0.bytes[12..<20].map { Int($0) } } ?? []
@@ -181,7 +181,7 @@ private func copyScenario(_ checks: Checks, _ camera: String, _ path: String) {
       let encoder = try V4L2Encoder(path, configuration(1280, 720))
       var sink = Recorder()
       let frame = Frame(ref, layout: layout, pts: 1, sequence: 0, stamps: FrameStamps())
-      try encoder.encode(frame, EncodeDirective(), into: &sink)
+      try encoder.submit(frame, EncodeDirective(), into: &sink)
       coded.append(sink.pictures.first?.bytes ?? [])
       checks.expect(
         "\(allocator.name): bytes copied", encoder.bytesCopied, is: allocator.name == "memfd" ? 1_382_400 : 0)
@@ -197,7 +197,7 @@ private func liveScenario(_ checks: Checks, _ camera: String, _ path: String) {
     let intra = try V4L2Encoder(path, configuration(640, 360, gop: 1))
     var quantised = Recorder()
     for qp in [2, 31] {
-      try take(3, from: source) { try intra.encode($0, EncodeDirective(qp: qp), into: &quantised) }
+      try take(3, from: source) { try intra.submit($0, EncodeDirective(qp: qp), into: &quantised) }
     }
     let sizes = quantised.sizes
     checks.expect(
@@ -206,20 +206,20 @@ private func liveScenario(_ checks: Checks, _ camera: String, _ path: String) {
     var fixed = configuration(640, 360, gop: 16)
     let held = try V4L2Encoder(path, fixed)
     var predicted = Recorder()
-    try take(16, from: source) { try held.encode($0, EncodeDirective(), into: &predicted) }
+    try take(16, from: source) { try held.submit($0, EncodeDirective(), into: &predicted) }
     fixed.settings[.predictedQP] = 2
     checks.expect("quantisers change while running", try held.reconfigure(fixed), is: true)
-    try take(16, from: source) { try held.encode($0, EncodeDirective(), into: &predicted) }
+    try take(16, from: source) { try held.submit($0, EncodeDirective(), into: &predicted) }
     let means = [predicted.sizes[1..<16], predicted.sizes[17...]].map { $0.reduce(0, +) / $0.count }
     checks.expect(means[1] > means[0], "each for its kind of picture", "\(means) bytes a predicted one")
     let encoder = try V4L2Encoder(path, configuration(640, 360, gop: 16))
     var sink = Recorder()
-    try take(8, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
-    try take(1, from: source) { try encoder.encode($0, EncodeDirective(type: .idr), into: &sink) }
+    try take(8, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
+    try take(1, from: source) { try encoder.submit($0, EncodeDirective(type: .idr), into: &sink) }
     checks.expect("a forced key frame is the very next", sink.keys, is: [0, 8])
     var changed = configuration(640, 360, gop: 3)
     checks.expect("gop changes while running", try encoder.reconfigure(changed), is: true)
-    try take(9, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
+    try take(9, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
     let distances = zip(sink.keys, sink.keys.dropFirst()).map { $1 - $0 }
     checks.expect(distances.suffix(2).allSatisfy { $0 == 3 }, "and takes effect", "\(sink.keys)")
     changed.width = 1280
@@ -236,7 +236,7 @@ private func encoderFaultScenario(_ checks: Checks, _ camera: String, _ path: St
     var sink = Recorder()
     try encoder.drain(into: &sink)
     for _ in 0..<3 {
-      try take(2, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
+      try take(2, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
       try encoder.drain(into: &sink)
     }
     checks.expect("pictures", sink.pictures.count, is: 6)
@@ -249,13 +249,13 @@ private func encoderFaultScenario(_ checks: Checks, _ camera: String, _ path: St
     var sink = Recorder()
     var failures = 0
     for (call, errno) in [(UInt(0xc058_560f), 22), (0xc058_5611, 5), (0xc058_560f, 5)] {
-      try take(2, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
+      try take(2, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
       faults.fail(.ioctl(call), with: .init(rawValue: CInt(errno)))
       try take(1, from: source) { frame in
-        do { try encoder.encode(frame, EncodeDirective(), into: &sink) } catch { failures += 1 }
+        do { try encoder.submit(frame, EncodeDirective(), into: &sink) } catch { failures += 1 }
       }
     }
-    try take(2, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
+    try take(2, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
     checks.expect("a failed task fails alone", failures, is: 3)
     checks.expect("and the channel goes on with a key frame", sink.keys.count, is: 4)
     checks.expect("pictures", sink.pictures.count, is: 8)
@@ -267,7 +267,7 @@ private func encoderFaultScenario(_ checks: Checks, _ camera: String, _ path: St
     var sink = Recorder()
     // Four QBUFs are the empty coded buffers, made already; the next one imports the first frame.
     faults.fail(.ioctl(0xc058_560f), with: .invalidArgument)
-    try take(3, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
+    try take(3, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
     checks.expect("a refused import is copied instead, no frame lost", sink.pictures.count, is: 3)
     checks.expect("and says so", encoder.remarks.contains { $0.hasPrefix("import refused") }, is: true)
     checks.expect("bytes copied", encoder.bytesCopied, is: 3 * 1_382_400)
@@ -277,7 +277,7 @@ private func encoderFaultScenario(_ checks: Checks, _ camera: String, _ path: St
     func cycle() throws {
       let encoder = try V4L2Encoder(path, configuration(640, 360))
       var sink = Recorder()
-      try take(1, from: source) { try encoder.encode($0, EncodeDirective(), into: &sink) }
+      try take(1, from: source) { try encoder.submit($0, EncodeDirective(), into: &sink) }
     }
     // Until each of the camera's buffers has been mapped.
     for _ in 0..<(source.pool?.buffers.count ?? 0) { try cycle() }

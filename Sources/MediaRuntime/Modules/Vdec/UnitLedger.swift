@@ -6,20 +6,25 @@ struct UnitLedger: ~Copyable {
   static let capacity = 64
 
   private struct Entry {
-    /// Its picture is still to come.
+    /// Its picture was not given yet.
     var isOpen = false
-    var pts: Int64?
-    var duration: Int64 = 0
-    var takenAt: Int64 = 0
+    /// The decoder has given its picture.
+    var hasCome = false
+    var isKey = false
+    var unit = Unit()
   }
 
   /// What was noted of a coded picture.
   struct Unit {
     var pts: Int64?
     /// Microseconds; 0 where unknown.
-    var duration: Int64
+    var duration: Int64 = 0
     /// When it was given to the decoder, CLOCK_MONOTONIC nanoseconds.
-    var takenAt: Int64
+    var takenAt: Int64 = 0
+    /// Nanoseconds the decoder had worked by then.
+    var worked: Int64 = 0
+    /// It refers to one that was lost.
+    var isSpoilt = false
   }
 
   private let entries = UnsafeMutablePointer<Entry>.allocate(capacity: UnitLedger.capacity)
@@ -32,36 +37,59 @@ struct UnitLedger: ~Copyable {
   deinit { entries.deallocate() }
 
   /// - Returns: the number of the unit, and whether the oldest one was given up for it: no decoder holds back so many.
-  mutating func enter(pts: Int64?, duration: Int64, at now: Int64) -> (number: Int64, lost: Bool) {
+  mutating func enter(_ unit: Unit, isKey: Bool) -> (number: Int64, lost: Bool) {
     let slot = Int(next % Int64(UnitLedger.capacity))
     let lost = entries[slot].isOpen
-    entries[slot] = Entry(isOpen: true, pts: pts, duration: duration, takenAt: now)
+    entries[slot] = Entry(isOpen: true, isKey: isKey, unit: unit)
     if !lost { open += 1 }
     next += 1
     return (next - 1, lost)
   }
 
-  /// The picture of a unit came out, or never will. `nil` when it was answered for before, or is none of these.
-  mutating func settle(_ number: Int64) -> Unit? {
+  /// Where one that is inside has its place; `nil` when it was answered for before, or is none of these.
+  private func slot(_ number: Int64) -> Int? {
     guard number >= 0, number < next, next - number <= Int64(UnitLedger.capacity) else { return nil }
     let slot = Int(number % Int64(UnitLedger.capacity))
-    guard entries[slot].isOpen else { return nil }
+    return entries[slot].isOpen ? slot : nil
+  }
+
+  /// The decoder gives the picture of a unit, which stays inside until it is given on.
+  mutating func came(_ number: Int64) -> Unit? {
+    guard let slot = slot(number) else { return nil }
+    entries[slot].hasCome = true
+    return entries[slot].unit
+  }
+
+  /// The picture of a unit is given on, or never will be. `nil` when it was answered for before, or is none of these.
+  mutating func settle(_ number: Int64) -> Unit? {
+    guard let slot = slot(number) else { return nil }
     entries[slot].isOpen = false
     open -= 1
-    return Unit(pts: entries[slot].pts, duration: entries[slot].duration, takenAt: entries[slot].takenAt)
+    return entries[slot].unit
+  }
+
+  /// One was lost: those given after it, up to the next key picture, refer to it.
+  /// - Returns: whether a key picture is inside already.
+  mutating func spoil(after number: Int64) -> Bool {
+    for later in max(number + 1, next - Int64(UnitLedger.capacity))..<max(number + 1, next) {
+      let slot = Int(later % Int64(UnitLedger.capacity))
+      if entries[slot].isKey { return true }
+      entries[slot].unit.isSpoilt = true
+    }
+    return false
   }
 
   /// Nothing more comes of what is inside.
-  /// - Parameter body: gets each of what was inside, oldest first.
-  /// - Returns: how many that were.
-  @discardableResult
-  mutating func removeAll(_ body: (DroppedFrame) -> Void = { _ in }) -> Int {
-    defer { open = 0 }
+  /// - Parameters:
+  ///   - keeping: those whose pictures have come stay, to be given on.
+  ///   - body: gets each of the others, oldest first.
+  mutating func removeAll(keeping: Bool = false, _ body: (DroppedFrame, Unit) -> Void) {
     for number in max(0, next - Int64(UnitLedger.capacity))..<next {
-      let slot = Int(number % Int64(UnitLedger.capacity))
-      if entries[slot].isOpen { body(DroppedFrame(number: UInt64(number), pts: entries[slot].pts ?? .min)) }
+      guard let slot = slot(number), !keeping || !entries[slot].hasCome else { continue }
       entries[slot].isOpen = false
+      open -= 1
+      let unit = entries[slot].unit
+      body(DroppedFrame(number: UInt64(number), pts: unit.pts ?? .min), unit)
     }
-    return open
   }
 }

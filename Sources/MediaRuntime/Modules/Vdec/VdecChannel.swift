@@ -24,8 +24,11 @@ final class VdecChannel: Channel {
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     core = ChannelCore(node, settings, environment, host: .ownThread)
-    feed = FeedQueue(node.path)
-    run = Confined(nil, to: core.session.affinity)
+    let session = core.session
+    feed = FeedQueue(node.path) { session.schedule() }
+    run = Confined(nil, to: session.affinity)
+    let current = current
+    session.alarm = { current.value?.engine.wake() }
     feed.close(notRunning("feed", .brokenPipe))
     core.session.attach(self)
   }

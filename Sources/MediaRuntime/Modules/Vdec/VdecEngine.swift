@@ -93,6 +93,12 @@ final class VdecEngine: @unchecked Sendable {
     return able.first?.name != factory.name && able.contains { $0.name == factory.name }
   }
 
+  /// Pictures of it may come between two calls.
+  var worksByItself: Bool { decoder?.waker != nil }
+
+  /// Ends its wait for a picture. From any thread.
+  func wake() { live.withLock { $0.decoder }?.waker?.wake() }
+
   /// Gives up the decoder.
   func close() {
     guard let old = decoder else { return }

@@ -70,7 +70,11 @@ extension VdecRun {
       if fed.cutter.append(UnsafeRawBufferPointer(rebasing: work.value.bytes[..<count])) { begin(fed.cutter.codec) }
     case .empty:
       work.value.hasWaited = true
-      queue.wait(until: .max, cancelled: { isStopping })
+      if hasCollected(until: .max, while: { queue.isDry }) {
+        give()
+      } else if !engine.worksByItself || isStopping {
+        queue.wait(until: .max, cancelled: { isStopping })
+      }
     case .ended: end(fed)
     }
     return true

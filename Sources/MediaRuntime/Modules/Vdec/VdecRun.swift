@@ -22,11 +22,11 @@ final class VdecRun: Sendable {
   /// Failures in a row after which the engine is opened anew, or the stream is called bad.
   static let patience = 5
 
-  private let channel: VdecChannel
+  let channel: VdecChannel
   let engine: VdecEngine
   let counters = VdecCounters()
   let summary: String
-  private let mode: VdecPaceMode
+  let mode: VdecPaceMode
   let shown = Published<VdecInUse?>(nil)
   private let input: Input
   private let stopping = Atomic<Bool>(false)
@@ -80,9 +80,11 @@ final class VdecRun: Sendable {
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
+  /// Waits; what the decoder gives meanwhile is taken.
   func pause(_ nanoseconds: Int64) { pause(until: Clock.now() + nanoseconds) }
 
-  private func pause(until deadline: Int64) {
+  func pause(until deadline: Int64) {
+    while hasCollected(until: deadline) {}
     _ = parked.wait(until: deadline) { _ in isStopping ? true : nil }
   }
 
@@ -100,9 +102,12 @@ final class VdecRun: Sendable {
 
   /// Gives up the decoder and the pictures that wait.
   private func letGo() {
+    // What a device makes of the units inside nobody sees any more: their tasks end here.
+    let outcome: TaskOutcome? = !engine.worksByItself ? nil : channel.session.isStuck ? .timedOut : .done
     engine.close()
     work.value.letPicturesGo()
-    work.value.ledger.removeAll { node.work.drop(.flushed, $0) }
+    lose(outcome, .flushed)
+    work.value.ledger.removeAll { name, _ in node.work.drop(.flushed, name) }
     for _ in 0..<work.value.waiting { node.work.drop(.flushed, .unknown, at: .output) }
     work.value.waiting = 0
   }
@@ -149,12 +154,16 @@ final class VdecRun: Sendable {
     }
     var number: Int64 = -1
     if info.isFrame {
-      let entry = work.value.ledger.enter(pts: pts, duration: duration, at: Clock.now())
+      let now = Clock.now()
+      let unit = UnitLedger.Unit(
+        pts: pts, duration: duration, takenAt: now, worked: work.value.worked(until: now))
+      let entry = work.value.ledger.enter(unit, isKey: info.isKey)
       number = entry.number
       if entry.lost {
         node.work.drop(.deviceError, DroppedFrame(number: UInt64(number - Int64(UnitLedger.capacity))))
       }
     }
+    if work.value.hasWaited { (work.value.hasWaited, work.value.hasResumed) = (false, true) }
     decode(unit, number, codec)
     give()
   }
@@ -163,23 +172,22 @@ final class VdecRun: Sendable {
     guard let decoder = engine.decoder else { return }
     let start = Clock.now()
     channel.session.began(at: start)
-    var failure: Failure?
-    var sink = VdecSink(run: self)
-    do throws(Failure) {
-      try decoder.decode(unit, pts: number, into: &sink)
-    } catch {
-      failure = error
-    }
-    channel.session.ended()
+    work.value.busy(at: start)
+    let failure = ask { (sink) throws(Failure) in try decoder.submit(unit, pts: number, into: &sink) }
     let end = Clock.now()
-    if engine.notePool() { show() }
-    node.work.record(
-      TaskOutcome(failure), wait: 0, run: end - start, copied: engine.takeBytesCopied(), end: end)
-    counters.damagedPictures(engine.takeDamaged())
-    guard let failure else {
-      work.value.failures = 0
-      return
+    let copied = engine.takeBytesCopied()
+    if failure == nil, number >= 0, engine.worksByItself {
+      // Its task ends with its picture.
+      node.work.copied(copied)
+    } else {
+      node.work.record(TaskOutcome(failure), wait: 0, run: end - start, copied: copied, end: end)
     }
+    noteBusy(at: end)
+    guard let failure else {
+      if !engine.worksByItself { work.value.failures = 0 }
+      return settleLoss(codec)
+    }
+    work.value.loss = nil
     if let unit = work.value.ledger.settle(number) {
       node.work.drop(
         isStopping ? .flushed : failure.errno == .noBufferSpace ? .noBuffer : .deviceError,
@@ -188,10 +196,68 @@ final class VdecRun: Sendable {
     if !isStopping { failed(failure, decoder, codec) }
   }
 
-  private func failed(_ failure: Failure, _ decoder: any Decoder, _ codec: Codec) {
+  /// Calls the decoder and takes what comes.
+  private func ask(_ body: (inout VdecSink) throws(Failure) -> Void) -> Failure? {
+    var sink = VdecSink(run: self)
+    var failure: Failure?
+    work.value.isAsking = true
+    do throws(Failure) {
+      try body(&sink)
+    } catch {
+      failure = error
+    }
+    work.value.isAsking = false
+    if engine.notePool() { show() }
+    counters.damagedPictures(engine.takeDamaged())
+    return failure
+  }
+
+  /// The decoder is at work as long as something is inside.
+  private func noteBusy(at now: Int64) {
+    if engine.decoder?.inside ?? 0 > 0, let since = work.value.busySince {
+      channel.session.running(since: since)
+    } else {
+      work.value.idle(at: now)
+      channel.session.ended()
+    }
+  }
+
+  /// Waits for a decoder that works by itself, and takes what comes of it.
+  /// - Parameters:
+  ///   - deadline: CLOCK_MONOTONIC nanoseconds; it may come back up to a millisecond before.
+  ///   - isNeeded: asked once more before the wait.
+  /// - Returns: whether it has waited.
+  func hasCollected(until deadline: Int64, while isNeeded: () -> Bool = { true }) -> Bool {
+    guard !isStopping, !work.value.isAsking, let decoder = engine.decoder, decoder.waker != nil,
+      let codec = engine.codec,
+      deadline - Clock.now() > .milliseconds(1)
+    else { return false }
+    var hasWaited = false
+    channel.session.wait(
+      while: { !isStopping && isNeeded() },
+      in: {
+        hasWaited = true
+        let failure = ask { (sink) throws(Failure) in try decoder.collect(until: deadline, into: &sink) }
+        noteBusy(at: Clock.now())
+        guard let failure else { return settleLoss(codec) }
+        work.value.loss = nil
+        if !isStopping { failed(failure, decoder, codec) }
+      })
+    return hasWaited
+  }
+
+  /// What a loss that was told of means for what comes.
+  private func settleLoss(_ codec: Codec) {
+    guard let loss = work.value.loss, let decoder = engine.decoder else { return }
+    work.value.loss = nil
+    if !isStopping { failed(loss.why, decoder, codec, isOver: loss.isOver) }
+  }
+
+  /// - Parameter isOver: a key picture has come since.
+  private func failed(_ failure: Failure, _ decoder: any Decoder, _ codec: Codec, isOver: Bool = false) {
     // After a gap the pictures that refer to it would be wrong.
-    work.value.waitsForKey = !work.value.standsAlone
-    work.value.isBroken = true
+    work.value.waitsForKey = !work.value.standsAlone && !isOver
+    work.value.isBroken = !isOver
     work.value.failures += 1
     switch failure.errno {
     case .illegalByteSequence:
@@ -205,9 +271,29 @@ final class VdecRun: Sendable {
     default:
       report(failure)
       guard decoder.isBroken || work.value.failures >= VdecRun.patience else { return }
+      let outcome = engine.worksByItself ? TaskOutcome(failure) : nil
       engine.giveUp()
+      lose(outcome)
       counters.reopened()
     }
+  }
+
+  /// Nothing more comes of what is inside the decoder.
+  /// - Parameter outcome: of the tasks that end so; `nil` where they have ended before.
+  private func lose(_ outcome: TaskOutcome?, _ cause: DropCause = .deviceError) {
+    let now = Clock.now()
+    let worked = work.value.worked(until: now)
+    work.value.ledger.removeAll(keeping: true) { name, unit in
+      node.work.drop(cause, name)
+      if let outcome { node.work.record(outcome, wait: 0, run: worked - unit.worked, end: now) }
+    }
+    work.value.idle(at: now)
+    channel.session.ended()
+  }
+
+  /// The task of a unit that a decoder that works by itself was given has ended.
+  func record(_ outcome: TaskOutcome, _ unit: UnitLedger.Unit, at now: Int64) {
+    node.work.record(outcome, wait: 0, run: work.value.worked(until: now) - unit.worked, end: now)
   }
 
   /// Nothing more comes, which is no failure of anybody.
@@ -251,117 +337,28 @@ final class VdecRun: Sendable {
 
   /// Nothing more comes of this stream: the pictures still inside come out.
   func drain() {
+    var outcome: TaskOutcome? = engine.worksByItself ? .failed : nil
     if let decoder = engine.decoder {
       let start = Clock.now()
       channel.session.began(at: start)
-      var sink = VdecSink(run: self)
-      do throws(Failure) {
-        try decoder.drain(into: &sink)
-      } catch {
-        if !isStopping {
-          channel.log(.warning, "\(node.path): \(error)")
-          if decoder.isBroken || error.errno != .illegalByteSequence { engine.giveUp() }
-        }
+      work.value.busy(at: start)
+      let failure = ask { (sink) throws(Failure) in try decoder.drain(into: &sink) }
+      let end = Clock.now()
+      // A task of its own.
+      node.work.record(
+        TaskOutcome(failure), wait: 0, run: end - start, copied: engine.takeBytesCopied(), end: end)
+      if let failure, !isStopping {
+        channel.log(.warning, "\(node.path): \(failure)")
+        if outcome != nil { outcome = TaskOutcome(failure) }
+        if decoder.isBroken || failure.errno != .illegalByteSequence { engine.giveUp() }
       }
-      channel.session.ended()
-      if engine.notePool() { show() }
-      node.work.copied(engine.takeBytesCopied())
       give()
     }
-    work.value.ledger.removeAll { node.work.drop(.deviceError, $0) }
+    work.value.loss = nil
+    lose(outcome)
     work.value.waitsForKey = true
     work.value.keyMissed = 0
     work.value.isBroken = false
-  }
-
-  // MARK: giving pictures
-
-  /// Takes a picture from the decoder; it is given when the decoder has come back.
-  fileprivate func came(_ frame: consuming Frame) {
-    engine.pictures += 1
-    work.value.picturesOfStream += 1
-    guard !work.value.pictures.isFull else {
-      // More at once than any decoder holds back.
-      give()
-      guard !work.value.pictures.isFull else {
-        // A picture carries its unit's number in place of its time.
-        if let unit = work.value.ledger.settle(frame.pts) {
-          node.work.drop(.noBuffer, DroppedFrame(number: UInt64(frame.pts), pts: unit.pts ?? .min), at: .output)
-        }
-        return
-      }
-      work.value.pictures.push(frame)
-      return
-    }
-    work.value.pictures.push(frame)
-  }
-
-  private func give() {
-    while let frame = work.value.pictures.pop() { give(frame) }
-  }
-
-  private func give(_ frame: consuming Frame) {
-    let unit = work.value.ledger.settle(frame.pts)
-    if unit == nil {
-      // Two pictures of one unit: the second came in with it.
-      node.input.counters.countAlone(at: Clock.now())
-    }
-    if work.value.isReported {
-      work.value.isReported = false
-      channel.works("decodes again")
-    }
-    let time = work.value.time(of: unit)
-    announce(frame.layout)
-    work.value.waiting = 1
-    let keeps = isPaced ? keepsTime(time) : waitsForRoom(time)
-    work.value.waiting = 0
-    guard keeps else {
-      node.work.drop(
-        isStopping ? .flushed : .late, DroppedFrame(number: UInt64(max(0, frame.pts)), pts: unit?.pts ?? .min),
-        at: .output)
-      _ = consume frame
-      return
-    }
-    frame.pts = work.value.pace.presentation(time)
-    frame.stamps.captured = unit?.takenAt ?? Clock.now()
-    channel.tap.pass(frame)
-    node.output.deliver(frame, at: Clock.now())
-  }
-
-  private func announce(_ layout: FrameLayout) {
-    let rate = work.value.rate(file?.frameRate)
-    let old = node.output.format
-    guard old.map({ $0.layout != layout || $0.rate != rate }) ?? true else { return }
-    if let old, (old.layout.width, old.layout.height) != (layout.width, layout.height) { counters.layoutChanged() }
-    node.output.announce(StreamFormat(layout: layout, rate: rate))
-    show()
-  }
-
-  /// Waits until the picture of this time is due.
-  /// - Returns: false when it is left out.
-  private func keepsTime(_ time: Int64) -> Bool {
-    let now = Clock.now()
-    let verdict = work.value.pace.judge(time, at: now, hasWaited: work.value.hasWaited)
-    work.value.hasWaited = false
-    counters.slips(work.value.pace.slips)
-    switch verdict {
-    case .leaveOut: return false
-    case .now: return !isStopping
-    case .due(let due):
-      // A live stream that states no rate and comes faster than assumed is followed, or its backlog would grow.
-      if mode == .auto, !work.value.statesRate, let feed, feed.growsSteadily(at: now) {
-        work.value.pace.set(time, at: now)
-        return !isStopping
-      }
-      pause(until: due)
-      return !isStopping
-    }
-  }
-
-  private func waitsForRoom(_ time: Int64) -> Bool {
-    if work.value.pace.base == nil { work.value.pace.set(time, at: Clock.now()) }
-    environment.room.wait(until: { node.output.hasRoom }, cancelled: { isStopping })
-    return !isStopping
   }
 
   // MARK: reports
@@ -375,10 +372,4 @@ final class VdecRun: Sendable {
         syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate(file?.frameRate),
         why: engine.why, remarks: decoder.remarks))
   }
-}
-
-/// The door through which a decoder hands over its pictures.
-struct VdecSink: FrameSink, ~Copyable {
-  let run: VdecRun
-  mutating func picture(_ frame: consuming Frame) { run.came(frame) }
 }

@@ -43,8 +43,30 @@ struct VdecWork: ~Copyable {
   var skippedBefore: UInt64 = 0
   /// What was taken from the feed last.
   let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-  /// The input had run dry.
+  /// The input had run dry, and since then nothing was given to the decoder; or the first unit after that was.
   var hasWaited = false
+  var hasResumed = false
+
+  /// A unit that was lost after the decoder had taken it, and whether a key picture is inside after it.
+  struct Loss {
+    var why: Failure
+    var isOver: Bool
+  }
+  var loss: Loss?
+  /// Within a call of the decoder.
+  var isAsking = false
+  /// Since when the decoder has had something to do, and how long before, nanoseconds.
+  private(set) var busySince: Int64?
+  private var worked: Int64 = 0
+
+  mutating func busy(at now: Int64) { if busySince == nil { busySince = now } }
+
+  mutating func idle(at now: Int64) {
+    worked = worked(until: now)
+    busySince = nil
+  }
+
+  func worked(until now: Int64) -> Int64 { worked + (busySince.map { now - $0 } ?? 0) }
 
   private var timeline = PlayTimeline()
   private var isSecondField = false

@@ -117,7 +117,7 @@ final class VencEngine {
   ) throws(Failure) -> Int {
     let before = encoder.bytesCopied
     do throws(Failure) {
-      try encoder.encode(frame, directive, into: &sink)
+      try encoder.submit(frame, directive, into: &sink)
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
       throw error

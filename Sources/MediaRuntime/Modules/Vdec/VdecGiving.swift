@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import Base
+import MediaCore
+import Reports
+
+/// What becomes of the pictures a decoder gives: they wait here, and go to the receivers when they are due.
+extension VdecRun {
+  /// Takes a picture from the decoder; it is given when the decoder has come back.
+  fileprivate func came(_ frame: consuming Frame) {
+    engine.pictures += 1
+    work.value.picturesOfStream += 1
+    if let unit = work.value.ledger.came(frame.pts), engine.worksByItself {
+      work.value.failures = 0
+      record(.done, unit, at: Clock.now())
+    }
+    guard !work.value.pictures.isFull else {
+      // More at once than any decoder holds back.
+      give()
+      guard !work.value.pictures.isFull else {
+        // A picture carries its unit's number in place of its time.
+        if let unit = work.value.ledger.settle(frame.pts) {
+          node.work.drop(.noBuffer, DroppedFrame(number: UInt64(frame.pts), pts: unit.pts ?? .min), at: .output)
+        }
+        return
+      }
+      work.value.pictures.push(frame)
+      return
+    }
+    work.value.pictures.push(frame)
+  }
+
+  /// A unit the decoder had taken gives no picture.
+  fileprivate func lost(_ number: Int64, _ why: Failure) {
+    let isOver = work.value.standsAlone || number >= 0 && work.value.ledger.spoil(after: number)
+    work.value.loss = VdecWork.Loss(why: why, isOver: isOver)
+    guard let unit = work.value.ledger.settle(number) else { return }
+    node.work.drop(
+      isStopping ? .flushed : .deviceError, DroppedFrame(number: UInt64(number), pts: unit.pts ?? .min))
+    record(TaskOutcome(why), unit, at: Clock.now())
+  }
+
+  /// Gives the pictures that have come, each when it is due.
+  func give() {
+    while let frame = work.value.pictures.pop() { give(frame) }
+  }
+
+  private func give(_ frame: consuming Frame) {
+    let unit = work.value.ledger.settle(frame.pts)
+    if unit == nil {
+      // Two pictures of one unit: the second came in with it.
+      node.input.counters.countAlone(at: Clock.now())
+    }
+    if unit?.isSpoilt ?? false {
+      node.work.drop(.deviceError, DroppedFrame(number: UInt64(max(0, frame.pts)), pts: unit?.pts ?? .min), at: .output)
+      return
+    }
+    if work.value.isReported {
+      work.value.isReported = false
+      channel.works("decodes again")
+    }
+    let time = work.value.time(of: unit)
+    announce(frame.layout)
+    work.value.waiting = 1
+    let keeps = isPaced ? keepsTime(time) : waitsForRoom(time)
+    work.value.waiting = 0
+    guard keeps else {
+      node.work.drop(
+        isStopping ? .flushed : .late, DroppedFrame(number: UInt64(max(0, frame.pts)), pts: unit?.pts ?? .min),
+        at: .output)
+      _ = consume frame
+      return
+    }
+    frame.pts = work.value.pace.presentation(time)
+    frame.stamps.captured = unit?.takenAt ?? Clock.now()
+    channel.tap.pass(frame)
+    node.output.deliver(frame, at: Clock.now())
+  }
+
+  private func announce(_ layout: FrameLayout) {
+    let rate = work.value.rate(file?.frameRate)
+    let old = node.output.format
+    guard old.map({ $0.layout != layout || $0.rate != rate }) ?? true else { return }
+    if let old, (old.layout.width, old.layout.height) != (layout.width, layout.height) { counters.layoutChanged() }
+    node.output.announce(StreamFormat(layout: layout, rate: rate))
+    show()
+  }
+
+  /// Waits until the picture of this time is due.
+  /// - Returns: false when it is left out.
+  private func keepsTime(_ time: Int64) -> Bool {
+    let now = Clock.now()
+    let verdict = work.value.pace.judge(time, at: now, hasWaited: work.value.hasResumed)
+    work.value.hasResumed = false
+    counters.slips(work.value.pace.slips)
+    switch verdict {
+    case .leaveOut: return false
+    case .now: return !isStopping
+    case .due(let due):
+      // A live stream that states no rate and comes faster than assumed is followed, or its backlog would grow.
+      if mode == .auto, !work.value.statesRate, let feed, feed.growsSteadily(at: now) {
+        work.value.pace.set(time, at: now)
+        return !isStopping
+      }
+      pause(until: due)
+      return !isStopping
+    }
+  }
+
+  private func waitsForRoom(_ time: Int64) -> Bool {
+    if work.value.pace.base == nil { work.value.pace.set(time, at: Clock.now()) }
+    environment.room.wait(until: { node.output.hasRoom }, cancelled: { isStopping })
+    return !isStopping
+  }
+}
+
+/// The door through which a decoder hands over its pictures.
+struct VdecSink: FrameSink, ~Copyable {
+  let run: VdecRun
+  mutating func picture(_ frame: consuming Frame) { run.came(frame) }
+  mutating func lost(_ pts: Int64, _ why: Failure) { run.lost(pts, why) }
+}
