@@ -143,7 +143,7 @@ import Testing
     try served.echo("90", to: "venc/1/quality")
     let said = try effect(served, "venc/1", "quality")
     #expect(try served.advances("venc/1", "frames_out", by: 20))
-    recording.stop()
+    try recording.stopAtImage()
     #expect(said["old"] == "20" && said["new"] == "90", "\(said)")
     try expectHealthy(recording.file, "mjpeg")
     let sizes = try Video.frames(recording.file, "mjpeg").map(\.size)

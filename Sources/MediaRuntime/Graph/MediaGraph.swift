@@ -200,6 +200,9 @@ public final class MediaGraph: ModuleFactory {
       reply(.failure(Failure(.noSuchFileOrDirectory, "snapshot", on: "\(path)")))
       return
     }
+    guard object.state.value.kind != .stopped else {
+      return reply(.failure(Failure(.resourceTemporarilyUnavailable, "snapshot", on: "\(path)", "it is stopped")))
+    }
     environment.snapshots.request(path, tap: object.tap, reply: reply)
   }
 }

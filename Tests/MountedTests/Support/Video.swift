@@ -89,4 +89,13 @@ final class Recording {
     cat.signal(SIGTERM)
     cat.ended()
   }
+
+  /// Stops a recording of JPEG pictures and keeps the whole ones: the reader was in the middle of one, maybe.
+  func stopAtImage() throws {
+    stop()
+    var bytes = try Data(contentsOf: .init(filePath: file))
+    let end = try #require(bytes.range(of: Data([0xFF, 0xD9]), options: .backwards)).upperBound
+    bytes.removeSubrange(end...)
+    try bytes.write(to: .init(filePath: file))
+  }
 }
