@@ -10,35 +10,34 @@ import SystemPackage
 extension DebugTree {
   /// `vi`, `vpss`, `venc`, ...: one directory for each class this build can make.
   func addClassDirectories() throws(NodeError) {
-    var classes: [ObjectClass] = []
-    for kind in ObjectClass.allCases {
-      guard let path = ObjectPath(kind, 0), runtime.settingsTable.types.contains(path.type) else { continue }
-      classes.append(kind)
-    }
-    for kind in classes {
-      try tree.root.add(kind.rawValue, Self.container(kind.rawValue, runtime: runtime))
+    for type in runtime.settingsTable.types where !type.isOutput {
+      try tree.root.add(type.name, Self.container(type.name, of: type, runtime: runtime))
     }
   }
 
   /// A directory in which `mkdir` makes objects and `rmdir` removes them.
-  private static func container(_ prefix: String, runtime: Runtime) -> Directory {
+  private static func container(_ prefix: String, of type: ObjectType, runtime: Runtime) -> Directory {
     Directory(
       make: { request in
-        let path = try objectPath(prefix, request.name, runtime.errorLog)
+        let path = try objectPath(prefix, request.name, of: type, runtime)
         runtime.apply([.create(path)]) { request.reply.answer($0) }
       },
       remove: { request in
-        let path = try objectPath(prefix, request.name, runtime.errorLog)
+        let path = try objectPath(prefix, request.name, of: type, runtime)
         runtime.apply([.remove(path)]) { request.reply.answer($0) }
       })
   }
 
-  private static func objectPath(_ prefix: String, _ name: String, _ errorLog: ErrorLog) throws -> ObjectPath {
-    if let path = ObjectPath("\(prefix)/\(name)") { return path }
+  private static func objectPath(
+    _ prefix: String, _ name: String, of type: ObjectType, _ runtime: Runtime
+  ) throws -> ObjectPath {
+    let table = runtime.settingsTable
+    if let path = table.path("\(prefix)/\(name)") { return path }
+    let numbers = table.numbers(type) ?? ObjectPath.numbers
     let refusal = MediaCore.Refusal(
       .invalidArgument, path: "\(prefix)/\(name)", reason: "not a name of an object",
-      hint: prefix.contains("/") ? "outputs are 0 to 3" : "objects are numbered 0 to 63")
-    errorLog.record(refusal)
+      hint: "\(type.isOutput ? "outputs are" : "objects are numbered") \(numbers.lowerBound) to \(numbers.upperBound)")
+    runtime.errorLog.record(refusal)
     throw NodeError(refusal)
   }
 
@@ -59,7 +58,7 @@ extension DebugTree {
           path: object.path.description)
       }
       // Made and started in one go: the device was there before its directory.
-      if object.path.type == .input { followControls(of: object.path) }
+      followControls(of: object.path)
     }
   }
 
@@ -70,7 +69,7 @@ extension DebugTree {
   }
 
   private func directory(above path: ObjectPath) -> Directory? {
-    let top = tree.root[path.kind.rawValue] as? Directory
+    let top = tree.root[path.kind] as? Directory
     return path.output == nil ? top : top?[String(path.number)] as? Directory
   }
 
@@ -78,9 +77,11 @@ extension DebugTree {
 
   /// The directory of one object with a file for every attribute the settings table names.
   private func directory(of object: ObjectIdentity) throws(NodeError) -> Directory {
+    let (table, type) = (runtime.settingsTable, object.path.type)
     let directory =
-      object.path.type == .scaler ? Self.container(object.path.description, runtime: runtime) : Directory()
-    for attribute in runtime.settingsTable.attributes(object.path.type) {
+      table.hasOutputs(type)
+      ? Self.container(object.path.description, of: type.outputs, runtime: runtime) : Directory()
+    for attribute in table.attributes(type) {
       guard let node = node(object.path, attribute) else { continue }
       try directory.add(attribute.key, node)
     }

@@ -48,16 +48,6 @@ public final class Runtime: Sendable {
       registry: registry, factory: graph, errorLog: logs.errors, moduleLog: logs.modules, options: options)
   }
 
-  /// With settings that stay the same.
-  public convenience init(
-    settingsTable: SettingsTable, factory: any ModuleFactory, errorLog: ErrorLog, moduleLog: ModuleLog,
-    options: Options = Options()
-  ) throws(Failure) {
-    try self.init(
-      registry: EngineRegistry(settingsTable.catalogue), factory: factory, errorLog: errorLog, moduleLog: moduleLog,
-      options: options)
-  }
-
   /// With software and devices that stay the same.
   public convenience init(
     catalogue: EngineCatalogue, graph: MediaGraph, logs: RuntimeLogs, options: Options = Options()
@@ -90,7 +80,7 @@ public final class Runtime: Sendable {
   ) {
     var transaction: Transaction
     do throws(Refusal) {
-      transaction = try ConfigText.parse(text, name: name)
+      transaction = try ConfigText.parse(text, name: name, settingsTable)
     } catch {
       errorLog.record(error)
       reply(error)

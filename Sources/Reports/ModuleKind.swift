@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The part of the runtime something belongs to: a node of the graph or a line of the log.
-public enum ModuleKind: UInt8, Sendable, Equatable, CaseIterable {
-  /// Reads frames from a camera, a file or a generator.
-  case videoInput
-  /// Crops, scales and turns frames.
-  case videoProcessing
-  /// Encodes frames.
-  case encoder
-  /// Decodes packets.
-  case decoder
-  /// Shows frames on a display.
-  case videoOutput
+/// The part of the runtime a line of the log belongs to: a class of objects, or one of the vendor's other parts.
+public struct ModuleKind: Sendable, Hashable {
+  /// As the log shows it: `venc`.
+  public let name: String
+
+  public init(_ name: String) { self.name = name }
+
   /// Draws regions (overlays, covers, mosaics) into frames.
-  case region
+  public static let region = ModuleKind("rgn")
   /// Buffers and pools.
-  case memory
+  public static let memory = ModuleKind("mb")
   /// Graph, bindings, settings and everything else.
-  case system
+  public static let system = ModuleKind("sys")
 }

@@ -4,8 +4,6 @@
 public struct NodeReport: Sendable, Equatable {
   /// Number of the node, unique and never used again while the process lives.
   public var id: Int
-  /// The part of the runtime it belongs to.
-  public var module: ModuleKind
   /// Name shown for it, for example `venc`. Never holds a blank: readers split rows on blanks.
   public var name: String
   /// Its directory in the tree, for example `vpss/0/1`.
@@ -31,12 +29,11 @@ public struct NodeReport: Sendable, Equatable {
   public var sinks: [Int]
 
   public init(
-    id: Int, module: ModuleKind, name: String, path: String = "", channel: Int, userID: Int = 0, references: Int = 0,
-    handle: UInt64? = nil, input: PortReport = PortReport(), output: PortReport = PortReport(), inFlight: Int = 0,
+    id: Int, name: String, path: String = "", channel: Int, userID: Int = 0, references: Int = 0, handle: UInt64? = nil,
+    input: PortReport = PortReport(), output: PortReport = PortReport(), inFlight: Int = 0,
     flags: NodeFlags = [.valid], sinks: [Int] = []
   ) {
     self.id = id
-    self.module = module
     self.name = name
     self.path = path
     self.channel = channel

@@ -51,7 +51,7 @@ struct StartConfiguration: Sendable {
     // `nil`: not answered yet.
     let answer = Monitor<MediaCore.Refusal??>(nil)
     var overriding: [Change] = []
-    if let input, let path = ObjectPath(.vi, 0) { overriding = [.set(path, "input", input)] }
+    if let input, let path = ObjectPath("vi", 0) { overriding = [.set(path, "input", input)] }
     runtime.loadConfig(text, name: name, overriding: overriding, waits: waits) { refusal in
       answer.change { $0 = .some(refusal) }
     }

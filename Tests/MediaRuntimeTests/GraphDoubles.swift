@@ -356,8 +356,9 @@ final class Bench: @unchecked Sendable {
 
   /// Stops everything from the sources on, and ends the workers.
   func finish() {
-    for path in objects.keys.sorted() { objects[path]?.stop() }
-    for path in objects.keys.sorted().reversed() { objects[path]?.retire() }
+    let paths = objects.keys.sorted(by: registry.table.precedes)
+    for path in paths { objects[path]?.stop() }
+    for path in paths.reversed() { objects[path]?.retire() }
     objects = [:]
     graph.close()
   }

@@ -77,7 +77,7 @@ import Testing
         }
       }
       for object in objects.values { object.stop() }
-      for (_, object) in objects.sorted(by: { $0.key > $1.key }) { object.retire() }
+      for (_, object) in objects.sorted(by: { graph.environment.table.precedes($1.key, $0.key) }) { object.retire() }
     }
     let looker = Background("looker") {
       while !until.isOver {

@@ -268,7 +268,7 @@ import Testing
     services.follow(["/dev/video2", "/dev/video1"])
     #expect(changes.load(ordering: .relaxed) == 1)
     // One that somebody works on stays until he has left it.
-    let session = Session(ObjectPath(.venc, 0)!, service: services.cpu)
+    let session = Session(ObjectPath("venc", 0)!, service: services.cpu)
     let workplace = Workplace(session, services)
     workplace.work(on: "/dev/video1")
     services.follow([])
@@ -283,7 +283,7 @@ import Testing
 
   private func task(_ number: UInt64, finished: Int64) -> TaskTimes {
     TaskTimes(
-      path: ObjectPath(.venc, 0)!, number: number, outcome: .done, created: finished - 34_567_000,
+      path: ObjectPath("venc", 0)!, number: number, outcome: .done, created: finished - 34_567_000,
       started: finished - 20_500_000, finished: finished)
   }
 

@@ -64,7 +64,7 @@ import Testing
     // More of them hang than there are CPU workers.
     device.script.gate.close()
     for (number, backend) in ["/dev/video9", "/dev/video9", "software"].enumerated() {
-      let path = ObjectPath(.venc, number)!
+      let path = ObjectPath("venc", number)!
       let settings = ObjectSettings(["codec": .text("h264"), "backend": .text(backend)])
       objects.append(try graph.make(path, settings: settings))
       graph.bind(receiver: path, source: ObjectPath("vi/0")!)

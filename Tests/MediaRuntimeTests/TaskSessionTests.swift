@@ -30,7 +30,7 @@ final class Chore: SessionWork {
 
   /// A session of its own, which runs.
   func session(_ number: Int = 0, on service: Service) -> Session {
-    let session = Session(ObjectPath(.venc, number)!, service: service)
+    let session = Session(ObjectPath("venc", number)!, service: service)
     session.attach(self)
     session.resume()
     return session

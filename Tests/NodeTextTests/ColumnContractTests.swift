@@ -47,7 +47,7 @@ struct ColumnContractTests {
     for _ in 0..<200 {
       let nodes = (0..<Int.random(in: 0...8, using: &random)).map { _ in
         NodeReport(
-          id: Self.number(&random), module: .encoder, name: Self.names.randomElement(using: &random) ?? "",
+          id: Self.number(&random), name: Self.names.randomElement(using: &random) ?? "",
           channel: Self.number(&random), userID: Self.number(&random), references: Self.number(&random),
           input: Self.port(&random), output: Self.port(&random), flags: NodeFlags(rawValue: .random(in: 0...127)),
           sinks: (0..<Int.random(in: 0...5, using: &random)).map { _ in Self.number(&random) })

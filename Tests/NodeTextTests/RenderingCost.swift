@@ -13,7 +13,7 @@ struct RenderingCost {
   /// The default pipeline: an input, a scaler with two outputs, two H.264 channels and an MJPEG channel.
   private static let nodes: [NodeReport] = (0..<7).map { index in
     NodeReport(
-      id: index + 1, module: .encoder, name: ["vi", "vpss", "vpss", "vpss", "venc", "venc", "venc"][index],
+      id: index + 1, name: ["vi", "vpss", "vpss", "vpss", "venc", "venc", "venc"][index],
       path: "venc/0", channel: index, references: 2,
       input: PortReport(
         frames: 1_234_567, dropped: DropCounts(frameControl: 100, queueFull: 3), rate: 30,

@@ -39,18 +39,18 @@ enum Sample {
 
   static let nodes = [
     NodeReport(
-      id: 4, module: .videoInput, name: "rkisp-vir0", channel: 0, references: 2, handle: 0xc1c4_0800,
+      id: 4, name: "rkisp-vir0", channel: 0, references: 2, handle: 0xc1c4_0800,
       input: PortReport(depth: 4), output: PortReport(frames: 1500, rate: 30, depth: 4, lastMicroseconds: 812),
       flags: [.valid, .streaming], sinks: [6]),
     NodeReport(
-      id: 6, module: .videoProcessing, name: "vpss", channel: 1, references: 3, handle: 0xc1c4_0c00,
+      id: 6, name: "vpss", channel: 1, references: 3, handle: 0xc1c4_0c00,
       input: PortReport(
         frames: 1500, rate: 30, frameControl: (0..<30).map { $0 % 2 }, depth: 4, lastMicroseconds: 640),
       output: PortReport(
         frames: 750, dropped: DropCounts(queueFull: 2), rate: 15, depth: 4, lastMicroseconds: 355),
       flags: [.valid, .streaming, .boundAsSink], sinks: [9]),
     NodeReport(
-      id: 9, module: .encoder, name: "venc", channel: 0, references: 2, handle: 0xc1c4_1200,
+      id: 9, name: "venc", channel: 0, references: 2, handle: 0xc1c4_1200,
       input: PortReport(frames: 750, rate: 15, depth: 4, lastMicroseconds: 300), output: PortReport(depth: 4),
       flags: [.valid, .streaming, .boundAsSink]),
   ]
@@ -72,7 +72,7 @@ enum Sample {
       monotonicMicroseconds: 12_034_567, module: .system, level: .information, function: "vsys_pool_delete", line: 301,
       text: "pool->id =  3"),
     LogRecord(
-      monotonicMicroseconds: 12_100_002, module: .encoder, level: .error, function: "venc_ioctl", line: 100,
+      monotonicMicroseconds: 12_100_002, module: ModuleKind("venc"), level: .error, function: "venc_ioctl", line: 100,
       text: "error: index = 9"),
   ]
 

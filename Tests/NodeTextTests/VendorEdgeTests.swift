@@ -114,7 +114,7 @@ struct VendorEdgeTests {
       ([.valid, .flushing], "0x862"), ([.valid, .streaming, .boundAsSink, .autoStart], "0x7062"),
     ]
     for (flags, word) in cases {
-      let row = vsys([NodeReport(id: 1, module: .encoder, name: "venc", channel: 0, flags: flags)], .rockit1432)[5]
+      let row = vsys([NodeReport(id: 1, name: "venc", channel: 0, flags: flags)], .rockit1432)[5]
       #expect(row.split(separator: " ")[14] == word)
     }
   }
@@ -125,7 +125,7 @@ struct VendorEdgeTests {
       formatMismatch: 100_000, disabled: 3, flushed: 4)
     #expect(dropped.total == 111_120)
     let node = NodeReport(
-      id: 1, module: .encoder, name: "venc", channel: 0, input: PortReport(frames: 200_000, dropped: dropped))
+      id: 1, name: "venc", channel: 0, input: PortReport(frames: 200_000, dropped: dropped))
     #expect(vsys([node], .rockit1432)[5].split(separator: " ")[5] == "111110")
   }
 
@@ -138,7 +138,7 @@ struct VendorEdgeTests {
 
   @Test func frameControlTablesOfBothSidesAreShown() {
     let node = NodeReport(
-      id: 6, module: .videoProcessing, name: "vpss", channel: 0,
+      id: 6, name: "vpss", channel: 0,
       input: PortReport(frameControl: (0..<30).map { $0 % 3 }), output: PortReport(frameControl: [0, 1]))
     let page = vsys([node], .rockit1432)
     #expect(page[8] == "6    vpss        in   " + (0..<10).map { _ in "0 1 2 " }.joined())
@@ -159,7 +159,7 @@ struct VendorEdgeTests {
         RegionReport(id: 1, shape: .line, width: 1, height: 2, format: .nv12),
       ],
       attachments: (0..<9).map { RegionAttachment(regionID: $0, nodeID: 1, x: $0, y: 1000 + $0) })
-    let node = NodeReport(id: 1, module: .encoder, name: "venc", channel: 0)
+    let node = NodeReport(id: 1, name: "venc", channel: 0)
     let page = lines(
       rendered {
         VRgnPage.write(regions: regions, nodes: [node], identity: Sample.identity(.rockit1432), to: &$0)
@@ -175,7 +175,7 @@ struct VendorEdgeTests {
 
   @Test func aLogLineCannotForgeAnother() {
     let record = LogRecord(
-      monotonicMicroseconds: 1, module: .videoInput, level: .debug, function: "f\n", line: 1,
+      monotonicMicroseconds: 1, module: ModuleKind("vi"), level: .debug, function: "f\n", line: 1,
       text: "a\r\n[venc][err][000000000.000000]\u{1B}[2Jb")
     let old = rendered { VLogPage.write([record], dialect: .rockit1432, to: &$0) }
     #expect(old == "\r\n[vi][dbg][000000000.000001]f\\n,1:a\\r\\n[venc][err][000000000.000000]\\x1b[2Jb")

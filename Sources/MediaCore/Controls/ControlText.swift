@@ -16,7 +16,7 @@ public enum ControlKey {
   }
 
   /// What was written, as long as no device says what it takes; empty for "as the device has it by itself".
-  static func line(_ bytes: [UInt8], path: String) throws(Refusal) -> SettingValue {
+  package static func line(_ bytes: [UInt8], path: String) throws(Refusal) -> SettingValue {
     do throws(ValueError) {
       let text = try SettingText.line(bytes, "one line of text")
       return text.isEmpty ? .none : .text(text)

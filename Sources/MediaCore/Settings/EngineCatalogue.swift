@@ -84,51 +84,6 @@ public struct EngineCatalogue: Sendable {
     decoders(for: codec).filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
   }
 
-  /// Whether the engine these settings mean is gone: it was there when they were made.
-  func lacksEngine(_ settings: ObjectSettings) -> Bool {
-    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)) else { return false }
-    return encoder(backend: settings.text("backend") ?? "auto", for: codec) == nil
-  }
-
-  /// The engine these settings mean, with the coding; `nil` when it is gone or there never was one.
-  private func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
-    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
-      let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
-    else { return nil }
-    return (engine, codec)
-  }
-
-  /// Whether the engine these settings mean obeys a setting.
-  func obeys(_ key: SettingKey<Int>, _ settings: ObjectSettings) -> Bool {
-    engine(settings).map { engine, codec in engine.settings(for: codec)[key] != nil } ?? false
-  }
-
-  /// What the engines here make of a setting, for all their codings; empty where none obeys it.
-  func engineSettings(_ key: String) -> [EngineSetting] {
-    codecs.flatMap { codec in encoders(for: codec).compactMap { $0.settings(for: codec)[key] } }
-  }
-
-  /// The rate controls of all engines here.
-  var everyRateMode: [String] {
-    let streams = codecs.filter { $0 != .mjpeg }
-    let hasQuantiser =
-      codecs.contains(.mjpeg) || !engineSettings(SettingKey.keyQP.name).isEmpty
-      || streams.contains { codec in encoders(for: codec).contains { $0.settings(for: codec)[.bitrate] == nil } }
-    return (streams.isEmpty ? [] : ["cbr"]) + (hasQuantiser ? ["fixqp"] : [])
-  }
-
-  /// The rate controls these settings' coding and engine have, the usual one first.
-  func rateModes(_ settings: ObjectSettings) -> [String] {
-    let usual = usualRateMode(settings)
-    return usual == "cbr" && obeys(.keyQP, settings) ? ["cbr", "fixqp"] : [usual]
-  }
-
-  /// The rate control these settings' coding and engine have unasked: `fixqp` where every picture stands alone or the
-  /// engine holds no bitrate, else `cbr`.
-  func usualRateMode(_ settings: ObjectSettings) -> String {
-    AttributeRows.isPictures(settings) || engine(settings) != nil && !obeys(.bitrate, settings) ? "fixqp" : "cbr"
-  }
-
   /// The scalers a `backend` means, the preferred first.
   public func scalers(backend: String) -> [any ScalerFactory] {
     scalers.filter { Self.matches(backend, $0.name, isHardware: $0.isHardware) }
@@ -137,13 +92,5 @@ public struct EngineCatalogue: Sendable {
 
   private static func matches(_ backend: String, _ name: String, isHardware: Bool) -> Bool {
     backend == "auto" || backend == name || (backend == "software" && !isHardware)
-  }
-
-  /// What `backend` takes, given the engines' names.
-  static func backends(_ engines: [(name: String, isHardware: Bool)]) -> [String] {
-    var names = ["auto"]
-    if engines.contains(where: { !$0.isHardware }) { names.append("software") }
-    for engine in engines where !names.contains(engine.name) { names.append(engine.name) }
-    return names
   }
 }

@@ -1,26 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The classes of objects that are directories of the tree, in the order `config` writes them.
-public enum ObjectClass: String, Sendable, CaseIterable, Comparable {
-  case vi, vpss, venc, vdec, vo, rgn, vb
-
-  public static func < (a: ObjectClass, b: ObjectClass) -> Bool {
-    allCases.firstIndex(of: a) ?? 0 < allCases.firstIndex(of: b) ?? 0
-  }
-}
-
-/// Name of an object: `vi/0`, `vpss/0`, and an output of a scaler group: `vpss/0/1`.
+/// Name of an object: `vi/0`, `vpss/0`, and an output of a scaler group: `vpss/0/1`. Only the form is checked here; which
+/// objects there can be, and in what order they stand, the runtime's settings table knows.
 public struct ObjectPath: Sendable, Hashable {
-  public let kind: ObjectClass
-  /// Channel or group number, 0...63.
+  /// Numbers an object or an output can have.
+  public static let numbers = 0...63
+
+  /// First part, the name of a class: `vi`, `vpss`.
+  public let kind: String
   public let number: Int
-  /// Output of a `vpss` group, 0...3; `nil` for the object itself.
+  /// Output of a group; `nil` for the object itself.
   public let output: Int?
 
-  /// `nil` when a number is out of range, or an output is given where there is none.
-  public init?(_ kind: ObjectClass, _ number: Int, output: Int? = nil) {
-    guard (0..<64).contains(number) else { return nil }
-    if let output { guard kind == .vpss, (0..<4).contains(output) else { return nil } }
+  /// `nil` for what cannot be the name of a class, and when a number is out of range.
+  public init?(_ kind: String, _ number: Int, output: Int? = nil) {
+    guard kind.utf8.first.map(Self.isLetter) ?? false,
+      kind.utf8.allSatisfy({ Self.isLetter($0) || SettingText.isDigit($0) }),
+      Self.numbers.contains(number), Self.numbers.contains(output ?? 0)
+    else { return nil }
     self.kind = kind
     self.number = number
     self.output = output
@@ -29,15 +26,16 @@ public struct ObjectPath: Sendable, Hashable {
   /// Parses exactly the canonical text; leading zeros, signs and blanks are not names.
   public init?(_ text: some StringProtocol) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count == 2 || parts.count == 3, let kind = ObjectClass(rawValue: String(parts[0])) else { return nil }
-    guard let number = Self.index(parts[1]) else { return nil }
+    guard parts.count == 2 || parts.count == 3, let number = Self.index(parts[1]) else { return nil }
     var output: Int?
     if parts.count == 3 {
       guard let value = Self.index(parts[2]) else { return nil }
       output = value
     }
-    self.init(kind, number, output: output)
+    self.init(String(parts[0]), number, output: output)
   }
+
+  private static func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
 
   private static func index(_ text: some StringProtocol) -> Int? {
     guard let value = Int(text), value >= 0, String(value) == text else { return nil }
@@ -46,17 +44,10 @@ public struct ObjectPath: Sendable, Hashable {
 
   /// The group an output belongs to; itself for every other object.
   public var group: ObjectPath { output == nil ? self : ObjectPath(kind, number) ?? self }
+
+  public var type: ObjectType { ObjectType(kind, isOutput: output != nil) }
 }
 
 extension ObjectPath: CustomStringConvertible {
-  public var description: String {
-    if let output { return "\(kind.rawValue)/\(number)/\(output)" }
-    return "\(kind.rawValue)/\(number)"
-  }
-}
-
-extension ObjectPath: Comparable {
-  public static func < (a: ObjectPath, b: ObjectPath) -> Bool {
-    (a.kind, a.number, a.output ?? -1) < (b.kind, b.number, b.output ?? -1)
-  }
+  public var description: String { "\(kind)/\(number)" + (output.map { "/\($0)" } ?? "") }
 }

@@ -1,36 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What kind of directory an object is: its class, with the outputs of a scaler group as a kind of their own.
-public enum ObjectType: Sendable, Hashable, CaseIterable {
-  case input, scaler, scalerOutput, encoder, decoder, display, region, pool
+/// What kind of directory an object is: its class, with the outputs of groups as a kind of their own.
+public struct ObjectType: Sendable, Hashable {
+  /// First part of the path.
+  public let name: String
+  /// The directory is inside that of an object of the class.
+  public let isOutput: Bool
 
-  public init(_ path: ObjectPath) {
-    switch path.kind {
-    case .vi: self = .input
-    case .vpss: self = path.output == nil ? .scaler : .scalerOutput
-    case .venc: self = .encoder
-    case .vdec: self = .decoder
-    case .vo: self = .display
-    case .rgn: self = .region
-    case .vb: self = .pool
-    }
+  public init(_ name: String, isOutput: Bool = false) {
+    self.name = name
+    self.isOutput = isOutput
   }
 
   /// How `help` writes the path of such an object.
-  public var pattern: String {
-    switch self {
-    case .input: "vi/N"
-    case .scaler: "vpss/N"
-    case .scalerOutput: "vpss/N/M"
-    case .encoder: "venc/N"
-    case .decoder: "vdec/N"
-    case .display: "vo/N"
-    case .region: "rgn/N"
-    case .pool: "vb/N"
-    }
-  }
-}
+  public var pattern: String { isOutput ? "\(name)/N/M" : "\(name)/N" }
 
-extension ObjectPath {
-  public var type: ObjectType { ObjectType(self) }
+  /// What outputs of such an object are.
+  public var outputs: ObjectType { ObjectType(name, isOutput: true) }
 }

@@ -2,7 +2,7 @@
 
 /// The name of a setting together with what its value is: `settings[.gop]` is an `Int?`.
 ///
-/// A key is declared beside the row that defines the setting.
+/// Those that engines are asked for are declared in `EncoderKeys.swift`.
 public struct SettingKey<Value: Sendable>: Sendable, Hashable {
   public let name: String
   public init(_ name: String) { self.name = name }

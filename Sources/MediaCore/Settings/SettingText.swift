@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import SystemPackage
+package import SystemPackage
 
 /// Why a text is no value of a setting: the part of a ``Refusal`` that the parser knows.
-struct ValueError: Error {
-  var errno: Errno
-  var reason: String
-  var hint: String
+package struct ValueError: Error {
+  package var errno: Errno
+  package var reason: String
+  package var hint: String
 }
 
 /// Turns what was written into an attribute into a value. Exact: no blanks, units, signs, prefixes or exponents are
 /// guessed at, since a guess that is wrong by a factor of 1000 is worse than a refusal.
-enum SettingText {
+package enum SettingText {
   /// Longest value of any setting, that of a path (PATH_MAX).
   static let longest = 4096
 
@@ -37,7 +37,10 @@ enum SettingText {
     return text
   }
 
-  static func parse(_ bytes: [UInt8], _ type: SettingType, unit: String) throws(ValueError) -> SettingValue {
+  /// - Parameter isName: whether there are objects of that name, here or elsewhere.
+  package static func parse(
+    _ bytes: [UInt8], _ type: SettingType, unit: String, isName: (ObjectPath) -> Bool
+  ) throws(ValueError) -> SettingValue {
     let hint = type.expectation(unit: unit)
     func bad(_ reason: String, _ errno: Errno = .invalidArgument, _ other: String? = nil) -> ValueError {
       ValueError(errno: errno, reason: reason, hint: other ?? hint)
@@ -95,9 +98,9 @@ enum SettingText {
       return .text(value)
     case .source(let types):
       if text.isEmpty { return .none }
-      guard let path = ObjectPath(text) else { throw bad("names no object") }
+      guard let path = ObjectPath(text), isName(path) else { throw bad("names no object") }
       guard types.contains(path.type) else {
-        if path.type == .scaler, types.contains(.scalerOutput) {
+        if types.contains(path.type.outputs) {
           throw bad("is a group; frames come from its outputs", .invalidArgument, "for example \(path)/0")
         }
         throw bad("gives nothing this can receive")

@@ -256,7 +256,8 @@ final class Administrator: Sendable {
   func settings(of path: ObjectPath) -> ObjectSettings? { state.withLock { $0.table.entries[path]?.settings } }
 
   var objects: [ObjectIdentity] {
-    state.withLock { $0.table.entries.values.map { ObjectIdentity($0.object) } }.sorted { $0.path < $1.path }
+    state.withLock { $0.table.entries.values.map { ObjectIdentity($0.object) } }
+      .sorted { [settingsTable] in settingsTable.precedes($0.path, $1.path) }
   }
 
   func object(_ path: ObjectPath) -> (any ModuleObject)? { state.withLock { $0.table.entries[path]?.object } }
@@ -264,6 +265,6 @@ final class Administrator: Sendable {
   /// Everything of one moment, in canonical order.
   var configuration: [(path: ObjectPath, settings: ObjectSettings)] {
     state.withLock { $0.table.entries.map { (path: $0.key, settings: $0.value.settings) } }
-      .sorted { $0.path < $1.path }
+      .sorted { [settingsTable] in settingsTable.precedes($0.path, $1.path) }
   }
 }

@@ -45,7 +45,7 @@ enum ConfigText {
 
   /// - Throws: E2BIG above 128 KiB; EINVAL for a text that does not end in a newline, a line that has not the form or
   ///   a `replace` with nothing after it; the reason starts with the line's number.
-  static func parse(_ text: [UInt8], name: String) throws(Refusal) -> Transaction {
+  static func parse(_ text: [UInt8], name: String, _ table: SettingsTable) throws(Refusal) -> Transaction {
     guard text.count <= largest else {
       throw Refusal(
         .argListTooLong, path: name, reason: "\(text.count) bytes are more than one transaction takes",
@@ -76,7 +76,7 @@ enum ConfigText {
       }
       isFirst = false
       let number = index + 1
-      let (path, key, value) = try setting(line, number, name: name)
+      let (path, key, value) = try setting(line, number, name: name, table)
       if let before = seen.updateValue(number, forKey: "\(path)/\(key)") {
         throw refusal(.invalidArgument, line, number, name, "\(path)/\(key) stands in line \(before) already", "")
       }
@@ -93,7 +93,7 @@ enum ConfigText {
   }
 
   private static func setting(
-    _ line: ArraySlice<UInt8>, _ number: Int, name: String
+    _ line: ArraySlice<UInt8>, _ number: Int, name: String, _ table: SettingsTable
   ) throws(Refusal) -> (ObjectPath, String, [UInt8]) {
     let form = "lines are: path = value, for example venc/0/bitrate = 2000"
     guard let equals = line.firstIndex(of: UInt8(ascii: "=")) else {
@@ -103,7 +103,7 @@ enum ConfigText {
       throw refusal(.invalidArgument, line, number, name, "is not UTF-8 text", form)
     }
     let slash = left.firstRange(of: "/\(ControlKey.key(""))")?.lowerBound ?? left.lastIndex(of: "/")
-    guard let slash, let path = ObjectPath(left[..<slash]) else {
+    guard let slash, let path = table.path(left[..<slash]) else {
       throw refusal(.noSuchFileOrDirectory, line, number, name, "names no attribute of an object", form)
     }
     let key = String(left[left.index(after: slash)...])

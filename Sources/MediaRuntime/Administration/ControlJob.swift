@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Base
 import MediaCore
+import Reports
 import SystemPackage
 
 /// Transactions that start or stop something. Each on a thread of its own, which waits only with a deadline.
@@ -107,7 +108,7 @@ extension Administrator {
       try step()
     } catch {
       guard isKept(path, plan, job) else {
-        moduleLog.record(Self.module(path), .error, "\(path) did not start: \(error.reason)")
+        moduleLog.record(ModuleKind(path.kind), .error, "\(path) did not start: \(error.reason)")
         throw error
       }
       errorLog.record(error)
@@ -193,7 +194,7 @@ extension Administrator {
       errorLog.record(
         Failure(error.errno, "enable", on: "\(path)", error.reason), path: "\(path)/enable",
         hint: "it was stopped for a change that failed; enable it again")
-      moduleLog.record(Self.module(path), .error, "\(path) did not start again: \(error.reason)")
+      moduleLog.record(ModuleKind(path.kind), .error, "\(path) did not start again: \(error.reason)")
       disable(path, object)
     }
   }
@@ -261,7 +262,7 @@ extension Administrator {
     } while !reaches(until: Clock.now() + .milliseconds(20), { $0.jobs.isEmpty })
     let entries = state.withLock { state in
       defer { state.table = ObjectTable() }
-      return state.table.entries.sorted { ($0.key.stage, $0.key) < ($1.key.stage, $1.key) }
+      return state.table.entries.sorted { settingsTable.runsBefore($0.key, $1.key) }
     }
     for (_, entry) in entries where entry.isEnabled { stop(entry.object) }
     for (path, entry) in entries where entry.source != nil { factory.bind(receiver: path, source: nil) }

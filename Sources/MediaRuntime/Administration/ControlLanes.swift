@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Base
 import MediaCore
+import Reports
 import SystemPackage
 
 /// The control lanes: each object has one, and what touches its device or file runs on it, one piece of work at a time.
@@ -173,7 +174,7 @@ extension Administrator {
   ) {
     let since = Clock.now()
     object.awaits("\(target) (\(refusal.reason))", since: since)
-    moduleLog.record(Self.module(path), .warning, "\(path) waits: \(refusal.reason)")
+    moduleLog.record(ModuleKind(path.kind), .warning, "\(path) waits: \(refusal.reason)")
     let pause = Pause()
     let identity = ObjectIdentity(object)
     do throws(Refusal) {
@@ -235,7 +236,9 @@ extension Administrator {
     }
     switch rest {
     case .done:
-      if case .success = outcome { moduleLog.record(Self.module(object.path), .information, "\(object.path) is back") }
+      if case .success = outcome {
+        moduleLog.record(ModuleKind(object.path.kind), .information, "\(object.path) is back")
+      }
       return
     case .retire: break
     case .undo: object.stop()

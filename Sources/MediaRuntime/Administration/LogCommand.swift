@@ -5,21 +5,14 @@ import SystemPackage
 
 /// What may be written to the module log: `venc=3`, `all=5`, `clear`.
 extension ModuleLog {
-  /// The modules by the names of the tree, with the vendor's `mb` and `sys` for memory and the rest.
-  static let names: [(name: String, module: ModuleKind)] = [
-    ("vi", .videoInput), ("vpss", .videoProcessing), ("venc", .encoder), ("vdec", .decoder), ("vo", .videoOutput),
-    ("rgn", .region), ("mb", .memory), ("sys", .system),
-  ]
-
-  private static let hint =
-    "name=level or clear; names: all " + names.map(\.name).joined(separator: " ")
-    + "; levels: 0 off, 2 errors, 3 warnings, 4 information, 5 debug"
-
   /// Carries out one written line.
   /// - Throws: EINVAL when it is no command, ENOENT for a module that does not exist, ERANGE for a level.
   public func command(_ bytes: [UInt8], path: String = "vlog") throws(Refusal) {
     func refusal(_ errno: Errno, _ reason: String) -> Refusal {
-      Refusal(errno, path: path, value: bytes, reason: reason, hint: Self.hint)
+      Refusal(
+        errno, path: path, value: bytes, reason: reason,
+        hint: "name=level or clear; names: all \(modules.map(\.name).joined(separator: " ")); "
+          + "levels: 0 off, 2 errors, 3 warnings, 4 information, 5 debug")
     }
     var content = bytes[...]
     if content.last == UInt8(ascii: "\n") { content.removeLast() }
@@ -37,8 +30,8 @@ extension ModuleLog {
     }
     guard let value = Int(level), Self.levels.contains(value) else { throw refusal(.outOfRange, "has no such level") }
     if parts[0] == "all" {
-      for module in ModuleKind.allCases { setLevel(value, of: module) }
-    } else if let module = Self.names.first(where: { $0.name == parts[0] })?.module {
+      for module in modules { setLevel(value, of: module) }
+    } else if let module = modules.first(where: { $0.name == parts[0] }) {
       setLevel(value, of: module)
     } else {
       throw refusal(.noSuchFileOrDirectory, "there is no module of this name")

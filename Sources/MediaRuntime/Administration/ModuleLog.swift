@@ -10,7 +10,7 @@ import Synchronization
 /// cut. Here whole old records give way instead: what is shown is always in order of time, and never longer than the
 /// vendor's buffer.
 ///
-/// Modules log changes of state, never single frames. A call whose level is off is one relaxed load: its text is not
+/// Modules log changes of state, never single frames. A call whose level is off costs the look at it: its text is not
 /// made.
 public final class ModuleLog: Sendable {
   /// Size of the vendor's buffer in bytes of text.
@@ -27,31 +27,29 @@ public final class ModuleLog: Sendable {
     var bytes = 0
   }
   private let state = Mutex(State())
-  /// Four bits for each module, by raw value.
-  private let packed: Atomic<UInt64>
+  private final class Level: Sendable { let value = Atomic(ModuleLog.defaultLevel) }
+  private let thresholds: [ModuleKind: Level]
+  /// Those that have a level: the classes of objects, then the vendor's other parts.
+  public let modules: [ModuleKind]
 
-  public init() {
-    var word: UInt64 = 0
-    for module in ModuleKind.allCases { word |= UInt64(Self.defaultLevel) << Self.shift(module) }
-    packed = Atomic(word)
+  public convenience init() { self.init(Modules.all) }
+
+  init(_ classes: [ModuleClass]) {
+    modules = classes.filter { !$0.type.isOutput }.map { ModuleKind($0.type.name) } + [.region, .memory, .system]
+    thresholds = Dictionary(modules.map { ($0, Level()) }, uniquingKeysWith: { first, _ in first })
   }
 
-  private static func shift(_ module: ModuleKind) -> UInt64 { UInt64(module.rawValue) * 4 }
+  /// One without a level of its own has the system's.
+  private func threshold(_ module: ModuleKind) -> Level? { thresholds[module] ?? thresholds[.system] }
 
   public func level(of module: ModuleKind) -> Int {
-    Int(packed.load(ordering: .relaxed) >> Self.shift(module) & 0xf)
+    threshold(module)?.value.load(ordering: .relaxed) ?? Self.defaultLevel
   }
 
   /// - Parameter level: one of ``levels``; others are brought into it.
   public func setLevel(_ level: Int, of module: ModuleKind) {
-    let value = UInt64(min(max(level, Self.levels.lowerBound), Self.levels.upperBound))
-    var old = packed.load(ordering: .relaxed)
-    while true {
-      let new = old & ~(0xf << Self.shift(module)) | value << Self.shift(module)
-      let (done, now) = packed.weakCompareExchange(expected: old, desired: new, ordering: .relaxed)
-      if done { return }
-      old = now
-    }
+    threshold(module)?.value.store(
+      min(max(level, Self.levels.lowerBound), Self.levels.upperBound), ordering: .relaxed)
   }
 
   /// Whether a record of this weight would be kept.

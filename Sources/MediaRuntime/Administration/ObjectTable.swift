@@ -12,11 +12,6 @@ struct ObjectTable {
   }
 
   var entries: [ObjectPath: Entry] = [:]
-
-  /// Who takes frames from an object, in the order of the tree.
-  func receivers(of source: ObjectPath) -> [ObjectPath] {
-    entries.filter { $0.value.source == source }.keys.sorted()
-  }
 }
 
 /// What a transaction would do, found without doing it (except that new objects are made, which is cheap and without
@@ -64,9 +59,4 @@ struct Plan {
   var needsControl: Bool {
     !stops.isEmpty || !starts.isEmpty || !controls.isEmpty || command.map { $0.object.touchesDevice($0.key) } ?? false
   }
-}
-
-extension ObjectPath {
-  /// Place in the chain, as its module says.
-  var stage: Int { ModuleClass.of(self)?.stage ?? 0 }
 }

@@ -90,13 +90,16 @@ struct Planner {
         if path.output != nil, !present.contains(path.group) { try takeCreation(path.group) }
         try takeCreation(path)
       }
-      guard settingsTable.attribute(path.type, key)?.kind != .command else {
+      let attribute = settingsTable.attribute(path.type, key)
+      guard attribute?.kind != .command else {
         throw Refusal(
           .invalidArgument, path: "\(path)/\(key)", value: value, reason: "is a command, not a setting",
           hint: "write it to the file of this name")
       }
       let parsed = try settingsTable.parse(path, key, value)
-      if key == "input", case .text(let text) = parsed { try checkInput(path, text, value) }
+      if attribute?.type == .input || attribute?.type == .codedInput, case .text(let text) = parsed {
+        try checkInput("\(path)/\(key)", text, value)
+      }
       written[path, default: [:]][key] = parsed
       bytes["\(path)/\(key)"] = value
     case .command(let path, let key, let value):
@@ -107,9 +110,12 @@ struct Planner {
   }
 
   private mutating func takeCreation(_ path: ObjectPath) throws(Refusal) {
+    guard settingsTable.isName(path) else {
+      throw Refusal(.invalidArgument, path: path.description, reason: "not a name of an object")
+    }
     guard !settingsTable.attributes(path.type).isEmpty else {
       throw Refusal(
-        .notSupported, path: path.description, reason: "this build makes no \(path.kind.rawValue) objects",
+        .notSupported, path: path.description, reason: "this build makes no \(path.kind) objects",
         hint: "there are: \(settingsTable.types.map(\.pattern).joined(separator: " "))")
     }
     guard path.output == nil || present.contains(path.group) else {
@@ -130,7 +136,7 @@ struct Planner {
     var named = Set(transaction.changes.map(\.path))
     named.formUnion(named.map(\.group))
     // Outputs before their group.
-    for path in present.subtracting(named).sorted(by: >) {
+    for path in present.subtracting(named).sorted(by: { settingsTable.precedes($1, $0) }) {
       present.remove(path)
       removed.append(path)
       // A replacement may stop and unbind what it removes; a plain removal may not.
@@ -145,7 +151,7 @@ struct Planner {
       .noSuchFileOrDirectory, path: name, value: value, reason: "there is no \(path)", hint: "mkdir makes one")
   }
 
-  private func checkInput(_ path: ObjectPath, _ text: String, _ value: [UInt8]) throws(Refusal) {
+  private func checkInput(_ path: String, _ text: String, _ value: [UInt8]) throws(Refusal) {
     guard let input = InputSpecification(text) else { return }
     let known = settingsTable.catalogue.sources
     guard known.contains(where: { $0.handles(input) }) else {
@@ -155,10 +161,9 @@ struct Planner {
         case .file: "media files"
         case .device: "capture devices"
         }
-      throw Refusal(
-        .notSupported, path: "\(path)/input", value: value, reason: "this build does not read \(kind)")
+      throw Refusal(.notSupported, path: path, value: value, reason: "this build does not read \(kind)")
     }
-    try ownTree.checkLexically(input, path: "\(path)/input", value: value)
+    try ownTree.checkLexically(input, path: path, value: value)
   }
 
   // MARK: the whole
@@ -176,12 +181,12 @@ struct Planner {
         plan.created.append(try factory.make(path, settings: settingsTable.defaults(path.type)))
       }
     }
-    for path in Set(written.keys).union(created).sorted() {
+    for path in Set(written.keys).union(created).sorted(by: settingsTable.precedes) {
       try update(path, &plan)
     }
     try bind(&plan)
-    plan.stops.sort { ($0.stage, $0) < ($1.stage, $1) }
-    plan.starts.sort { ($0.stage, $0) < ($1.stage, $1) }
+    plan.stops.sort(by: settingsTable.runsBefore)
+    plan.starts.sort(by: settingsTable.runsBefore)
   }
 
   private mutating func update(_ path: ObjectPath, _ plan: inout Plan) throws(Refusal) {
@@ -287,10 +292,14 @@ struct Planner {
       }
       let staysEnabled = written[path]?["enable"].map { $0 == .boolean(true) } ?? entry.isEnabled
       if staysEnabled { throw busy("is running", "stop it first: echo 0 > \(path)/enable") }
-      if let user = table.receivers(of: path).first(where: { !removed.contains($0) && finalSource($0) == path }) {
+      let users = table.entries.keys.filter {
+        table.entries[$0]?.source == path && !removed.contains($0) && finalSource($0) == path
+      }
+      if let user = users.min(by: settingsTable.precedes) {
         throw busy("gives its frames to \(user)", "unbind that first: echo > \(user)/source")
       }
-      if path.output == nil, let output = present.filter({ $0 != path && $0.group == path }).min() {
+      let outputs = present.filter { $0 != path && $0.group == path }
+      if let output = outputs.min(by: settingsTable.precedes) {
         throw busy("still has \(output)", "remove that first: rmdir \(output)", .directoryNotEmpty)
       }
     }

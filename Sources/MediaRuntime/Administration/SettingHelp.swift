@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import MediaCore
+import MediaCore
 public import Reports
 
 extension SettingsTable {
@@ -7,11 +7,11 @@ extension SettingsTable {
   public var help: [SettingHelp] {
     types.flatMap { type in
       var rows = attributes(type).map { help($0, of: type) }
-      if hasControls(type) {
+      if let device = controlled(type) {
         rows.append(
           SettingHelp(
             path: "\(type.pattern)/controls/NAME", kind: .setting, type: "see controls/help", isLive: true,
-            note: "the controls of the capture device, while enable is 1; reads back what the device has, "
+            note: "the controls of the \(device), while enable is 1; reads back what the device has, "
               + "empty gives the default"))
       }
       return rows

@@ -37,7 +37,7 @@ final class ChannelCore: Sendable {
     switch host {
     case .workers: session = Session(node.path, service: environment.services.cpu)
     case .ownThread:
-      let name = "\(node.path.kind.rawValue)\(node.path.number)"
+      let name = "\(node.path.kind)\(node.path.number)"
       session = Session(node.path, service: environment.services.ownThread(name))
     case .session(let other): session = other
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 import Reports
+import Synchronization
 
 /// Which frame was dropped, as far as that is known.
 struct DroppedFrame: Sendable, Equatable {
@@ -24,6 +25,16 @@ extension Frame {
 final class DropLog: Sendable {
   private let losses = DropRing()
   private let others = DropRing()
+  /// First parts of the paths of those that have a pen, by the number records have for them.
+  private let kinds = Mutex<[String]>([])
+
+  fileprivate func number(of kind: String) -> Int {
+    kinds.withLock { kinds in
+      if let number = kinds.firstIndex(of: kind) { return number }
+      kinds.append(kind)
+      return kinds.count - 1
+    }
+  }
 
   fileprivate func write(_ record: DropRing.Record, _ cause: DropCause) {
     (cause.isLoss ? losses : others).write(record)
@@ -31,7 +42,10 @@ final class DropLog: Sendable {
 
   /// The last 256 losses and the last 256 others, oldest first.
   var records: [DropRecord] {
-    (losses.records + others.records).sorted { $0.time < $1.time }.compactMap { DropRecord($0) }
+    let all = (losses.records + others.records).sorted { $0.time < $1.time }
+    // After them, so that whoever noted one is in it.
+    let kinds = kinds.withLock { $0 }
+    return all.compactMap { DropRecord($0, kinds) }
   }
 }
 
@@ -44,7 +58,7 @@ struct DropMark: Sendable {
   init(_ log: DropLog?, _ path: ObjectPath) {
     self.log = log
     object =
-      UInt64(ObjectClass.allCases.firstIndex(of: path.kind) ?? 0) << 16 | UInt64(path.number) << 8
+      UInt64(log?.number(of: path.kind) ?? 0) << 16 | UInt64(path.number) << 8
       | UInt64(path.output.map { $0 + 1 } ?? 0)
   }
 
@@ -73,10 +87,9 @@ extension DropStage {
 }
 
 extension DropRecord {
-  fileprivate init?(_ record: DropRing.Record) {
+  fileprivate init?(_ record: DropRing.Record, _ kinds: [String]) {
     func part(_ shift: Int) -> Int { Int(record.what >> UInt64(shift) & 0xFF) }
-    let kind = ObjectClass.allCases[part(32)]
-    let path = ObjectPath(kind, part(24), output: part(16) == 0 ? nil : part(16) - 1)
+    let path = ObjectPath(kinds[part(32)], part(24), output: part(16) == 0 ? nil : part(16) - 1)
     guard let path, let cause = DropCause.allCases.first(where: { $0.index == part(8) }),
       let stage = DropStage.allCases.first(where: { $0.index == part(0) })
     else { return nil }

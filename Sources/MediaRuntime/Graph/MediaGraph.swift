@@ -10,9 +10,6 @@ import SystemPackage
 /// The administration drives it through ``ModuleFactory`` and ``ModuleObject``; everything else here only looks. Reports
 /// take no lock the frame path takes.
 public final class MediaGraph: ModuleFactory {
-  /// Most channels of a class, as the numbers of ``ObjectPath`` allow.
-  static let channels = 64
-
   let environment: Environment
   private let objects = Mutex<[ObjectPath: any Channel]>([:])
   /// The same in the order of the configuration.
@@ -67,15 +64,14 @@ public final class MediaGraph: ModuleFactory {
   }
 
   private func build(_ path: ObjectPath, _ settings: ObjectSettings) throws(Refusal) -> any Channel {
-    guard let module = ModuleClass.of(path) else {
-      throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind.rawValue) is not built")
+    guard let module = module(path) else {
+      throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind) is not built")
     }
     let slot = environment.slots.take()
     let node = Node(
-      path, module: module.log, channel: path.output ?? path.number, user: slot,
-      depth: module.hasQueue ? environment.options.queueDepth : 0,
+      path, user: slot, depth: module.hasQueue ? environment.options.queueDepth : 0,
       generation: generations.add(1, ordering: .relaxed).newValue, drops: environment.drops)
-    environment.slots.name(slot, node.name, node: node.id)
+    environment.slots.name(slot, path.kind, node: node.id)
     do throws(Refusal) {
       return try module.make(node, settings, environment, path.output == nil ? nil : object(path.group))
     } catch {
@@ -100,8 +96,10 @@ public final class MediaGraph: ModuleFactory {
   }
 
   private func publish(_ objects: [ObjectPath: any Channel]) {
-    shown.store(objects.keys.sorted().compactMap { objects[$0] })
+    shown.store(objects.keys.sorted(by: environment.table.precedes).compactMap { objects[$0] })
   }
+
+  private func module(_ path: ObjectPath) -> ModuleClass? { environment.table.module(path.type) }
 
   func object(_ path: ObjectPath) -> (any Channel)? { objects.withLock { $0[path] } }
 
@@ -112,19 +110,19 @@ public final class MediaGraph: ModuleFactory {
 
   public func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
     let file = "\(receiver)/source"
-    guard ModuleClass.of(receiver)?.takesFrames ?? false else {
+    guard module(receiver)?.takesFrames ?? false else {
       let hint = receiver.output == nil ? "" : "write it to \(receiver.group)/source"
       throw Refusal(.invalidArgument, path: file, reason: "\(receiver) receives from no source", hint: hint)
     }
     guard let source else { return }
-    guard ModuleClass.of(source)?.givesFrames == nil else { return }
+    guard module(source)?.givesFrames == nil else { return }
     let value = Array("\(source)".utf8)
-    if let output = ObjectPath(source.kind, source.number, output: 0), ModuleClass.of(output)?.givesFrames != nil {
+    if let output = ObjectPath(source.kind, source.number, output: 0), module(output)?.givesFrames != nil {
       throw Refusal(
         .invalidArgument, path: file, value: value, reason: "\(source) gives its frames through its outputs",
         hint: "an output such as \(output)")
     }
-    let able = Modules.all.compactMap(\.givesFrames)
+    let able = environment.table.modules.compactMap(\.givesFrames)
     throw Refusal(
       .invalidArgument, path: file, value: value, reason: "\(source) gives no frames",
       hint: able.dropLast().joined(separator: ", ") + " or " + (able.last ?? ""))

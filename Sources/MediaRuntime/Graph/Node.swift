@@ -8,11 +8,7 @@ import Synchronization
 final class Node: Sendable {
   /// Unique in the process, never reused.
   let id: Int
-  let module: ModuleKind
-  /// What the vendor's pages print: `vi`, `vpss`, `venc`.
-  let name: String
   let path: ObjectPath
-  let channel: Int
   let user: UserSlot
   let generation: UInt64
   let createdAt = Clock.now()
@@ -26,20 +22,21 @@ final class Node: Sendable {
 
   /// - Parameter drops: where dropped frames are noted.
   init(
-    _ path: ObjectPath, module: ModuleKind, channel: Int, user: UserSlot, depth: Int, generation: UInt64,
-    drops: DropLog? = nil
+    _ path: ObjectPath, user: UserSlot, depth: Int, generation: UInt64, drops: DropLog? = nil
   ) {
     self.id = Node.nextID.wrappingAdd(1, ordering: .relaxed).oldValue
-    self.module = module
-    self.name = path.kind.rawValue
     self.path = path
-    self.channel = channel
     self.user = user
     self.generation = generation
     let mark = DropMark(drops, path)
     self.input = InPort(user: user, depth: depth, drops: mark)
     self.work = WorkCounters(drops: mark)
   }
+
+  /// Whose log level decides about its lines.
+  var module: ModuleKind { ModuleKind(path.kind) }
+  /// Number in the vendor's pages.
+  var channel: Int { path.output ?? path.number }
 
   /// The figures of one moment: what left is read before what came, so that nothing seems to leave that never came.
   func figures() -> NodeFigures {

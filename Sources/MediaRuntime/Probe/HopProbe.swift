@@ -75,10 +75,9 @@ package final class HopProbe: Sendable {
   }
 
   private func node(_ index: Int, depth: Int) throws(Failure) -> Node {
-    guard let path = ObjectPath(.vpss, index) else { throw Failure(.invalidArgument, "node", on: "\(index)") }
+    guard let path = ObjectPath("probe", index) else { throw Failure(.invalidArgument, "node", on: "\(index)") }
     return Node(
-      path, module: .videoProcessing, channel: index, user: UserSlot(rawValue: UInt8(1 + index)), depth: depth,
-      generation: 1)
+      path, user: UserSlot(rawValue: UInt8(1 + index)), depth: depth, generation: 1)
   }
 
   private func frame(_ number: UInt64, _ user: UserSlot) -> Frame? {

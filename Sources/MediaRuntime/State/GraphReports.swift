@@ -13,7 +13,7 @@ extension MediaGraph {
   func state(of object: any Channel) -> ObjectState {
     lazy var figures = object.node.figures()
     return ObjectState(
-      path: "\(object.path)", kind: object.path.kind.rawValue, condition: self.condition(of: object, figures),
+      path: "\(object.path)", kind: object.path.kind, condition: self.condition(of: object, figures),
       active: object.activeFacts(), statistics: self.statistics(of: object, figures),
       moreStatistics: object.moreStatistics(), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) })
@@ -87,7 +87,7 @@ extension MediaGraph {
     input.depth = node.input.depth
     let output = port(figures.output)
     return NodeReport(
-      id: node.id, module: node.module, name: node.name, path: "\(node.path)", channel: node.channel, userID: 0,
+      id: node.id, name: node.path.kind, path: "\(node.path)", channel: node.channel, userID: 0,
       // One use by the tree, one by its source, one by each receiver.
       references: 1 + (node.input.upstream == nil ? 0 : 1) + sinks.count, handle: nil, input: input, output: output,
       inFlight: figures.inFlight, flags: flags, sinks: sinks)

@@ -147,7 +147,8 @@ extension MediaGraph {
         let held = buffers.count { $0.uses(by: other.node.user) > 0 }
         if held > 0 { holders.append((other.path, held)) }
       }
-      holders.sort { ($1.held, $0.path) < ($0.held, $1.path) }
+      // Those that hold as many stay in the order of the tree.
+      holders.sort { $0.held > $1.held }
       let names = holders.map { "\($0.path) holds \($0.held)" }.joined(separator: ", ")
       return "a buffer of pool \(entry.pool.name)" + (names.isEmpty ? "" : ": \(names) of \(buffers.count)")
     }
@@ -159,7 +160,7 @@ extension MediaGraph {
     for output in all where output.path.output != nil && output.path.group == group.path {
       let figures = output.node.figures()
       if figures.input.lastAt >= since, figures.output.lastAt < figures.input.lastAt, figures.inFlight > 0 {
-        return "\(output.path), whose scaler does not come back"
+        return "\(output.path), whose \(output.worker) does not come back"
       }
     }
     return nil

@@ -40,7 +40,7 @@ public enum VLogPage {
     case .rockit1432:
       // The line break comes first and none follows.
       out.text("\r\n[")
-      out.text(moduleName(record.module))
+      out.string(record.module.name)
       out.text("][")
       out.text(levelName(record.level))
       out.text("][")
@@ -63,7 +63,7 @@ public enum VLogPage {
     case .rockit1481:
       out.byte(0x5B)
       let start = out.count
-      out.text(moduleName(record.module))
+      out.string(record.module.name)
       out.fill(0x20, 6 - (out.count - start))
       out.text("][")
       out.text(levelName(record.level))
@@ -91,19 +91,6 @@ public enum VLogPage {
       out.line(record.text)
       if record.level != .debug { out.text("\u{1B}[0m") }
       out.text("\r\n")
-    }
-  }
-
-  private static func moduleName(_ module: ModuleKind) -> StaticString {
-    switch module {
-    case .videoInput: "vi"
-    case .videoProcessing: "vpss"
-    case .encoder: "venc"
-    case .decoder: "vdec"
-    case .videoOutput: "vo"
-    case .region: "rgn"
-    case .memory: "mb"
-    case .system: "sys"
     }
   }
 

@@ -63,7 +63,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
           if first.apply(.set(path, attribute.key, value(attribute, sources, &dice))) == nil { applied += 1 }
         }
       }
-      if path.type == .input || path.type == .scalerOutput { sources.append(name) }
+      if path.type == .input || path.type.isOutput { sources.append(name) }
     }
     try #require(applied > 10)
 

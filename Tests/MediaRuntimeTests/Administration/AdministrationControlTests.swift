@@ -173,7 +173,7 @@ private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cabl
       }
     }
     onThreads(6, "writer") { writer in
-      let path = ObjectPath(.venc, writer % 3)!
+      let path = ObjectPath("venc", writer % 3)!
       for round in 0..<300 {
         let answer = Answer()
         fake.runtime.apply([round % 2 == 0 ? .create(path) : .remove(path)], reply: answer.reply)

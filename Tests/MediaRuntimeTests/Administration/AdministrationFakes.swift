@@ -195,12 +195,12 @@ struct FakeRuntime {
 
   /// - Parameter patience: milliseconds after which a writer is told ETIMEDOUT; long, for a machine that has much to do.
   init(mountPoint: String? = nil, patience: Int64 = 60_000) throws {
-    let table = SettingsTable(
+    let registry = EngineRegistry(
       EngineCatalogue(
         encoders: [FakeEncoder(name: "openh264", codecs: [.h264]), FakeEncoder(name: "turbojpeg", codecs: [.mjpeg])],
         sources: [FakeSource()]))
     runtime = try Runtime(
-      settingsTable: table, factory: factory, errorLog: ErrorLog(), moduleLog: ModuleLog(),
+      registry: registry, factory: factory, errorLog: ErrorLog(), moduleLog: ModuleLog(),
       options: .init(mountPoint: mountPoint, patience: patience * 1_000_000))
   }
 

@@ -11,8 +11,8 @@ import SystemPackage
 /// stays gets an answer also while nothing runs.
 final class VdecChannel: Channel {
   static let module = ModuleClass(
-    type: .decoder, log: .decoder, stage: 1, takesFrames: false, givesFrames: "a decoder such as vdec/0",
-    hasQueue: false
+    type: ObjectType("vdec"), stage: 1, givesFrames: "a decoder such as vdec/0", rows: VdecSettings.rows,
+    check: VdecSettings.check
   ) { node, settings, environment, _ in VdecChannel(node, settings, environment) }
 
   let core: ChannelCore

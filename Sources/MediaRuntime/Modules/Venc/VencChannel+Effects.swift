@@ -13,7 +13,7 @@ extension VencChannel {
     for key in changed.sorted() {
       // One change of the rate, seen once, even where both were written. What is started or bound tells so itself.
       if key == "fps_src" && changed.contains("fps_dst") || key == "enable" || key == "source" { continue }
-      guard let measure = environment.table.attribute(.encoder, key)?.effect?.measure else { continue }
+      guard let measure = environment.table.attribute(path.type, key)?.effect?.measure else { continue }
       func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
       let wanted =
         switch measure {

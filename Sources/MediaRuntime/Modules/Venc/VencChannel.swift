@@ -17,7 +17,8 @@ final class VencChannel: Channel {
   static let patience = 5
 
   static let module = ModuleClass(
-    type: .encoder, log: .encoder, stage: 5, takesFrames: true, givesFrames: nil, hasQueue: true
+    type: ObjectType("venc"), stage: 5, takesFrames: true, hasQueue: true, rows: VencRows.rows,
+    settle: VencRules.settle, check: VencRules.check
   ) { node, settings, environment, _ in VencChannel(node, settings, environment) }
 
   let core: ChannelCore

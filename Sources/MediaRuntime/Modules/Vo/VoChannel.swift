@@ -15,7 +15,7 @@ final class VoChannel: Channel {
   private static let buffers = 4
 
   static let module = ModuleClass(
-    type: .display, log: .videoOutput, stage: 6, takesFrames: true, givesFrames: nil, hasQueue: true
+    type: ObjectType("vo"), stage: 6, takesFrames: true, hasQueue: true, rows: VoSettings.rows
   ) { node, settings, environment, _ in VoChannel(node, settings, environment) }
 
   let core: ChannelCore

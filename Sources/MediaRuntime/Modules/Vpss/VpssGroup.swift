@@ -10,7 +10,7 @@ import SystemPackage
 /// The group's session does the work of all its outputs, one after the other, on one worker.
 final class VpssGroup: Channel {
   static let module = ModuleClass(
-    type: .scaler, log: .videoProcessing, stage: 2, takesFrames: true, givesFrames: nil, hasQueue: true
+    type: ObjectType("vpss"), stage: 2, takesFrames: true, hasQueue: true, rows: VpssSettings.groupRows
   ) { node, settings, environment, _ in VpssGroup(node, settings, environment) }
 
   let core: ChannelCore
@@ -31,7 +31,7 @@ final class VpssGroup: Channel {
   func waits(for device: String?, _ output: ObjectPath) {
     devices.withLock { devices in
       devices[output] = device
-      core.work(on: devices.min { $0.key < $1.key }?.value)
+      core.work(on: devices.min { $0.key.output ?? 0 < $1.key.output ?? 0 }?.value)
     }
   }
 

@@ -14,8 +14,8 @@ final class VpssOutput: Channel, FrameHandler {
   static let spareBuffers = 3
 
   static let module = ModuleClass(
-    type: .scalerOutput, log: .videoProcessing, stage: 3, takesFrames: false,
-    givesFrames: "a scaler's output such as vpss/0/0", hasQueue: false
+    type: VpssGroup.module.type.outputs, numbers: 0...3, stage: 3,
+    givesFrames: "a scaler's output such as vpss/0/0", rows: VpssSettings.outputRows
   ) { node, settings, environment, group throws(Refusal) in
     guard let group = group as? VpssGroup else {
       throw Refusal(

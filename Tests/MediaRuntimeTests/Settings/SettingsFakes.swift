@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 
+@testable import MediaRuntime
+
+extension SettingsTable {
+  /// With the modules that are built in.
+  init(_ catalogue: EngineCatalogue) { self.init(catalogue, Modules.all) }
+}
+
+extension ObjectType {
+  static let input = ObjectType("vi")
+  static let encoder = ObjectType("venc")
+}
+
 /// An engine that is only listed, never opened.
 struct ListedEncoder: EncoderFactory {
   var name: String

@@ -4,6 +4,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
+@testable import MediaRuntime
+
 private let table = SettingsTable(.listed)
 
 /// An object of each kind.

@@ -4,8 +4,10 @@ import SystemPackage
 import TestSupport
 import Testing
 
+@testable import MediaRuntime
+
 private let table = SettingsTable(.listed)
-private let venc = ObjectPath(.venc, 0)!
+private let venc = ObjectPath("venc", 0)!
 
 private func change(
   _ old: ObjectSettings, _ written: [String: SettingValue], _ table: SettingsTable = table
@@ -97,7 +99,7 @@ private func change(
   }
 
   @Test func onlyACaptureDeviceHasAChoiceOfMemory() throws {
-    let path = ObjectPath(.vi, 0)!
+    let path = ObjectPath("vi", 0)!
     let input = table.defaults(.input)
     #expect(throws: Refusal.self) { try table.settings(path, from: input, writing: ["memory": .text("mmap")]) }
     let device = try table.settings(

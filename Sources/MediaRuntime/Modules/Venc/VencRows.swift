@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The keys of what an encoder's engine is asked for. An engine says which of them it obeys (``EngineSettings``).
-extension SettingKey where Value == Int {
-  public static let gop = SettingKey("gop")
-  public static let bitrate = SettingKey("bitrate")
-  public static let keyQP = SettingKey("qp_i")
-  public static let predictedQP = SettingKey("qp_p")
-  public static let minQP = SettingKey("min_qp")
-  public static let maxQP = SettingKey("max_qp")
-  public static let quality = SettingKey("quality")
-  /// The rate that is left after frame-rate control; an engine gets it as the rate of its frames.
-  public static let codedRate = SettingKey("fps_dst")
-}
-
-extension SettingKey where Value == String {
-  public static let profile = SettingKey("profile")
-  public static let rateControl = SettingKey("rc_mode")
-}
+import MediaCore
 
 /// The rows of `venc/N`. A row that some engine here obeys is there; where the engine in use does not, another value than the
 /// default is refused.
-extension AttributeRows {
-  static func encoder(_ catalogue: EngineCatalogue) -> [Attribute] {
+enum VencRows {
+  static func rows(_ common: CommonRows) -> [Attribute] {
+    let catalogue = common.catalogue
     let codecs = catalogue.codecs
     let profiles = codecs.flatMap { codec in catalogue.encoders(for: codec).flatMap { $0.profiles(for: codec) } }
     let rows =
@@ -29,11 +14,13 @@ extension AttributeRows {
         Attribute(
           "codec",
           .choice(
-            codecs.map(\.rawValue), elsewhere: names(Codec.allCases.map(\.rawValue), but: codecs.map(\.rawValue))),
+            codecs.map(\.rawValue),
+            elsewhere: CommonRows.names(Codec.allCases.map(\.rawValue), but: codecs.map(\.rawValue))),
           default: .text(codecs.first?.rawValue ?? ""), .restart, "coding of the stream"),
         Attribute(
           SettingKey.profile.name,
-          .choice(["auto"] + unique(profiles), elsewhere: names(["baseline", "main", "high"], but: profiles)),
+          .choice(
+            ["auto"] + unique(profiles), elsewhere: CommonRows.names(["baseline", "main", "high"], but: profiles)),
           default: .text("auto"), .restart, "profile of the coding; auto takes the engine's usual one",
           useless: { isPictures($0) ? "mjpeg has no profiles" : nil }),
         Attribute(
@@ -42,7 +29,8 @@ extension AttributeRows {
         Attribute(
           SettingKey.rateControl.name,
           .choice(
-            catalogue.everyRateMode, elsewhere: names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
+            catalogue.everyRateMode,
+            elsewhere: CommonRows.names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
           default: .text("cbr"), .restart,
           "rate control: cbr holds bitrate, fixqp the quantisers qp_i and qp_p (mjpeg: quality)",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
@@ -80,16 +68,16 @@ extension AttributeRows {
           SettingKey.quality.name, .integer(1...99), default: .integer(70), .live, effect: .quality,
           "JPEG quality factor (mjpeg)",
           useless: { isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor" }),
-        backend(
+        CommonRows.backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
-        source([.input, .scalerOutput, .decoder], effect: .keyFrame),
-        enable("codes the frames that come", effect: .keyFrame),
+        common.source(effect: .keyFrame),
+        CommonRows.enable("codes the frames that come", effect: .keyFrame),
         Attribute(
           "idr", .command, effect: .keyFrame, "write 1: the next frame becomes a key frame"),
-      ] + common + [
+      ] + CommonRows.reports + [
         Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
-        snapshot,
+        CommonRows.snapshot,
         Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
       ]
     // What no coding of this build uses is no attribute at all.
@@ -116,6 +104,10 @@ extension AttributeRows {
           ? "mjpeg has no quantiser; its size follows quality"
           : useless($0) ?? (catalogue.obeys(key, $0) ? nil : "this engine takes no \(key.name)")
       })
+  }
+
+  private static func unique(_ names: [String]) -> [String] {
+    names.enumerated().filter { index, name in !names[..<index].contains(name) }.map(\.element)
   }
 
   // MARK: what depends on the coding

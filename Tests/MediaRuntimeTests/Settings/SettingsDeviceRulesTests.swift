@@ -4,6 +4,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
+@testable import MediaRuntime
+
 /// What a device without a rate control means for the settings of a channel.
 @Suite(.ownThread) struct SettingsDeviceRulesTests {
   private struct Device: EncoderFactory {
@@ -24,7 +26,7 @@ import Testing
     }
   }
 
-  private let venc = ObjectPath(.venc, 0)
+  private let venc = ObjectPath("venc", 0)
   private let table = SettingsTable(
     EngineCatalogue(encoders: [Device(), ListedEncoder(name: "openh264", codecs: [.h264])]))
 

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+
+/// What the settings of `venc/N` mean for each other.
+enum VencRules {
+  /// A rate control nobody wrote follows the coding and the engine: to their usual one, unless somebody chose another one
+  /// that they have too.
+  static func settle(_ change: inout SettingsChange) -> Bool {
+    let (catalogue, old, written) = (change.catalogue, change.old, change.written)
+    // A device that was pulled out: what it cannot be asked about stays as it was until it is back.
+    if catalogue.lacksEngine(old), written["codec"] == nil, written["backend"] == nil, catalogue.lacksEngine(change.new)
+    {
+      return false
+    }
+    guard written["rc_mode"] == nil else { return true }
+    let mode = change.new.text("rc_mode") ?? ""
+    let isChosen = mode != catalogue.usualRateMode(old)
+    if !isChosen || !catalogue.rateModes(change.new).contains(mode) {
+      change.new["rc_mode"] = .text(catalogue.usualRateMode(change.new))
+    }
+    return true
+  }
+
+  static func check(_ change: inout SettingsChange) throws(Refusal) {
+    let (catalogue, new, written) = (change.catalogue, change.new, change.written)
+    guard let codec = new.text("codec").flatMap(Codec.init(rawValue:)) else { return }
+
+    let able = catalogue.encoders(for: codec)
+    let backend = new.text("backend") ?? "auto"
+    guard let engine = catalogue.encoder(backend: backend, for: codec) else {
+      let names = able.map(\.name).joined(separator: " ")
+      // The engine is named by whoever wrote; a codec alone must not silently replace an engine somebody chose.
+      throw change.refusal(
+        written["backend"] != nil || written["codec"] == nil ? "backend" : "codec", .notSupported,
+        "\(backend) does not make \(codec.rawValue)",
+        hint: names.isEmpty ? "" : "write the backend too: auto \(names)")
+    }
+
+    let modes = catalogue.rateModes(new)
+    if let mode = new.text("rc_mode"), !modes.contains(mode) {
+      throw change.refusal(
+        "rc_mode", .notSupported,
+        !catalogue.obeys(.bitrate, new)
+          ? "\(engine.name) holds no bitrate" : "is not available with \(codec.rawValue) of \(engine.name)",
+        hint: "only \(modes.joined(separator: " ")) is")
+    }
+
+    if let profile = new.text("profile"), profile != "auto", !engine.profiles(for: codec).contains(profile) {
+      if written["profile"] == nil {
+        change.new["profile"] = .text("auto")
+      } else {
+        let others = able.filter { $0.profiles(for: codec).contains(profile) }.map(\.name)
+        throw change.refusal(
+          "profile", .notSupported, "\(engine.name) has no such profile",
+          hint: others.isEmpty
+            ? "one of: auto \(engine.profiles(for: codec).joined(separator: " "))"
+            : "backend \(others.joined(separator: " ")) has")
+      }
+    }
+
+    if let low = new[.minQP], let high = new[.maxQP], low > high {
+      let isMax = written["min_qp"] == nil
+      throw change.refusal(
+        isMax ? "max_qp" : "min_qp", .outOfRange, "min_qp would be above max_qp (\(low) and \(high))",
+        hint: isMax ? "at least \(low)" : "at most \(high), or change max_qp first")
+    }
+
+    if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
+      let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
+      throw change.refusal(
+        key, .outOfRange, "would code more frames than arrive (\(target) of \(source))",
+        hint: key == "fps_dst" ? "at most \(source)" : "at least \(target), or change fps_dst first")
+    }
+  }
+}
+
+/// What the engines here obey.
+extension EngineCatalogue {
+  /// Whether the engine these settings mean is gone: it was there when they were made.
+  func lacksEngine(_ settings: ObjectSettings) -> Bool {
+    settings.text("codec").flatMap(Codec.init(rawValue:)) != nil && engine(settings) == nil
+  }
+
+  /// The engine these settings mean, with the coding; `nil` when it is gone or there never was one.
+  private func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
+    guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
+      let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
+    else { return nil }
+    return (engine, codec)
+  }
+
+  /// Whether the engine these settings mean obeys a setting.
+  func obeys(_ key: SettingKey<Int>, _ settings: ObjectSettings) -> Bool {
+    engine(settings).map { engine, codec in engine.settings(for: codec)[key] != nil } ?? false
+  }
+
+  /// What the engines here make of a setting, for all their codings; empty where none obeys it.
+  func engineSettings(_ key: String) -> [EngineSetting] {
+    codecs.flatMap { codec in encoders(for: codec).compactMap { $0.settings(for: codec)[key] } }
+  }
+
+  /// The rate controls of all engines here.
+  var everyRateMode: [String] {
+    let streams = codecs.filter { $0 != .mjpeg }
+    let hasQuantiser =
+      codecs.contains(.mjpeg) || !engineSettings(SettingKey.keyQP.name).isEmpty
+      || streams.contains { codec in encoders(for: codec).contains { $0.settings(for: codec)[.bitrate] == nil } }
+    return (streams.isEmpty ? [] : ["cbr"]) + (hasQuantiser ? ["fixqp"] : [])
+  }
+
+  /// The rate controls these settings' coding and engine have, the usual one first.
+  func rateModes(_ settings: ObjectSettings) -> [String] {
+    let usual = usualRateMode(settings)
+    return usual == "cbr" && obeys(.keyQP, settings) ? ["cbr", "fixqp"] : [usual]
+  }
+
+  /// The rate control these settings' coding and engine have unasked: `fixqp` where every picture stands alone or the
+  /// engine holds no bitrate, else `cbr`.
+  func usualRateMode(_ settings: ObjectSettings) -> String {
+    VencRows.isPictures(settings) || engine(settings) != nil && !obeys(.bitrate, settings) ? "fixqp" : "cbr"
+  }
+}

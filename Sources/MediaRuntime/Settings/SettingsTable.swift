@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MediaCore
+import SystemPackage
+
+/// Every attribute of every kind of object: the one place that knows what may be written, what a new object has, and
+/// what `help` says. Immutable; made once from the classes there are and what the machine offers.
+public struct SettingsTable: Sendable {
+  public let catalogue: EngineCatalogue
+  let modules: [ModuleClass]
+  private let byType: [ObjectType: ModuleClass]
+  /// Places of the classes in the tree.
+  private let places: [String: Int]
+  private let rows: [ObjectType: [Attribute]]
+  private let index: [ObjectType: [String: Attribute]]
+
+  /// - Parameter modules: in the order of the tree, groups before their outputs.
+  init(_ catalogue: EngineCatalogue, _ modules: [ModuleClass]) {
+    self.catalogue = catalogue
+    self.modules = modules
+    byType = Dictionary(modules.map { ($0.type, $0) }, uniquingKeysWith: { first, _ in first })
+    places = Dictionary(
+      modules.enumerated().map { ($0.element.type.name, $0.offset) }, uniquingKeysWith: { first, _ in first })
+    let common = CommonRows(
+      catalogue: catalogue, givers: modules.filter { $0.givesFrames != nil }.map(\.type))
+    rows = byType.mapValues { $0.rows(common) }.filter { !$0.value.isEmpty }
+    index = rows.mapValues { rows in
+      Dictionary(rows.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+  }
+
+  // MARK: objects
+
+  func module(_ type: ObjectType) -> ModuleClass? { byType[type] }
+
+  /// Kinds of object this build can make, in the order of the tree.
+  public var types: [ObjectType] { modules.map(\.type).filter { rows[$0] != nil } }
+
+  /// The object of that name; `nil` where the text names none, whether or not this build can make it.
+  public func path(_ text: some StringProtocol) -> ObjectPath? {
+    guard let path = ObjectPath(text), isName(path) else { return nil }
+    return path
+  }
+
+  /// Whether it names an object of a class there is, here or elsewhere.
+  func isName(_ path: ObjectPath) -> Bool {
+    guard let numbers = numbers(path.type) else { return path.output == nil && Modules.elsewhere.contains(path.kind) }
+    return numbers.contains(path.output ?? path.number)
+  }
+
+  /// Numbers that objects of a class can have; `nil` where there is no such class.
+  public func numbers(_ type: ObjectType) -> ClosedRange<Int>? { byType[type]?.numbers }
+
+  /// Whether objects of that kind are inside such an object: outputs in a group.
+  public func hasOutputs(_ type: ObjectType) -> Bool { !type.isOutput && byType[type.outputs] != nil }
+
+  /// The order of the tree and of `config`: by class, then by number, a group before its outputs.
+  public func precedes(_ a: ObjectPath, _ b: ObjectPath) -> Bool { place(a) < place(b) }
+
+  /// The order in which objects are started and stopped: along the chain, then as in the tree.
+  func runsBefore(_ a: ObjectPath, _ b: ObjectPath) -> Bool {
+    let (first, second) = (byType[a.type]?.stage ?? 0, byType[b.type]?.stage ?? 0)
+    return first == second ? precedes(a, b) : first < second
+  }
+
+  private func place(_ path: ObjectPath) -> (Int, Int, Int) {
+    (places[path.kind] ?? modules.count, path.number, path.output ?? -1)
+  }
+
+  // MARK: attributes
+
+  /// The attributes of a kind of object in the order of `help`; empty when it cannot be made.
+  public func attributes(_ type: ObjectType) -> [Attribute] { rows[type] ?? [] }
+
+  public func attribute(_ type: ObjectType, _ key: String) -> Attribute? { index[type]?[key] }
+
+  /// The settings of a kind of object, in the order `config` writes them.
+  public func settings(_ type: ObjectType) -> [Attribute] { attributes(type).filter { $0.kind == .setting } }
+
+  /// What kind of device such an object may have controls of besides its attributes; `nil` where there are none.
+  func controlled(_ type: ObjectType) -> String? { byType[type]?.controlled(catalogue) }
+
+  /// The settings of a new object.
+  public func defaults(_ type: ObjectType) -> ObjectSettings {
+    var values = ObjectSettings()
+    for attribute in settings(type) { values[attribute.key] = attribute.defaultValue(values) }
+    return values
+  }
+
+  /// The canonical text of a setting.
+  public func text(_ type: ObjectType, _ key: String, _ values: ObjectSettings) -> String? {
+    guard let attribute = attribute(type, key), attribute.kind == .setting else { return nil }
+    return values[key].text(attribute.type)
+  }
+
+  /// Turns what was written to an attribute into a value.
+  /// - Throws: ENOENT no such attribute; EACCES not writable; EINVAL not a value; ERANGE out of range; ENOTSUP not
+  ///   available in this build or on this machine; ENODEV no such device; E2BIG too long.
+  public func parse(_ path: ObjectPath, _ key: String, _ bytes: [UInt8]) throws(Refusal) -> SettingValue {
+    let full = "\(path)/\(key)"
+    if ControlKey.name(in: key) != nil, controlled(path.type) != nil { return try ControlKey.line(bytes, path: full) }
+    guard let attribute = attribute(path.type, key) else {
+      let all = attributes(path.type).map(\.key).joined(separator: " ")
+      throw Refusal(
+        .noSuchFileOrDirectory, path: full, value: bytes, reason: "no such attribute",
+        hint: all.isEmpty ? "" : "there are: \(all)")
+    }
+    guard attribute.kind == .setting || attribute.kind == .command else {
+      throw Refusal(.permissionDenied, path: full, value: bytes, reason: "is only read")
+    }
+    do {
+      return try SettingText.parse(bytes, attribute.type, unit: attribute.unit, isName: isName)
+    } catch {
+      throw Refusal(error.errno, path: full, value: bytes, reason: error.reason, hint: error.hint)
+    }
+  }
+}
