@@ -164,40 +164,37 @@ check "a picture of it" test "$(head -c 2 $mpi/vpss/0/0/snapshot.jpg | od -An -t
 
 echo '== the load of a device'
 put vpss/0/enable 0
+put vpss/0/0/enable 0
 echo 400 >$transtime
-mkdir $mpi/vpss/1 $mpi/vpss/1/0
-put vi/1/width 96
-put vi/1/height 64
-put vi/1/format yuyv
-put vi/1/fps 2
-put vpss/1/backend "$VIM2M"
-put vpss/1/0/width 64
-put vpss/1/0/height 48
-put vpss/1/0/format yuyv
-put vpss/1/source vi/1
-put vpss/1/0/enable 1
-put vpss/1/enable 1
-put vi/1/enable 1
+camera 320 180 rgb24 5
+put vpss/0/0/width 64
+put vpss/0/0/height 48
+put vpss/0/0/fps 2
+put vpss/0/0/enable 1
+put vpss/0/enable 1
 put mpp_service/load_interval 4000
-made=$(value vpss/1/0/stats frames_out)
-check "pictures of a whole window" wait_until 30 at_least vpss/1/0/stats frames_out $((made + 9))
-check "by the device" is "$(value vpss/1/0/active backend)" "$VIM2M"
-# Two transactions of 400 ms a second are 80 %; within 2 % of that.
+made=$(value vpss/0/0/stats frames_out)
+check "pictures of a whole window" wait_until 30 at_least vpss/0/0/stats frames_out $((made + 9))
+check "by the device" is "$(value vpss/0/0/active backend)" "$VIM2M"
+# In hundredths of a percent. Two transactions of 400 ms a second are 80 %; within 2 % of that.
 load() { sed -n "s|^${VIM2M##*/} *load: *\([0-9]*\)\.\([0-9]*\)%.*|\1\2|p" $mpi/mpp_service/load; }
-grep . $mpi/mpp_service/load | sed 's/^/      /'
+sed 's/^/      /' $mpi/mpp_service/load
 check "two transactions of 400 ms a second are 80 %: $(load)" test "$(load)" -ge 7840 -a "$(load)" -le 8160
-put vi/1/enable 0
+put vi/0/enable 0
 gone_down() { [[ $(load) == 000 ]]; }
 check "idle, it goes down to nothing" wait_until 20 gone_down
 put mpp_service/load_interval 0
-put vpss/1/enable 0
-put vpss/1/source ''
-rmdir $mpi/vpss/1/0 $mpi/vpss/1
+put vpss/0/enable 0
+put vpss/0/0/enable 0
+put vpss/0/0/fps -1
+put vpss/0/0/width 320
+put vpss/0/0/height 240
 echo 20 >$transtime
+camera 640 480 rgb24 5
+put vpss/0/0/enable 1
 put vpss/0/enable 1
 
 echo '== a device that hangs'
-put vi/1/format auto
 put vi/1/width 320
 put vi/1/height 240
 put vi/1/fps 10
