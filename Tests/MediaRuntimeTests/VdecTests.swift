@@ -267,10 +267,10 @@ import Testing
     var ledger = UnitLedger()
     for _ in 0..<UnitLedger.capacity {
       let entry = ledger.enter(UnitLedger.Unit(), isKey: false)
-      #expect(!entry.lost)
+      #expect(entry.lost == nil)
     }
     let entry = ledger.enter(UnitLedger.Unit(), isKey: false)
-    #expect(entry.lost && ledger.open == UnitLedger.capacity)
+    #expect(entry.lost != nil && ledger.open == UnitLedger.capacity)
     #expect(ledger.settle(0) == nil)
   }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Reports
 
 /// What a channel asks of an encoder: the frames that will come, and the settings its engine obeys. A value: engines compare
 /// old and new to see what changed.
 public struct EncoderConfiguration: Sendable, Equatable {
-  public enum RateMode: String, Sendable, CaseIterable { case cbr, vbr, avbr, fixqp }
+  public typealias RateMode = RateControlMode
 
   public var codec: Codec
   public var width: Int

@@ -36,12 +36,12 @@ struct UnitLedger: ~Copyable {
 
   deinit { entries.deallocate() }
 
-  /// - Returns: the number of the unit, and whether the oldest one was given up for it: no decoder holds back so many.
-  mutating func enter(_ unit: Unit, isKey: Bool) -> (number: Int64, lost: Bool) {
+  /// - Returns: the number of the unit, and the oldest one where it was given up for it: no decoder holds back so many.
+  mutating func enter(_ unit: Unit, isKey: Bool) -> (number: Int64, lost: Unit?) {
     let slot = Int(next % Int64(UnitLedger.capacity))
-    let lost = entries[slot].isOpen
+    let lost = entries[slot].isOpen ? entries[slot].unit : nil
     entries[slot] = Entry(isOpen: true, isKey: isKey, unit: unit)
-    if !lost { open += 1 }
+    if lost == nil { open += 1 }
     next += 1
     return (next - 1, lost)
   }

@@ -159,8 +159,10 @@ final class VdecRun: Sendable {
         pts: pts, duration: duration, takenAt: now, worked: work.value.worked(until: now))
       let entry = work.value.ledger.enter(unit, isKey: info.isKey)
       number = entry.number
-      if entry.lost {
-        node.work.drop(.deviceError, DroppedFrame(number: UInt64(number - Int64(UnitLedger.capacity))))
+      if let lost = entry.lost {
+        let name = DroppedFrame(number: UInt64(number - Int64(UnitLedger.capacity)), pts: lost.pts ?? .min)
+        node.work.drop(.deviceError, name)
+        if engine.worksByItself { record(.failed, lost, at: now) }
       }
     }
     if work.value.hasWaited { (work.value.hasWaited, work.value.hasResumed) = (false, true) }
@@ -229,8 +231,7 @@ final class VdecRun: Sendable {
   /// - Returns: whether it has waited.
   func hasCollected(until deadline: Int64, while isNeeded: () -> Bool = { true }) -> Bool {
     guard !isStopping, !work.value.isAsking, let decoder = engine.decoder, decoder.waker != nil,
-      let codec = engine.codec,
-      deadline - Clock.now() > .milliseconds(1)
+      let codec = engine.codec, deadline - Clock.now() > .milliseconds(1)
     else { return false }
     var hasWaited = false
     channel.session.wait(
