@@ -158,6 +158,24 @@ import Testing
     #expect(machine.software.script.opened.load(ordering: .relaxed) == 0)
   }
 
+  @Test func whatIsConvertedForAnEncoderIsConvertedByAnotherWhileTheDeviceIsOutOfWork() throws {
+    let device = ScriptedScalerFactory(name: "/dev/video8", isHardware: true)
+    let bench = try Bench(encoder: ScriptedEncoderFactory(formats: [.nv12]), moreScalers: [device])
+    defer { bench.finish() }
+    try bench.make("vi/0", ["input": .text("pattern")])
+    try bench.make("venc/0", ["codec": .text("h264")])
+    bench.bind("venc/0", "vi/0")
+    try bench.start("venc/0", "vi/0")
+    #expect(eventually { device.script.calls.load(ordering: .relaxed) > 3 })
+    try bench.graph.set(.disabled, of: "/dev/video8", to: 1, path: "disable_work")
+    #expect(eventually { bench.scaler.script.calls.load(ordering: .relaxed) > 3 })
+    #expect(bench.graph.objectState("venc/0")?.condition == .running)
+    let before = device.script.calls.load(ordering: .relaxed)
+    try bench.graph.set(.disabled, of: "/dev/video8", to: 0, path: "disable_work")
+    #expect(eventually { device.script.calls.load(ordering: .relaxed) > before + 3 })
+    bench.stop("vi/0", "venc/0")
+  }
+
   @Test func aScalersOutputGoesToTheDeviceThatIsPluggedInWhileItRuns() throws {
     let software = ScriptedScalerFactory(name: "software scaler")
     let device = ScriptedScalerFactory(name: "/dev/video8", isHardware: true)

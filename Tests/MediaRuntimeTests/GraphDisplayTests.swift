@@ -111,8 +111,10 @@ private final class ScriptedDisplay: Display, DisplayFactory, @unchecked Sendabl
 @Suite(.ownThread) struct GraphDisplayTests {
   private let display = ScriptedDisplay()
 
-  private func bench(_ settings: [String: SettingValue] = [:]) throws -> Bench {
-    let bench = try Bench(display: display)
+  private func bench(
+    _ settings: [String: SettingValue] = [:], scalers: [ScriptedScalerFactory] = []
+  ) throws -> Bench {
+    let bench = try Bench(moreScalers: scalers, display: display)
     try bench.make("vi/0", ["input": .text("pattern")])
     try bench.make("vo/0", settings)
     bench.bind("vo/0", "vi/0")
@@ -176,6 +178,27 @@ private final class ScriptedDisplay: Display, DisplayFactory, @unchecked Sendabl
     #expect(eventually { display.state.withLock { $0.ways } == 2 })
     bench.stop("vi/0", "vo/0")
     #expect(eventually { !bench.graph.allocations().pools.contains { $0.total == 4 } })
+  }
+
+  @Test func aPictureIsMadeByAnotherScalerWhileTheDevicesIsOutOfWork() throws {
+    let layout = try #require(FrameLayout(.xrgb8888, width: 320, height: 240))
+    display.state.withLock {
+      $0.picture = DisplayPicture(layout: layout, bufferSize: layout.byteCount, allocator: MemfdAllocator())
+    }
+    let device = ScriptedScalerFactory(name: "/dev/video8", isHardware: true)
+    let bench = try bench(scalers: [device])
+    defer { bench.finish() }
+    try bench.start("vo/0", "vi/0")
+    #expect(eventually { device.script.calls.load(ordering: .relaxed) > 3 })
+    #expect(bench.scaler.script.calls.load(ordering: .relaxed) == 0)
+    try bench.graph.set(.disabled, of: "/dev/video8", to: 1, path: "disable_work")
+    #expect(eventually { bench.scaler.script.calls.load(ordering: .relaxed) > 3 })
+    #expect(condition(bench) == .running)
+    #expect(bench.graph.allocations().pools.filter { $0.total == 4 }.count == 1, "in the same pool")
+    let before = device.script.calls.load(ordering: .relaxed)
+    try bench.graph.set(.disabled, of: "/dev/video8", to: 0, path: "disable_work")
+    #expect(eventually { device.script.calls.load(ordering: .relaxed) > before + 3 })
+    bench.stop("vi/0", "vo/0")
   }
 
   @Test func aPlaceOutsideTheScreenIsRefusedWhileItRuns() throws {

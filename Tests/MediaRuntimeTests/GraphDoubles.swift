@@ -292,7 +292,7 @@ final class Bench: @unchecked Sendable {
   init(
     source: ScriptedSourceFactory = ScriptedSourceFactory(), encoder: ScriptedEncoderFactory = ScriptedEncoderFactory(),
     scaler: ScriptedScalerFactory = ScriptedScalerFactory(), decoders: [any DecoderFactory] = [],
-    moreEncoders: [ScriptedEncoderFactory] = [],
+    moreEncoders: [ScriptedEncoderFactory] = [], moreScalers: [ScriptedScalerFactory] = [],
     options: GraphOptions = GraphOptions(workers: 3), display: (any DisplayFactory)? = nil
   ) throws {
     self.source = source
@@ -300,7 +300,8 @@ final class Bench: @unchecked Sendable {
     self.scaler = scaler
     registry = EngineRegistry(
       EngineCatalogue(
-        encoders: [encoder] + moreEncoders, decoders: decoders, scalers: [scaler], sources: [source], display: display,
+        encoders: [encoder] + moreEncoders, decoders: decoders, scalers: [scaler] + moreScalers, sources: [source],
+        display: display,
         picture: { () throws(Failure) in ScriptedPictureEncoder() }))
     graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: options)
   }

@@ -101,6 +101,18 @@ final class Converter: Sendable {
       .pictures(pictures), from: input, to: pictures.layout, backend: factory.name, device: nil, place, environment)
   }
 
+  /// What would be asked first to do its work with `auto`: `nil` where nothing can, or it is no scaler's work.
+  private var firstChoice: String? {
+    guard case .scaler(_, let crop, let transform) = engine else { return nil }
+    return environment.scalers("auto", input, crop: crop, transform: transform, to: layout).first?.name
+  }
+
+  /// Another scaler is to do its work: its device is out of work, or a better one is there or back.
+  var isOutdated: Bool { firstChoice.map { $0 != backend } ?? false }
+
+  /// Its device is out of work, and another scaler can do what it does.
+  var mayBeLeft: Bool { device != nil && isOutdated }
+
   /// The same work of incoming pictures of another size, where the scaler takes that too.
   func taking(_ other: FrameLayout, crop: Rectangle?, transform: PictureTransform) -> Converter? {
     guard case .scaler(let scaler, _, _) = engine, other.format == input.format else { return nil }

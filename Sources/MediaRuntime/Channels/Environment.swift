@@ -46,6 +46,17 @@ final class Environment: Sendable {
     self.listener = listener
   }
 
+  /// Scalers that can do this work, the preferred first. With `auto` those whose device is in work, all where none is.
+  func scalers(
+    _ backend: String, _ input: FrameLayout, crop: Rectangle? = nil, transform: PictureTransform = PictureTransform(),
+    to layout: FrameLayout
+  ) -> [any ScalerFactory] {
+    let able = engines.scalers(backend: backend).filter {
+      $0.supports(input, crop: crop, transform: transform, to: layout)
+    }
+    return backend == "auto" ? services.inWork(able) { $0.device } : able
+  }
+
   func controlsChanged(_ path: ObjectPath) {
     let listener = controlsListener.withLock { $0 }
     listener?(path)

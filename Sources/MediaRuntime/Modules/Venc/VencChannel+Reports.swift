@@ -17,7 +17,7 @@ extension VencChannel {
         key: "profile", value: syntax.value?.profileName ?? used.configuration.profile),
       KeyValue(key: "width", value: "\(used.layout.width)"), KeyValue(key: "height", value: "\(used.layout.height)"),
       KeyValue(key: "format", value: "\(used.layout.format)"), KeyValue(key: "conversion", value: used.conversion),
-      KeyValue(key: "memory", value: used.pool?.memoryKind ?? "the source's"),
+      KeyValue(key: "memory", value: used.converter?.memory ?? "the source's"),
       KeyValue(key: "fps", value: "\(used.configuration.frameRate)"),
       KeyValue(key: "ring", value: "\(ring.figures.capacity) of at most \(environment.options.ringLimit) bytes"),
       KeyValue(key: "stream", value: "\(path)/stream"),
@@ -76,7 +76,7 @@ struct VencInUse: Sendable {
   let configuration: EncoderConfiguration
   let layout: FrameLayout
   let conversion: String
-  let pool: Pool?
+  let converter: Converter?
   /// Ends a wait for the engine.
   let waker: (any Waker)?
   /// Why this engine, where it was to be found.

@@ -231,7 +231,7 @@ final class VencChannel: Channel {
     if let engine = held.value.engine, engine.layout == layout,
       held.value.choice.isDue(at: now, version: environment.enginesVersion)
     {
-      if mayLeave(engine.factory) {
+      if mayLeave(engine.factory) || engine.conversion?.isOutdated ?? false {
         finish(engine)
       } else if let better = better(than: engine, at: now) {
         replace(engine, by: better)
@@ -289,7 +289,7 @@ final class VencChannel: Channel {
     return !able.contains { $0.device == device }
   }
 
-  var hasOtherEngine: Bool { used.map { mayLeave($0.factory) } ?? false }
+  var hasOtherEngine: Bool { used.map { mayLeave($0.factory) || $0.converter?.mayBeLeft ?? false } ?? false }
 
   /// The engines to be tried, the preferred first.
   private func found(
@@ -344,7 +344,7 @@ final class VencChannel: Channel {
     inUse.store(
       VencInUse(
         factory: engine.factory, engine: engine.encoder.engine, configuration: engine.configuration,
-        layout: engine.layout, conversion: engine.conversionText, pool: engine.conversion?.pool,
+        layout: engine.layout, conversion: engine.conversionText, converter: engine.conversion,
         waker: engine.encoder.waker,
         why: held.value.choice.why(engine.factory),
         remarks: engine.encoder.remarks))

@@ -48,14 +48,12 @@ final class VencEngine {
     environment: Environment
   ) throws(Failure) -> Converter {
     for format in formats {
-      guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)),
-        let factory = environment.engines.scalers(backend: "auto").first(where: {
-          $0.supports(layout, crop: nil, transform: PictureTransform(), to: target)
-        })
-      else { continue }
+      guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)) else { continue }
+      let able = environment.scalers("auto", layout, to: target)
+      guard !able.isEmpty else { continue }
       // One being made, and those the engine may still look at.
       return try Converter.scaling(
-        layout, to: target, by: [factory],
+        layout, to: target, by: able,
         in: Converter.Place(name: "venc\(node.path.number)", user: node.user, count: 1 + depth), environment)
     }
     throw Failure(

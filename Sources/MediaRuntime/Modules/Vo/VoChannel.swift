@@ -30,6 +30,8 @@ final class VoChannel: Channel {
     var converter: Converter?
     var layout: FrameLayout?
     var isShared = false
+    /// The engines that were chosen from.
+    var engines = 0
     var retryAt: Int64 = 0
     /// What frames are counted as until then.
     var refusal = DropCause.deviceError
@@ -172,7 +174,7 @@ final class VoChannel: Channel {
     let shared = frame.buffer.memory.isDMABuf
     if let way = held.value.way, way.generation == display.generation, held.value.layout == frame.layout,
       held.value.isShared == shared,
-      !frame.stamps.startsAnew
+      !frame.stamps.startsAnew, held.value.engines == environment.enginesVersion
     {
       return way
     }
@@ -180,12 +182,14 @@ final class VoChannel: Channel {
       node.work.drop(held.value.refusal, frame.name)
       return nil
     }
+    let engines = environment.enginesVersion
     do throws(Failure) {
       let found = try display.way(for: frame)
       try prepare(found.picture, from: frame.layout)
       held.value.way = found
       held.value.layout = frame.layout
       held.value.isShared = shared
+      held.value.engines = engines
       return found
     } catch {
       // The display says so itself where somebody let it go.
@@ -204,13 +208,14 @@ final class VoChannel: Channel {
       dropConverter()
       return
     }
-    let old = held.value.converter
-    if let old, old.layout == picture.layout, old.pool.bufferSize == picture.bufferSize, old.input == layout { return }
-    let transform = PictureTransform()
     // Pictures inside a larger one are the CPU's work: a device writes whole buffers.
     let isPart = picture.layout.byteCount < picture.bufferSize || picture.layout.plane0.offset != 0
-    let able = environment.engines.scalers(backend: isPart ? "software" : "auto").filter {
-      $0.supports(layout, crop: nil, transform: transform, to: picture.layout)
+    let able = environment.scalers(isPart ? "software" : "auto", layout, to: picture.layout)
+    let old = held.value.converter
+    if let old, old.layout == picture.layout, old.pool.bufferSize == picture.bufferSize, old.input == layout,
+      old.backend == able.first?.name
+    {
+      return
     }
     let new = try Converter.scaling(
       layout, to: picture.layout, by: able,
@@ -280,6 +285,8 @@ final class VoChannel: Channel {
       Statistic("imports", .counter, "Buffers made known to the device.", counters.imports),
     ]
   }
+
+  var hasOtherEngine: Bool { shownConverter.value?.mayBeLeft ?? false }
 
   var waitingFor: String? {
     guard let status = display?.status else { return nil }

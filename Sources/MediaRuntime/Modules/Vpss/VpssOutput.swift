@@ -235,10 +235,7 @@ final class VpssOutput: Channel, FrameHandler {
       return plan(nil)
     }
     let backend = groupBox.settings.text("backend") ?? "auto"
-    var able = environment.engines.scalers(backend: backend).filter {
-      $0.supports(incoming, crop: crop, transform: transform, to: layout)
-    }
-    if backend == "auto" { able = environment.services.inWork(able) { $0.device } }
+    let able = environment.scalers(backend, incoming, crop: crop, transform: transform, to: layout)
     if let converter = old?.converter, converter.layout == layout, converter.backend == able.first?.name,
       let same = converter.taking(incoming, crop: crop, transform: transform)
     {
