@@ -61,7 +61,7 @@ import Testing
         """
       tracer = try Child(["python3", "-c", script, String(served.pid), pattern])
       let tracer = tracer
-      let stopped = eventually { tracer.outputText.contains("stopped") || !tracer.isRunning }
+      let stopped = eventually { tracer.outputText.hasSuffix("\n") || !tracer.isRunning }
       try #require(
         stopped && tracer.outputText.hasPrefix("stopped ") && tracer.outputText != "stopped 0\n",
         "no thread \(pattern) could be stopped: \(tracer.outputText)\(tracer.errors)")
