@@ -136,13 +136,6 @@ static int32_t packets_next(mpifs_media_packets *packets, mpifs_media_packet *ou
   return 1;
 }
 
-static int32_t packets_rewind(mpifs_media_packets *packets, char *message, size_t size) {
-  ff.av_packet_unref(packets->packet);
-  // Not every container finds its way back exactly; opened anew they all do.
-  close_input(packets);
-  return open_input(packets, message, size);
-}
-
 static void packets_interrupt(mpifs_media_packets *packets) {
   atomic_store_explicit(&packets->patience.interrupted, 1, memory_order_release);
 }
@@ -150,7 +143,6 @@ static void packets_interrupt(mpifs_media_packets *packets) {
 const mpifs_packet_functions mpifs_packets = {
     .open = packets_open,
     .next = packets_next,
-    .rewind = packets_rewind,
     .interrupt = packets_interrupt,
     .close = packets_close,
 };

@@ -23,7 +23,9 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// `open /dev/video0: No such file or directory (no camera)`
   public var description: String {
-    let base = "\(operation) \(subject): \(errno.description)"
+    // The C library's words for EILSEQ speak of text.
+    let what = errno == .illegalByteSequence ? "damaged data" : errno.description
+    let base = "\(operation) \(subject): \(what)"
     return detail.isEmpty ? base : "\(base) (\(detail))"
   }
 }

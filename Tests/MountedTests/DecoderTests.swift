@@ -155,6 +155,30 @@ import Testing
     }
   }
 
+  @Test func aFileThatIsAwayIsPlayedAgainWhenItIsBackAndAnotherOneAsWhatItIs() throws {
+    let directory = try Served.freshDirectory()
+    defer { _ = try? run("rm", "-rf", "--one-file-system", directory) }
+    let file = try h264(directory, "a.h264", "testsrc2=size=320x240:rate=60:duration=0.5", "-c:v", "libx264")
+    let pictures = try h264(
+      directory, "a.mjpeg", "testsrc2=size=352x288:rate=60:duration=0.5", "-c:v", "mjpeg", "-f", "mjpeg")
+    let served = try Served(configuration: "vdec/0/pace = none\nvdec/0/input = file:\(file)\nvdec/0/enable = 1\n")
+    #expect(try served.advances("vdec/0", "frames_out", by: 60))
+    _ = try run("mv", file, file + ".away")
+    #expect(try eventually { try served.value("vdec/0/state").contains("No such file or directory") })
+    _ = try shell(#": > "$1""#, file)
+    let out = try served.stats("vdec/0")["frames_out"]
+    _ = try run("mv", file + ".away", file)
+    #expect(try served.advances("vdec/0", "frames_out", by: 60))
+    #expect(try served.value("vdec/0/state") == "running")
+    #expect(try served.stats("vdec/0")["frames_out"] ?? 0 > out ?? 0)
+    _ = try run("mv", pictures, file)
+    #expect(try eventually { try served.facts("vdec/0/active")["codec"] == "mjpeg" })
+    #expect(try served.advances("vdec/0", "frames_out", by: 60))
+    #expect(try served.facts("vdec/0/active")["input"] == "file a.h264 (mjpeg stream)")
+    let stats = try served.stats("vdec/0")
+    #expect(stats["frames_in"] == (stats["frames_out"] ?? 0) + (stats["dropped"] ?? 0) + (stats["in_flight"] ?? 0))
+  }
+
   @Test func whatCannotBeDecodedIsToldInStateAndErrorLog() throws {
     let served = try Served(configuration: "vdec/0/enable = 1\nvdec/1/codec = h264\nvdec/1/enable = 1\n")
     let noise = served.scratch + "/noise"

@@ -53,7 +53,6 @@ typedef struct {
   int32_t (*open)(const char *path, mpifs_media_packets **packets, mpifs_media_info *info, char *message, size_t size);
   // The next unit, valid until the next call.
   int32_t (*next)(mpifs_media_packets *packets, mpifs_media_packet *packet, char *message, size_t size);
-  int32_t (*rewind)(mpifs_media_packets *packets, char *message, size_t size);
   void (*interrupt)(mpifs_media_packets *packets);
   void (*close)(mpifs_media_packets *packets);
 } mpifs_packet_functions;

@@ -59,11 +59,28 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
     guard unit.count > 0 else { return }
+    do throws(Failure) {
+      try decode(unit, pts: pts, into: &sink)
+    } catch {
+      // Whatever it was, the next picture is begun from the start.
+      handle.restart()
+      throw error
+    }
+  }
+
+  private func decode<Sink: FrameSink & ~Copyable>(
+    _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
+  ) throws(Failure) {
     var header = JPEGHandle.Header()
     guard handle.read(&header, of: unit) else {
       throw Failure(.illegalByteSequence, "tjDecompressHeader", on: "turbojpeg", handle.message)
     }
     let (w, h) = (Int(header.width), Int(header.height))
+    // A block of 8x8 samples has a code of its own, of a bit at least, an eighth of that where it is coded arithmetically: no
+    // memory is got for a size that so few bytes cannot fill.
+    guard w * h / 64 <= unit.count * 64 else {
+      throw Failure(.illegalByteSequence, "decode", on: "turbojpeg", "\(w)x\(h) in \(unit.count) bytes")
+    }
     // Decoding writes whole pairs of lines and columns; an odd last one is left off what is shown.
     guard let whole = FrameLayout(.i420, width: (w + 1) & ~1, height: (h + 1) & ~1, alignment: 64),
       (2...16384).contains(w), (2...16384).contains(h)
@@ -83,7 +100,6 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
       outcome = .failure(error)
     }
     try frame.endPixels(write: true)
-    if case .failure = outcome { handle.restart() }
     let copied = try outcome.get()
     note(new, isNewPool: isNewPool, sampling: TurboJPEGDecoder.name(header.subsampling), copied: copied)
     var made = frame

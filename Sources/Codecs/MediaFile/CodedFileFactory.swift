@@ -80,8 +80,4 @@ struct ReadFile: ~Copyable {
       guard Glibc.errno == EINTR else { throw Failure.last("read", path) }
     }
   }
-
-  func rewind() throws(Failure) {
-    guard lseek(descriptor, 0, SEEK_SET) == 0 else { throw Failure.last("lseek", path) }
-  }
 }

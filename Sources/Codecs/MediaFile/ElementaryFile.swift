@@ -21,7 +21,6 @@ final class ElementaryFile: PacketSource, @unchecked Sendable {
   private let lost = Atomic<UInt64>(0)
   // Only the thread in `next` touches these.
   private var splitter: AccessUnitSplitter
-  private var lostBefore: UInt64 = 0
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 16)
   private var isAtEnd = false
 
@@ -35,7 +34,7 @@ final class ElementaryFile: PacketSource, @unchecked Sendable {
   deinit { buffer.deallocate() }
 
   func next() throws(Failure) -> CodedUnit? {
-    defer { lost.store(lostBefore &+ splitter.skipped, ordering: .relaxed) }
+    defer { lost.store(splitter.skipped, ordering: .relaxed) }
     while !interrupted.load(ordering: .acquiring) {
       if let unit = splitter.next() { return CodedUnit(unit) }
       guard !isAtEnd else { return nil }
@@ -47,13 +46,6 @@ final class ElementaryFile: PacketSource, @unchecked Sendable {
       splitter.append(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
     return nil
-  }
-
-  func rewind() throws(Failure) {
-    try file.rewind()
-    lostBefore &+= splitter.skipped
-    splitter = AccessUnitSplitter(codec)
-    isAtEnd = false
   }
 
   func interrupt() { interrupted.store(true, ordering: .releasing) }

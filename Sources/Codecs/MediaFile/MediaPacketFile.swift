@@ -61,10 +61,6 @@
         pts: packet.pts == .min ? nil : packet.pts, duration: packet.duration)
     }
 
-    func rewind() throws(Failure) {
-      try MediaFile.call("rewind", path) { functions.pointee.rewind(handle, $0, $1) }
-    }
-
     func interrupt() { functions.pointee.interrupt(handle) }
   }
 #endif

@@ -45,8 +45,8 @@ public struct CodedUnit {
   }
 }
 
-/// Gives the access units of one file in the order of decoding, as elementary streams have them (start codes, parameter
-/// sets in the stream). One thread calls `next` and `rewind`; `interrupt` and the constants may be used from any.
+/// Gives the access units of one file once, in the order of decoding, as elementary streams have them (start codes, parameter
+/// sets in the stream). One thread calls `next`; `interrupt` and the constants may be used from any.
 public protocol PacketSource: AnyObject, Sendable {
   /// For `active`: `file clip.mp4 (h264 in mov)`.
   var summary: String { get }
@@ -58,8 +58,6 @@ public protocol PacketSource: AnyObject, Sendable {
 
   /// The next unit; blocks on the file. `nil` at the end, and after `interrupt`.
   func next() throws(Failure) -> CodedUnit?
-  /// Back to the first unit.
-  func rewind() throws(Failure)
   /// Makes a blocked `next` return `nil`, and every later one, for good.
   func interrupt()
 }

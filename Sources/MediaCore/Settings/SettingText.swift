@@ -115,6 +115,7 @@ package enum SettingText {
   private static func integer(_ text: String, _ hint: String, unit: String) throws(ValueError) -> Int? {
     func bad(_ reason: String) -> ValueError { ValueError(errno: .invalidArgument, reason: reason, hint: hint) }
     guard !text.isEmpty else { throw bad("is empty") }
+    guard text != "-0" else { throw bad("has a sign") }
     let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
     guard !digits.isEmpty, digits.utf8.allSatisfy(isDigit) else { throw bad(complaint(text, unit: unit)) }
     guard digits.utf8.count == 1 || digits.utf8.first != UInt8(ascii: "0") else { throw bad("has a leading zero") }

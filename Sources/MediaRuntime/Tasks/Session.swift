@@ -149,6 +149,11 @@ final class Session: Sendable {
     startedTasks.store(startedTasks.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
     meter?.began(at: now)
   }
+  /// Work that is no task of its own: what a decoder still has is got out of it.
+  @inline(__always) func works(at now: Int64) {
+    startedAt.store(now, ordering: .relaxed)
+    meter?.works(at: now)
+  }
   /// The oldest task that is not ended was begun then.
   @inline(__always) func running(since time: Int64) { startedAt.store(time, ordering: .relaxed) }
   @inline(__always) func ended() {

@@ -72,6 +72,11 @@ final class WorkerMeter: Sendable {
   /// A task was begun.
   @inline(__always) func began(at now: Int64) {
     count(Self.tasks)
+    works(at: now)
+  }
+
+  /// It has something to do that is no task, but counts as work.
+  @inline(__always) func works(at now: Int64) {
     if isOfTasks { wind(at: now) }
   }
 

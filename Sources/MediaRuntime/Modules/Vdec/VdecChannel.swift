@@ -61,12 +61,14 @@ final class VdecChannel: Channel {
         throw Failure(.notSupported, "input", on: text, "this build reads no coded files")
       }
       let check = environment.inputGuard.withLock { $0 }
-      let source = try opening.open("open vdec\(path.number)", of: text) { () throws(Failure) in
-        try check(.file(file))
-        return try factory.open(file, codec: asked)
+      let opened = try opening.open("open vdec\(path.number)", of: text) { () throws(Failure) in
+        try VdecFile { () throws(Failure) in
+          try check(.file(file))
+          return try factory.open(file, codec: asked)
+        }
       }
-      codec = source.codec
-      input = .file(source)
+      codec = opened.source.codec
+      input = .file(opened)
     }
     let engine = VdecEngine(backend: settings.text("backend") ?? "auto", node: node, environment: environment)
     let new = VdecRun(self, input: input, engine: engine)
@@ -83,7 +85,7 @@ final class VdecChannel: Channel {
     if let file = run.file {
       feed.close(
         Refusal(
-          .resourceBusy, path: "\(path)/feed", reason: "\(path) plays \(file.summary)",
+          .resourceBusy, path: "\(path)/feed", reason: "\(path) plays \(file.source.summary)",
           hint: "write feed to \(path)/input while it is stopped"))
     } else {
       feed.open()
@@ -118,7 +120,7 @@ final class VdecChannel: Channel {
 
   var waitingFor: String? {
     guard let run = current.value else { return nil }
-    if let file = run.file { return "input \(file.summary)" }
+    if let file = run.file { return "input \(file.source.summary)" }
     return feed.bytesWaiting == 0 ? "bytes in \(path)/feed" : "its decoder\(engineName.map { " \($0)" } ?? "")"
   }
 

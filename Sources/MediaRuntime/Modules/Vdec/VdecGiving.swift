@@ -9,6 +9,7 @@ extension VdecRun {
   fileprivate func came(_ frame: consuming Frame) {
     engine.pictures += 1
     work.value.picturesOfStream += 1
+    work.value.errors = 0
     if let unit = work.value.ledger.came(frame.pts), engine.worksByItself {
       work.value.failures = 0
       record(.done, unit, at: Clock.now())
@@ -77,7 +78,7 @@ extension VdecRun {
   }
 
   private func announce(_ layout: FrameLayout) {
-    let rate = work.value.rate(file?.frameRate)
+    let rate = work.value.rate(file?.source.frameRate)
     let old = node.output.format
     guard old.map({ $0.layout != layout || $0.rate != rate }) ?? true else { return }
     if let old, (old.layout.width, old.layout.height) != (layout.width, layout.height) { counters.layoutChanged() }

@@ -9,38 +9,52 @@ extension VdecRun {
 
   /// Decodes the next unit of a file; at its end, where it loops, begins again.
   /// - Returns: false when it does not go on.
-  func play(_ source: any PacketSource) -> Bool {
+  func play(_ file: VdecFile) -> Bool {
     do throws(Failure) {
+      if work.value.isOver { try playAgain(file) }
+      let source = file.source
       if let unit = try source.next() {
-        work.value.errors = 0
         counters.bytesIn(unit.bytes.count)
-        counters.skipped(source.skipped)
+        counters.skipped(work.value.skippedBefore &+ source.skipped)
         take(unit.bytes, pts: unit.pts, duration: unit.duration)
         return true
       }
-      counters.skipped(source.skipped)
+      counters.skipped(work.value.skippedBefore &+ source.skipped)
       guard !isStopping else { return false }
       drain()
-      guard work.value.picturesOfStream > 0 else {
-        // Not even one picture: reading it again and again would only be work.
-        complain("no picture of it can be decoded", as: work.value.codec)
-        return false
-      }
+      let hasPictures = work.value.picturesOfStream > 0
+      if !hasPictures { complain("no picture of it can be decoded", as: work.value.codec) }
       guard loops else {
-        finish("the input has ended")
+        if hasPictures { finish("the input has ended") }
         return false
       }
-      work.value.picturesOfStream = 0
-      work.value.beginPass()
-      counters.looped()
-      try source.rewind()
+      work.value.isOver = true
+      // Reading it again and again would only be work, until it is another file.
+      if !hasPictures { waitToTryAgain(atMost: .seconds(10)) }
     } catch {
       if isStopping { return false }
-      work.value.errors += 1
       report(error)
-      pause(min(.seconds(1), .milliseconds(10) << Int64(min(work.value.errors, 7))))
+      if work.value.errors >= VdecRun.patience { work.value.isOver = true }
+      waitToTryAgain(atMost: .seconds(1))
     }
     return true
+  }
+
+  private func playAgain(_ file: VdecFile) throws(Failure) {
+    let skipped = file.source.skipped
+    try file.reopen()
+    work.value.isOver = false
+    work.value.skippedBefore &+= skipped
+    work.value.picturesOfStream = 0
+    let codec = file.source.codec
+    if codec != work.value.codec { work.value.codec = codec }
+    work.value.beginPass()
+    counters.looped()
+  }
+
+  private func waitToTryAgain(atMost longest: Int64) {
+    work.value.errors += 1
+    pause(min(longest, .milliseconds(10) << Int64(min(work.value.errors, 10))))
   }
 
   // MARK: what is written to `feed`

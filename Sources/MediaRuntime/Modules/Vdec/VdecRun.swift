@@ -13,7 +13,7 @@ import SystemPackage
 final class VdecRun: Sendable {
   /// Where coded bytes come from.
   enum Input {
-    case file(any PacketSource)
+    case file(VdecFile)
     case feed(FeedQueue)
   }
 
@@ -25,7 +25,6 @@ final class VdecRun: Sendable {
   let channel: VdecChannel
   let engine: VdecEngine
   let counters = VdecCounters()
-  let summary: String
   let mode: VdecPaceMode
   let shown = Published<VdecInUse?>(nil)
   private let input: Input
@@ -45,10 +44,8 @@ final class VdecRun: Sendable {
     let asked = now.text("codec").flatMap(Codec.init(rawValue:))
     var codec = asked
     switch input {
-    case .file(let source):
-      summary = source.summary
-      codec = source.codec
-    case .feed: summary = "feed"
+    case .file(let file): codec = file.source.codec
+    case .feed: break
     }
     mode = VdecPaceMode(rawValue: now.text("pace") ?? "auto") ?? .auto
     work = Confined(
@@ -62,10 +59,11 @@ final class VdecRun: Sendable {
     if case .feed(let queue) = input { return queue }
     return nil
   }
-  var file: (any PacketSource)? {
-    if case .file(let source) = input { return source }
+  var file: VdecFile? {
+    if case .file(let file) = input { return file }
     return nil
   }
+  var summary: String { file?.source.summary ?? "feed" }
 
   // MARK: life
 
@@ -93,7 +91,7 @@ final class VdecRun: Sendable {
     guard !isStopping else { return false }
     let goesOn =
       switch input {
-      case .file(let source): play(source)
+      case .file(let file): play(file)
       case .feed(let queue): follow(queue)
       }
     if !goesOn, !isStopping { letGo() }
@@ -341,13 +339,10 @@ final class VdecRun: Sendable {
     var outcome: TaskOutcome? = engine.worksByItself ? .failed : nil
     if let decoder = engine.decoder {
       let start = Clock.now()
-      channel.session.began(at: start)
+      channel.session.works(at: start)
       work.value.busy(at: start)
       let failure = ask { (sink) throws(Failure) in try decoder.drain(into: &sink) }
-      let end = Clock.now()
-      // A task of its own.
-      node.work.record(
-        TaskOutcome(failure), wait: 0, run: end - start, copied: engine.takeBytesCopied(), end: end)
+      node.work.copied(engine.takeBytesCopied())
       if let failure, !isStopping {
         channel.log(.warning, "\(node.path): \(failure)")
         if outcome != nil { outcome = TaskOutcome(failure) }
@@ -370,7 +365,7 @@ final class VdecRun: Sendable {
     shown.store(
       VdecInUse(
         backend: factory.name, engine: decoder.engine, codec: work.value.codec, layout: decoder.layout,
-        syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate(file?.frameRate),
+        syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate(file?.source.frameRate),
         why: engine.why, remarks: decoder.remarks))
   }
 }

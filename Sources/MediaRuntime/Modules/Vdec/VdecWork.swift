@@ -35,8 +35,10 @@ struct VdecWork: ~Copyable {
   var retries = 0
   /// The failure of now stands in `state` and the error log.
   var isReported = false
-  /// Calls for the next unit that failed, in a row.
+  /// Calls for the next unit that failed, and passes without a picture, in a row.
   var errors = 0
+  /// This pass of the file is over.
+  var isOver = false
   /// What the writer of now feeds; `nil` where none has begun.
   var fed: FedStream?
   /// Bytes of the writers before that belonged to no unit.
