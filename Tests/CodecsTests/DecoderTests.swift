@@ -234,11 +234,13 @@ struct FrameList: FrameSink {
   }
 
   /// Where a JPEG picture says its size: behind the marker of a baseline frame, its length and its precision.
-  @Test(arguments: [
-    ("a length of Huffman tables that runs over", [0xff, 0xc4], 2, [0xff, 0xff]),
-    ("a size it cannot fill", [0xff, 0xc0], 5, [0x3f, 0xf0, 0x3f, 0xf0]), ("no size", [0xff, 0xc0], 5, [0, 0, 0, 0]),
-    ("a quantiser table that is not there", [0xff, 0xdb], 4, [0xff]),
-  ] as [(String, [UInt8], Int, [UInt8])])
+  @Test(
+    arguments: [
+      ("a length of Huffman tables that runs over", [0xff, 0xc4], 2, [0xff, 0xff]),
+      ("a size it cannot fill", [0xff, 0xc0], 5, [0x3f, 0xf0, 0x3f, 0xf0]),
+      ("no size", [0xff, 0xc0], 5, [0, 0, 0, 0]),
+      ("a quantiser table that is not there", [0xff, 0xdb], 4, [0xff]),
+    ] as [(String, [UInt8], Int, [UInt8])])
   func aDamagedPictureCostsNoneOfThoseAfterIt(_ what: String, marker: [UInt8], at: Int, bytes: [UInt8]) throws {
     let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(320, 240, quality: 80))
     var made = PictureList()
