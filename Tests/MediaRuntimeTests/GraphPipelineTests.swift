@@ -10,6 +10,28 @@ import Testing
 @testable import MediaRuntime
 
 @Suite(.ownThread) struct GraphPipelineTests {
+  @Test func anInputsFirstPictureWaitsForTheReceiversThatAreStartedWithIt() throws {
+    var options = GraphOptions(workers: 2)
+    options.startPatience = .seconds(600)
+    let bench = try Bench(options: options)
+    defer { bench.finish() }
+    try bench.make("vi/0", ["input": .text("pattern")])
+    try bench.make("venc/0", ["codec": .text("h264")])
+    bench.bind("venc/0", "vi/0")
+    bench.graph.starting(true)
+    try bench.start("vi/0")
+    #expect(eventually { bench.graph.objectState("vi/0")?.condition != .stopped })
+    #expect(bench.figures("vi/0").output.frames == 0)
+    try bench.start("venc/0")
+    bench.graph.starting(false)
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    #expect(bench.figures("venc/0").dropped[.disabled] == 0)
+    bench.stop("vi/0")
+    #expect(eventually { bench.figures("venc/0").inFlight == 0 })
+    #expect(bench.figures("vi/0").output.frames == bench.figures("venc/0").input.frames, "from the first on")
+    bench.stop("venc/0")
+  }
+
   @Test func framesReachEveryEncoderAndEveryNodeBalances() throws {
     let bench = try Bench(source: ScriptedSourceFactory(script: .init(limit: 200)))
     try bench.pipeline()

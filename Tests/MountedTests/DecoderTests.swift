@@ -73,11 +73,12 @@ import Testing
     let made = try #require(try served.stats("vi/0")["frames_out"])
     #expect(number < made && made - number < 120, "\(number) of \(made)")
     let stats = try served.stats("vdec/0")
-    #expect(stats["dropped"] == 0 && stats["bytes_skipped"] == 0, "\(stats)")
+    // On a machine with much to do `cat` brings some too late; nothing else is lost.
+    #expect(stats["dropped"] == stats["dropped_late"] && stats["bytes_skipped"] == 0, "\(stats)")
     // It follows: what waits is a picture or two, not a growing heap.
     #expect(stats["feed_waiting_bytes"] ?? .max < 200_000)
     #expect(try served.value("vdec/0/state") == "running")
-    #expect(try served.cat("health") == "ok\n")
+    #expect(try eventually { try served.cat("health") == "ok\n" })
     // The writer is told when its channel stops.
     try served.echo("0", to: "vdec/0/enable")
     #expect(cat.ended() != nil)
@@ -238,7 +239,7 @@ import Testing
     // Seconds of stream do not fit: cat waits. A signal ends it at once.
     let outcome = try shell(#"timeout -s INT 2 cat "$1" > "$2""#, file, served.path("vdec/0/feed"))
     #expect(outcome.status == 124, "\(outcome.errors)")
-    #expect(try served.stats("vdec/0")["frames_out"] ?? 0 > 5)
+    #expect(try eventually { try served.stats("vdec/0")["frames_out"] ?? 0 > 5 })
     // Who must not wait is told how much was taken, then to come again; all other nodes answer meanwhile.
     let script = """
       import os, sys, errno

@@ -118,9 +118,9 @@ struct MediaFileTests {
       "-of",
       "csv=p=0", file)
     let count = try #require(Int(probe.text.trimmingCharacters(in: CharacterSet(charactersIn: ",\n "))))
-    let served = try Served(configuration: pipeline(file))
+    let served = try Served(configuration: pipeline(file), ahead: true)
     #expect(try served.advances("vi/0", "frames_out", by: count + 60))
-    #expect(try served.cat("health") == "ok\n")
+    #expect(try eventually { try served.cat("health") == "ok\n" })
     #expect(try served.advances("venc/0", "frames_out", by: 20))
     #expect(try served.errorLog().isEmpty)
   }

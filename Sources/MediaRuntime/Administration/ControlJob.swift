@@ -76,6 +76,8 @@ extension Administrator {
     var begun: [any ModuleObject] = []
     var stragglers: [Straggler] = []
     var late: Refusal?
+    factory.starting(true)
+    defer { factory.starting(false) }
     do throws(Refusal) {
       for path in plan.starts {
         guard let object = plan.created.first(where: { $0.path == path }) ?? object(path) else { continue }

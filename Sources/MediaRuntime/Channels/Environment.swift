@@ -46,6 +46,17 @@ final class Environment: Sendable {
     self.listener = listener
   }
 
+  /// Transactions that are starting objects.
+  private let starts = Monitor(0)
+
+  func starting(_ isOn: Bool) { starts.change { $0 += isOn ? 1 : -1 } }
+
+  /// By an input before its first picture: until its receivers, which are started with it, are there too. Not for long, since
+  /// one of them may hang.
+  func awaitStarts() {
+    _ = starts.wait(until: Clock.now() + options.startPatience) { $0 == 0 ? true : nil }
+  }
+
   /// Scalers that can do this work, the preferred first. With `auto` those whose device is in work, all where none is.
   func scalers(
     _ backend: String, _ input: FrameLayout, crop: Rectangle? = nil, transform: PictureTransform = PictureTransform(),

@@ -89,6 +89,9 @@ public protocol ModuleFactory: Sendable {
   func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal)
   func bind(receiver: ObjectPath, source: ObjectPath?)
 
+  /// A transaction begins to start objects, or has started them: what gives frames waits for what takes them.
+  func starting(_ isOn: Bool)
+
   /// Whoever opens an input has it checked right before, on the thread that opens it: the check looks at links, and may
   /// hang as the file may.
   func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void)

@@ -34,6 +34,8 @@ public struct GraphOptions: Sendable {
   public var programName: String
   /// How long an object may stand still before it is called so, nanoseconds.
   public var starvedAfter: Int64
+  /// How long an input holds back its first picture for receivers that are started with it, nanoseconds.
+  var startPatience: Int64 = .milliseconds(300)
 
   public init(
     workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, deviceDepth: Int = 3, ringLimit: Int = 16 << 20,

@@ -144,6 +144,8 @@ public final class MediaGraph: ModuleFactory {
     environment.room.wake()
   }
 
+  public func starting(_ isOn: Bool) { environment.starting(isOn) }
+
   public func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void) {
     environment.inputGuard.withLock { $0 = check }
   }

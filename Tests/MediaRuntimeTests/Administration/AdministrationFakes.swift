@@ -150,6 +150,8 @@ final class FakeFactory: ModuleFactory {
 
   func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {}
 
+  func starting(_ isOn: Bool) {}
+
   func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void) {
     inputGuard.withLock { $0 = check }
   }

@@ -88,6 +88,10 @@ final class VdecRun: Sendable {
 
   /// - Returns: false when nothing more will come.
   func turn() -> Bool {
+    if work.value.isFirst {
+      work.value.isFirst = false
+      environment.awaitStarts()
+    }
     guard !isStopping else { return false }
     let goesOn =
       switch input {

@@ -45,6 +45,8 @@ struct VdecWork: ~Copyable {
   var skippedBefore: UInt64 = 0
   /// What was taken from the feed last.
   let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+  /// No turn was taken yet.
+  var isFirst = true
   /// The input had run dry, and since then nothing was given to the decoder; or the first unit after that was.
   var hasWaited = false
   var hasResumed = false

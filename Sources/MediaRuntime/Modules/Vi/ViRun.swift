@@ -29,6 +29,7 @@ final class ViRun: Sendable {
 
   /// Of the session's worker.
   private struct Flow {
+    var isFirst = true
     var pace = FramePace()
     var lastPTS = Int64.min
     /// What the receivers were told.
@@ -100,6 +101,10 @@ final class ViRun: Sendable {
   /// Takes one frame and gives it on.
   /// - Returns: false when there will be no more.
   func turn() -> Bool {
+    if flow.value.isFirst {
+      flow.value.isFirst = false
+      environment.awaitStarts()
+    }
     guard !isStopping else { return false }
     let began = Clock.now()
     let frame: Frame?
