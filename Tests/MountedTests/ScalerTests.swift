@@ -31,8 +31,9 @@ import Testing
       try served.echo("1", to: "vpss/0/0/\(key)")
       #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
       let file = try picture(served, "vpss/0/0")
-      #expect(try number(served, file, undoing: "null") == nil, "\(key)")
-      #expect(try number(served, file, undoing: filter) != nil, "\(key)")
+      let right = try number(served, file, undoing: filter)
+      // What stands in the number's place may look like one, but not like this one.
+      #expect(try right != nil && number(served, file, undoing: "null") != right, "\(key)")
       try served.echo("0", to: "vpss/0/0/\(key)")
       #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
       #expect(try number(served, try picture(served, "vpss/0/0"), undoing: "null") != nil)
