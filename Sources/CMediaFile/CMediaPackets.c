@@ -9,7 +9,6 @@
 
 // Owns everything below; freed by close.
 struct mpifs_media_packets {
-  char *url;
   AVFormatContext *format;
   // Makes start codes and parameter sets in the stream of what the container keeps apart.
   AVBSFContext *filter;
@@ -21,23 +20,17 @@ struct mpifs_media_packets {
   mpifs_media_patience patience;
 };
 
-static void close_input(mpifs_media_packets *packets) {
+static void packets_close(mpifs_media_packets *packets) {
+  if (!packets) return;
   ff.av_bsf_free(&packets->filter);
   packets->patience.format = NULL;
   ff.avformat_close_input(&packets->format);
-  packets->at_end = 0;
-}
-
-static void packets_close(mpifs_media_packets *packets) {
-  if (!packets) return;
-  close_input(packets);
   ff.av_packet_free(&packets->packet);
-  ff.av_free(packets->url);
   ff.av_free(packets);
 }
 
-static int32_t open_input(mpifs_media_packets *packets, char *message, size_t size) {
-  int32_t result = mpifs_media_open_format(&packets->format, packets->url, &packets->patience, &packets->stream, NULL,
+static int32_t open_input(mpifs_media_packets *packets, const char *url, char *message, size_t size) {
+  int32_t result = mpifs_media_open_format(&packets->format, url, &packets->patience, &packets->stream, NULL,
                                            message, size);
   if (result < 0) return result;
   AVStream *stream = packets->format->streams[packets->stream];
@@ -65,10 +58,11 @@ static int32_t packets_open(const char *path, mpifs_media_packets **out, mpifs_m
   if (result < 0) return result;
   mpifs_media_packets *packets = ff.av_mallocz(sizeof *packets);
   if (!packets) return mpifs_media_fail(AVERROR(ENOMEM), "open", message, size);
-  packets->url = ff.av_asprintf("file:%s", path);
+  char *url = ff.av_asprintf("file:%s", path);
   packets->packet = ff.av_packet_alloc();
-  result = packets->url && packets->packet ? open_input(packets, message, size)
-                                           : mpifs_media_fail(AVERROR(ENOMEM), "open", message, size);
+  result = url && packets->packet ? open_input(packets, url, message, size)
+                                  : mpifs_media_fail(AVERROR(ENOMEM), "open", message, size);
+  ff.av_free(url);
   if (result < 0) {
     packets_close(packets);
     return result;

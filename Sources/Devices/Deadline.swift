@@ -10,6 +10,9 @@ struct Deadline {
 }
 
 extension Int64 {
+  /// Until this point of CLOCK_MONOTONIC, for poll(2): rounded down, for who sleeps the rest; 0 or below once it is over.
+  var millisecondsLeft: Int32 { Int32(clamping: (self - Clock.now()) / .milliseconds(1)) }
+
   /// Of a span in nanoseconds, for poll(2): rounded up, so that a wait is not over before its time.
   var pollMilliseconds: Int32 { Int32(clamping: (self + .milliseconds(1) - 1) / .milliseconds(1)) }
 }

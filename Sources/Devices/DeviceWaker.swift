@@ -35,7 +35,7 @@ final class DeviceWaker: Waker {
 
   /// Waits for nothing but to be woken, until the time has come: CLOCK_MONOTONIC nanoseconds, rounded down to milliseconds.
   func rest(until deadline: Int64) throws(KernelError) {
-    let left = Int32(clamping: (deadline - Clock.now()) / .milliseconds(1))
+    let left = deadline.millisecondsLeft
     if left > 0 { _ = try wait(for: [], of: nil, milliseconds: left) { false } }
   }
 

@@ -149,8 +149,7 @@ final class DecoderRun {
       guard let stream, drained.state == .running else {
         return try asFailure { () throws(KernelError) in try waker.rest(until: deadline) }
       }
-      // Rounded down: who waits for a picture's time sleeps the rest.
-      let left = Int32(clamping: (deadline - Clock.now()) / .milliseconds(1))
+      let left = deadline.millisecondsLeft
       guard left > 0 else { return }
       if try pump(stream, min(left, silenceLeft), into: &sink).woken { return }
       try judgeSilence()

@@ -83,25 +83,24 @@ public final class V4L2Decoder: Decoder, @unchecked Sendable {
   private func call<Sink: FrameSink & ~Copyable>(
     _ sink: inout Sink, _ body: (inout Sink) throws(Failure) -> Void
   ) throws(Failure) {
+    try call { () throws(Failure) in
+      defer { run?.tellDamaged(to: &sink) }
+      try body(&sink)
+    }
+  }
+
+  private func call(_ body: () throws(Failure) -> Void) throws(Failure) {
     deviceWaker.worker.enter()
     defer { deviceWaker.worker.leave() }
     do throws(Failure) {
-      try body(&sink)
-      run?.tellDamaged(to: &sink)
+      try body()
     } catch {
-      run?.tellDamaged(to: &sink)
       try failed(error)
     }
   }
 
   public func flush() throws(Failure) {
-    deviceWaker.worker.enter()
-    defer { deviceWaker.worker.leave() }
-    do throws(Failure) {
-      try run?.flush()
-    } catch {
-      try failed(error)
-    }
+    try call { () throws(Failure) in try run?.flush() }
   }
 
   public func interrupt() { deviceWaker.interrupt() }

@@ -22,6 +22,8 @@ final class Converter: Sendable {
   let backend: String
   /// The device frames wait for, `nil` where the CPU works.
   let device: String?
+  /// Name of the scaler that was to be asked first when this one was chosen; `nil` where it is no scaler's work.
+  let preferred: String?
   private let engine: Engine
   private let environment: Environment
 
@@ -39,10 +41,11 @@ final class Converter: Sendable {
   }
 
   private init(
-    _ engine: Engine, from input: FrameLayout, to layout: FrameLayout, backend: String, device: String?, _ place: Place,
-    _ environment: Environment
+    _ engine: Engine, from input: FrameLayout, to layout: FrameLayout, backend: String, device: String?,
+    preferred: String? = nil, _ place: Place, _ environment: Environment
   ) throws(Failure) {
     self.engine = engine
+    self.preferred = preferred
     self.input = input
     self.layout = layout
     self.backend = backend
@@ -78,7 +81,7 @@ final class Converter: Sendable {
       }
       return try Converter(
         .scaler(scaler, crop: crop, transform), from: input, to: layout, backend: factory.name, device: factory.device,
-        place, environment)
+        preferred: factories.first?.name, place, environment)
     }
     throw first
       ?? Failure(
@@ -101,14 +104,12 @@ final class Converter: Sendable {
       .pictures(pictures), from: input, to: pictures.layout, backend: factory.name, device: nil, place, environment)
   }
 
-  /// What would be asked first to do its work with `auto`: `nil` where nothing can, or it is no scaler's work.
-  private var firstChoice: String? {
-    guard case .scaler(_, let crop, let transform) = engine else { return nil }
-    return environment.scalers("auto", input, crop: crop, transform: transform, to: layout).first?.name
+  /// With `auto` another scaler would be asked first now: a device went out of work, or a better one is there or back.
+  var isOutdated: Bool {
+    guard case .scaler(_, let crop, let transform) = engine else { return false }
+    let first = environment.scalers("auto", input, crop: crop, transform: transform, to: layout).first
+    return first.map { $0.name != preferred } ?? false
   }
-
-  /// Another scaler is to do its work: its device is out of work, or a better one is there or back.
-  var isOutdated: Bool { firstChoice.map { $0 != backend } ?? false }
 
   /// Its device is out of work, and another scaler can do what it does.
   var mayBeLeft: Bool { device != nil && isOutdated }
@@ -125,6 +126,7 @@ final class Converter: Sendable {
     layout = old.layout
     pool = old.pool
     backend = old.backend
+    preferred = old.preferred
     device = old.device
     environment = old.environment
   }

@@ -124,12 +124,17 @@ final class Session: Sendable {
 
   /// Does a wait that `alarm` ends, by the worker within a task. `schedule` and `halt` ring; the wait is not begun where
   /// `isNeeded` says so once nothing can come unnoticed any more.
-  func wait(while isNeeded: () -> Bool, in body: () -> Void) {
+  /// - Returns: whether it was begun.
+  func wait(while isNeeded: () -> Bool, in body: () -> Void) -> Bool {
     // What was scheduled until now `isNeeded` sees; what comes later stays pending.
     flags.bitwiseAnd(~Session.pending, ordering: .sequentiallyConsistent)
     isWaiting.store(true, ordering: .sequentiallyConsistent)
-    if flags.load(ordering: .sequentiallyConsistent) & (Session.pending | Session.halted) == 0, isNeeded() { body() }
-    isWaiting.store(false, ordering: .sequentiallyConsistent)
+    defer { isWaiting.store(false, ordering: .sequentiallyConsistent) }
+    guard flags.load(ordering: .sequentiallyConsistent) & (Session.pending | Session.halted) == 0, isNeeded() else {
+      return false
+    }
+    body()
+    return true
   }
 
   private func activate() {

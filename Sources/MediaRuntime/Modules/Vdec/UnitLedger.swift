@@ -25,6 +25,9 @@ struct UnitLedger: ~Copyable {
     var worked: Int64 = 0
     /// It refers to one that was lost.
     var isSpoilt = false
+
+    /// - Parameter number: of the unit, as ``UnitLedger/enter(_:isKey:)`` gave it.
+    func name(_ number: Int64) -> DroppedFrame { DroppedFrame(number: UInt64(max(0, number)), pts: pts ?? .min) }
   }
 
   private let entries = UnsafeMutablePointer<Entry>.allocate(capacity: UnitLedger.capacity)
@@ -89,7 +92,7 @@ struct UnitLedger: ~Copyable {
       entries[slot].isOpen = false
       open -= 1
       let unit = entries[slot].unit
-      body(DroppedFrame(number: UInt64(number), pts: unit.pts ?? .min), unit)
+      body(unit.name(number), unit)
     }
   }
 }

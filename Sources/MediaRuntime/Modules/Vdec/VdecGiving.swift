@@ -14,17 +14,11 @@ extension VdecRun {
       work.value.failures = 0
       record(.done, unit, at: Clock.now())
     }
+    // More at once than any decoder holds back.
+    if work.value.pictures.isFull { give() }
     guard !work.value.pictures.isFull else {
-      // More at once than any decoder holds back.
-      give()
-      guard !work.value.pictures.isFull else {
-        // A picture carries its unit's number in place of its time.
-        if let unit = work.value.ledger.settle(frame.pts) {
-          node.work.drop(.noBuffer, DroppedFrame(number: UInt64(frame.pts), pts: unit.pts ?? .min), at: .output)
-        }
-        return
-      }
-      work.value.pictures.push(frame)
+      // A picture carries its unit's number in place of its time.
+      if let unit = work.value.ledger.settle(frame.pts) { node.work.drop(.noBuffer, unit.name(frame.pts), at: .output) }
       return
     }
     work.value.pictures.push(frame)
@@ -35,8 +29,7 @@ extension VdecRun {
     let isOver = work.value.standsAlone || number >= 0 && work.value.ledger.spoil(after: number)
     work.value.loss = VdecWork.Loss(why: why, isOver: isOver)
     guard let unit = work.value.ledger.settle(number) else { return }
-    node.work.drop(
-      isStopping ? .flushed : .deviceError, DroppedFrame(number: UInt64(number), pts: unit.pts ?? .min))
+    node.work.drop(isStopping ? .flushed : .deviceError, unit.name(number))
     record(TaskOutcome(why), unit, at: Clock.now())
   }
 
@@ -47,12 +40,13 @@ extension VdecRun {
 
   private func give(_ frame: consuming Frame) {
     let unit = work.value.ledger.settle(frame.pts)
+    let name = (unit ?? UnitLedger.Unit()).name(frame.pts)
     if unit == nil {
       // Two pictures of one unit: the second came in with it.
       node.input.counters.countAlone(at: Clock.now())
     }
     if unit?.isSpoilt ?? false {
-      node.work.drop(.deviceError, DroppedFrame(number: UInt64(max(0, frame.pts)), pts: unit?.pts ?? .min), at: .output)
+      node.work.drop(.deviceError, name, at: .output)
       return
     }
     if work.value.isReported {
@@ -65,9 +59,7 @@ extension VdecRun {
     let keeps = isPaced ? keepsTime(time) : waitsForRoom(time)
     work.value.waiting = 0
     guard keeps else {
-      node.work.drop(
-        isStopping ? .flushed : .late, DroppedFrame(number: UInt64(max(0, frame.pts)), pts: unit?.pts ?? .min),
-        at: .output)
+      node.work.drop(isStopping ? .flushed : .late, name, at: .output)
       _ = consume frame
       return
     }
@@ -78,7 +70,7 @@ extension VdecRun {
   }
 
   private func announce(_ layout: FrameLayout) {
-    let rate = work.value.rate(file?.source.frameRate)
+    let rate = work.value.rate
     let old = node.output.format
     guard old.map({ $0.layout != layout || $0.rate != rate }) ?? true else { return }
     if let old, (old.layout.width, old.layout.height) != (layout.width, layout.height) { counters.layoutChanged() }

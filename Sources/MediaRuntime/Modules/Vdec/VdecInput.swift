@@ -46,8 +46,9 @@ extension VdecRun {
     work.value.isOver = false
     work.value.skippedBefore &+= skipped
     work.value.picturesOfStream = 0
-    let codec = file.source.codec
-    if codec != work.value.codec { work.value.codec = codec }
+    let source = file.source
+    if source.codec != work.value.codec { work.value.codec = source.codec }
+    work.value.container = source.frameRate
     work.value.beginPass()
     counters.looped()
   }

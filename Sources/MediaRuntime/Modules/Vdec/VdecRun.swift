@@ -42,14 +42,12 @@ final class VdecRun: Sendable {
     self.engine = engine
     let now = channel.settings
     let asked = now.text("codec").flatMap(Codec.init(rawValue:))
-    var codec = asked
-    switch input {
-    case .file(let file): codec = file.source.codec
-    case .feed: break
-    }
+    let source: (any PacketSource)? = if case .file(let file) = input { file.source } else { nil }
     mode = VdecPaceMode(rawValue: now.text("pace") ?? "auto") ?? .auto
     work = Confined(
-      VdecWork(codec: codec, asked: asked, assumed: now.rate("fps") ?? .thirty), to: channel.session.affinity)
+      VdecWork(
+        codec: source?.codec ?? asked, container: source?.frameRate, asked: asked, assumed: now.rate("fps") ?? .thirty),
+      to: channel.session.affinity)
     if !isPaced { environment.room.countUnpaced(1) }
   }
 
@@ -162,8 +160,7 @@ final class VdecRun: Sendable {
       let entry = work.value.ledger.enter(unit, isKey: info.isKey)
       number = entry.number
       if let lost = entry.lost {
-        let name = DroppedFrame(number: UInt64(number - Int64(UnitLedger.capacity)), pts: lost.pts ?? .min)
-        node.work.drop(.deviceError, name)
+        node.work.drop(.deviceError, lost.name(number - Int64(UnitLedger.capacity)))
         if engine.worksByItself { record(.failed, lost, at: now) }
       }
     }
@@ -195,7 +192,7 @@ final class VdecRun: Sendable {
     if let unit = work.value.ledger.settle(number) {
       node.work.drop(
         isStopping ? .flushed : failure.errno == .noBufferSpace ? .noBuffer : .deviceError,
-        DroppedFrame(number: UInt64(number), pts: unit.pts ?? .min))
+        unit.name(number))
     }
     if !isStopping { failed(failure, decoder, codec) }
   }
@@ -235,18 +232,15 @@ final class VdecRun: Sendable {
     guard !isStopping, !work.value.isAsking, let decoder = engine.decoder, decoder.waker != nil,
       let codec = engine.codec, deadline - Clock.now() > .milliseconds(1)
     else { return false }
-    var hasWaited = false
-    channel.session.wait(
+    return channel.session.wait(
       while: { !isStopping && isNeeded() },
       in: {
-        hasWaited = true
         let failure = ask { (sink) throws(Failure) in try decoder.collect(until: deadline, into: &sink) }
         noteBusy(at: Clock.now())
         guard let failure else { return settleLoss(codec) }
         work.value.loss = nil
         if !isStopping { failed(failure, decoder, codec) }
       })
-    return hasWaited
   }
 
   /// What a loss that was told of means for what comes.
@@ -369,7 +363,7 @@ final class VdecRun: Sendable {
     shown.store(
       VdecInUse(
         backend: factory.name, engine: decoder.engine, codec: work.value.codec, layout: decoder.layout,
-        syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate(file?.source.frameRate),
+        syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate,
         why: engine.why, remarks: decoder.remarks))
   }
 }

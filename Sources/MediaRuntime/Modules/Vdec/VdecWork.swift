@@ -12,6 +12,8 @@ struct VdecWork: ~Copyable {
   var codec: Codec? {
     didSet { parser = codec.map { PictureParser($0) } }
   }
+  /// What the file's container says of the rate.
+  var container: FrameRate?
   /// What the channel was told; `nil` to find out.
   let asked: Codec?
   /// Rate of streams that state none.
@@ -85,8 +87,9 @@ struct VdecWork: ~Copyable {
 
   deinit { bytes.deallocate() }
 
-  init(codec: Codec?, asked: Codec?, assumed: FrameRate) {
+  init(codec: Codec?, container: FrameRate? = nil, asked: Codec?, assumed: FrameRate) {
     self.codec = codec
+    self.container = container
     self.asked = asked
     self.assumed = assumed
     parser = codec.map { PictureParser($0) }
@@ -124,11 +127,12 @@ struct VdecWork: ~Copyable {
 
   var statesRate: Bool { stated != nil }
 
-  func rate(_ container: FrameRate?) -> FrameRate { container ?? stated ?? assumed }
+  var rate: FrameRate { container ?? stated ?? assumed }
 
   /// Time of a picture since the first one of the run, microseconds; always later than the one before.
   mutating func time(of unit: UnitLedger.Unit?) -> Int64 {
-    timeline.time(of: unit?.pts, duration: unit?.duration ?? 0, interval: rate(nil).intervalNanoseconds / 1000)
+    timeline.time(
+      of: unit?.pts, duration: unit?.duration ?? 0, interval: (stated ?? assumed).intervalNanoseconds / 1000)
   }
 
   /// The file begins again: its times go on where they were.

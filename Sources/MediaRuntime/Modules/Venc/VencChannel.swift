@@ -150,14 +150,7 @@ final class VencChannel: Channel {
   /// - Returns: false when nothing is inside, or nothing was waited for.
   private func hasCollected(while isNeeded: () -> Bool) -> Bool {
     guard let engine = held.value.engine, engine.encoder.inside > 0 else { return false }
-    var hasWaited = false
-    session.wait(
-      while: isNeeded,
-      in: {
-        hasWaited = true
-        collect(engine)
-      })
-    return hasWaited
+    return session.wait(while: isNeeded) { collect(engine) }
   }
 
   private var isBusy: Bool { (held.value.engine?.encoder.inside ?? 0) > 0 }

@@ -213,7 +213,7 @@ final class VoChannel: Channel {
     let able = environment.scalers(isPart ? "software" : "auto", layout, to: picture.layout)
     let old = held.value.converter
     if let old, old.layout == picture.layout, old.pool.bufferSize == picture.bufferSize, old.input == layout,
-      old.backend == able.first?.name
+      old.preferred == able.first?.name
     {
       return
     }
