@@ -18,7 +18,7 @@ protocol FrameHandler: AnyObject, Sendable {
 /// The counter block's write lock also guards `table`, `accepting` and `epoch`, so that each of them changes between
 /// two frames.
 final class InPort: Sendable {
-  let counters = PortCounters()
+  let counters = PortCounters(isOutput: false)
   /// Who the frames in here are charged to.
   let user: UserSlot
   let queue: FrameQueue
@@ -79,7 +79,7 @@ final class InPort: Sendable {
       _ = consume frame
       return now
     }
-    let number = counters.count(at: now)
+    let number = counters.count(at: now, pts: frame.pts)
     if frame.stamps.startsAnew { startsAnew = true }
     var cause: DropCause?
     if !table.isEmpty && table[Int(truncatingIfNeeded: number % UInt64(table.count))] != 0 {

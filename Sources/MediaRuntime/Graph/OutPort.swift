@@ -22,14 +22,35 @@ struct StreamFormat: Sendable {
 
 /// The side of a node frames leave by. Frames are given by one thread at a time; bindings are changed by any.
 final class OutPort: Sendable {
-  let counters = PortCounters()
+  let counters = PortCounters(isOutput: true)
+  /// Where the node's frames come from, for a node that takes frames.
+  private let input: InPort
+  private let hasEnded = Atomic<Bool>(false)
   /// Swapped between two frames.
   private let list = Published<[Binding]>([])
   private let announced = Published<StreamFormat?>(nil)
   /// Makes changes of the list one at a time; the frame path never takes it.
   private let change = Mutex<Void>(())
 
+  /// - Parameter input: the other side of the node.
+  init(after input: InPort) { self.input = input }
+
   var bindings: [Binding] { list.value }
+
+  /// Its source has come to its end: no frame will leave here until it is started anew.
+  func end(_ isOver: Bool) { hasEnded.store(isOver, ordering: .relaxed) }
+
+  /// Whether no more frames leave here because the source up the way has come to its end.
+  var isOver: Bool {
+    var port = self
+    // A graph has no loops; the bound is for the moment in which it is being changed.
+    for _ in 0..<64 {
+      if port.hasEnded.load(ordering: .relaxed) { return true }
+      guard port.input.waiting == 0, let upstream = port.input.upstream else { return false }
+      port = upstream
+    }
+    return false
+  }
 
   /// What the frames are, or will be as far as is known.
   var format: StreamFormat? { announced.value }
@@ -62,7 +83,7 @@ final class OutPort: Sendable {
   /// - Returns: the time after the last receiver took it.
   @inline(__always) @discardableResult
   func deliver(_ frame: consuming Frame, at now: Int64) -> Int64 {
-    counters.countAlone(at: now)
+    counters.countLeaving(at: now, pts: frame.pts)
     let receivers = list.edition
     let last = receivers.value.count - 1
     guard last >= 0 else {

@@ -138,14 +138,6 @@ public struct TextWriter: ~Copyable {
     return true
   }
 
-  /// Appends bytes already written once more.
-  mutating func repeatWritten(_ range: Range<Int>) {
-    guard range.lowerBound >= 0, range.upperBound <= count else { return }
-    reserve(range.count)
-    (base + count).initialize(from: base + range.lowerBound, count: range.count)
-    count += range.count
-  }
-
   // MARK: Numbers
 
   /// Appends a number in decimal.
