@@ -226,6 +226,7 @@ extension Channel {
     node.output.announce(nil)
     state.store(RunState(.stopped))
     environment.room.wake()
+    Heap.trimSoon()
   }
 
   func cameBack() {
