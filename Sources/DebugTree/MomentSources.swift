@@ -35,7 +35,7 @@ extension Moment.Sources {
           [
             Statistic(
               "refusals", .counter, "Refused writes and failures recorded in error_log.", runtime.errorLog.total)
-          ])
+          ]),
       ]
     }
   }

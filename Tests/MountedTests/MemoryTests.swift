@@ -58,7 +58,8 @@ import Testing
   @Test func whatASnapshotOfALargePictureNeededIsGivenBack() throws {
     let served = try Served(["--load", "none"])
     try perform(
-      "cd \"$1\"; mkdir vi/0; echo 7680 >vi/0/width; echo 4320 >vi/0/height; echo 1 >vi/0/fps; echo 1 >vi/0/enable", served)
+      "cd \"$1\"; mkdir vi/0; echo 7680 >vi/0/width; echo 4320 >vi/0/height; echo 1 >vi/0/fps; echo 1 >vi/0/enable",
+      served)
     #expect(try served.advances("vi/0", "frames_out", by: 2))
     let before = try anonymous(served)
     let size = try run("sh", "-c", "wc -c <\"$1\"", "sh", served.path("vi/0/snapshot.jpg"))
