@@ -85,14 +85,19 @@ struct PortCounters: ~Copyable, Sendable {
     block.end()
   }
 
-  /// Counts a frame that leaves.
+  /// Counts a frame that leaves. Between `block.begin()` and `block.end()`.
   /// - Parameters:
   ///   - pts: microseconds of CLOCK_MONOTONIC.
   ///   - bytes: of a coded picture.
-  @inline(__always) func countLeaving(at now: Int64, pts: Int64, bytes: Int = 0) {
-    block.begin()
+  @inline(__always) func leave(at now: Int64, pts: Int64, bytes: Int) {
     let number = count(at: now, pts: pts)
     marks.note(pts: pts, at: now, frames: number &+ 1, bytes: bytes)
+  }
+
+  /// The same by itself.
+  func countLeaving(at now: Int64, pts: Int64, bytes: Int = 0) {
+    block.begin()
+    leave(at: now, pts: pts, bytes: bytes)
     block.end()
   }
 

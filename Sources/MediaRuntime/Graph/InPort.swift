@@ -70,11 +70,13 @@ final class InPort: Sendable {
   }
 
   /// Takes a frame.
+  /// - Parameter binding: of this port; who hands the frame on holds it until this returns, and with it the handler, which may
+  ///   be retired as soon as the block is left.
   /// - Returns: the time afterwards.
   @inline(__always)
-  func receive(_ frame: consuming Frame, from binding: UInt64, at now: Int64) -> Int64 {
+  func receive(_ frame: consuming Frame, by binding: Binding, at now: Int64) -> Int64 {
     counters.block.begin()
-    guard binding == epoch else {
+    guard binding.epoch == epoch else {
       counters.block.end()
       _ = consume frame
       return now
@@ -100,15 +102,10 @@ final class InPort: Sendable {
     frame.stamps.startsAnew = startsAnew
     startsAnew = false
     guard isQueued else {
-      // The handler may be retired as soon as the block is left; held here, it lasts as long as the frame is in it.
-      guard let handler else {
-        counters.block.end()
-        return now
-      }
       counters.block.end()
+      guard let handler = binding.handler else { return now }
       let end = handler.handle(frame, at: now)
       counters.took(end &- now)
-      withExtendedLifetime(handler) {}
       return end
     }
     frame.ref.move(to: user)
@@ -153,7 +150,7 @@ final class InPort: Sendable {
     let epoch = epoch
     counters.block.end()
     old?.remove(self)
-    new?.add(Binding(port: self, epoch: epoch))
+    new?.add(Binding(port: self, handler: handler, epoch: epoch))
     upstreamChanged()
   }
 
