@@ -80,7 +80,7 @@ let package = Package(
     .executableTarget(
       name: "mpifs",
       dependencies: [
-        "Base", "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", system,
+        "Base", "DebugTree", "Codecs", "Devices", "NodeFS", "MediaRuntime", "CBuildInfo", "CLinux", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       // A link to mount/mpifs.conf: the default configuration travels in the program.

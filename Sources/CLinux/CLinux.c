@@ -61,6 +61,25 @@ int mpifs_fstat(int fd, void *out) { RESULT(fstat(fd, out)); }
 int64_t mpifs_read(int fd, void *bytes, size_t count) { RESULT64(read(fd, bytes, count)); }
 int64_t mpifs_write(int fd, const void *bytes, size_t count) { RESULT64(write(fd, bytes, count)); }
 
+// Swift's own CommandLine reads /proc/self/cmdline, which early at boot and in a bare chroot is not there: it has no
+// arguments then. glibc hands main's to the constructors, too.
+static int argument_count;
+static char **arguments;
+
+__attribute__((constructor)) static void keep_arguments(int count, char **values) {
+#ifdef __GLIBC__
+  argument_count = count;
+  arguments = values;
+#else
+  (void)count, (void)values;
+#endif
+}
+
+char *const *mpifs_arguments(int *count) {
+  *count = arguments ? argument_count : 0;
+  return arguments;
+}
+
 int mpifs_usable_processors(void) {
   // EINVAL says that the kernel has more processors than there is room for.
   for (int room = CPU_SETSIZE; room <= 1 << 20; room *= 2) {

@@ -29,7 +29,8 @@ struct Answer: @unchecked Sendable {
   func entry(_ node: Node) {
     var entry = fuse_entry_param()
     entry.ino = server.tree.inode(of: node)
-    entry.attr = server.attributes(of: node)
+    // For nobody: whoever looks a name up has not asked for its length yet.
+    entry.attr = server.attributes(of: node, for: nil)
     entry.attr_timeout = server.tree.attributeMemory(of: node, size: Int(entry.attr.st_size))
     entry.entry_timeout = NodeTree.longMemory
     fuse_reply_entry(request, &entry)
@@ -43,7 +44,7 @@ struct Answer: @unchecked Sendable {
   }
 
   func attributes(of node: Node) {
-    var attributes = server.attributes(of: node)
+    var attributes = server.attributes(of: node, for: Callbacks.caller(request))
     fuse_reply_attr(
       request, &attributes, server.tree.attributeMemory(of: node, size: Int(attributes.st_size)))
   }
@@ -53,6 +54,7 @@ struct Answer: @unchecked Sendable {
     // Composed here and not with `fuse_reply_open`, which cannot say FOPEN_STREAM: without that flag a second reader
     // of a shared descriptor would wait for the first one's file position, where no signal reaches it.
     var reply = fuse_open_out()
+    if server.tree.opened(handle) { server.forgetAttributes(of: handle.node) }
     let owned = Unmanaged.passRetained(handle)
     reply.fh = UInt64(UInt(bitPattern: owned.toOpaque()))
     reply.open_flags = UInt32(FOPEN_DIRECT_IO)
@@ -62,7 +64,7 @@ struct Answer: @unchecked Sendable {
       fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
     }
     // The caller was killed meanwhile: there will be no RELEASE.
-    if status != 0 { owned.takeRetainedValue().release() }
+    if status != 0 { server.tree.closed(owned.takeRetainedValue()) }
   }
 
   func bytes(_ slice: Slice) {

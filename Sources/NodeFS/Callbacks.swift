@@ -49,24 +49,29 @@ enum Callbacks {
     return Unmanaged<Handle>.fromOpaque(pointer).takeUnretainedValue()
   }
 
-  static func release(_ info: UnsafeMutablePointer<fuse_file_info>?) {
+  static func release(_ info: UnsafeMutablePointer<fuse_file_info>?, of tree: NodeTree) {
     guard let number = info?.pointee.fh, let pointer = UnsafeRawPointer(bitPattern: UInt(number)) else { return }
-    Unmanaged<Handle>.fromOpaque(pointer).takeRetainedValue().release()
+    tree.closed(Unmanaged<Handle>.fromOpaque(pointer).takeRetainedValue())
   }
 
-  static func text(_ name: UnsafePointer<CChar>?) -> String { name.map { String(cString: $0) } ?? "" }
+  /// A name of an entry. The kernel itself only refuses those longer than FUSE_NAME_MAX, 1024 bytes.
+  static func name(_ name: UnsafePointer<CChar>?) throws(NodeError) -> String {
+    guard let name else { return "" }
+    if strlen(name) > Structure.longestName { throw NodeError(.fileNameTooLong) }
+    return String(cString: name)
+  }
 
   // MARK: names and attributes
 
   private static func addNames(to table: inout fuse_lowlevel_ops) {
     table.lookup = { request, parent, name in
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
-        answer.entry(try tree.lookup(Callbacks.text(name), in: parent))
+        answer.entry(try tree.lookup(try Callbacks.name(name), in: parent))
       }
     }
     table.getattr = { request, inode, info in
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
-        // `fstat` of an open descriptor cannot be told from `stat` of a path the kernel still knows.
+        // `fstat` of an open descriptor cannot be told from `stat` of a path the kernel still knows: there is no handle.
         guard let node = try? tree.node(inode) else { throw NodeError(.gone, "the node was removed") }
         answer.attributes(of: node)
       }
@@ -90,7 +95,7 @@ enum Callbacks {
         var info = statvfs()
         info.f_bsize = 4096
         info.f_frsize = 4096
-        info.f_files = UInt(tree.nodeCount)
+        // No inodes in use of none, as in procfs: any number in use without free ones would look like a full disk.
         info.f_namemax = UInt(Structure.longestName)
         fuse_reply_statfs(answer.request, &info)
       }
@@ -113,7 +118,7 @@ enum Callbacks {
           let parked = tree.parked(node, .open, caller, deadline: desk.deadline) {
             (picture: Result<Snapshot, NodeError>) in
             switch picture {
-            case .success(let snapshot): answer.opened(PictureHandle(node, snapshot))
+            case .success(let snapshot): answer.opened(PictureHandle(node, snapshot, opener: caller))
             case .failure(let error): answer.fail(error)
             }
           }
@@ -124,12 +129,16 @@ enum Callbacks {
     table.read = { request, _, size, offset, info in
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
         let handle = try Callbacks.handle(info)
-        // A read into the page cache, on behalf of sendfile(2), splice(2) or a mapping: it has no owner, all others do.
-        // There is nothing to cache in a text that is rendered anew for each reader. With the error those who asked
-        // fall back to read(2), which gets the whole text.
-        if info?.pointee.lock_owner == 0 { throw NodeError(.invalidArgument) }
+        // A read into the page cache has no owner, all others do.
+        if info?.pointee.lock_owner == 0 {
+          answer.bytes(try tree.pages(of: handle, offset: Int64(offset), size: size))
+          return
+        }
         let isNonblocking = (info?.pointee.flags ?? 0) & O_NONBLOCK != 0
-        switch try handle.read(offset: Int64(offset), size: size, isNonblocking: isNonblocking) {
+        switch try tree.read(
+          handle, offset: Int64(offset), size: size, isNonblocking: isNonblocking,
+          caller: Callbacks.caller(answer.request))
+        {
         case .slice(let slice): answer.bytes(slice)
         case .wait:
           guard let stream = handle as? StreamHandle else { throw NodeError(.badFileDescriptor) }
@@ -176,7 +185,7 @@ enum Callbacks {
     }
     table.release = { request, _, info in
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
-        Callbacks.release(info)
+        Callbacks.release(info, of: tree)
         answer.done()
       }
     }
@@ -198,7 +207,7 @@ enum Callbacks {
     }
     table.releasedir = { request, _, info in
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
-        Callbacks.release(info)
+        Callbacks.release(info, of: tree)
         answer.done()
       }
     }
@@ -206,7 +215,7 @@ enum Callbacks {
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
         let directory = try tree.directory(parent)
         let caller = Callbacks.caller(answer.request)
-        let name = Callbacks.text(name)
+        let name = try Callbacks.name(name)
         let hook = try tree.makeHook(of: directory, name, caller: caller)
         let parked = tree.parked(directory, .makeDirectory, caller, deadline: directory.deadline) { answer.entry($0) }
         tree.make(name, in: directory, with: hook, caller: caller, parked: parked, arm: answer.arm)
@@ -216,7 +225,7 @@ enum Callbacks {
       Callbacks.answer(request) { (answer, tree) throws(NodeError) in
         let directory = try tree.directory(parent)
         let caller = Callbacks.caller(answer.request)
-        let name = Callbacks.text(name)
+        let name = try Callbacks.name(name)
         let (hook, node) = try tree.removeHook(of: directory, name, caller: caller)
         let parked = tree.parked(directory, .removeDirectory, caller, deadline: directory.deadline) { answer.done($0) }
         tree.remove(name, node, from: directory, with: hook, caller: caller, parked: parked, arm: answer.arm)
@@ -227,7 +236,7 @@ enum Callbacks {
   // MARK: what nobody can do here
 
   private static func addRefusals(to table: inout fuse_lowlevel_ops) {
-    table.mknod = { request, parent, name, _, _ in Callbacks.refuse(request, .create, parent, name) }
+    table.mknod = { request, parent, name, _, _ in Callbacks.refuse(request, .makeNode, parent, name) }
     table.create = { request, parent, name, _, _ in Callbacks.refuse(request, .create, parent, name) }
     table.unlink = { request, parent, name in Callbacks.refuse(request, .unlink, parent, name) }
     table.symlink = { request, _, parent, name in Callbacks.refuse(request, .symlink, parent, name) }
@@ -240,7 +249,7 @@ enum Callbacks {
   ) {
     Callbacks.answer(request) { (answer, tree) throws(NodeError) in
       throw tree.refuse(
-        operation, Callbacks.text(name), in: try tree.directory(parent), caller: Callbacks.caller(answer.request))
+        operation, try Callbacks.name(name), in: try tree.directory(parent), caller: Callbacks.caller(answer.request))
     }
   }
 }

@@ -31,72 +31,11 @@ class Handle: @unchecked Sendable {
   }
 }
 
-/// An open text, setting or command. The snapshot is private to the open.
-final class TextHandle: Handle, @unchecked Sendable {
-  private let render: Node.Render?
-  private let pool: SnapshotPool
-  private let counters: Counters
-  private let snapshot = Mutex<Snapshot?>(nil)
-
-  init(_ node: Node, render: Node.Render?, pool: SnapshotPool, counters: Counters) {
-    self.render = render
-    self.pool = pool
-    self.counters = counters
-    super.init(node)
-  }
-
-  /// Renders at offset 0, slices elsewhere. The render runs without a lock held, so that parallel `pread`s of one
-  /// descriptor never wait for each other, and each gets a slice of one whole text.
+/// An open setting or command that is only written, and what is read of nodes that only take writes: nothing.
+final class WriteHandle: Handle, @unchecked Sendable {
   override func read(offset: Int64, size: Int, isNonblocking: Bool) throws(NodeError) -> Reading {
     try checkNode()
-    guard let render else { throw NodeError(.permissionDenied) }
-    if offset != 0, let current = snapshot.withLock({ $0 }) {
-      return .slice(Slice(current, offset: offset, size: size))
-    }
-    let fresh = pool.take()
-    do {
-      try render(&fresh.text)
-    } catch {
-      pool.give(fresh)
-      throw NodeError(from: error)
-    }
-    counters.renders.wrappingAdd(1, ordering: .relaxed)
-    let slice = Slice(fresh, offset: offset, size: size)
-    recycle(
-      snapshot.withLock {
-        let old = $0
-        $0 = fresh
-        return old
-      })
-    return .slice(slice)
-  }
-
-  override func release() {
-    recycle(snapshot.withLock { $0.take() })
-  }
-
-  /// A reply may still be reading the old text; then the last of them frees it.
-  private func recycle(_ old: consuming Snapshot?) {
-    var last = consume old
-    guard isKnownUniquelyReferenced(&last), let unique = last.take() else { return }
-    // The last reply's reads are over before the storage is written again.
-    atomicMemoryFence(ordering: .acquiring)
-    pool.give(unique)
-  }
-}
-
-/// An open picture: made before the open was answered, the same bytes for the whole open.
-final class PictureHandle: Handle, @unchecked Sendable {
-  private let snapshot: Snapshot
-
-  init(_ node: Node, _ snapshot: Snapshot) {
-    self.snapshot = snapshot
-    super.init(node)
-  }
-
-  override func read(offset: Int64, size: Int, isNonblocking: Bool) throws(NodeError) -> Reading {
-    try checkNode()
-    return .slice(Slice(snapshot, offset: offset, size: size))
+    return .slice(.empty)
   }
 }
 

@@ -46,7 +46,12 @@ struct MountPoint {
       let problem = nodefs_probe(path, 1, Self.probeTimeout)
       guard let top = MountTableEntry.top(at: path) else {
         switch problem {
-        case 0: return
+        case 0:
+          // Without the table what is there cannot be named, but mounting over it would hide it in silence.
+          if !MountTableEntry.isThere, isOtherFilesystem {
+            throw .occupied(path: path, by: "a mount that cannot be named: there is no /proc/self/mountinfo")
+          }
+          return
         case ENOTDIR: throw .notADirectory(path: path)
         default: throw .unreachable(path: path, problem < 0 ? .timedOut : Errno(rawValue: problem))
         }
@@ -65,6 +70,14 @@ struct MountPoint {
       }
     }
     throw .refused(path: path, detail: "too many dead mounts on top of each other")
+  }
+
+  /// Whether something is mounted on the directory. Asks it, so only when it has just answered.
+  private var isOtherFilesystem: Bool {
+    var own = stat()
+    var above = stat()
+    guard stat(path, &own) == 0, stat(Self.split(path).parent, &above) == 0 else { return false }
+    return own.st_dev != above.st_dev
   }
 
   private static func link(at path: String) -> String? {

@@ -52,7 +52,10 @@ struct MountTableEntry: Hashable, Sendable {
     text.split(separator: "\n").compactMap { MountTableEntry(line: $0) }
   }
 
-  /// All mounts this process sees, the topmost of a stack last.
+  /// Whether there is a table to read; early at boot and in a bare chroot there is no `/proc`.
+  static var isThere: Bool { access("/proc/self/mountinfo", R_OK) == 0 }
+
+  /// All mounts this process sees, the topmost of a stack last; none where there is no table.
   static func all() -> [MountTableEntry] {
     guard let file = fopen("/proc/self/mountinfo", "re") else { return [] }
     defer { fclose(file) }

@@ -23,6 +23,8 @@ public class Node: @unchecked Sendable {
   let modified: Atomic<Int64>
   /// The node was removed from its last directory: whoever still has it open gets ENODEV.
   let isGone = Atomic<Bool>(false)
+  /// Who has it open for reading; nil for what is not read as a file of some length.
+  let files: OpenFiles?
   /// In how many directories the node is.
   let links = Atomic<Int32>(0)
 
@@ -67,6 +69,11 @@ public class Node: @unchecked Sendable {
     self.permissions = permissions
     self.owner = owner
     self.modified = Atomic(Clock.realtime())
+    self.files =
+      switch kind {
+      case .text, .setting, .picture: OpenFiles()
+      case .directory, .command, .stream, .sink, .blob, .symlink: nil
+      }
   }
 
   /// Marks the content as changed now, for `stat(2)`. NodeFS does so itself for writes that were accepted.

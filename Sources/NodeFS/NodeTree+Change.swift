@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import SystemPackage
 
 /// Writes, `mkdir` and `rmdir`: what changes something.
@@ -63,12 +64,14 @@ extension NodeTree {
     _ command: Node.Command, on node: Node, _ bytes: [UInt8], at offset: Int64, caller: Caller,
     parked: Parked<Void>, arm: (UInt64) -> Void
   ) {
+    noteChange()
     guard parked.park(arm: arm) else { return }
     let counters = counters
     let count = UInt64(bytes.count)
-    let reply = Reply { result in
+    let reply = Reply { [weak self] result in
       if case .success = result {
         node.noteWritten()
+        self?.noteChange()
         counters.bytesWritten.wrappingAdd(count, ordering: .relaxed)
       }
       return parked.complete(result)
@@ -98,9 +101,11 @@ extension NodeTree {
     _ name: String, in directory: Directory, with hook: @Sendable (MakeRequest) throws -> Void, caller: Caller,
     parked: Parked<Node>, arm: (UInt64) -> Void
   ) {
+    noteChange()
     guard parked.park(arm: arm) else { return }
-    let reply = Reply { result in
-      parked.complete(
+    let reply = Reply { [weak self] result in
+      self?.noteChange()
+      return parked.complete(
         result.flatMap {
           directory[name].map { .success($0) } ?? .failure(NodeError(.ioError, "the handler added no \(name)"))
         })
@@ -130,8 +135,10 @@ extension NodeTree {
     _ name: String, _ node: Directory, from directory: Directory,
     with hook: @Sendable (RemoveRequest) throws -> Void, caller: Caller, parked: Parked<Void>, arm: (UInt64) -> Void
   ) {
+    noteChange()
     guard parked.park(arm: arm) else { return }
-    let reply = Reply { result in
+    let reply = Reply { [weak self] result in
+      self?.noteChange()
       if case .success = result, directory[name] === node { directory.remove(name) }
       return parked.complete(result)
     }
@@ -151,8 +158,16 @@ extension NodeTree {
   func refuse(
     _ operation: Refusal.Operation, _ name: String, in directory: Directory, caller: Caller
   ) -> NodeError {
-    refuse(
-      operation, path(directory, name), NodeError(.notPermitted, "entries come and go by mkdir and rmdir only"), caller)
+    refuse(operation, path(directory, name), impossible(operation, name, in: directory), caller)
+  }
+
+  private func impossible(_ operation: Refusal.Operation, _ name: String, in directory: Directory) -> NodeError {
+    guard operation == .create else { return NodeError(.notPermitted, "entries come and go by mkdir and rmdir only") }
+    // A name that was mistyped: as in procfs there is none, and none can be made by writing to it.
+    let names = Similarity.nearest(to: name, of: directory.names)
+    return NodeError(
+      .noSuchFileOrDirectory,
+      names.isEmpty ? "there is no such file" : "there is no such file; there are, the nearest first: \(names.joined(separator: " "))")
   }
 
   /// Checks a `setattr`: lengths and times may be "set" where writing is allowed, which changes nothing; modes and

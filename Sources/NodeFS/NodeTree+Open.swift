@@ -24,26 +24,40 @@ extension NodeTree {
     switch node.kind {
     case .text(let render):
       guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
-      return .handle(TextHandle(node, render: render, pool: snapshots, counters: counters))
+      return .handle(text(node, render, caller))
     case .setting(let render, _):
-      return .handle(TextHandle(node, render: render, pool: snapshots, counters: counters))
+      // Who only writes is told no length.
+      return .handle(access == O_WRONLY ? WriteHandle(node) : text(node, render, caller))
     case .command:
-      guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
-      return .handle(TextHandle(node, render: nil, pool: snapshots, counters: counters))
+      return .handle(WriteHandle(node))
     case .stream(let open):
       guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
       return .handle(try openStream(node, open, isNonblocking: flags & O_NONBLOCK != 0, caller))
     case .picture(let desk):
       guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
       return .picture(desk)
-    case .blob(let blob):
-      guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
-      return .handle(BlobHandle(node, blob: blob, opener: caller))
-    case .sink(let open):
-      guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
-      return .handle(try openSink(node, open, caller))
+    // What only takes writes reads as empty, so that who copies the tree comes through.
+    case .blob, .sink:
+      if access == O_RDONLY { return .handle(WriteHandle(node)) }
+      return .handle(try openForWriting(node, access, caller))
     case .directory: throw NodeError(.isDirectory)
     case .symlink: throw NodeError(.tooManySymbolicLinkLevels)
+    }
+  }
+
+  private func text(_ node: Node, _ render: @escaping Node.Render, _ caller: Caller) -> TextHandle {
+    TextHandle(node, render: render, tree: self, opener: caller, measured: takeMeasured(of: node, for: caller))
+  }
+
+  private func openForWriting(_ node: Node, _ access: CInt, _ caller: Caller) throws(NodeError) -> Handle {
+    func refuse(_ operation: Refusal.Operation, _ reason: String) -> NodeError {
+      self.refuse(operation, node.path, NodeError(.permissionDenied, reason), caller)
+    }
+    guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
+    switch node.kind {
+    case .blob(let blob): return BlobHandle(node, blob: blob, opener: caller)
+    case .sink(let open): return try openSink(node, open, caller)
+    default: throw NodeError(.badFileDescriptor)
     }
   }
 

@@ -14,6 +14,11 @@ public final class NodeTree: Sendable {
   let counters = Counters()
   let waitingRoom: WaitingRoom
   let snapshots = SnapshotPool()
+  let keptTexts: KeptTexts
+  /// What was last measured for a `stat`, for who opens the node right after.
+  let measured = Mutex<Measured?>(nil)
+  /// Writes, and objects made and removed: begun or done.
+  let changes = Atomic<UInt64>(0)
   let owner: Node.Owner
   private let onRefusal: @Sendable (Refusal) -> Void
   private let nodes = Mutex<[UInt64: Node]>([:])
@@ -29,6 +34,7 @@ public final class NodeTree: Sendable {
   ) {
     self.root = root
     self.owner = owner ?? .ofThisProcess
+    self.keptTexts = KeptTexts(owner: self.owner.uid)
     self.onRefusal = onRefusal
     let wake = Hook()
     self.waitingRoom = WaitingRoom(onEarlierDeadline: { wake.call() })
@@ -64,6 +70,10 @@ public final class NodeTree: Sendable {
 
   func attributesChanged(of node: Node) {
     currentListener?.attributesChanged(inode: inode(of: node))
+  }
+
+  func pagesChanged(of node: Node) {
+    currentListener?.pagesChanged(inode: inode(of: node))
   }
 
   func entryRemoved(_ name: String, from directory: Directory, survivors: [Node]) {
@@ -116,6 +126,8 @@ public final class NodeTree: Sendable {
 protocol TreeListener: AnyObject, Sendable {
   func entryRemoved(_ name: String, from directory: UInt64)
   func attributesChanged(inode: UInt64)
+  /// As above, and the pages the kernel has of it.
+  func pagesChanged(inode: UInt64)
   /// A deadline earlier than all others came in.
   func deadlineCameCloser()
   /// A stream somebody waits for may be readable, or a sink have room.

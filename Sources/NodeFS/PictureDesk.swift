@@ -45,7 +45,7 @@ final class PictureDesk: Sendable {
       let waiting = $0.waiting
       $0.waiting = []
       $0.isMaking = false
-      if case .success(let bytes) = result { $0.lastSize = max(bytes.count, 1) }
+      if case .success(let bytes) = result { $0.lastSize = bytes.isEmpty ? NodeTree.nominalSize : bytes.count }
       return waiting
     }
     let picture = result.map { Snapshot($0) }

@@ -19,6 +19,7 @@ public struct Refusal: Sendable {
     case changeMode = "chmod"
     case changeOwner = "chown"
     case create
+    case makeNode = "mknod"
     case makeDirectory = "mkdir"
     case removeDirectory = "rmdir"
     case unlink

@@ -38,6 +38,8 @@ final class Server: @unchecked Sendable {
   struct News {
     var removed: [(parent: UInt64, name: String)] = []
     var changed: Set<UInt64> = []
+    /// Changed, with the pages the kernel has of it.
+    var pages: Set<UInt64> = []
     var isOver = false
   }
   let news = Monitor(News())
@@ -75,7 +77,7 @@ final class Server: @unchecked Sendable {
     return type | mode_t(node.permissions)
   }
 
-  func attributes(of node: Node) -> stat {
+  func attributes(of node: Node, for caller: Caller?) -> stat {
     var info = stat()
     info.st_ino = ino_t(tree.inode(of: node))
     info.st_mode = mode(of: node)
@@ -88,7 +90,7 @@ final class Server: @unchecked Sendable {
     info.st_uid = owner.uid
     info.st_gid = owner.gid
     info.st_blksize = 4096
-    info.st_size = off_t(tree.size(of: node))
+    info.st_size = off_t(tree.size(of: node, for: caller))
     info.st_blocks = (info.st_size + 511) / 512
     let modified = node.modified.load(ordering: .relaxed)
     let time = timespec(tv_sec: Int(modified / .seconds(1)), tv_nsec: Int(modified % .seconds(1)))
@@ -166,10 +168,11 @@ final class Server: @unchecked Sendable {
     guard let session else { return }
     while true {
       let batch: News? = news.wait { news in
-        if news.isOver || !news.removed.isEmpty || !news.changed.isEmpty {
+        if news.isOver || !news.removed.isEmpty || !news.changed.isEmpty || !news.pages.isEmpty {
           defer {
             news.removed = []
             news.changed = []
+            news.pages = []
           }
           return news
         }
@@ -179,9 +182,17 @@ final class Server: @unchecked Sendable {
       for entry in batch.removed {
         _ = fuse_lowlevel_notify_inval_entry(session, entry.parent, entry.name, entry.name.utf8.count)
       }
-      // A negative offset: the attributes only, there are no cached pages.
+      for inode in batch.pages { _ = fuse_lowlevel_notify_inval_inode(session, inode, 0, 0) }
+      // A negative offset: the attributes only.
       for inode in batch.changed { _ = fuse_lowlevel_notify_inval_inode(session, inode, -1, 0) }
     }
+  }
+
+  /// Makes the kernel ask for a node's attributes when it next needs them. Unlike what `tellNews` says this may be said
+  /// while a request is being answered, since it takes no lock of pages or directories.
+  func forgetAttributes(of node: Node) {
+    guard let session else { return }
+    _ = fuse_lowlevel_notify_inval_inode(session, tree.inode(of: node), -1, 0)
   }
 
   /// Keeps deadlines, and serves streams that have become readable: neither on the producer's thread, which must not
@@ -214,6 +225,10 @@ extension Server: TreeListener {
 
   func attributesChanged(inode: UInt64) {
     news.change { _ = $0.changed.insert(inode) }
+  }
+
+  func pagesChanged(inode: UInt64) {
+    news.change { _ = $0.pages.insert(inode) }
   }
 
   func deadlineCameCloser() {

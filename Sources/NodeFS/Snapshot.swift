@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Synchronization
 
 /// The text of one moment. Written once by a render, then only read: by its handle and by replies on their way out.
@@ -14,6 +15,9 @@ final class Snapshot: @unchecked Sendable {
     self.init(capacity: bytes.count)
     text.append(contentsOf: bytes)
   }
+
+  /// Nothing. Never filled.
+  static let empty = Snapshot(capacity: 0)
 }
 
 /// A piece of a snapshot on its way to a reader. Keeps the snapshot alive, whatever its handle does meanwhile.
@@ -29,6 +33,9 @@ struct Slice: Sendable {
     self.count = min(max(size, 0), snapshot.text.count - self.offset)
   }
 
+  /// What is read of what has no text.
+  static let empty = Slice(.empty, offset: 0, size: 0)
+
   func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
     snapshot.text.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count])) }
   }
@@ -40,23 +47,43 @@ struct Slice: Sendable {
 /// Snapshots that are not in use, with their storage, so that a read of a text allocates nothing.
 final class SnapshotPool: Sendable {
   private static let mostIdle = 32
-  /// What grew larger than this is given back to the system.
-  private static let largestKept = 1 << 20
+  private static let mostIdleBytes = 2 << 20
+  /// So many bytes freed are worth giving back to the system.
+  private static let worthTrimming = 1 << 20
 
-  private let idle = Mutex<[Snapshot]>([])
+  private struct State {
+    var idle: [Snapshot] = []
+    var bytes = 0
+    /// Freed since the heap was last given back.
+    var freed = 0
+  }
+  private let state = Mutex(State())
 
   func take() -> Snapshot {
-    idle.withLock { $0.popLast() } ?? Snapshot()
+    state.withLock {
+      guard let snapshot = $0.idle.popLast() else { return nil }
+      $0.bytes -= snapshot.text.capacity
+      return snapshot
+    } ?? Snapshot()
   }
 
   /// Only for a snapshot that nobody else refers to.
   func give(_ snapshot: consuming Snapshot) {
-    guard snapshot.text.capacity <= Self.largestKept else { return }
     snapshot.text.removeAll()
-    idle.withLock { [snapshot] in
-      if $0.count < Self.mostIdle { $0.append(snapshot) }
+    let mustTrim = state.withLock { [snapshot] in
+      let bytes = snapshot.text.capacity
+      if $0.idle.count < Self.mostIdle, $0.bytes + bytes <= Self.mostIdleBytes {
+        $0.idle.append(snapshot)
+        $0.bytes += bytes
+        return false
+      }
+      $0.freed += bytes
+      guard $0.freed >= Self.worthTrimming else { return false }
+      $0.freed = 0
+      return true
     }
+    if mustTrim { Heap.trimSoon() }
   }
 
-  var idleCount: Int { idle.withLock { $0.count } }
+  var idleCount: Int { state.withLock { $0.idle.count } }
 }

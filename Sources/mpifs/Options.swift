@@ -47,6 +47,14 @@ struct Options: ParsableCommand {
   @Flag(help: "Sources run as fast as the slowest receiver takes frames, and nothing is dropped: for benchmarks.")
   var unthrottled = false
 
+  static func main() {
+    guard let arguments = Arguments.given else {
+      Program.complain("the command line cannot be read: /proc is missing")
+      exit(2)
+    }
+    main(arguments)
+  }
+
   func validate() throws {
     if input == "" || input == "file:" { throw ValidationError("--input: give pattern, a media file or /dev/videoN") }
     if let at, at.isEmpty { throw ValidationError("--at: give a directory") }

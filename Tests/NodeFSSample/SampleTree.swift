@@ -62,6 +62,21 @@ final class SampleTree: Sendable {
           out.append("\n")
         }
       })
+    // Each text is longer than the one before.
+    let growth = Mutex(0)
+    try root.add(
+      "growing",
+      .text { out in
+        let lines = growth.withLock {
+          $0 += 1
+          return $0
+        }
+        for _ in 0..<lines {
+          out.append("of ")
+          out.append(decimal: lines)
+          out.append("\n")
+        }
+      })
     try root.add("empty", .text { _ in })
     try root.add("failing", .text { _ in throw NodeError(.ioError, "this node always fails") })
     try root.add(
@@ -175,7 +190,9 @@ final class SampleTree: Sendable {
             $0 += 1
             return $0
           }
-          request.reply.succeed(Array("P6 1 1 255\n# picture \(number)\nabc".utf8))
+          // No two are equally long.
+          let comment = String(repeating: "#", count: number) + " picture \(number)"
+          request.reply.succeed(Array("P6 1 1 255\n\(comment)\nabc".utf8))
         }
       })
     try root.add(

@@ -35,7 +35,7 @@ import Testing
         Issue.record("no picture")
         continue
       }
-      let handle = PictureHandle(try tree.find("picture"), snapshot)
+      let handle = PictureHandle(try tree.find("picture"), snapshot, opener: someone)
       #expect(try handle.bytes() == [1, 2, 3])
       #expect(try handle.bytes(at: 2) == [3])
     }

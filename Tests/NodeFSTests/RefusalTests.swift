@@ -17,6 +17,7 @@ import Testing
         $0.reply.succeed()
       })
     try tree.root.add("command", .command { $0.reply.succeed() }).add("blob", .blob { _ in })
+    try tree.root.add("sink", .sink { _ in throw NodeError(.resourceBusy) })
     try tree.root.add("stream", .stream { _ in throw NodeError(.noSuchProcess) }).add("link", .symlink(to: "text"))
     return (tree, refusals)
   }
@@ -24,8 +25,7 @@ import Testing
   @Test(arguments: [
     ("text", O_WRONLY, Errno.permissionDenied), ("text", O_RDWR, .permissionDenied),
     ("stream", O_RDWR, .permissionDenied),
-    ("command", O_RDONLY, .permissionDenied), ("command", O_RDWR, .permissionDenied),
-    ("blob", O_RDONLY, .permissionDenied),
+    ("blob", O_RDWR, .permissionDenied),
   ])
   func whatNoCallerMayOpenIsEACCESAndReported(path: String, flags: CInt, expected: Errno) throws {
     let (tree, refusals) = try tree()
@@ -40,6 +40,26 @@ import Testing
       #expect(errno { _ = try tree.openHandle("setting", flags: flags) } == nil)
     }
     #expect(refusals.value.isEmpty)
+  }
+
+  @Test(arguments: ["command", "blob", "sink"]) func whatOnlyTakesWritesReadsAsEmpty(path: String) throws {
+    let (tree, refusals) = try tree()
+    let handle = try tree.openHandle(path)
+    #expect(try handle.bytes() == [])
+    #expect(try handle.bytes(at: 5) == [])
+    #expect(tree.size(of: handle.node, for: someone) == 0)
+    #expect(refusals.value.isEmpty)
+  }
+
+  @Test func aMistypedNameIsENOENTAndNamesTheNearest() throws {
+    let (tree, refusals) = try tree()
+    let error = tree.refuse(.create, "comand", in: tree.root, caller: someone)
+    #expect(error.errno == .noSuchFileOrDirectory)
+    #expect(refusals.value.map(\.path) == ["comand"])
+    #expect(
+      refusals.value.first?.error.reason
+        == "there is no such file; there are, the nearest first: command blob sink link text stream setting")
+    #expect(tree.refuse(.unlink, "text", in: tree.root, caller: someone).errno == .notPermitted)
   }
 
   @Test func theErrorOfAStreamsOpenIsItsOwn() throws {

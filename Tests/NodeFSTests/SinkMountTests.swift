@@ -23,7 +23,7 @@ import Testing
     // One at a time.
     ("exec 5> drain; (echo x > drain) 2>&1 | grep -o busy", "busy\n"),
     // Not for reading, not to seek in, and listed.
-    ("cat drain 2>&1 | grep -o 'Permission denied'", "Permission denied\n"),
+    ("cat drain; (exec 5<> drain) 2>&1 | grep -o 'Permission denied'", "Permission denied\n"),
     (
       "python3 -c 'import os; f = os.open(\"drain\", 1); os.lseek(f, 1, 0)' 2>&1 | tail -n 1",
       "OSError: [Errno 29] Illegal seek\n"

@@ -65,7 +65,8 @@ import Testing
       "x\n"
     ),
     ("timeout 2 tail -f hello 2>/dev/null", "hello, world\n"),
-    ("cat picture.ppm | head -c 2", "P6"),
+    ("cat picture.ppm | head -c 2", "P6"), ("cat press upload drain; cp press /tmp/p.$$ && wc -c < /tmp/p.$$", "0\n"),
+    ("stat -f -c '%c %d' .", "0 0\n"),
     (
       "cat stream < /dev/null & until grep -q \"^cursors: 1\" stats; do :; done; echo x > feed; echo 1 > finish; wait",
       "x\n"
@@ -95,17 +96,19 @@ import Testing
   @Test(arguments: [
     ("echo x > level", "Invalid argument"), ("echo 101 > level", "Numerical result out of range"),
     ("echo 1 > hello", "Permission denied"), ("echo 1 >> hello", "Permission denied"),
-    ("cat press", "Permission denied"),
-    ("cat upload", "Permission denied"), ("truncate -s 0 hello", "Permission denied"),
+    ("exec 5<> upload", "Permission denied"), ("exec 5<> drain", "Permission denied"), ("truncate -s 0 hello", "Permission denied"),
     ("echo 1 > stream", "Permission denied"),
     ("chmod 666 level", "Operation not permitted"), ("chown nobody level", "Operation not permitted"),
-    ("echo 1 > newfile", "Operation not permitted"), ("mkfifo pipe", "Operation not permitted"),
+    ("echo 1 > newfile", "No such file or directory"), ("mkfifo pipe", "Operation not permitted"),
     ("rm -f hello", "Operation not permitted"), ("rm -rf objects/0", "Operation not permitted"),
     ("mv hello bye", "Operation not permitted"), ("ln hello bye", "Operation not permitted"),
     ("ln -s hello bye", "Operation not permitted"), ("mkdir new", "Operation not permitted"),
     ("rmdir objects", "Operation not permitted"), ("mkdir objects/x", "Invalid argument"),
     ("mkdir objects/0", "File exists"), ("rmdir objects/0", "Device or resource busy"),
-    ("sed -i s/hello/bye/ hello", "Operation not permitted"), ("cat none", "No such file or directory"),
+    ("sed -i s/hello/bye/ hello", "No such file or directory"), ("cat none", "No such file or directory"),
+    ("cat $(printf %0256d 0)", "File name too long"), ("mkdir objects/$(printf %0256d 0)", "File name too long"),
+    ("echo 1 > $(printf %0256d 0)", "File name too long"), ("rmdir objects/$(printf %0256d 0)", "File name too long"),
+    ("mv hello $(printf %0256d 0)", "File name too long"), ("cat $(printf %0255d 0)", "No such file or directory"),
     ("cat failing", "Input/output error"), ("echo 1 > never", "Connection timed out"),
     ("echo 1 > forgetful", "Input/output error"), ("cat no_picture", "Connection timed out"),
     ("head -c 5000 /dev/zero | dd of=level bs=5000 iflag=fullblock", "Argument list too long"),
@@ -168,7 +171,7 @@ import Testing
         new: mkdir: errno 1
         hello: unlink: errno 1
         level: chmod: errno 1
-        x: create: errno 1
+        x: create: errno 2
 
         """)
   }

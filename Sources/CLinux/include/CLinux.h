@@ -35,6 +35,8 @@ int64_t mpifs_seek_end(int fd);
 int mpifs_fstat(int fd, void *out);
 int64_t mpifs_read(int fd, void *bytes, size_t count);
 int64_t mpifs_write(int fd, const void *bytes, size_t count);
+// The program's arguments as the kernel gave them, NULL at the end; the count is 0 where the C library told none.
+char *const *mpifs_arguments(int *count);
 // How many processors the calling thread may run on.
 int mpifs_usable_processors(void);
 // The C library's heap: blocks above so many bytes lie in mappings of their own, and at most so many arenas are made.
