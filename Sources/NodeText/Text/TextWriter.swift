@@ -19,7 +19,20 @@ public struct TextWriter: ~Copyable {
     base = .allocate(capacity: room)
   }
 
+  /// Makes an empty writer in memory from `UnsafeMutablePointer.allocate`, which is the writer's from now on.
+  public init(taking base: UnsafeMutablePointer<UInt8>, room: Int) {
+    self.base = base
+    self.room = room
+  }
+
   deinit { base.deallocate() }
+
+  /// Gives up the memory with what was written to whoever asks, who frees it.
+  public consuming func release() -> (base: UnsafeMutablePointer<UInt8>, room: Int, count: Int) {
+    let all = (base, room, count)
+    discard self
+    return all
+  }
 
   /// Forgets what was written and keeps the memory.
   public mutating func removeAll() { count = 0 }
