@@ -50,7 +50,7 @@ struct Options: ParsableCommand {
   static func main() {
     guard let arguments = Arguments.given else {
       Program.complain("the command line cannot be read: /proc is missing")
-      exit(2)
+      Glibc.exit(2)
     }
     main(arguments)
   }
