@@ -33,10 +33,13 @@ extension DebugTree {
   ) throws -> ObjectPath {
     let table = runtime.settingsTable
     if let path = table.path("\(prefix)/\(name)") { return path }
+    let range = table.numbering("\(prefix)/\(name)")
     let numbers = table.numbers(type) ?? ObjectPath.numbers
     let refusal = MediaCore.Refusal(
-      .invalidArgument, path: "\(prefix)/\(name)", reason: "not a name of an object",
-      hint: "\(type.isOutput ? "outputs are" : "objects are numbered") \(numbers.lowerBound) to \(numbers.upperBound)")
+      range == nil ? .invalidArgument : .outOfRange, path: "\(prefix)/\(name)",
+      reason: range == nil ? "not a name of an object" : "is out of range",
+      hint: range
+        ?? "\(type.isOutput ? "outputs are" : "objects are numbered") \(numbers.lowerBound) to \(numbers.upperBound)")
     runtime.errorLog.record(refusal)
     throw NodeError(refusal)
   }

@@ -71,7 +71,7 @@ extension DebugTree {
       }
     }
     switch action {
-    case .loadConfiguration(let text): return runtime.loadConfig(text) { reply.answer($0) }
+    case .loadConfiguration(let text): return runtime.loadConfig(text, creates: false) { reply.answer($0) }
     case .logCommand(let text):
       do throws(MediaCore.Refusal) { try runtime.logCommand(text) } catch { return reply.answer(error) }
     case .clearErrorLog: runtime.errorLog.clear()

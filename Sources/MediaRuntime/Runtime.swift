@@ -73,14 +73,15 @@ public final class Runtime: Sendable {
   ///   - waits: objects that cannot be started are waited for, as for those that were lost while they ran, and keep
   ///     `enable`; only what is wrong in the text is refused.
   ///   - name: what refusals call it: `config`, or the file it came from.
+  ///   - creates: objects that it names are made without a first line `create`, too.
   ///   - overriding: settings that take the place of the text's (a command-line option over the default file).
   public func loadConfig(
-    _ text: [UInt8], name: String = "config", overriding: [Change] = [], waits: Bool = false,
+    _ text: [UInt8], name: String = "config", creates: Bool = true, overriding: [Change] = [], waits: Bool = false,
     reply: @escaping @Sendable (Refusal?) -> Void
   ) {
     var transaction: Transaction
     do throws(Refusal) {
-      transaction = try ConfigText.parse(text, name: name, settingsTable)
+      transaction = try ConfigText.parse(text, name: name, creates: creates, settingsTable)
     } catch {
       errorLog.record(error)
       reply(error)

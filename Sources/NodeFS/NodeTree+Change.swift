@@ -167,7 +167,9 @@ extension NodeTree {
     let names = Similarity.nearest(to: name, of: directory.names)
     return NodeError(
       .noSuchFileOrDirectory,
-      names.isEmpty ? "there is no such file" : "there is no such file; there are, the nearest first: \(names.joined(separator: " "))")
+      names.isEmpty
+        ? "there is no such file"
+        : "there is no such file; there are, the nearest first: \(names.joined(separator: " "))")
   }
 
   /// Checks a `setattr`: lengths and times may be "set" where writing is allowed, which changes nothing; modes and

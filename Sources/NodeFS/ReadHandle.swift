@@ -77,8 +77,9 @@ final class TextHandle: ReadHandle, @unchecked Sendable {
     let (current, lostLength): (Snapshot?, Int?) = state.withLock {
       // What was written since is seen by who reads, whatever he was told before.
       let isUsed =
-        offset != 0 || $0.isPromised && $0.modified == modified
-        && ($0.promisedUntil == .max || $0.promisedUntil > Clock.now())
+        offset != 0
+        || $0.isPromised && $0.modified == modified
+          && ($0.promisedUntil == .max || $0.promisedUntil > Clock.now())
       $0.isPromised = false
       return (isUsed ? $0.snapshot : nil, offset != 0 ? $0.lostLength : nil)
     }

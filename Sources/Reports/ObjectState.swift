@@ -23,6 +23,8 @@ public final class ObjectState {
   public let path: String
   /// First part of the path: `vi`, `vpss`, `venc`, ...
   public let kind: String
+  /// Path of its stream; nil where it has none.
+  public let stream: String?
 
   private let gather: Parts
   private struct Parts {
@@ -48,7 +50,7 @@ public final class ObjectState {
   public private(set) lazy var controls = gather.controls()
 
   public init(
-    path: String, kind: String, condition: @escaping @autoclosure () -> ObjectCondition,
+    path: String, kind: String, stream: String? = nil, condition: @escaping @autoclosure () -> ObjectCondition,
     active: @escaping @autoclosure () -> [KeyValue] = [],
     statistics: @escaping @autoclosure () -> ObjectStatistics,
     moreStatistics: @escaping @autoclosure () -> [Statistic] = [],
@@ -57,6 +59,7 @@ public final class ObjectState {
   ) {
     self.path = path
     self.kind = kind
+    self.stream = stream
     gather = Parts(
       condition: condition, active: active, statistics: statistics, moreStatistics: moreStatistics,
       effects: effects,

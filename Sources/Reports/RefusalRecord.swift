@@ -6,6 +6,8 @@ public struct RefusalRecord: Sendable, Equatable {
   public var clocks: ClockReading
   /// What was written or what failed, for example `venc/0/bitrate`.
   public var path: String
+  /// How many more there were before it, refused for the same reason right after each other.
+  public var others: Int
   /// The bytes that were written, as they came; the giver may cut them.
   public var value: [UInt8]
   /// How many bytes were written when `value` was cut; nil when it is whole.
@@ -20,11 +22,12 @@ public struct RefusalRecord: Sendable, Equatable {
   public var hint: String?
 
   public init(
-    clocks: ClockReading, path: String, value: [UInt8] = [], valueLength: Int? = nil, errno: Int32,
+    clocks: ClockReading, path: String, others: Int = 0, value: [UInt8] = [], valueLength: Int? = nil, errno: Int32,
     errnoName: String = "", reason: String, hint: String? = nil
   ) {
     self.clocks = clocks
     self.path = path
+    self.others = others
     self.value = value
     self.valueLength = valueLength
     self.errno = errno

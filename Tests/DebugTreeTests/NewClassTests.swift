@@ -194,7 +194,7 @@ private final class NullChannel: Channel {
       ("every", "51", .outOfRange, "would be above most", "at most 50"),
       ("every", "13", .invalidArgument, "brings no luck", "12 or 14"),
       ("most", "two", .invalidArgument, "is not a number", "a whole decimal number of frames, 1..100"),
-      ("source", "null/8", .invalidArgument, "names no object", "one of: vi/N, vpss/N/M, vdec/N, null/N, or empty"),
+      ("source", "null/8", .outOfRange, "is out of range", "objects of null are numbered 0 to 7"),
       ("source", "null/0/0", .invalidArgument, "names no object", "one of: vi/N, vpss/N/M, vdec/N, null/N, or empty"),
       (
         "source", "null/0", .tooManySymbolicLinkLevels, "would make a loop: null/0 <- null/0",
@@ -202,11 +202,11 @@ private final class NullChannel: Channel {
       ),
       (
         "nothing", "1", .noSuchFileOrDirectory, "no such attribute",
-        "there are: every most source enable mark state active stats"
+        "there are, the nearest first: most active state stats source enable mark every"
       ),
       (
         "controls/zoom", "1", .noSuchFileOrDirectory, "no such attribute",
-        "there are: every most source enable mark state active stats"
+        "there are, the nearest first: most stats source enable mark active every state"
       ),
     ]
     for (key, text, errno, reason, hint) in cases {
@@ -218,8 +218,8 @@ private final class NullChannel: Channel {
     }
     #expect(runtime.settingsTable.path("null/8") == nil)
     let many = await apply(.create(try #require(ObjectPath("null/8"))))
-    #expect(many?.errno == .invalidArgument && many?.reason == "not a name of an object")
-    #expect(await load("null/8/every = 1\n")?.reason == "line 1: names no attribute of an object")
+    #expect(many?.errno == .outOfRange && many?.hint == "objects of null are numbered 0 to 7")
+    #expect(await load("null/8/every = 1\n")?.reason == "line 1: null/8 is out of range")
   }
 
   @Test func whatChangesOnlyWhileItStandsIsRefusedWhileItRuns() async throws {

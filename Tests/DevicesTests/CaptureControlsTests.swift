@@ -72,7 +72,7 @@ import Testing
     let source = try open()
     let cases: [(String, String, Errno, String)] = [
       ("brightness", "256", .outOfRange, "0..255"), ("brightness", "-1", .outOfRange, "0..255"),
-      ("brightness", "12 ", .invalidArgument, "0..255"), ("brightness", "", .invalidArgument, "0..255"),
+      ("brightness", " 12", .invalidArgument, "0..255"), ("brightness", "", .invalidArgument, "0..255"),
       ("brightness", "99999999999999999999", .outOfRange, "0..255"),
       ("gain", "15", .invalidArgument, "step 10"), ("gain_automatic", "2", .invalidArgument, "0 or 1"),
       ("test_pattern", "Off", .invalidArgument, "3=Off"), ("test_pattern", "1", .outOfRange, "2=Bars"),

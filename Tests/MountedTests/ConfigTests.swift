@@ -13,7 +13,9 @@ import Testing
 
   @Test func everySettingStandsInCanonicalOrder() throws {
     let served = try Shared.pipeline
-    let lines = try served.cat("config").split(separator: "\n")
+    let text = try served.cat("config").split(separator: "\n")
+    #expect(text.first == "create")
+    let lines = text.dropFirst()
     var objects: [Substring] = []
     var keys: [Substring: [Substring]] = [:]
     for line in lines {
@@ -92,13 +94,14 @@ import Testing
     let inode = try run("stat", "-c", "%i", served.path("venc/0")).text
     for bad in [
       "venc/0/bitrate = 1", "venc/0/bitrate = fast", "venc/0/nonsense = 1", "nonsense", "venc/99/gop = 5",
+      "venc/9/gop = 5",
       "venc/0/idr = 1", "venc/0/state = running", "rgn/0/width = 64", "venc/0/gop = 5\u{1}",
     ] {
       let text = """
         # one
+        # two
+        # three
         venc/0/bitrate = 777
-        venc/6/codec = mjpeg
-        venc/6/quality = 50
         vpss/0/1/mirror = 1
 
         \(bad)
@@ -113,6 +116,32 @@ import Testing
     }
     #expect(try run("stat", "-c", "%i", served.path("venc/0")).text == inode)
     #expect(try served.advances("venc/0", "frames_out", by: 5))
+  }
+
+  @Test func aTypingErrorMakesNoObject() throws {
+    let served = try Served(configuration: Pipelines.small())
+    let outcome = try served.configure("venc/9/bitrate = 700\n")
+    #expect(outcome.errors.contains("No such file or directory"))
+    #expect(try served.errorLog().last?.contains("line 1: venc/9/bitrate: there is no venc/9; mkdir makes one") == true)
+    #expect(try !served.exists("venc/9"))
+    #expect(try served.configure("create\nvenc/9/bitrate = 700\n").status == 0)
+    #expect(try served.value("venc/9/bitrate") == "700")
+    // What was saved brings back what was removed.
+    let saved = try served.cat("config")
+    #expect(try run("rmdir", served.path("venc/9")).status == 0)
+    #expect(try served.configure(saved).status == 0)
+    #expect(try served.cat("config") == saved)
+  }
+
+  @Test func whatIsSetForAnotherCodingIsKept() throws {
+    let served = try Served(["--load", "none"])
+    let text = "create\nvenc/0/codec = mjpeg\nvenc/0/bitrate = 700\n"
+    #expect(try served.configure(text).status == 0)
+    #expect(try served.cat("venc/0/active") == "unused: bitrate: mjpeg has no bitrate; its size follows quality\n")
+    #expect(try served.cat("config").contains("venc/0/bitrate = 700\n"))
+    try served.echo("h264", to: "venc/0/codec")
+    #expect(try served.value("venc/0/bitrate") == "700")
+    #expect(try served.cat("venc/0/active") == "")
   }
 
   @Test func aConflictFoundInTheEndNamesItsLine() throws {
@@ -135,7 +164,7 @@ import Testing
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     // Nothing named: nothing left.
     #expect(try served.configure("replace\n# nothing\n").status == 0)
-    #expect(try served.cat("config").isEmpty)
+    #expect(try served.cat("config") == "create\n")
     #expect(try run("ls", "-A", served.path("venc")).text.isEmpty)
   }
 

@@ -120,8 +120,9 @@ import Testing
   }
 
   private func open(_ tree: NodeTree, uid: UInt32) throws -> Handle {
-    guard case .handle(let handle) = try tree.open(
-      try tree.find("text"), flags: O_RDONLY, caller: Caller(pid: 1, uid: uid, gid: uid))
+    guard
+      case .handle(let handle) = try tree.open(
+        try tree.find("text"), flags: O_RDONLY, caller: Caller(pid: 1, uid: uid, gid: uid))
     else { throw NodeError(.invalidArgument) }
     return handle
   }

@@ -86,7 +86,7 @@ import Testing
     #expect(sample.stat("parked") == 0)
   }
 
-  /// Synchronous requests of `body`, a Python statement run in the mount, when it runs for the second time after `before`.
+  /// Synchronous requests of `body`, a Python statement run in the mount after `before`, once the kernel knows the names.
   private func requests(_ body: String, before: String = "pass") throws -> [String: Int] {
     let script = """
       import os, subprocess
@@ -97,6 +97,7 @@ import Testing
       \(before)
       def body():
           \(body)
+      body()
       body()
       a = counts()
       body()
@@ -124,8 +125,12 @@ import Testing
   }
 
   @Test func openReadToTheEndCloseIsThree() throws {
-    let counted = try requests("f = os.open('hello', os.O_RDONLY); os.read(f, 4096); os.read(f, 4096); os.close(f)")
-    #expect(counted == ["open": 1, "read": 2])
+    // Where the machine takes long between two requests the kernel is made to ask once more.
+    let isThree = try eventually {
+      try requests("f = os.open('hello', os.O_RDONLY); os.read(f, 4096); os.read(f, 4096); os.close(f)")
+        == ["open": 1, "read": 2]
+    }
+    #expect(isThree)
   }
 
   @Test func aReadOfAKeptDescriptorIsOne() throws {

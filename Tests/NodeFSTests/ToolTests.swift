@@ -96,7 +96,8 @@ import Testing
   @Test(arguments: [
     ("echo x > level", "Invalid argument"), ("echo 101 > level", "Numerical result out of range"),
     ("echo 1 > hello", "Permission denied"), ("echo 1 >> hello", "Permission denied"),
-    ("exec 5<> upload", "Permission denied"), ("exec 5<> drain", "Permission denied"), ("truncate -s 0 hello", "Permission denied"),
+    ("exec 5<> upload", "Permission denied"), ("exec 5<> drain", "Permission denied"),
+    ("truncate -s 0 hello", "Permission denied"),
     ("echo 1 > stream", "Permission denied"),
     ("chmod 666 level", "Operation not permitted"), ("chown nobody level", "Operation not permitted"),
     ("echo 1 > newfile", "No such file or directory"), ("mkfifo pipe", "Operation not permitted"),

@@ -61,6 +61,17 @@ struct OwnPagesTests {
     #expect(text.utf8.dropLast().allSatisfy { $0 >= 0x20 && $0 < 0x7F })
   }
 
+  @Test func aPathThatIsNoneOfTheTreesStandsInQuotes() {
+    func path(_ path: String, others: Int = 0) -> String {
+      let record = RefusalRecord(
+        clocks: Sample.clocks, path: path, others: others, errno: 1, errnoName: "EPERM", reason: "r")
+      return String(errors(record).split(separator: "]", maxSplits: 1)[1])
+    }
+    #expect(path("venc/0/bitrate") == " venc/0/bitrate EPERM(1): r\n")
+    #expect(path("venc/0/bitrate", others: 24) == " venc/0/bitrate and 24 more EPERM(1): r\n")
+    #expect(path("a b\n\"c\\é") == #" "a b\n\"c\\\xc3\xa9" EPERM(1): r"# + "\n")
+  }
+
   @Test func aLongValueIsCutAndItsLengthTold() {
     let cut = RefusalRecord(
       clocks: Sample.clocks, path: "p", value: Array(repeating: 0x61, count: 300), valueLength: 65536, errno: 7,

@@ -28,8 +28,8 @@ public struct Attribute: Sendable {
   public var summary: String
   /// The value of a new object, which may depend on its other settings (a coding's usual rate control).
   public var defaultValue: @Sendable (ObjectSettings) -> SettingValue
-  /// Why the setting means nothing beside the others, or `nil` when it does. It keeps its default then, and another
-  /// value is refused instead of being swallowed.
+  /// Why the setting means nothing beside the others, or `nil` when it does. What was asked is kept then, `active` says that
+  /// it is not used, and the object runs with the default.
   public var uselessness: @Sendable (ObjectSettings) -> String?
 
   public init(

@@ -14,10 +14,24 @@ package enum SettingText {
   /// Longest value of any setting, that of a path (PATH_MAX).
   static let longest = 4096
 
-  /// The line as text, without its one trailing newline.
-  static func line(_ bytes: [UInt8], _ expectation: String) throws(ValueError) -> String {
+  /// A written line without its one trailing newline, and without the blanks and the carriage return before it: editors and
+  /// terminals of other systems leave them, and no value ends in one.
+  package static func trimmed(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
     var content = bytes[...]
     if content.last == UInt8(ascii: "\n") { content.removeLast() }
+    while let last = content.last, last == UInt8(ascii: " ") || last == UInt8(ascii: "\t") || last == UInt8(ascii: "\r")
+    {
+      content.removeLast()
+    }
+    return content
+  }
+
+  /// What is left of it where that is text.
+  package static func word(_ bytes: [UInt8]) -> String { String(decoding: trimmed(bytes), as: UTF8.self) }
+
+  /// The line as text.
+  static func line(_ bytes: [UInt8], _ expectation: String) throws(ValueError) -> String {
+    let content = trimmed(bytes)
     guard content.count <= longest else {
       throw ValueError(errno: .argListTooLong, reason: "\(bytes.count) bytes are too long", hint: expectation)
     }
@@ -37,9 +51,12 @@ package enum SettingText {
     return text
   }
 
-  /// - Parameter isName: whether there are objects of that name, here or elsewhere.
+  /// - Parameters:
+  ///   - isName: whether there are objects of that name, here or elsewhere.
+  ///   - numbering: which numbers there are, for a name that has another one.
   package static func parse(
-    _ bytes: [UInt8], _ type: SettingType, unit: String, isName: (ObjectPath) -> Bool
+    _ bytes: [UInt8], _ type: SettingType, unit: String, isName: (ObjectPath) -> Bool,
+    numbering: (String) -> String? = { _ in nil }
   ) throws(ValueError) -> SettingValue {
     let hint = type.expectation(unit: unit)
     func bad(_ reason: String, _ errno: Errno = .invalidArgument, _ other: String? = nil) -> ValueError {
@@ -98,7 +115,10 @@ package enum SettingText {
       return .text(value)
     case .source(let types):
       if text.isEmpty { return .none }
-      guard let path = ObjectPath(text), isName(path) else { throw bad("names no object") }
+      guard let path = ObjectPath(text), isName(path) else {
+        if let range = numbering(text) { throw bad("is out of range", .outOfRange, range) }
+        throw bad("names no object")
+      }
       guard types.contains(path.type) else {
         if types.contains(path.type.outputs) {
           throw bad("is a group; frames come from its outputs", .invalidArgument, "for example \(path)/0")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Reports
 
 /// A parsed value of a setting.
 public enum SettingValue: Sendable, Equatable {
@@ -17,6 +18,8 @@ public enum SettingValue: Sendable, Equatable {
 /// The settings of one object: an immutable value that is swapped whole.
 public struct ObjectSettings: Sendable, Equatable, ExpressibleByDictionaryLiteral {
   public private(set) var values: [String: SettingValue]
+  /// Those asked for that mean nothing beside the others and why, for `active`. The values have their defaults in their place.
+  public var idle: [KeyValue] = []
 
   public init(_ values: [String: SettingValue] = [:]) { self.values = values }
 

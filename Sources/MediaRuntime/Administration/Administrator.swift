@@ -223,10 +223,13 @@ final class Administrator: Sendable {
   /// Makes the plan the truth everybody sees.
   func adopt(_ plan: Plan, _ state: inout State) -> Announcements.Ticket? {
     for object in plan.created {
-      state.table.entries[object.path] = ObjectTable.Entry(
-        object: object, settings: settingsTable.defaults(object.path.type))
+      let settings = settingsTable.defaults(object.path.type)
+      state.table.entries[object.path] = ObjectTable.Entry(object: object, settings: settings, used: settings)
     }
-    for update in plan.updates { state.table.entries[update.path]?.settings = update.new }
+    for update in plan.updates {
+      state.table.entries[update.path]?.settings = update.asked
+      state.table.entries[update.path]?.used = update.new
+    }
     var gone: [any ModuleObject] = []
     for path in plan.removed {
       if let entry = state.table.entries.removeValue(forKey: path) { gone.append(entry.object) }

@@ -31,7 +31,7 @@ struct Transaction: Sendable {
   var lines: [Int] = []
   /// What refusals call the text: `config`, or the file it came from.
   var name = "config"
-  /// A configuration: objects that are named are made.
+  /// A configuration that says so: objects that are named are made.
   var createsNamed = false
   /// A configuration that starts with `replace`: objects that are not named are removed.
   var removesOthers = false

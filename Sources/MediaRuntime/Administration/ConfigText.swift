@@ -4,8 +4,9 @@ import SystemPackage
 
 /// The text form of a whole configuration: lines `path = value`, `#` comments, `\n` and `\\` escapes in values.
 ///
-/// Canonical form, which `render` writes and `parse` takes along with looser spacing: objects by class and number,
-/// settings in the order of the settings table (so `source` and `enable` last), an empty value as `path =`.
+/// Canonical form, which `render` writes and `parse` takes along with looser spacing: a first line `create`, so that the text
+/// loads where its objects are not; objects by class and number, settings in the order of the settings table (so `source` and
+/// `enable` last), an empty value as `path =`.
 enum ConfigText {
   /// Largest text taken as one transaction.
   static let largest = 128 * 1024
@@ -13,7 +14,7 @@ enum ConfigText {
   static func render(
     _ objects: [(path: ObjectPath, settings: ObjectSettings)], _ table: SettingsTable
   ) -> [UInt8] {
-    var text: [UInt8] = []
+    var text = Array("create\n".utf8)
     for (path, settings) in objects {
       for attribute in table.settings(path.type) {
         if attribute.key == "enable" {
@@ -43,9 +44,12 @@ enum ConfigText {
     text.append(UInt8(ascii: "\n"))
   }
 
+  /// - Parameter creates: whether objects that are named and not there are made. Else that takes a first line `create` or
+  ///   `replace`: a number that was mistyped must not become an object.
   /// - Throws: E2BIG above 128 KiB; EINVAL for a text that does not end in a newline, a line that has not the form or
   ///   a `replace` with nothing after it; the reason starts with the line's number.
-  static func parse(_ text: [UInt8], name: String, _ table: SettingsTable) throws(Refusal) -> Transaction {
+  static func parse(_ text: [UInt8], name: String, creates: Bool, _ table: SettingsTable) throws(Refusal) -> Transaction
+  {
     guard text.count <= largest else {
       throw Refusal(
         .argListTooLong, path: name, reason: "\(text.count) bytes are more than one transaction takes",
@@ -56,7 +60,7 @@ enum ConfigText {
         .invalidArgument, path: name, value: Array(text.suffix(80)), reason: "the text does not end in a newline",
         hint: "the whole text has to come in one write: use cat, cp or a here-document")
     }
-    var transaction = Transaction(changes: [], name: name, createsNamed: true)
+    var transaction = Transaction(changes: [], name: name, createsNamed: creates)
     var seen: [String: Int] = [:]
     var isFirst = true
     for (index, line) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
@@ -71,7 +75,12 @@ enum ConfigText {
               + "to remove everything let a comment follow")
         }
         transaction.removesOthers = true
-        isFirst = false
+        transaction.createsNamed = true
+        continue
+      }
+      // Also after `replace`: people put that before what `config` printed.
+      if isFirst, content.elementsEqual("create".utf8) {
+        transaction.createsNamed = true
         continue
       }
       isFirst = false
@@ -104,6 +113,9 @@ enum ConfigText {
     }
     let slash = left.firstRange(of: "/\(ControlKey.key(""))")?.lowerBound ?? left.lastIndex(of: "/")
     guard let slash, let path = table.path(left[..<slash]) else {
+      if let slash, let range = table.numbering(left[..<slash]) {
+        throw refusal(.outOfRange, line, number, name, "\(left[..<slash]) is out of range", range)
+      }
       throw refusal(.noSuchFileOrDirectory, line, number, name, "names no attribute of an object", form)
     }
     let key = String(left[left.index(after: slash)...])
@@ -131,7 +143,10 @@ enum ConfigText {
   }
 
   private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+    // A carriage return ends the lines of some editors.
+    func isBlank(_ byte: UInt8) -> Bool {
+      byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
+    }
     var rest = line
     while let byte = rest.first, isBlank(byte) { rest.removeFirst() }
     while let byte = rest.last, isBlank(byte) { rest.removeLast() }

@@ -205,10 +205,11 @@ extension Administrator {
   func disable(_ path: ObjectPath, _ object: any ModuleObject) {
     state.withLock { state in
       guard let entry = state.table.entries[path], entry.object === object else { return }
-      var settings = entry.settings
-      settings["enable"] = .boolean(false)
-      object.commit(settings, changed: ["enable"])
-      state.table.entries[path]?.settings = settings
+      var used = entry.used
+      used["enable"] = .boolean(false)
+      object.commit(used, changed: ["enable"])
+      state.table.entries[path]?.used = used
+      state.table.entries[path]?.settings["enable"] = .boolean(false)
     }
   }
 

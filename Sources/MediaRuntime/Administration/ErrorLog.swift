@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import Glibc
 public import MediaCore
 public import Reports
 import Synchronization
 
-/// The last 256 refusals and failures. Nothing fails silently: whoever refuses a writer, or finds that something
+/// The last 256 refusals and failures; those for one reason right after each other are one. Nothing fails silently: whoever refuses a writer, or finds that something
 /// stopped working, records it here.
 ///
 /// Its lock is held for an append or for taking the list, never while text is made; the frame path only comes here
@@ -14,11 +15,23 @@ public final class ErrorLog: Sendable {
   /// Bytes of a written value that are kept.
   static let keptBytes = 256
 
+  /// So many records back one for the same reason is still the same.
+  private static let alikeWithin = 8
+
   private struct State {
-    var ring: [RefusalRecord] = []
-    /// Index of the oldest record once the ring is full.
-    var start = 0
+    var records: Deque<RefusalRecord> = []
     var total: UInt64 = 0
+
+    /// Takes out the record that says the same of other paths. Only what was tried at the tree's structure, without a value:
+    /// that is what tools do to one path after the other.
+    mutating func takeAlike(_ new: RefusalRecord) -> RefusalRecord? {
+      guard new.errno != 0, new.value.isEmpty else { return nil }
+      let index = records.indices.suffix(ErrorLog.alikeWithin).last { index in
+        let old = records[index]
+        return old.errno == new.errno && old.value.isEmpty && old.reason == new.reason && old.hint == new.hint
+      }
+      return index.map { records.remove(at: $0) }
+    }
   }
   private let state = Mutex(State())
 
@@ -46,30 +59,19 @@ public final class ErrorLog: Sendable {
       // Inside the lock, so that the order of the records is the order of their times.
       record.clocks = ClockReading.now()
       state.total += 1
-      if state.ring.count < Self.capacity {
-        state.ring.append(record)
-      } else {
-        state.ring[state.start] = record
-        state.start = (state.start + 1) % Self.capacity
-      }
+      if let alike = state.takeAlike(record) { record.others = alike.others + 1 }
+      state.records.append(record)
+      if state.records.count > Self.capacity { state.records.removeFirst() }
     }
   }
 
   /// What is kept, oldest first.
-  public var records: [RefusalRecord] {
-    let (ring, start) = state.withLock { ($0.ring, $0.start) }
-    return start == 0 ? ring : Array(ring[start...] + ring[..<start])
-  }
+  public var records: [RefusalRecord] { Array(state.withLock { $0.records }) }
 
   /// All that were ever recorded; clearing does not reset it.
   public var total: UInt64 { state.withLock { $0.total } }
 
-  public func clear() {
-    state.withLock { state in
-      state.ring = []
-      state.start = 0
-    }
-  }
+  public func clear() { state.withLock { $0.records = [] } }
 }
 
 extension ClockReading {

@@ -14,8 +14,7 @@ extension ModuleLog {
         hint: "name=level or clear; names: all \(modules.map(\.name).joined(separator: " ")); "
           + "levels: 0 off, 2 errors, 3 warnings, 4 information, 5 debug")
     }
-    var content = bytes[...]
-    if content.last == UInt8(ascii: "\n") { content.removeLast() }
+    let content = SettingText.trimmed(bytes)
     guard content.count <= 64 else { throw refusal(.argListTooLong, "\(bytes.count) bytes are too long") }
     guard let text = String(validating: content, as: UTF8.self) else { throw refusal(.invalidArgument, "is not text") }
     if text == "clear" {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 
-/// The objects there are, each with the settings it was asked to have. A value: a transaction is planned on it without
+/// The objects there are, each with the settings that were asked of it. A value: a transaction is planned on it without
 /// changing it.
 struct ObjectTable {
   struct Entry {
     let object: any ModuleObject
     var settings: ObjectSettings
+    /// What the object was given of them: the default for what means nothing beside the others.
+    var used: ObjectSettings
     var isEnabled: Bool { settings.flag("enable") }
     var source: ObjectPath? { settings.object("source") }
   }
@@ -20,6 +22,9 @@ struct Plan {
   struct Update {
     let path: ObjectPath
     let object: any ModuleObject
+    /// What is asked then.
+    let asked: ObjectSettings
+    /// What the object was given, and is given then.
     let old: ObjectSettings
     let new: ObjectSettings
     let changed: Set<String>

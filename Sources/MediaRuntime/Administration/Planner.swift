@@ -37,7 +37,7 @@ struct Planner {
     }
     for (position, change) in transaction.changes.enumerated() {
       do throws(Refusal) {
-        try take(change, createsNamed: transaction.createsNamed)
+        try take(change, createsNamed: transaction.createsNamed, isText: !transaction.lines.isEmpty)
       } catch {
         for object in made.values { object.retire() }
         throw located(error, transaction, position)
@@ -74,7 +74,7 @@ struct Planner {
 
   // MARK: one change after the other
 
-  private mutating func take(_ change: Change, createsNamed: Bool) throws(Refusal) {
+  private mutating func take(_ change: Change, createsNamed: Bool, isText: Bool) throws(Refusal) {
     switch change {
     case .create(let path):
       try takeCreation(path)
@@ -86,7 +86,7 @@ struct Planner {
       removed.append(path)
     case .set(let path, let key, let value):
       if !present.contains(path) {
-        guard createsNamed else { throw missing(path, key: key, value: value) }
+        guard createsNamed else { throw missing(path, key: key, value: value, isText: isText) }
         if path.output != nil, !present.contains(path.group) { try takeCreation(path.group) }
         try takeCreation(path)
       }
@@ -111,6 +111,9 @@ struct Planner {
 
   private mutating func takeCreation(_ path: ObjectPath) throws(Refusal) {
     guard settingsTable.isName(path) else {
+      if let range = settingsTable.numbering(path.description) {
+        throw Refusal(.outOfRange, path: path.description, reason: "is out of range", hint: range)
+      }
       throw Refusal(.invalidArgument, path: path.description, reason: "not a name of an object")
     }
     guard !settingsTable.attributes(path.type).isEmpty else {
@@ -145,10 +148,13 @@ struct Planner {
     }
   }
 
-  private func missing(_ path: ObjectPath, key: String? = nil, value: [UInt8] = []) -> Refusal {
+  private func missing(
+    _ path: ObjectPath, key: String? = nil, value: [UInt8] = [], isText: Bool = false
+  ) -> Refusal {
     let name = key.map { "\(path)/\($0)" } ?? path.description
     return Refusal(
-      .noSuchFileOrDirectory, path: name, value: value, reason: "there is no \(path)", hint: "mkdir makes one")
+      .noSuchFileOrDirectory, path: name, value: value, reason: "there is no \(path)",
+      hint: isText ? "mkdir makes one, and so does a text whose first line is create" : "mkdir makes one")
   }
 
   private func checkInput(_ path: String, _ text: String, _ value: [UInt8]) throws(Refusal) {
@@ -192,11 +198,12 @@ struct Planner {
   private mutating func update(_ path: ObjectPath, _ plan: inout Plan) throws(Refusal) {
     let entry = table.entries[path]
     guard let object = entry?.object ?? plan.created.first(where: { $0.path == path }) else { return }
-    let old = entry?.settings ?? settingsTable.defaults(path.type)
+    let asked = entry?.settings ?? settingsTable.defaults(path.type)
+    let old = entry?.used ?? asked
     let wanted = written[path] ?? [:]
-    var new: ObjectSettings
+    var (newAsked, new): (ObjectSettings, ObjectSettings)
     do throws(Refusal) {
-      new = try settingsTable.settings(path, from: old, writing: wanted)
+      (newAsked, new) = try settingsTable.settings(path, from: asked, used: old, writing: wanted)
     } catch {
       throw withBytes(error)
     }
@@ -218,9 +225,12 @@ struct Planner {
           .resourceBusy, path: "\(path)/\(key)", reason: "cannot change while \(path) is running",
           hint: "stop it first: echo 0 > \(path)/enable"))
     }
-    if wasEnabled, isEnabled, !restarts { try takeControls(of: object, wanted, &new, &plan) }
+    if wasEnabled, isEnabled, !restarts {
+      try takeControls(of: object, wanted, &new, &plan)
+      for key in wanted.keys where ControlKey.name(in: key) != nil { newAsked[key] = new[key] }
+    }
     let changed = new.changes(from: old)
-    if !changed.isEmpty {
+    if newAsked != asked || new != old {
       // Who leaves is not asked whether the rest is in order.
       let leaves = !isEnabled && changed.isSubset(of: ["enable", "source"])
       if !leaves {
@@ -230,7 +240,8 @@ struct Planner {
           throw withBytes(error)
         }
       }
-      plan.updates.append(Plan.Update(path: path, object: object, old: old, new: new, changed: changed))
+      plan.updates.append(
+        Plan.Update(path: path, object: object, asked: newAsked, old: old, new: new, changed: changed))
     }
     if wasEnabled, !isEnabled || restarts {
       plan.stops.append(path)
@@ -326,9 +337,7 @@ struct Planner {
         throw refusal(.noSuchFileOrDirectory, "there is no \(source)", "mkdir \(source) makes it")
       }
       if let loop = chain(from: source, to: change.receiver.group, sources: finalSource) {
-        throw refusal(
-          .tooManySymbolicLinkLevels, "would make a loop: \(loop.map(\.description).joined(separator: " <- "))",
-          "a source must not get its frames from its own receiver")
+        throw withBytes(.loop(change.receiver, loop, value: Array(source.description.utf8)))
       }
       do throws(Refusal) {
         try factory.checkBinding(receiver: change.receiver, source: source)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 public import MediaCore
 import SystemPackage
 
@@ -45,6 +46,27 @@ public struct SettingsTable: Sendable {
   func isName(_ path: ObjectPath) -> Bool {
     guard let numbers = numbers(path.type) else { return path.output == nil && Modules.elsewhere.contains(path.kind) }
     return numbers.contains(path.output ?? path.number)
+  }
+
+  /// Which numbers there are, for a text that would name an object but for its number; `nil` for all others.
+  public func numbering(_ text: some StringProtocol) -> String? {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2 || parts.count == 3, parts.dropFirst().allSatisfy({ Self.isNumber($0) }) else { return nil }
+    let type = ObjectType(String(parts[0]))
+    guard let numbers = numbers(type) else { return nil }
+    func isIn(_ range: ClosedRange<Int>, _ text: some StringProtocol) -> Bool { Int(text).map(range.contains) ?? false }
+    guard isIn(numbers, parts[1]) else {
+      return "objects of \(type.name) are numbered \(numbers.lowerBound) to \(numbers.upperBound)"
+    }
+    guard parts.count == 3, let outputs = self.numbers(type.outputs), !isIn(outputs, parts[2]) else { return nil }
+    return "outputs of \(type.name) are numbered \(outputs.lowerBound) to \(outputs.upperBound)"
+  }
+
+  /// As names have them: decimal digits without leading zeros.
+  private static func isNumber(_ text: some StringProtocol) -> Bool {
+    let digits = text.utf8
+    return !digits.isEmpty && digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      && (digits.count == 1 || digits.first != UInt8(ascii: "0"))
   }
 
   /// Numbers that objects of a class can have; `nil` where there is no such class.
@@ -99,18 +121,34 @@ public struct SettingsTable: Sendable {
     let full = "\(path)/\(key)"
     if ControlKey.name(in: key) != nil, controlled(path.type) != nil { return try ControlKey.line(bytes, path: full) }
     guard let attribute = attribute(path.type, key) else {
-      let all = attributes(path.type).map(\.key).joined(separator: " ")
+      let all = Similarity.nearest(to: key, of: attributes(path.type).map(\.key)).joined(separator: " ")
       throw Refusal(
         .noSuchFileOrDirectory, path: full, value: bytes, reason: "no such attribute",
-        hint: all.isEmpty ? "" : "there are: \(all)")
+        hint: all.isEmpty ? "" : "there are, the nearest first: \(all)")
     }
     guard attribute.kind == .setting || attribute.kind == .command else {
       throw Refusal(.permissionDenied, path: full, value: bytes, reason: "is only read")
     }
+    if case .source = attribute.type, let source = self.path(SettingText.word(bytes)), source.group == path.group,
+      source == path || source.output == nil
+    {
+      throw Refusal.loop(path, [path.group, source], value: bytes)
+    }
     do {
-      return try SettingText.parse(bytes, attribute.type, unit: attribute.unit, isName: isName)
+      return try SettingText.parse(bytes, attribute.type, unit: attribute.unit, isName: isName) { numbering($0) }
     } catch {
       throw Refusal(error.errno, path: full, value: bytes, reason: error.reason, hint: error.hint)
     }
+  }
+}
+
+extension Refusal {
+  /// A binding by which an object would get its own frames.
+  /// - Parameter way: from the receiver to what it would get them from.
+  static func loop(_ receiver: ObjectPath, _ way: [ObjectPath], value: [UInt8]) -> Refusal {
+    Refusal(
+      .tooManySymbolicLinkLevels, path: "\(receiver)/source", value: value,
+      reason: "would make a loop: \(way.map(\.description).joined(separator: " <- "))",
+      hint: "a source must not get its frames from its own receiver")
   }
 }

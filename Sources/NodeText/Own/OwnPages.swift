@@ -7,5 +7,5 @@ enum OwnPages {
     MetricsPage.page, ReportPage.page,
   ]
 
-  static let objectPages = [StatePage.page, ActivePage.page, StatsPage.page, EffectPage.page]
+  static let objectPages = [StatePage.page, ActivePage.page, StatsPage.page, EffectPage.page, StreamPage.page]
 }

@@ -90,15 +90,16 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     #expect(fake.load("venc/1/gop=30\nvenc/0/source = vi/0\n  vi/0/fps=29.97\nvi/0/input = /clips/a\\\\b.mp4\n") == nil)
     let lines = fake.config.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     #expect(
-      Array(lines.prefix(6)) == [
-        #"vi/0/input = file:/clips/a\\b.mp4"#, "vi/0/width = auto", "vi/0/height = auto", "vi/0/format = auto",
+      Array(lines.prefix(7)) == [
+        "create", #"vi/0/input = file:/clips/a\\b.mp4"#, "vi/0/width = auto", "vi/0/height = auto",
+        "vi/0/format = auto",
         "vi/0/fps = 30000/1001", "vi/0/enable = 0",
       ])
     #expect(lines.contains("venc/0/source = vi/0"))
     #expect(lines.contains("venc/1/source ="))
     #expect(lines.last == "")
     let count = fake.runtime.objects.reduce(0) { $0 + fake.runtime.settingsTable.settings($1.path.type).count }
-    #expect(lines.count == count + 1)
+    #expect(lines.count == count + 2)
   }
 
   @Test(arguments: [
@@ -107,20 +108,21 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     ("venc/0/nothing = 1", .noSuchFileOrDirectory, "line 7: venc/0/nothing: no such attribute"),
     ("venc/0/idr = 1", .invalidArgument, "line 7: venc/0/idr: is a command"),
     ("venc/0/state = running", .permissionDenied, "line 7: venc/0/state: is only read"),
-    ("venc/64/gop = 1", .noSuchFileOrDirectory, "line 7: names no attribute"),
+    ("venc/64/gop = 1", .outOfRange, "line 7: venc/64 is out of range"),
+    ("vpss/0/4/width = 64", .outOfRange, "line 7: vpss/0/4 is out of range"),
+    ("venc/064/gop = 1", .noSuchFileOrDirectory, "line 7: names no attribute"),
     ("venc/60/gop = 1", .noSpace, "line 7: venc/60: no more channels"),
     ("rgn/0/color = 1", .notSupported, "line 7: rgn/0: this build makes no rgn objects"),
     ("venc/0/source = vi/9", .noSuchFileOrDirectory, "line 7: venc/0/source: there is no vi/9"),
     ("vpss/0/source = vpss/0/0", .tooManySymbolicLinkLevels, "line 7: vpss/0/source: would make a loop"),
     ("vi/0/width = 640", .invalidArgument, "line 7: vi/0/width stands in line 4 already"),
     ("venc/0/codec = h265", .notSupported, "line 7: venc/0/codec: is not available here"),
-    ("venc/0/quality = 50", .notSupported, "line 7: venc/0/quality: h264 has no quality factor"),
     ("venc/0", .invalidArgument, "line 7: has no ="),
     ("vi/0/input = /a\\b", .invalidArgument, "line 7: has an unknown escape"),
     ("vi/0/input = /a\\", .invalidArgument, "line 7: ends inside an escape"),
     ("vi/0/input = /a\\nb", .invalidArgument, "line 7: vi/0/input: is more than one line"),
     ("replace", .invalidArgument, "line 7: has no ="),
-    ("vi/0/fps = 25\r", .invalidArgument, "line 7: vi/0/fps: contains a carriage return"),
+    ("vi/0/fps = 2\r5", .invalidArgument, "line 7: vi/0/fps: contains a carriage return"),
   ])
   func aFailingLineIsNamedAndNothingChanges(line: String, errno: Errno, reason: String) throws {
     let fake = try FakeRuntime()
@@ -161,6 +163,65 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     #expect(fake.picture == before)
     #expect(fake.factory.object(p("vi/1"))?.state.withLock { $0.isRunning } == true)
     #expect(fake.factory.object(p("venc/0"))?.state.withLock { $0.isRunning } == true)
+  }
+
+  @Test func onlyATextThatSaysSoMakesObjects() throws {
+    let fake = try FakeRuntime()
+    func load(_ text: String) -> Refusal? {
+      let answer = Answer()
+      fake.runtime.loadConfig(Array(text.utf8), creates: false, reply: answer.reply)
+      return answer.wait()
+    }
+    #expect(load("create\nvi/0/width = 640\n") == nil)
+    let mistyped = load("vi/0/width = 320\nvi/9/height = 240\n")
+    #expect(mistyped?.errno == .noSuchFileOrDirectory)
+    #expect(mistyped?.reason == "line 2: vi/9/height: there is no vi/9")
+    #expect(mistyped?.hint == "mkdir makes one, and so does a text whose first line is create")
+    #expect(fake.runtime.objects.map(\.path) == [p("vi/0")])
+    #expect(fake.runtime.setting(p("vi/0"), "width") == "640")
+    #expect(load("vi/0/width = 320\ncreate\n")?.errno == .invalidArgument, "only as the first line")
+    #expect(load("# saved yesterday\ncreate\nvi/1/width = 640\n") == nil)
+    // What it prints brings back what was removed meanwhile, and so does what people make of it.
+    let saved = fake.config
+    #expect(fake.apply(.remove(p("vi/1"))) == nil)
+    #expect(load(saved) == nil && fake.config == saved)
+    #expect(fake.apply(.remove(p("vi/1"))) == nil)
+    #expect(load("replace\n" + saved) == nil && fake.config == saved)
+    #expect(load("replace\nvi/1/width = 640\n") == nil)
+    #expect(fake.runtime.objects.map(\.path) == [p("vi/1")])
+    // A shell that writes line by line does no harm.
+    #expect(load("create\n") == nil)
+  }
+
+  @Test func whatEditorsLeaveAtTheEndOfLinesIsNoPartOfThem() throws {
+    let fake = try FakeRuntime()
+    #expect(fake.load("create \r\nvi/0/width = 640 \t\r\n\r\nvi/0/input = /a b.mp4 \r\nvi/0/height\t= 480\r\n") == nil)
+    #expect(fake.runtime.setting(p("vi/0"), "width") == "640")
+    #expect(fake.runtime.setting(p("vi/0"), "height") == "480")
+    #expect(fake.runtime.setting(p("vi/0"), "input") == "file:/a b.mp4")
+    #expect(fake.apply(.set(p("vi/0"), "fps", "25 \r\n")) == nil)
+    #expect(fake.runtime.setting(p("vi/0"), "fps") == "25")
+    #expect(fake.apply(.set(p("vi/0"), "fps", " 25"))?.errno == .invalidArgument)
+  }
+
+  @Test func whatMeansNothingNowIsKeptUntilItDoes() throws {
+    let fake = try FakeRuntime()
+    #expect(fake.load("venc/0/codec = mjpeg\nvenc/0/bitrate = 4000\nvenc/0/gop = 15\n") == nil)
+    #expect(fake.runtime.setting(p("venc/0"), "bitrate") == "4000")
+    #expect(fake.config.contains("venc/0/bitrate = 4000\n"))
+    let object = try #require(fake.factory.object(p("venc/0")))
+    let given = object.state.withLock { $0.settings }
+    #expect(given.integer("bitrate") == 2000 && given.integer("gop") == 60)
+    #expect(
+      given.idle.map(\.value) == [
+        "gop: mjpeg has no groups", "bitrate: mjpeg has no bitrate; its size follows quality",
+      ])
+    #expect(fake.apply(.set(p("venc/0"), "bitrate", "5000")) == nil)
+    #expect(fake.apply(.set(p("venc/0"), "codec", "h264")) == nil)
+    let then = object.state.withLock { $0.settings }
+    #expect(then.integer("bitrate") == 5000 && then.integer("gop") == 15 && then.idle == [])
+    // What cannot be while it means something is refused all the same.
+    #expect(fake.apply(.set(p("venc/0"), "bitrate", "1"))?.errno == .outOfRange)
   }
 
   @Test func replaceRemovesWhatIsNotNamedAndOnlyThat() throws {

@@ -30,6 +30,29 @@ import Testing
     #expect(log.records[0].reason == "read /dev/video0: Input/output error (gone)")
   }
 
+  @Test func oneReasonForManyPathsIsOneRecord() {
+    let log = ErrorLog()
+    log.record(Refusal(.outOfRange, path: "venc/0/gop", value: [48], reason: "r"))
+    for number in 0..<1000 {
+      log.record(Refusal(.notPermitted, path: "venc/\(number)", reason: "entries"))
+      if number % 10 == 0 { log.record(Refusal(.permissionDenied, path: "vi/\(number)", reason: "fixed", hint: "h")) }
+    }
+    let records = log.records
+    #expect(records.map(\.path) == ["venc/0/gop", "vi/990", "venc/999"], "the last path of each")
+    #expect(records.map(\.others) == [0, 99, 999])
+    #expect(log.total == 1101)
+    // Values that were written each stand for themselves, and so does what broke.
+    for _ in 0..<2 {
+      log.record(Refusal(.outOfRange, path: "venc/0/gop", value: [48], reason: "r"))
+      log.record(Failure(.ioError, "read", on: "/dev/video0"), path: "vi/0")
+    }
+    #expect(log.records.count == 7)
+    // What is some lines back is not taken up again.
+    for number in 0..<8 { log.record(Refusal(.outOfRange, path: "x", value: [UInt8(number)], reason: "r")) }
+    log.record(Refusal(.notPermitted, path: "venc/1", reason: "entries"))
+    #expect(log.records.last?.others == 0 && log.records.count == 16)
+  }
+
   @Test func theErrorLogTakesManyWritersAndReadersAtOnce() {
     let log = ErrorLog()
     onThreads(8) { worker in

@@ -64,3 +64,12 @@ struct ListedSource: SourceFactory {
     throw Failure(.notSupported, "open", on: input.description)
   }
 }
+
+extension SettingsTable {
+  /// What is asked of an object after a change.
+  func settings(
+    _ path: ObjectPath, from old: ObjectSettings, writing written: [String: SettingValue]
+  ) throws(Refusal) -> ObjectSettings {
+    try settings(path, from: old, used: old, writing: written).asked
+  }
+}

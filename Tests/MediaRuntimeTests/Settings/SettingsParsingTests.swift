@@ -22,12 +22,12 @@ private func parse(_ object: String, _ key: String, _ bytes: [UInt8]) -> Result<
 /// What is no value of any setting of a type, with the errno each must get.
 private func bad(_ type: SettingType) -> [(String, Errno)] {
   var values: [(String, Errno)] = [
-    ("a\nb", .invalidArgument), ("1\n\n", .invalidArgument), ("1\r\n", .invalidArgument), ("\u{7f}", .invalidArgument),
+    ("a\nb", .invalidArgument), ("1\n\n", .invalidArgument), ("1\r1\n", .invalidArgument), ("\u{7f}", .invalidArgument),
     ("1\0", .invalidArgument), ("\0", .invalidArgument), (String(repeating: "9", count: 65536), .argListTooLong),
     ("\u{1b}[31m", .invalidArgument),
   ]
   let words: [(String, Errno)] = [
-    (" ", .invalidArgument), ("x", .invalidArgument), ("0x10", .invalidArgument), ("1e3", .invalidArgument),
+    (" x", .invalidArgument), ("x", .invalidArgument), ("0x10", .invalidArgument), ("1e3", .invalidArgument),
     ("nan", .invalidArgument), ("--", .invalidArgument), ("../../etc", .invalidArgument), ("%s%n", .invalidArgument),
     ("$(reboot)", .invalidArgument), ("٣", .invalidArgument),
   ]
@@ -38,7 +38,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
     values +=
       words + [
         ("", .invalidArgument), ("2", .invalidArgument), ("-1", .invalidArgument),
-        ("true", .invalidArgument), ("on", .invalidArgument), ("01", .invalidArgument), ("1 ", .invalidArgument),
+        ("true", .invalidArgument), ("on", .invalidArgument), ("01", .invalidArgument), (" 1", .invalidArgument),
       ]
   case .integer(let range, let step, let off):
     values +=
@@ -64,7 +64,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
     values +=
       words + [
         ("", .invalidArgument), (choices[0].uppercased(), .invalidArgument),
-        (choices[0] + " ", .invalidArgument),
+        (" " + choices[0], .invalidArgument),
       ]
     values += elsewhere.map { ($0, .notSupported) }
     if devices { values.append(("/dev/video99", .operationNotSupportedByDevice)) }
@@ -73,7 +73,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
       words + [
         ("", .invalidArgument), ("pattern", .invalidArgument), ("file:", .invalidArgument),
         ("file:a", .invalidArgument),
-        ("/dev/video0", .invalidArgument), ("feed ", .invalidArgument), ("Feed", .invalidArgument),
+        ("/dev/video0", .invalidArgument), (" feed", .invalidArgument), ("Feed", .invalidArgument),
       ]
   case .input:
     values +=
@@ -82,7 +82,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("clip.mp4", .invalidArgument), ("Pattern", .invalidArgument),
       ]
   case .deviceFormat:
-    values += ["", "x", " ", "RG", "RGGB8", "%s%n", "R GB", "../e", "Auto.", "٣٣"].map { ($0, .invalidArgument) }
+    values += ["", "x", " x", "RG", "RGGB8", "%s%n", "R GB", "../e", "Auto.", "٣٣"].map { ($0, .invalidArgument) }
   case .rectangle:
     values +=
       words + [
@@ -94,7 +94,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
   case .display(let setting):
     values +=
       words + [
-        ("", .invalidArgument), ("auto ", .invalidArgument), ("HDMI A", .invalidArgument), ("card0/", .invalidArgument),
+        ("", .invalidArgument), (" auto", .invalidArgument), ("HDMI A", .invalidArgument), ("card0/", .invalidArgument),
         ("/dev/dri/card0\u{301}", .invalidArgument), ("../dri/card0", .invalidArgument),
         ("1280x720@60Hz!", .invalidArgument),
       ]
@@ -106,15 +106,42 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
   case .source:
     values +=
       words + [
-        ("vi", .invalidArgument), ("vi/64", .invalidArgument), ("vi/00", .invalidArgument),
-        ("vpss/0", .invalidArgument), ("venc/0", .invalidArgument), ("vpss/0/4", .invalidArgument),
-        ("vi/0 ", .invalidArgument), ("/vi/0", .invalidArgument), ("vi/-1", .invalidArgument),
+        ("vi", .invalidArgument), ("vi/64", .outOfRange), ("vi/00", .invalidArgument),
+        ("vpss/0", .invalidArgument), ("venc/0", .invalidArgument), ("vpss/0/4", .outOfRange),
+        (" vi/0", .invalidArgument), ("vi/0/0", .invalidArgument), ("/vi/0", .invalidArgument),
+        ("vi/-1", .invalidArgument),
       ]
   }
   return values
 }
 
 @Suite(.ownThread) struct SettingsParsingTests {
+  @Test func whatEditorsAndTerminalsLeaveAtTheEndIsNoPartOfTheValue() {
+    for end in ["", "\n", " ", " \n", "\r\n", " \t \r\n"] {
+      for (object, key, text) in [("venc/0", "gop", "30"), ("venc/0", "codec", "h264"), ("vi/0", "input", "pattern")] {
+        guard case .success(let value) = parse(object, key, Array((text + end).utf8)) else {
+          Issue.record("\(object)/\(key) did not take \((text + end).debugDescription)")
+          continue
+        }
+        #expect(value == (text == "30" ? .integer(30) : .text(text)))
+      }
+    }
+  }
+
+  @Test func aNumberThatIsNoneSaysWhichThereAre() {
+    for (text, hint) in [
+      ("vi/64", "objects of vi are numbered 0 to 63"), ("vpss/0/4", "outputs of vpss are numbered 0 to 3"),
+      ("vpss/99999999999999999999/0", "objects of vpss are numbered 0 to 63"),
+    ] {
+      guard case .failure(let refusal) = parse("venc/0", "source", Array(text.utf8)) else {
+        Issue.record("\(text) was taken")
+        continue
+      }
+      #expect(refusal.errno == .outOfRange && refusal.reason == "is out of range" && refusal.hint == hint)
+    }
+    #expect(table.numbering("vi/0") == nil && table.numbering("vi/007") == nil && table.numbering("xi/99") == nil)
+  }
+
   @Test func everyWritableAttributeRefusesItsTableOfBadValues() {
     var checked = 0
     for type in table.types {

@@ -2,8 +2,8 @@
 
 import MediaCore
 
-/// The rows of `venc/N`. A row that some engine here obeys is there; where the engine in use does not, another value than the
-/// default is refused.
+/// The rows of `venc/N`. A row that some engine here obeys is there; where the engine in use does not, what is
+/// asked is kept until one does.
 enum VencRows {
   static func rows(_ common: CommonRows) -> [Attribute] {
     let catalogue = common.catalogue
@@ -77,6 +77,7 @@ enum VencRows {
           "idr", .command, effect: .keyFrame, "write 1: the next frame becomes a key frame"),
       ] + CommonRows.reports + [
         Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
+        Attribute("stream.info", .info, "where the stream is; listed in its place"),
         CommonRows.snapshot,
         Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
       ]
