@@ -33,6 +33,8 @@ wait_until() {
 value() { sed -n "s/^ *$2: //p" "$mpi/$1"; }
 has() { grep -qF -- "$2" "$mpi/$1" || { cat "$mpi/$1"; return 1; }; }
 is() { [[ $1 == "$2" ]] || { printf 'got %s, want %s\n' "$1" "$2"; return 1; }; }
+# Nothing that is enabled stands still or failed; the guest's processor is too slow to lose no frame, which health says too.
+moves() { ! grep -E ': (failed|waiting)|, still for ' "$1"; }
 near() { (($1 >= $2 - $3 && $1 <= $2 + $3)) || { printf 'got %s, want %s, give or take %s\n' "$1" "$2" "$3"; return 1; }; }
 at_least() { (($(value "$1" "$2") >= $3)) || { value "$1" "$2"; return 1; }; }
 put() { printf '%s\n' "$2" >"$mpi/$1"; }

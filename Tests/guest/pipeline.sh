@@ -48,7 +48,7 @@ check "bytes copied by the CPU, camera" is "$(value vi/0/stats bytes_copied)" 0
 check "bytes copied by the CPU, encoder" is "$(value venc/0/stats bytes_copied)" 0
 check "devices says who has the camera" device_says "$VIVID_CAP" "used_by: vi/0"
 check "and the encoder" device_says "$VICODEC_ENC" "used_by: venc/0"
-check "health" is "$(head -n 1 $mpi/health)" ok
+check "health" moves $mpi/health
 
 # The kernel's own count of buffers given and taken, for each node and queue.
 tracing=/sys/kernel/tracing

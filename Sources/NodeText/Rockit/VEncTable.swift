@@ -9,10 +9,13 @@ struct VEncColumn: Sendable {
 }
 
 /// A table of `venc_info` in one dialect: its title and header as bytes made once, and the widths of its values.
-struct VEncTable: Sendable {
+///
+/// The tables are constants of the program. Their bytes are never freed and nobody counts who uses them: a page of 64
+/// channels has a thousand rows.
+struct VEncTable: @unchecked Sendable {
   /// The blank line before the title if there is one, the title and the header row.
-  let heading: [UInt8]
-  let widths: [UInt8]
+  let heading: UnsafeBufferPointer<UInt8>
+  let widths: UnsafeBufferPointer<UInt8>
   /// What stands between two values, 0 for nothing.
   let separator: UInt8
   let endsWithBlank: Bool
@@ -43,10 +46,16 @@ struct VEncTable: Sendable {
     }
     if headerBlank { out.byte(0x20) }
     out.newline()
-    heading = out.bytes()
-    widths = parsed.map { UInt8(clamping: $0.valueWidth) }
+    heading = Self.constant(out.bytes())
+    widths = Self.constant(parsed.map { UInt8(clamping: $0.valueWidth) })
     separator = barred ? 0x7C : 0
     endsWithBlank = valueBlank
+  }
+
+  private static func constant(_ bytes: [UInt8]) -> UnsafeBufferPointer<UInt8> {
+    let memory = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: bytes.count)
+    _ = memory.initialize(from: bytes)
+    return UnsafeBufferPointer(memory)
   }
 
   private static func parse(_ text: Substring) -> VEncColumn {

@@ -123,6 +123,11 @@ public struct TextWriter: ~Copyable {
   }
 
   /// Appends bytes as they are.
+  mutating func bytes(_ value: UnsafeBufferPointer<UInt8>) {
+    if let start = value.baseAddress { raw(start, value.count) }
+  }
+
+  /// Appends bytes as they are.
   public mutating func raw(_ value: Slice<UnsafeRawBufferPointer>) {
     let source = UnsafeRawBufferPointer(rebasing: value)
     if let start = source.baseAddress { raw(start.assumingMemoryBound(to: UInt8.self), source.count) }

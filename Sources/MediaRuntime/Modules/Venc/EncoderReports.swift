@@ -3,16 +3,40 @@ import MediaCore
 import Reports
 
 extension VencChannel {
+  /// What a report is made of, each part looked up once: a page has 64 channels.
+  private struct Facts {
+    let coded: EncoderFigures
+    let settings: ObjectSettings
+    let used: VencInUse?
+    let upstream: StreamFormat?
+    let codec: Codec
+    let isRunning: Bool
+    let sourceRate: Int
+    let codedRate: Int
+
+    init(_ channel: VencChannel) {
+      coded = channel.encoderCounters.figures()
+      settings = channel.settings
+      used = channel.used
+      upstream = channel.node.input.upstream?.format
+      codec = used?.configuration.codec ?? settings.text("codec").flatMap(Codec.init) ?? .h264
+      isRunning = channel.state.value.isRunning
+      let asked = settings.integer("fps_src")
+      sourceRate = asked ?? upstream?.rate.rounded ?? 0
+      let source = upstream?.rate ?? asked.flatMap { FrameRate($0) }
+      codedRate =
+        VencChannel.codedRate(settings, from: source)?.rounded ?? settings.integer("fps_dst") ?? sourceRate
+    }
+  }
+
   func encoderReport() -> EncoderReport? {
-    let coded = encoderCounters.figures()
-    let settings = settings
+    let facts = Facts(self)
+    let coded = facts.coded
     let ring = ring.figures
-    let codec = used?.configuration.codec ?? settings.text("codec").flatMap(Codec.init) ?? .h264
-    let state = state.value
     var report = EncoderReport(
-      channel: path.number, path: "\(path)", attributes: attributes(coded, settings, codec, isRunning: state.isRunning),
-      syntax: syntax(codec, coded, settings), rateControl: rateControl(coded, settings, codec))
-    report.status.isRunning = state.isRunning
+      channel: path.number, path: "\(path)", attributes: attributes(facts), syntax: syntax(facts),
+      rateControl: rateControl(facts))
+    report.status.isRunning = facts.isRunning
     report.status.configureMicroseconds = Int(coded.configureTime / 1000)
     report.status.packetsQueued = ring.waiting
     report.status.packetsTaken = ring.taken
@@ -30,37 +54,29 @@ extension VencChannel {
     return report
   }
 
-  private func rates(_ settings: ObjectSettings) -> (source: Int, target: Int) {
-    let source = settings.integer("fps_src") ?? node.input.upstream?.format?.rate.rounded ?? 0
-    return (source, codedRate(settings)?.rounded ?? settings.integer("fps_dst") ?? source)
-  }
-
-  private func attributes(
-    _ coded: EncoderFigures, _ settings: ObjectSettings, _ codec: Codec, isRunning: Bool
-  ) -> EncoderAttributes {
-    let layout = used?.layout ?? node.input.upstream?.format?.layout
-    let rates = rates(settings)
+  private func attributes(_ facts: Facts) -> EncoderAttributes {
+    let layout = facts.used?.layout ?? facts.upstream?.layout
     let width = Int(layout?.width ?? 0)
     let height = Int(layout?.height ?? 0)
-    var attributes = EncoderAttributes(codec: codec)
+    var attributes = EncoderAttributes(codec: facts.codec)
     (attributes.width, attributes.maximumWidth) = (width, width)
     (attributes.height, attributes.maximumHeight) = (height, height)
-    attributes.sequence = coded.pictures
-    attributes.receivesFrames = isRunning
-    attributes.sourceFrameRate = rates.source
-    attributes.targetFrameRate = rates.target
-    attributes.startedAtMicroseconds = coded.startedAtRealtime
+    attributes.sequence = facts.coded.pictures
+    attributes.receivesFrames = facts.isRunning
+    attributes.sourceFrameRate = facts.sourceRate
+    attributes.targetFrameRate = facts.codedRate
+    attributes.startedAtMicroseconds = facts.coded.startedAtRealtime
     attributes.pictureFormat = PictureFormat(layout?.format)
-    attributes.measuredFrameRate = coded.picturesPerSecond
+    attributes.measuredFrameRate = facts.coded.picturesPerSecond
     return attributes
   }
 
-  private func syntax(_ codec: Codec, _ coded: EncoderFigures, _ settings: ObjectSettings) -> EncoderSyntax {
+  private func syntax(_ facts: Facts) -> EncoderSyntax {
     let seen = syntax.value
-    switch codec {
+    switch facts.codec {
     case .h264:
       var shown = H264Syntax()
-      shown.profile = settings.text("profile").flatMap { $0 == "auto" ? nil : $0 }
+      shown.profile = facts.settings.text("profile").flatMap { $0 == "auto" ? nil : $0 }
       guard let seen, seen.codec == .h264 else { return .h264(shown) }
       shown.profile = seen.profileName ?? "unknown"
       shown.cabac = seen.cabac
@@ -73,7 +89,7 @@ extension VencChannel {
     case .h265: return .h265(H265Syntax())
     case .mjpeg:
       var shown = JPEGSyntax()
-      shown.quality = coded.lastQuality ?? settings.integer("quality")
+      shown.quality = facts.coded.lastQuality ?? facts.settings.integer("quality")
       return .jpeg(shown)
     case .fwht, .vp8: return .other
     }
@@ -84,16 +100,14 @@ extension VencChannel {
     settings.text("rc_mode") == RateControlMode.fixqp.rawValue ? nil : settings.integer("bitrate").map { $0 * 1000 }
   }
 
-  private func rateControl(
-    _ coded: EncoderFigures, _ settings: ObjectSettings, _ codec: Codec
-  ) -> RateControlReport {
+  private func rateControl(_ facts: Facts) -> RateControlReport {
+    let (coded, settings) = (facts.coded, facts.settings)
     let mode = settings.text("rc_mode").flatMap(RateControlMode.init) ?? .cbr
-    let rates = rates(settings)
     let target = targetBitsPerSecond(settings)
     var report = RateControlReport(mode: mode)
-    report.gop = codec == .mjpeg ? nil : settings.integer("gop")
-    report.sourceFrameRate = rates.source
-    report.targetFrameRate = rates.target
+    report.gop = facts.codec == .mjpeg ? nil : settings.integer("gop")
+    report.sourceFrameRate = facts.sourceRate
+    report.targetFrameRate = facts.codedRate
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }
     if mode == .fixqp {
       report.fixedKeyQP = settings.integer("qp_i")
@@ -107,8 +121,8 @@ extension VencChannel {
     report.run.startQP = coded.lastQP
     // The engines here have one pair of bounds, which holds for predicted pictures, whether or not for the others too.
     if mode != .fixqp {
-      report.limits.minimum = bound(.minQP)
-      report.limits.maximum = bound(.maxQP)
+      report.limits.minimum = facts.used?.lowestQP
+      report.limits.maximum = facts.used?.highestQP
       report.run.minimumQP = report.limits.minimum
       report.run.maximumQP = report.limits.maximum
     }

@@ -88,8 +88,11 @@ extension VencChannel {
   }
 
   /// Rate that is left after frame-rate control.
-  func codedRate(_ settings: ObjectSettings) -> FrameRate? {
-    guard let rate = sourceRate(settings) else { return settings.integer("fps_dst").flatMap { FrameRate($0) } }
+  func codedRate(_ settings: ObjectSettings) -> FrameRate? { Self.codedRate(settings, from: sourceRate(settings)) }
+
+  /// - Parameter source: of the frames that come, as far as it is known.
+  static func codedRate(_ settings: ObjectSettings, from source: FrameRate?) -> FrameRate? {
+    guard let rate = source else { return settings.integer("fps_dst").flatMap { FrameRate($0) } }
     guard let target = settings.integer("fps_dst") else { return rate }
     let source = settings.integer("fps_src") ?? rate.rounded
     guard target < source else { return rate }

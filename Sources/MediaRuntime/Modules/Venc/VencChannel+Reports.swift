@@ -25,17 +25,11 @@ extension VencChannel {
       KeyValue(key: "stream", value: "\(path)/stream"),
     ]
     if asked == "auto" { facts.append(KeyValue(key: "backend_why", value: used.why)) }
-    if used.configuration.rateMode != .fixqp, let low = bound(.minQP), let high = bound(.maxQP) {
+    if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
     }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
-  }
-
-  /// A bound of the QP in force: the one asked for, or the engine's own.
-  func bound(_ key: SettingKey<Int>) -> Int? {
-    guard let used, let obeyed = used.factory.settings(for: used.configuration.codec)[key] else { return nil }
-    return used.configuration.settings[key] ?? obeyed.usual
   }
 
   func moreStatistics() -> [Statistic] {
@@ -82,6 +76,24 @@ struct VencInUse: Sendable {
   let why: String
   /// Where the engine does something else than was asked.
   let remarks: [String]
+  /// The bounds of the QP in force: those asked for, or the engine's own.
+  let lowestQP: Int?
+  let highestQP: Int?
+
+  init(_ engine: VencEngine, why: String) {
+    factory = engine.factory
+    self.engine = engine.encoder.engine
+    configuration = engine.configuration
+    layout = engine.layout
+    conversion = engine.conversionText
+    converter = engine.conversion
+    waker = engine.encoder.waker
+    self.why = why
+    remarks = engine.encoder.remarks
+    let (obeyed, asked) = (engine.factory.settings(for: engine.configuration.codec), engine.configuration.settings)
+    lowestQP = obeyed[.minQP].flatMap { asked[.minQP] ?? $0.usual }
+    highestQP = obeyed[.maxQP].flatMap { asked[.maxQP] ?? $0.usual }
+  }
 }
 
 extension ObjectSettings {

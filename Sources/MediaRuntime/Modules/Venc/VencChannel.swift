@@ -334,13 +334,7 @@ final class VencChannel: Channel {
   }
 
   private func show(_ engine: VencEngine) {
-    inUse.store(
-      VencInUse(
-        factory: engine.factory, engine: engine.encoder.engine, configuration: engine.configuration,
-        layout: engine.layout, conversion: engine.conversionText, converter: engine.conversion,
-        waker: engine.encoder.waker,
-        why: held.value.choice.why(engine.factory),
-        remarks: engine.encoder.remarks))
+    inUse.store(VencInUse(engine, why: held.value.choice.why(engine.factory)))
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
