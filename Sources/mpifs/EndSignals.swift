@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// The signals that end the program, taken by the main thread in turn with nothing else to do.
+/// The signals that end the program, and the one with which it goes on after it was stopped, taken by the main thread in
+/// turn with nothing else to do.
 ///
 /// Block them before the first thread is made: threads inherit the mask, so that no other thread is interrupted.
 struct EndSignals {
@@ -13,7 +14,7 @@ struct EndSignals {
   /// puts it in the background. Blocked it would come back, for Linux keeps a blocked signal also when it is ignored.
   init() {
     sigemptyset(&set)
-    for number in [SIGTERM, SIGUSR1, SIGUSR2] { sigaddset(&set, number) }
+    for number in [SIGTERM, SIGUSR1, SIGUSR2, SIGCONT] { sigaddset(&set, number) }
     for number in [SIGINT, SIGHUP] where !Self.isIgnored(number) { sigaddset(&set, number) }
     pthread_sigmask(SIG_BLOCK, &set, nil)
     signal(SIGPIPE, SIG_IGN)
@@ -26,7 +27,7 @@ struct EndSignals {
   }
 
   /// Waits for one of them; SIGUSR1 and SIGUSR2 are this program's own: the mount was taken away from outside, the
-  /// configuration of the start has been dealt with.
+  /// configuration of the start has been dealt with. SIGCONT has done its work by then, blocked or not.
   /// - Returns: `nil` when none came in time.
   func wait(seconds: Int? = nil) -> Int32? {
     var set = set

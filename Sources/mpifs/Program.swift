@@ -67,7 +67,7 @@ struct Program {
       } catch {
         throw StartFailure("no thread: \(error)")
       }
-      try waitForTheEnd(path, outcome)
+      try waitForTheEnd(path, outcome, graph)
     } catch {
       end(path, mount, runtime)
       throw error
@@ -78,7 +78,9 @@ struct Program {
     _exit(0)
   }
 
-  private func waitForTheEnd(_ path: String, _ outcome: Monitor<StartFailure??>) throws(StartFailure) {
+  private func waitForTheEnd(
+    _ path: String, _ outcome: Monitor<StartFailure??>, _ graph: MediaGraph
+  ) throws(StartFailure) {
     var isGreeted = false
     func ready() {
       if isGreeted { return }
@@ -97,6 +99,7 @@ struct Program {
       case SIGUSR1:
         Self.complain("\(path) was unmounted from outside")
         return
+      case SIGCONT: graph.resumed()
       default: return
       }
     }

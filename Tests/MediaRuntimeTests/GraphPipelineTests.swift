@@ -146,6 +146,20 @@ import Testing
     bench.finish()
   }
 
+  @Test func activeSaysInWhichOrderAPictureIsTurned() throws {
+    let bench = try Bench()
+    try bench.make("vi/0")
+    try bench.make("vpss/0")
+    try bench.make("vpss/0/0", ["width": .integer(32), "height": .integer(32), "rotation": .integer(90)])
+    bench.bind("vpss/0", "vi/0")
+    try bench.start("vi/0", "vpss/0", "vpss/0/0")
+    func shown() -> String? { bench.graph.objectState("vpss/0/0")?.active.first { $0.key == "transform" }?.value }
+    #expect(eventually { shown() == "90 degrees clockwise" })
+    try bench.set("vpss/0/0", ["mirror": .boolean(true)])
+    #expect(shown() == "mirror, then 90 degrees clockwise")
+    bench.finish()
+  }
+
   @Test func anInputThatEndsIsNoFailureNorAreItsReceivers() throws {
     let bench = try Bench(
       source: ScriptedSourceFactory(script: .init(limit: 20)),

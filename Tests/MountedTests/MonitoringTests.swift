@@ -120,6 +120,21 @@ import Testing
     #expect(try eventually { try served.cat("health") == "ok\n" })
   }
 
+  /// Stopped for longer than anything may stand still, and asked as soon as it goes on.
+  @Test func nothingIsStillBecauseTheProcessWasStopped() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    let lines = try shell(
+      """
+      kill -STOP "$2"; sleep 2.5; kill -CONT "$2"
+      for i in 1 2 3 4 5 6 7 8 9 10; do cat "$1/health"; cat "$1/venc/0/state"; done
+      """, served.at, "\(served.pid)"
+    ).lines
+    #expect(lines.count >= 20 && lines.allSatisfy { !$0.contains(", still for") && $0 != "starved" }, "\(lines)")
+    // The input's pictures of those seconds are no more to be had, and it says so.
+    #expect(try eventually { try served.stats("vi/0")["clock_slips"] ?? 0 >= 1 })
+  }
+
   @Test func anInputThatStopsIsNamed() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try served.advances("venc/0", "frames_out", by: 10))

@@ -34,6 +34,31 @@ struct OwnPagesTests {
         == "failed\nvi/0: failed: device\\ngone, still for 0.000000 s since 15.545678\n")
   }
 
+  @Test func healthNamesWhatMovesAndNotAsItShould() {
+    let report = HealthReport(
+      verdict: .degraded, clocks: Sample.clocks,
+      troubles: [
+        HealthTrouble(path: "vi/0", kind: .isSlow(reached: 15.06, asked: 29.97)),
+        HealthTrouble(
+          path: "vpss/0",
+          kind: .loses([HealthTrouble.DropCount(.queueFull, 180), HealthTrouble.DropCount(.late, 8)], seconds: 10)),
+        HealthTrouble(path: "venc/0", kind: .loses([HealthTrouble.DropCount(.noBuffer, 1)], seconds: 10)),
+        HealthTrouble(path: "venc/0", kind: .isOverworked(workMicroseconds: 52_100, intervalMicroseconds: 33_333)),
+      ])
+    #expect(
+      rendered { HealthPage.write(report, to: &$0) } == """
+        degraded
+        vi/0: gives 15.1 of 29.97 frames/s
+        vpss/0: lost 188 frames in the last 10 s (queue_full 180, late 8)
+        venc/0: lost 1 frame in the last 10 s (no_buffer 1)
+        venc/0: works 0.052100 s on a frame, and one comes every 0.033333 s
+
+        """)
+    let ended = ObjectState(
+      path: "vi/0", kind: "vi", condition: .ended, statistics: ObjectStatistics(createdMicroseconds: 0, generation: 1))
+    #expect(rendered { StatePage.write(ended.condition, to: &$0) } == "ended\n")
+  }
+
   // MARK: error_log
 
   private func errors(_ record: RefusalRecord) -> String { rendered { ErrorLogPage.write([record], to: &$0) } }

@@ -51,9 +51,10 @@ public enum HealthPage {
   private static func write(_ kind: HealthTrouble.Kind, to out: inout TextWriter) {
     switch kind {
     case .loses(let counts, let seconds):
+      let frames = counts.reduce(0) { $0 + $1.frames }
       out.text("lost ")
-      out.number(counts.reduce(0) { $0 + $1.frames })
-      out.text(" frames in the last ")
+      out.number(frames)
+      out.text(frames == 1 ? " frame in the last " : " frames in the last ")
       out.number(seconds)
       out.text(" s (")
       for (index, count) in counts.enumerated() {

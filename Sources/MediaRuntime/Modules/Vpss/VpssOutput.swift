@@ -278,7 +278,18 @@ final class VpssOutput: Channel, FrameHandler {
       KeyValue(key: "format", value: "\(use.layout.format)"),
       KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),
       KeyValue(key: "memory", value: use.pool?.memoryKind ?? "the source's"),
+    ] + transformFact
+  }
+
+  /// What is done to the picture, in that order; nothing where nothing is.
+  private var transformFact: [KeyValue] {
+    let transform = VpssPlan.transform(settings)
+    guard !transform.isIdentity else { return [] }
+    let steps = [
+      transform.mirror ? "mirror" : nil, transform.flip ? "flip" : nil,
+      transform.rotation == 0 ? nil : "\(transform.rotation) degrees clockwise",
     ]
+    return [KeyValue(key: "transform", value: steps.compactMap { $0 }.joined(separator: ", then "))]
   }
 
   var waitingFor: String? {

@@ -26,9 +26,9 @@ enum VpssSettings {
         "pictures a second kept of those that come; -1 keeps all"),
       Attribute(
         "rotation", .integer(0...270, step: 90), default: .integer(0), unit: "degrees", .restart,
-        "turns the picture clockwise"),
-      Attribute("mirror", .boolean, default: .boolean(false), .live, "exchanges left and right"),
-      Attribute("flip", .boolean, default: .boolean(false), .live, "exchanges top and bottom"),
+        "turns the picture clockwise, after mirror and flip"),
+      Attribute("mirror", .boolean, default: .boolean(false), .live, "exchanges left and right, before rotation"),
+      Attribute("flip", .boolean, default: .boolean(false), .live, "exchanges top and bottom, before rotation"),
       CommonRows.enable("makes pictures"),
     ] + CommonRows.reports + [CommonRows.snapshot]
   }
