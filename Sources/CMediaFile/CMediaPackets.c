@@ -117,6 +117,7 @@ static int32_t packets_next(mpifs_media_packets *packets, mpifs_media_packet *ou
   AVRational base = packets->format->streams[packets->stream]->time_base;
   out->bytes = packet->data;
   out->size = packet->size;
+  out->is_cut_off = packet->flags & AV_PKT_FLAG_CORRUPT;
   out->pts = INT64_MIN;
   if (packet->pts != AV_NOPTS_VALUE) {
     if (!packets->has_first) {

@@ -73,6 +73,16 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   private let shown = Mutex(Shown())
   private var sequence: UInt64 = 0
   private var parser = PictureParser(.h264)
+  private var sets = ParameterSets(.h264)
+  /// Units go to the library: one that decoding can begin at has come.
+  private var hasBegun = false
+  /// Number of the unit whose picture is the first that is whole; `nil` before.
+  private var firstWhole: Int64?
+  /// What is shown before the picture it began at refers to what was before that.
+  private var leavesOutLeading = false
+
+  /// The library makes up what is missing once it has begun; before that it is given nothing.
+  var entry: DecoderEntry { .anywhere }
 
   init(_ configuration: DecoderConfiguration) throws(Failure) {
     handle = try OpenH264DecoderHandle()
@@ -85,10 +95,57 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
-    guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self), unit.count > 0 else { return }
-    guard let count = CInt(exactly: unit.count) else { throw Failure(.argListTooLong, "decode", on: "openh264") }
+    guard unit.count > 0 else { return }
+    let picture = parser.parse(unit)
+    if picture.bringsParameterSets { sets?.note(unit) }
+    try refuseForeign()
+    guard begins(with: picture, pts) else { return }
     // With a change of size the library would forget what it still holds back; before a key picture all of it may go.
-    if parser.parse(unit).isKey { try giveHeldBack(into: &sink) }
+    if picture.isKey { try giveHeldBack(into: &sink) }
+    let missing = hasBegun ? [] : sets?.missing(in: unit) ?? []
+    hasBegun = true
+    guard !missing.isEmpty else { return try decode(unit, pts: pts, into: &sink) }
+    let failure = (missing + unit).withUnsafeBytes { bytes -> Failure? in
+      do throws(Failure) {
+        try decode(bytes, pts: pts, into: &sink)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// What the library would take for damage.
+  private func refuseForeign() throws(Failure) {
+    guard let syntax = parser.syntax else { return }
+    var what = ""
+    if syntax.chromaFormat != 1 || syntax.bitDepth != 8 || syntax.profile == 88 {
+      what = syntax.profileTitle
+    } else if !syntax.frameMacroblocksOnly {
+      what = "interlaced \(syntax.profileTitle)"
+    }
+    guard !what.isEmpty else { return }
+    throw Failure(.notSupported, "decode", on: "openh264", "not a coding this engine decodes: \(what)")
+  }
+
+  /// Whether a picture is given to the library.
+  private func begins(with picture: PictureInfo, _ pts: Int64) -> Bool {
+    if !hasBegun {
+      guard picture.isRecoveryPoint, !picture.lacksParameterSets else { return false }
+      leavesOutLeading = !picture.isKey
+    }
+    if picture.isKey { leavesOutLeading = false }
+    if picture.isLeading, leavesOutLeading { return false }
+    if firstWhole == nil, picture.isRecovered { firstWhole = pts }
+    return true
+  }
+
+  private func decode<Sink: FrameSink & ~Copyable>(
+    _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
+  ) throws(Failure) {
+    guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+    guard let count = CInt(exactly: unit.count) else { throw Failure(.argListTooLong, "decode", on: "openh264") }
     var planes: Planes = (nil, nil, nil)
     var info = SBufferInfo()
     info.uiInBsTimeStamp = UInt64(bitPattern: pts)
@@ -97,7 +154,10 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         mpifs_openh264_decode(handle.decoder, bytes, count, $0, &info)
       }
     }
-    if info.iBufferStatus == 1 { try give(planes, info, damaged: state != 0, into: &sink) }
+    let number = Int64(bitPattern: info.uiOutYuvTimeStamp)
+    if info.iBufferStatus == 1, let firstWhole, number >= firstWhole {
+      try give(planes, info, damaged: state != 0, into: &sink)
+    }
     // 0x01: more is needed, which is no error.
     guard state & ~0x01 == 0 || info.iBufferStatus == 1 else {
       throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(state))
@@ -167,6 +227,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         }
       }
       guard info.iBufferStatus == 1 else { break }
+      guard let firstWhole, Int64(bitPattern: info.uiOutYuvTimeStamp) >= firstWhole else { continue }
       try give(planes, info, damaged: false, into: &sink)
     }
   }
@@ -175,6 +236,8 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   func flush() throws(Failure) {
     let result = mpifs_openh264_open_decoder(handle.decoder, handle.log)
     guard result == 0 else { throw Failure(.ioError, "Initialize", on: "openh264", "code \(result)") }
+    (hasBegun, firstWhole, leavesOutLeading) = (false, nil, false)
+    parser.restart()
   }
 
   func interrupt() { pictures.interrupt() }

@@ -43,6 +43,7 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   }
 
   private var handle: JPEGHandle
+  private var ending = JPEGEnding()
   private let pictures: PicturePool
   private let shown = Mutex(Shown())
   private var sequence: UInt64 = 0
@@ -60,7 +61,7 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   ) throws(Failure) {
     guard unit.count > 0 else { return }
     do throws(Failure) {
-      try decode(unit, pts: pts, into: &sink)
+      try decode(try ending.complete(unit), pts: pts, into: &sink)
     } catch {
       // Whatever it was, the next picture is begun from the start.
       handle.restart()

@@ -58,7 +58,8 @@
       }
       return CodedUnit(
         UnsafeRawBufferPointer(start: packet.bytes, count: Int(packet.size)),
-        pts: packet.pts == .min ? nil : packet.pts, duration: packet.duration)
+        pts: packet.pts == .min ? nil : packet.pts, duration: packet.duration,
+        isCutOff: packet.is_cut_off != 0)
     }
 
     func interrupt() { functions.pointee.interrupt(handle) }

@@ -23,8 +23,12 @@ struct UnitLedger: ~Copyable {
     var takenAt: Int64 = 0
     /// Nanoseconds the decoder had worked by then.
     var worked: Int64 = 0
-    /// It refers to one that was lost.
+    /// It refers to one that was lost, and is not shown.
     var isSpoilt = false
+    /// It is damaged, or refers to what is damaged or was lost or never there: where it is shown, it is counted.
+    var isHurt = false
+    /// Others may refer to it.
+    var isReference = true
 
     /// - Parameter number: of the unit, as ``UnitLedger/enter(_:isKey:)`` gave it.
     func name(_ number: Int64) -> DroppedFrame { DroppedFrame(number: UInt64(max(0, number)), pts: pts ?? .min) }
@@ -72,14 +76,28 @@ struct UnitLedger: ~Copyable {
   }
 
   /// One was lost: those given after it, up to the next key picture, refer to it.
+  /// - Parameter areShown: where the decoder makes something of them all the same.
   /// - Returns: whether a key picture is inside already.
-  mutating func spoil(after number: Int64) -> Bool {
+  mutating func spoil(after number: Int64, areShown: Bool = false) -> Bool {
     for later in max(number + 1, next - Int64(UnitLedger.capacity))..<max(number + 1, next) {
       let slot = Int(later % Int64(UnitLedger.capacity))
       if entries[slot].isKey { return true }
-      entries[slot].unit.isSpoilt = true
+      if areShown { entries[slot].unit.isHurt = true } else { entries[slot].unit.isSpoilt = true }
     }
     return false
+  }
+
+  /// A whole picture has come: what refers to something that was never there and was given before it is shown before it, or
+  /// never.
+  /// - Parameter body: gets each of those, oldest first.
+  mutating func removeHurt(before number: Int64, _ body: (DroppedFrame, Unit) -> Void) {
+    guard open > 0 else { return }
+    for earlier in max(0, next - Int64(UnitLedger.capacity))..<max(0, number) {
+      guard let slot = slot(earlier), !entries[slot].hasCome, entries[slot].unit.isHurt else { continue }
+      entries[slot].isOpen = false
+      open -= 1
+      body(entries[slot].unit.name(earlier), entries[slot].unit)
+    }
   }
 
   /// Nothing more comes of what is inside.

@@ -10,10 +10,12 @@ extension VdecRun {
     engine.pictures += 1
     work.value.picturesOfStream += 1
     work.value.errors = 0
-    if let unit = work.value.ledger.came(frame.pts), engine.worksByItself {
+    let unit = work.value.ledger.came(frame.pts)
+    if let unit, engine.worksByItself {
       work.value.failures = 0
       record(.done, unit, at: Clock.now())
     }
+    judge(frame.pts, unit, isDamaged: engine.takeDamaged() > 0)
     // More at once than any decoder holds back.
     if work.value.pictures.isFull { give() }
     guard !work.value.pictures.isFull else {
@@ -22,6 +24,18 @@ extension VdecRun {
       return
     }
     work.value.pictures.push(frame)
+  }
+
+  /// Counts a picture that is not as it was coded, and finds those that will not come any more.
+  private func judge(_ number: Int64, _ unit: UnitLedger.Unit?, isDamaged: Bool) {
+    if isDamaged, unit?.isReference ?? true, !work.value.ledger.spoil(after: number, areShown: true) {
+      work.value.entry.hurt()
+    }
+    if isDamaged || unit?.isHurt ?? false {
+      if !(unit?.isSpoilt ?? false) { counters.damagedPicture() }
+    } else {
+      work.value.ledger.removeHurt(before: number) { leaveOut($0, $1) }
+    }
   }
 
   /// A unit the decoder had taken gives no picture.
