@@ -78,6 +78,10 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   private var hasBegun = false
   /// Number of the unit whose picture is the first that is whole; `nil` before.
   private var firstWhole: Int64?
+  /// Numbers of units that were damaged, or refer to what is missing, and whose pictures have not come out.
+  private var damaged: [Int64] = []
+  /// As many pictures as a decoder may hold back (H.264 A.3.1).
+  private static let mostDelayed = 16
   /// What is shown before the picture it began at refers to what was before that.
   private var leavesOutLeading = false
 
@@ -120,7 +124,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   private func refuseForeign() throws(Failure) {
     guard let syntax = parser.syntax else { return }
     var what = ""
-    if syntax.chromaFormat != 1 || syntax.bitDepth != 8 || syntax.profile == 88 {
+    if syntax.chromaFormat > 1 || syntax.bitDepth != 8 || syntax.profile == 88 {
       what = syntax.profileTitle
     } else if !syntax.frameMacroblocksOnly {
       what = "interlaced \(syntax.profileTitle)"
@@ -154,15 +158,19 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         mpifs_openh264_decode(handle.decoder, bytes, count, $0, &info)
       }
     }
-    let number = Int64(bitPattern: info.uiOutYuvTimeStamp)
-    if info.iBufferStatus == 1, let firstWhole, number >= firstWhole {
-      try give(planes, info, damaged: state != 0, into: &sink)
-    }
-    // 0x01: more is needed, which is no error.
-    guard state & ~0x01 == 0 || info.iBufferStatus == 1 else {
+    // 0x01: more is needed, which is no error. 0x20: up to the next IDR picture it refers to what was made up, or is itself; the
+    // channel knows as much, and of recovery points too.
+    let errors = state & ~0x21
+    if errors != 0 { damaged = damaged.suffix(OpenH264Decoder.mostDelayed - 1) + [pts] }
+    if info.iBufferStatus == 1 { try give(planes, info, into: &sink) }
+    // What is shown later than it is decoded comes out late, damaged or not.
+    guard errors == 0 || info.iBufferStatus == 1 || errors & ~0x46 == 0 && isReordered else {
       throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(state))
     }
   }
+
+  /// The library holds pictures back for those shown before them: with every profile that has such (H.264 A.2.1).
+  private var isReordered: Bool { parser.syntax.map { $0.profile != 66 } ?? false }
 
   private static func reason(_ state: CInt) -> String {
     var parts: [String] = []
@@ -175,8 +183,12 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   }
 
   private func give<Sink: FrameSink & ~Copyable>(
-    _ planes: Planes, _ info: SBufferInfo, damaged: Bool, into sink: inout Sink
+    _ planes: Planes, _ info: SBufferInfo, into sink: inout Sink
   ) throws(Failure) {
+    let number = Int64(bitPattern: info.uiOutYuvTimeStamp)
+    let isDamaged = damaged.contains(number)
+    damaged.removeAll { $0 == number }
+    guard let firstWhole, number >= firstWhole else { return }
     let memory = info.UsrData.sSystemBuffer
     // 4:2:0 receivers need even sizes: an odd last column or line is left off.
     guard let y = planes.0, let u = planes.1, let v = planes.2,
@@ -184,8 +196,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
     else { throw Failure(.illegalByteSequence, "decode", on: "openh264", "a picture without pixels") }
     if try pictures.prepare(size: new.byteCount, references: 0) || layout != new { changed(to: new) }
     let frame = Frame(
-      try pictures.take(), layout: new, pts: Int64(bitPattern: info.uiOutYuvTimeStamp), sequence: sequence,
-      stamps: FrameStamps())
+      try pictures.take(), layout: new, pts: number, sequence: sequence, stamps: FrameStamps())
     sequence += 1
     let target = try frame.beginPixels(write: true)
     var copied = 0
@@ -200,7 +211,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
     try frame.endPixels(write: true)
     shown.withLock {
       $0.counters.bytesCopied += UInt64(copied)
-      if damaged { $0.counters.damaged += 1 }
+      if isDamaged { $0.counters.damaged += 1 }
     }
     sink.picture(frame)
   }
@@ -227,8 +238,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         }
       }
       guard info.iBufferStatus == 1 else { break }
-      guard let firstWhole, Int64(bitPattern: info.uiOutYuvTimeStamp) >= firstWhole else { continue }
-      try give(planes, info, damaged: false, into: &sink)
+      try give(planes, info, into: &sink)
     }
   }
 
@@ -236,7 +246,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   func flush() throws(Failure) {
     let result = mpifs_openh264_open_decoder(handle.decoder, handle.log)
     guard result == 0 else { throw Failure(.ioError, "Initialize", on: "openh264", "code \(result)") }
-    (hasBegun, firstWhole, leavesOutLeading) = (false, nil, false)
+    (hasBegun, firstWhole, leavesOutLeading, damaged) = (false, nil, false, [])
     parser.restart()
   }
 

@@ -27,6 +27,8 @@ public struct TurboJPEGDecoderFactory: DecoderFactory {
 /// Owns the library's decompressor and the pictures' pool. Serial use, as ``Decoder`` says.
 final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   let engine = JPEGCompressor.engine
+  /// Each picture stands alone; of a damaged one there is what came before the damage.
+  var entry: DecoderEntry { .keyPictureOnce }
   var layout: FrameLayout? { shown.withLock { $0.layout } }
   var memoryKind: String { pictures.memoryKind }
   var pool: (any BufferPool)? { pictures.pool }

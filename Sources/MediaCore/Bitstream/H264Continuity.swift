@@ -5,8 +5,8 @@
 struct H264Continuity: Sendable {
   /// `PrevRefFrameNum`
   private var lastReference: Int?
-  /// Number of the picture from which on those who began at the last recovery point have whole ones.
-  private var recoversAt: Int?
+  /// Number of the picture at the last recovery point, and after how many more those who began there have whole ones.
+  private var recovery: (from: Int, count: Int)?
   /// Of the last reference picture: its order of showing, in the two parts it is made of.
   private var order = (high: 0, low: 0)
   /// Order of the last intra picture that others may be shown before.
@@ -22,23 +22,23 @@ struct H264Continuity: Sendable {
     countMissing(slice, most, sequence.gapsAllowed, &info)
     let shown = sequence.pictureOrderType == 0 ? place(slice, 1 << sequence.log2MaxPictureOrder) : nil
     if slice.isIDR {
-      (intraOrder, recoversAt) = (nil, nil)
+      (intraOrder, self.recovery) = (nil, nil)
       return
     }
     if let recovery, recovery > 0 {
       info.isRecoveryPoint = true
-      recoversAt = (slice.number + recovery) % most
+      self.recovery = (slice.number, recovery)
       intraOrder = nil
       return
     }
     if recovery == 0 || info.type == .i {
       (info.isRecoveryPoint, info.isRecovered) = (true, true)
-      (recoversAt, intraOrder) = (nil, shown)
+      (self.recovery, intraOrder) = (nil, shown)
       return
     }
-    if let target = recoversAt, slice.isReference, (slice.number - target + most) % most < most / 2 {
+    if let (from, count) = self.recovery, slice.isReference, (slice.number - from + most) % most >= count {
       info.isRecovered = true
-      recoversAt = nil
+      self.recovery = nil
     }
     if let shown, let intraOrder { info.isLeading = shown < intraOrder }
   }

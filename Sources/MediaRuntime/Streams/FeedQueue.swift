@@ -43,10 +43,29 @@ final class FeedQueue: @unchecked Sendable {
     var began: Int64 = 0
     var lastCame: Int64 = 0
     var wasFull = false
+    /// When bytes came: each up to so many from the front of the queue, oldest first.
+    var arrivals: [(end: Int, time: Int64)] = []
+    var takenCame: Int64 = 0
+
+    mutating func arrived() {
+      // Finer than pictures follow each other nobody needs to know it.
+      if let last = arrivals.last, lastCame - last.time < .milliseconds(5) || arrivals.count == 256 {
+        arrivals[arrivals.count - 1].end = count
+      } else {
+        arrivals.append((count, lastCame))
+      }
+    }
+
+    mutating func taken(_ size: Int) {
+      if let newest = arrivals.first(where: { $0.end >= size }) { takenCame = newest.time }
+      arrivals.removeAll { $0.end <= size }
+      for index in arrivals.indices { arrivals[index].end -= size }
+    }
 
     mutating func clear() {
       first = 0
       count = 0
+      arrivals.removeAll(keepingCapacity: true)
       hasEnded = false
       wasFull = false
     }
@@ -125,6 +144,7 @@ final class FeedQueue: @unchecked Sendable {
       }
       state.first = (state.first + size) % FeedQueue.capacity
       state.count -= size
+      state.taken(size)
       if state.count == 0 { state.wasFull = false }
       waiting.store(state.count, ordering: .relaxed)
       // Not for every few bytes: a wake-up costs more than a picture.
@@ -147,11 +167,14 @@ final class FeedQueue: @unchecked Sendable {
   /// Wakes the reader for something else.
   func wakeReader() { state.wakeAll() }
 
-  /// Whether bytes have been coming for a while, not in one burst, faster than they are taken, and all of them have
+  /// When the last of the bytes that were taken last had come, CLOCK_MONOTONIC nanoseconds, to some milliseconds.
+  var takenCame: Int64 { state.withLock { $0.takenCame } }
+
+  /// Whether bytes have been coming for so long, not in one burst, faster than they are taken, and all of them have
   /// found room: a live stream whose rate is higher than it is played at.
-  func growsSteadily(at now: Int64) -> Bool {
+  func growsSteadily(at now: Int64, since patience: Int64) -> Bool {
     state.withLock {
-      $0.count > 0 && !$0.wasFull && !$0.hasEnded && $0.lastCame - $0.began > .milliseconds(300)
+      $0.count > 0 && !$0.wasFull && !$0.hasEnded && $0.lastCame - $0.began > patience
         && now - $0.lastCame < .milliseconds(250)
     }
   }
@@ -191,6 +214,7 @@ final class FeedQueue: @unchecked Sendable {
       memcpy(ring + end, base, head)
       if head < size { memcpy(ring, base + head, size - head) }
       state.count += size
+      state.arrived()
       waiting.store(state.count, ordering: .relaxed)
       accepted.add(UInt64(size), ordering: .relaxed)
       return .taken(size)

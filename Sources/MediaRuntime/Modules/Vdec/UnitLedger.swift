@@ -21,6 +21,8 @@ struct UnitLedger: ~Copyable {
     var duration: Int64 = 0
     /// When it was given to the decoder, CLOCK_MONOTONIC nanoseconds.
     var takenAt: Int64 = 0
+    /// When its bytes had come to `feed`.
+    var cameAt: Int64?
     /// Nanoseconds the decoder had worked by then.
     var worked: Int64 = 0
     /// It refers to one that was lost, and is not shown.

@@ -15,6 +15,7 @@ struct VdecCounters: ~Copyable, Sendable {
   private let damagedPictures = Atomic<UInt64>(0)
   private let missingPictures = Atomic<UInt64>(0)
   private let layouts = Atomic<UInt64>(0)
+  private let lag = Atomic<Int64>(0)
 
   func bytesIn(_ count: Int) { bytes.add(UInt64(max(0, count)), ordering: .relaxed) }
   func skipped(_ count: UInt64) { noUnit.store(count, ordering: .relaxed) }
@@ -22,6 +23,8 @@ struct VdecCounters: ~Copyable, Sendable {
   func waitedForKey() { keyWaits.add(1, ordering: .relaxed) }
   func slips(_ count: UInt64) { clockSlips.store(count, ordering: .relaxed) }
   func reopened() { opens.add(1, ordering: .relaxed) }
+  func lags(_ microseconds: Int64) { lag.store(microseconds, ordering: .relaxed) }
+  var lagMicroseconds: Int64 { lag.load(ordering: .relaxed) }
   func looped() { loops.add(1, ordering: .relaxed) }
   func layoutChanged() { layouts.add(1, ordering: .relaxed) }
   func damagedPicture() { damagedPictures.add(1, ordering: .relaxed) }

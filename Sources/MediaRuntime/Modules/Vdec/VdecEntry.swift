@@ -16,12 +16,14 @@ struct VdecEntry {
   private(set) var pictures = 0
   private(set) var withoutSets = 0
   private(set) var recoveryPoints = 0
+  private(set) var keys = 0
 
   /// Takes in one picture, in the order of decoding.
   /// - Returns: whether it refers to what is lost or damaged.
   mutating func hurts(_ picture: PictureInfo) -> Bool {
     pictures += 1
     if picture.lacksParameterSets { withoutSets += 1 }
+    if picture.isKey { keys += 1 }
     if picture.missing > 0 { hurt() }
     if picture.isRecoveryPoint {
       recoveryPoints += 1
@@ -42,6 +44,7 @@ struct VdecEntry {
       let names = codec == .h265 ? "VPS, SPS and PPS" : "SPS and PPS"
       return "no parameter sets (\(names)) came before its \(pictures) pictures; who joins a stream needs them first"
     }
-    return recoveryPoints == 0 ? "no key picture and no recovery point among its \(pictures) pictures" : nil
+    if recoveryPoints == 0 { return "no key picture and no recovery point among its \(pictures) pictures" }
+    return keys == 0 ? "no key picture among its \(pictures) pictures, and no whole one after a recovery point" : nil
   }
 }

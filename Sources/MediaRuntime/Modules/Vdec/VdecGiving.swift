@@ -15,7 +15,9 @@ extension VdecRun {
       work.value.failures = 0
       record(.done, unit, at: Clock.now())
     }
-    judge(frame.pts, unit, isDamaged: engine.takeDamaged() > 0)
+    // What is damaged no device gives; it counts what it could not make a picture of.
+    let isDamaged = engine.takeDamaged() > 0 && engine.decoder?.entry != .keyPictures
+    judge(frame.pts, unit, isDamaged: isDamaged)
     // More at once than any decoder holds back.
     if work.value.pictures.isFull { give() }
     guard !work.value.pictures.isFull else {
@@ -79,6 +81,7 @@ extension VdecRun {
     }
     frame.pts = work.value.pace.presentation(time)
     frame.stamps.captured = unit?.takenAt ?? Clock.now()
+    if let came = unit?.cameAt { counters.lags((Clock.now() - came) / 1000) }
     channel.tap.pass(frame)
     node.output.deliver(frame, at: Clock.now())
   }
@@ -103,8 +106,9 @@ extension VdecRun {
     case .leaveOut: return false
     case .now: return !isStopping
     case .due(let due):
-      // A live stream that states no rate and comes faster than assumed is followed, or its backlog would grow.
-      if mode == .auto, !work.value.statesRate, let feed, feed.growsSteadily(at: now) {
+      // A live stream that comes faster than assumed, or in the long run than it states, is followed, or its backlog would grow.
+      let patience: Int64 = work.value.statesRate ? .seconds(2) : .milliseconds(300)
+      if mode == .auto, let feed, feed.growsSteadily(at: now, since: patience) {
         work.value.pace.set(time, at: now)
         return !isStopping
       }

@@ -80,6 +80,7 @@ extension VdecRun {
     case .bytes(let count):
       fed.hasBytes = true
       counters.bytesIn(count)
+      work.value.cameAt = queue.takenCame
       if fed.cutter.append(UnsafeRawBufferPointer(rebasing: work.value.bytes[..<count])) { begin(fed.cutter.codec) }
     case .empty:
       work.value.hasWaited = true
@@ -118,7 +119,8 @@ extension VdecRun {
   }
 
   private func complainOfNothing(_ otherwise: String, as codec: Codec?) {
-    complain(codec.flatMap { work.value.entry.reason($0) } ?? otherwise, as: codec)
+    let last = work.value.lastFailure.map { "\(otherwise): \($0)" }
+    complain(codec.flatMap { work.value.entry.reason($0) } ?? last ?? otherwise, as: codec)
   }
 
   private var names: String {

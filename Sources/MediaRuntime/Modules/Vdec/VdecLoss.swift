@@ -71,6 +71,7 @@ extension VdecRun {
       work.value.isBroken = !isOver
     }
     work.value.failures += 1
+    work.value.lastFailure = failure
     switch failure.errno {
     case .illegalByteSequence:
       counters.damagedUnit()

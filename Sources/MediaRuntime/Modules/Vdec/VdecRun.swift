@@ -156,7 +156,8 @@ final class VdecRun: Sendable {
     if info.isFrame {
       let now = Clock.now()
       let noted = UnitLedger.Unit(
-        pts: unit.pts, duration: unit.duration, takenAt: now, worked: work.value.worked(until: now), isHurt: isHurt,
+        pts: unit.pts, duration: unit.duration, takenAt: now, cameAt: work.value.cameAt,
+        worked: work.value.worked(until: now), isHurt: isHurt,
         isReference: info.picture.isReference)
       let entry = work.value.ledger.enter(noted, isKey: info.isKey)
       number = entry.number

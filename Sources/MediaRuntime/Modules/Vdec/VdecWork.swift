@@ -37,6 +37,10 @@ struct VdecWork: ~Copyable {
   /// Something was lost before.
   var isBroken = false
   var failures = 0
+  /// Why the last unit that came to nothing did.
+  var lastFailure: Failure?
+  /// When the bytes taken from `feed` last had come, CLOCK_MONOTONIC nanoseconds.
+  var cameAt: Int64?
   var retries = 0
   /// The failure of now stands in `state` and the error log.
   var isReported = false
@@ -102,6 +106,7 @@ struct VdecWork: ~Copyable {
   /// Another stream begins: of the same coding it may go on with the parameter sets there are.
   mutating func begin(_ new: Codec?) {
     entry = VdecEntry()
+    lastFailure = nil
     if codec == new, parser != nil {
       parser?.restart()
       return
