@@ -80,6 +80,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   private var firstWhole: Int64?
   /// Numbers of units that were damaged, or refer to what is missing, and whose pictures have not come out.
   private var damaged: [Int64] = []
+  private var wasMadeUp = false
   /// As many pictures as a decoder may hold back (H.264 A.3.1).
   private static let mostDelayed = 16
   /// What is shown before the picture it began at refers to what was before that.
@@ -158,13 +159,15 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         mpifs_openh264_decode(handle.decoder, bytes, count, $0, &info)
       }
     }
-    // 0x01: more is needed, which is no error. 0x20: up to the next IDR picture it refers to what was made up, or is itself; the
-    // channel knows as much, and of recovery points too.
-    let errors = state & ~0x21
+    // 0x01: more is needed, which is no error. 0x20: something was made up; it stays so up to the next IDR picture, since what
+    // comes refers to it. From the first on the channel knows as much, and of recovery points too.
+    let isMadeUp = state & 0x20 != 0
+    let errors = state & ~0x21 | (isMadeUp && !wasMadeUp ? 0x20 : 0)
+    wasMadeUp = isMadeUp
     if errors != 0 { damaged = damaged.suffix(OpenH264Decoder.mostDelayed - 1) + [pts] }
     if info.iBufferStatus == 1 { try give(planes, info, into: &sink) }
     // What is shown later than it is decoded comes out late, damaged or not.
-    guard errors == 0 || info.iBufferStatus == 1 || errors & ~0x46 == 0 && isReordered else {
+    guard errors == 0 || info.iBufferStatus == 1 || errors & ~0x66 == 0 && isReordered else {
       throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(state))
     }
   }
@@ -246,6 +249,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   func flush() throws(Failure) {
     let result = mpifs_openh264_open_decoder(handle.decoder, handle.log)
     guard result == 0 else { throw Failure(.ioError, "Initialize", on: "openh264", "code \(result)") }
+    wasMadeUp = false
     (hasBegun, firstWhole, leavesOutLeading, damaged) = (false, nil, false, [])
     parser.restart()
   }

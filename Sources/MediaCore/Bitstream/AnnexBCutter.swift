@@ -68,7 +68,10 @@ struct AnnexBCutter: Sendable {
 
   /// Whether a slice of H.264 begins here that is not its picture's first: `first_mb_in_slice` 0 is coded as a single 1.
   private static func isLaterSlice(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Bool {
-    [1, 2, 5].contains(bytes[at] & 31) && bytes[at + 1] & 0x80 == 0
+    switch bytes[at] & 31 {
+    case 1, 2, 5: bytes[at + 1] & 0x80 == 0
+    default: false
+    }
   }
 
   private mutating func h264Kind(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Kind {

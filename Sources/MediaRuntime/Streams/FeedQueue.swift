@@ -14,6 +14,8 @@ import SystemPackage
 final class FeedQueue: @unchecked Sendable {
   // `@unchecked`: the ring's bytes are touched under the lock only.
   static let capacity = 512 << 10
+  /// Times of arrival kept at most, for as many parts of what waits.
+  private static let arrivalsKept = 256
 
   /// What the reader got.
   enum Taken: Equatable {
@@ -49,7 +51,7 @@ final class FeedQueue: @unchecked Sendable {
 
     mutating func arrived() {
       // Finer than pictures follow each other nobody needs to know it.
-      if let last = arrivals.last, lastCame - last.time < .milliseconds(5) || arrivals.count == 256 {
+      if let last = arrivals.last, lastCame - last.time < .milliseconds(5) || arrivals.count == FeedQueue.arrivalsKept {
         arrivals[arrivals.count - 1].end = count
       } else {
         arrivals.append((count, lastCame))
@@ -82,6 +84,7 @@ final class FeedQueue: @unchecked Sendable {
   init(_ path: ObjectPath, onBytes: @escaping @Sendable () -> Void = {}) {
     self.path = path
     self.onBytes = onBytes
+    state.withLock { $0.arrivals.reserveCapacity(FeedQueue.arrivalsKept) }
   }
 
   deinit { ring.deallocate() }

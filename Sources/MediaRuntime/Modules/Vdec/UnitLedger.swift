@@ -40,6 +40,8 @@ struct UnitLedger: ~Copyable {
   private var next: Int64 = 0
   /// Pictures still to come.
   private(set) var open = 0
+  /// Some of them may be hurt.
+  private var hasHurt = false
 
   init() { entries.initialize(repeating: Entry(), count: UnitLedger.capacity) }
 
@@ -51,6 +53,7 @@ struct UnitLedger: ~Copyable {
     let lost = entries[slot].isOpen ? entries[slot].unit : nil
     entries[slot] = Entry(isOpen: true, isKey: isKey, unit: unit)
     if lost == nil { open += 1 }
+    if unit.isHurt { hasHurt = true }
     next += 1
     return (next - 1, lost)
   }
@@ -85,6 +88,7 @@ struct UnitLedger: ~Copyable {
       let slot = Int(later % Int64(UnitLedger.capacity))
       if entries[slot].isKey { return true }
       if areShown { entries[slot].unit.isHurt = true } else { entries[slot].unit.isSpoilt = true }
+      if areShown { hasHurt = true }
     }
     return false
   }
@@ -93,12 +97,17 @@ struct UnitLedger: ~Copyable {
   /// never.
   /// - Parameter body: gets each of those, oldest first.
   mutating func removeHurt(before number: Int64, _ body: (DroppedFrame, Unit) -> Void) {
-    guard open > 0 else { return }
-    for earlier in max(0, next - Int64(UnitLedger.capacity))..<max(0, number) {
-      guard let slot = slot(earlier), !entries[slot].hasCome, entries[slot].unit.isHurt else { continue }
+    guard hasHurt else { return }
+    hasHurt = false
+    for each in max(0, next - Int64(UnitLedger.capacity))..<next {
+      guard let slot = slot(each), !entries[slot].hasCome, entries[slot].unit.isHurt else { continue }
+      guard each < number else {
+        hasHurt = true
+        continue
+      }
       entries[slot].isOpen = false
       open -= 1
-      body(entries[slot].unit.name(earlier), entries[slot].unit)
+      body(entries[slot].unit.name(each), entries[slot].unit)
     }
   }
 

@@ -45,6 +45,8 @@ struct FeedStream: ~Copyable {
     self.before = before
     self.codecBefore = codecBefore
     if let asked { splitter = AccessUnitSplitter(asked) } else { splitter = nil }
+    // All of it at once: nothing is allocated between pictures.
+    if asked != nil { probe.reserveCapacity(Self.head) }
   }
 
   var skipped: UInt64 {
@@ -108,7 +110,8 @@ struct FeedStream: ~Copyable {
 
   /// Whether it is of the coding that was asked for.
   private mutating func compare(_ bytes: UnsafeRawBufferPointer) {
-    probe.append(contentsOf: bytes.prefix(Self.head - probe.count))
+    let size = min(bytes.count, Self.head - probe.count)
+    probe.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<size]))
     if probe.count >= nextLook { look() }
     if probe.count >= Self.head { stopLooking() }
   }
