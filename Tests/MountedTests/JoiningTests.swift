@@ -36,10 +36,7 @@ import Testing
         if isSlice(u): pictures.append(now); now = []
       sets = [u for u in pictures[0] if isSet(u)]
       def bare(p): return [u for u in p if not isSet(u)]
-      def hit(p):
-        u = bytearray(p[-1])
-        for at in range(len(u) // 2, len(u), 7): u[at] ^= 0x5a
-        return p[:-1] + [bytes(u)]
+      def hit(p): return p[:-1] + [p[-1][:len(p[-1]) // 2]]
       result = eval(sys.argv[3])
       open(sys.argv[2], 'wb').write(b''.join(b'\0\0\0\1' + u for p in result for u in p))
       """#
@@ -169,7 +166,7 @@ import Testing
     ])
     try #require(made.status == 0, "\(made.errors)")
     let size = try #require(try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int)
-    try #require(size > 7_500_000, "more than 2 MiB a picture")
+    try #require(size > 6_400_000, "more than 2 MiB a picture")
     #expect(try feed(served, file).status == 0)
     #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 3 })
     #expect(try served.errorLog().isEmpty)

@@ -66,6 +66,7 @@ extension VdecRun {
       let before = work.value.picturesOfStream > 0 ? work.value.parser : nil
       let new = FedStream(asked: work.value.asked, before: before, of: work.value.codec)
       work.value.fed = new
+      work.value.isReportOld = true
       if new.cutter.splitter != nil { begin(new.cutter.codec) }
     }
     guard let fed = work.value.fed else { return false }
@@ -75,7 +76,7 @@ extension VdecRun {
       return true
     }
     counters.skipped(work.value.skippedBefore &+ fed.cutter.skipped)
-    if fed.cutter.isHopeless, !work.value.isReported { complain(fed.cutter.reason(names), as: nil) }
+    if fed.cutter.isHopeless, mayReport { complain(fed.cutter.reason(names), as: nil) }
     switch queue.take(into: work.value.bytes) {
     case .bytes(let count):
       fed.hasBytes = true
@@ -91,7 +92,7 @@ extension VdecRun {
       }
     case .unusable(let refusal):
       // The writer was told, and with it the error log.
-      work.value.isReported = true
+      (work.value.isReported, work.value.isReportOld) = (true, false)
       channel.fails(Failure(refusal.errno, "decode", on: "feed", refusal.reason), isFault: false)
     case .ended: end(fed)
     }

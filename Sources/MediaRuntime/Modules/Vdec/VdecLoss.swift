@@ -107,9 +107,11 @@ extension VdecRun {
     report(Failure(Errno(rawValue: EBADMSG), "decode", on: "\(summary)\(name)", why))
   }
 
+  var mayReport: Bool { !work.value.isReported || work.value.isReportOld }
+
   func report(_ failure: Failure) {
-    guard !work.value.isReported else { return }
-    work.value.isReported = true
+    guard mayReport else { return }
+    (work.value.isReported, work.value.isReportOld) = (true, false)
     channel.fails(failure)
   }
 }

@@ -44,6 +44,8 @@ struct VdecWork: ~Copyable {
   var retries = 0
   /// The failure of now stands in `state` and the error log.
   var isReported = false
+  /// It is of another writer's stream: what is wrong with this one was not said.
+  var isReportOld = false
   /// Calls for the next unit that failed, and passes without a picture, in a row.
   var errors = 0
   /// This pass of the file is over.
