@@ -157,6 +157,82 @@ import Testing
     #expect(try eventually { try served.value("vdec/0/state") == "running" })
   }
 
+  @Test func whatAStreamStatesOfItsRateIsRead() throws {
+    guard Machine.hasFFmpeg else { return }
+    let served = try Served(configuration: "vdec/0/enable = 1\n")
+    for (name, options) in [
+      ("a.h264", Self.x264 + ["bframes=2"]), ("a.h265", Self.x265 + ["log-level=none"]), ("a.ivf", ["-c:v", "libvpx"]),
+    ] {
+      let file = try make(served, name, options, rate: 10, frames: 12)
+      #expect(try feed(served, file).status == 0)
+      #expect(try eventually { try served.facts("vdec/0/active")["fps"] == "10" }, "\(name) fed")
+      for object in ["vdec/1", "vi/1"] {
+        _ = try run("mkdir", served.path(object))
+        try served.echo("file:\(file)", to: "\(object)/input")
+        try served.echo("1", to: "\(object)/enable")
+        #expect(try eventually { try served.facts("\(object)/active")["fps"] == "10" }, "\(name) in \(object)")
+        try served.echo("0", to: "\(object)/enable")
+        #expect(try run("rmdir", served.path(object)).status == 0)
+      }
+    }
+  }
+
+  @Test func filesThatAreNoneAreRefusedWithTheSameErrnoByBothInputs() throws {
+    guard Machine.hasFFmpeg else { return }
+    let served = try Served(configuration: "vi/1/enable = 0\nvdec/0/enable = 0\n")
+    let text = served.scratch + "/a.txt"
+    let empty = served.scratch + "/empty.h264"
+    _ = try shell(#"seq 1000 > "$1"; : > "$2""#, text, empty)
+    // A picture whose headers say that it is 16384 wide and high.
+    let large = served.scratch + "/large.jpg"
+    let picture = try make(served, "a.jpg", ["-c:v", "mjpeg"], frames: 1)
+    let script = #"""
+      import sys
+      data = bytearray(open(sys.argv[1], 'rb').read())
+      at = data.index(b'\xff\xc0') + 5
+      data[at:at + 4] = b'\x40\x00\x40\x00'
+      open(sys.argv[2], 'wb').write(data)
+      """#
+    #expect(try python(script, picture, large).status == 0)
+    for (file, errno, words) in [
+      (text, "Invalid argument", "a text"), (empty, "Invalid argument", "no picture"),
+      (served.scratch + "/none.mp4", "No such file", "No such file"),
+    ] {
+      for object in ["vi/1", "vdec/0"] {
+        try served.echo("file:\(file)", to: "\(object)/input")
+        #expect(try served.refusal(of: "1", to: "\(object)/enable").contains(errno), "\(object) \(file)")
+        #expect(try served.errorLog().last?.contains(words) == true, "\(object) \(file)")
+      }
+    }
+    try served.echo("file:\(large)", to: "vi/1/input")
+    #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("out of range"))
+    #expect(try served.errorLog().last?.contains("16384x16384; FFmpeg decodes up to") == true)
+  }
+
+  @Test func aFileThatGoesAwayIsToldTheSameByBothInputs() throws {
+    guard Machine.hasFFmpeg else { return }
+    let served = try Served(configuration: "vi/1/enable = 0\nvdec/0/enable = 0\n")
+    for name in ["a.mp4", "a.h264"] {
+      let file = try make(served, name, Self.x264 + ["bframes=0"], rate: 30, frames: 15)
+      for object in ["vi/1", "vdec/0"] {
+        try served.echo("file:\(file)", to: "\(object)/input")
+        try served.echo("1", to: "\(object)/enable")
+        #expect(try served.advances(object, "frames_out", by: 5))
+      }
+      _ = try run("mv", file, file + ".away")
+      for object in ["vi/1", "vdec/0"] {
+        #expect(
+          try eventually { try served.value("\(object)/state").hasSuffix("No such file or directory") },
+          "\(object) \(name)")
+      }
+      _ = try run("mv", file + ".away", file)
+      for object in ["vi/1", "vdec/0"] {
+        #expect(try eventually { try served.value("\(object)/state") == "running" }, "\(object) \(name)")
+        try served.echo("0", to: "\(object)/enable")
+      }
+    }
+  }
+
   @Test func largePicturesAreNoFailureWhileTheyCome() throws {
     let served = try Served(configuration: Self.fast)
     let file = served.scratch + "/large.mjpeg"

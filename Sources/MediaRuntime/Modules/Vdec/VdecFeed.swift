@@ -126,6 +126,9 @@ struct FeedStream: ~Copyable {
     splitter = codec.map { AccessUnitSplitter($0) }
   }
 
+  /// A picture of it has come: it is what it should be.
+  mutating func isDecoded() { if splitter != nil, nextLook < .max { stopLooking() } }
+
   private mutating func stopLooking() {
     nextLook = .max
     probe = []

@@ -73,6 +73,7 @@ extension VdecRun {
     if let unit = fed.cutter.next() {
       if let rate = fed.cutter.frameRate { work.value.container = rate }
       take(unit)
+      if work.value.picturesOfStream > 0 { fed.cutter.isDecoded() }
       return true
     }
     counters.skipped(work.value.skippedBefore &+ fed.cutter.skipped)
