@@ -55,6 +55,7 @@ static void keep_complaint(void *context, int level, const char *text, va_list a
 }
 
 void mpifs_media_begin(void) { complaint[0] = 0; }
+int mpifs_media_has_complained(void) { return complaint[0] != 0; }
 
 int32_t mpifs_media_fail(int error, const char *what, char *message, size_t size) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";

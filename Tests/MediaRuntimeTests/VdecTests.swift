@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Foundation
 import MediaCore
 import Reports
@@ -189,6 +190,44 @@ import Testing
     #expect(more(bench, "vdec/0", "pictures_damaged") == 6, "up to the next key picture")
     #expect(!isFailed(bench, "vdec/0"))
     bench.finish()
+  }
+
+  @Test func howFarWhatIsShownLagsBehindWhatIsFedIsTold() throws {
+    let bench = try bench(ScriptedDecoderFactory())
+    try bench.make(
+      "vdec/0", ["codec": .text("h264"), "pace": .text("realtime"), "fps": .rate(try #require(FrameRate(10)))])
+    try bench.start("vdec/0")
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    // Fed at once, shown one after the other: the tenth is shown 0.9 s after it came.
+    _ = writer.writeAll(FakeStream.stream(11))
+    #expect(eventually { bench.figures("vdec/0").output.frames == 10 })
+    #expect(eventually { more(bench, "vdec/0", "feed_lag_us") ?? 0 >= 800_000 })
+    writer.close()
+    bench.finish()
+  }
+
+  @Test func aQueueKnowsSinceWhenBytesComeFasterThanTheyAreTaken() throws {
+    let queue = FeedQueue(Bench.path("vdec/0"))
+    queue.open()
+    let writer = try queue.attach()
+    let began = Clock.now()
+    _ = writer.writeAll([1, 2, 3])
+    #expect(!queue.growsSteadily(at: Clock.now(), since: .milliseconds(20)))
+    #expect(
+      eventually {
+        _ = writer.writeAll([4])
+        return queue.growsSteadily(at: Clock.now(), since: .milliseconds(20))
+      })
+    #expect(!queue.growsSteadily(at: Clock.now(), since: .seconds(1000)))
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+    defer { buffer.deallocate() }
+    let first = queue.take(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<3]))
+    #expect(first == .bytes(3))
+    let firstCame = queue.takenCame
+    _ = queue.take(into: buffer)
+    #expect(began <= firstCame && firstCame < queue.takenCame && queue.takenCame <= Clock.now())
+    #expect(!queue.growsSteadily(at: Clock.now(), since: .milliseconds(20)), "all of it was taken")
+    writer.close()
   }
 
   @Test func aContainerIsRefusedHoweverItIsCutAndTheNextStreamIsNot() throws {

@@ -64,6 +64,8 @@ import Testing
     var edit: String
     /// Pictures given that are counted as damaged; `nil` where that is the coding's to say.
     var damaged: Int?
+    /// The other engine makes the same of it.
+    var isForBoth = false
   }
 
   private static let x264 = ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-x264-params"]
@@ -71,12 +73,17 @@ import Testing
 
   @Test func aStreamIsDecodedFromWhereverItIsJoinedAsFFmpegDecodesIt() throws {
     guard Machine.hasFFmpeg else { return }
-    let served = try Served(configuration: Self.fast)
+    let other = "vdec/1/backend = openh264\nvdec/1/pace = none\nvdec/1/codec = h264\nvdec/1/enable = 1\n"
+    let served = try Served(configuration: Self.fast + other)
     // Once: the headers, as a session description brings them, in front of a picture that cannot be decoded.
     let once = "[sets + bare(p) if i == 7 else bare(p) for i, p in enumerate(pictures) if i > 6]"
     for entry in [
-      Entry(name: "refresh.h264", options: Self.x264 + ["intra-refresh=1:bframes=0:keyint=30"], edit: once, damaged: 0),
-      Entry(name: "closed.h264", options: Self.x264 + ["keyint=20:scenecut=0:bframes=2"], edit: once, damaged: 0),
+      Entry(
+        name: "refresh.h264", options: Self.x264 + ["intra-refresh=1:bframes=0:keyint=30"], edit: once, damaged: 0,
+        isForBoth: true),
+      Entry(
+        name: "closed.h264", options: Self.x264 + ["keyint=20:scenecut=0:bframes=2"], edit: once, damaged: 0,
+        isForBoth: true),
       Entry(
         name: "closed.h265", options: Self.x265 + ["log-level=none:keyint=20:open-gop=0"], edit: once, damaged: nil),
       Entry(
@@ -84,28 +91,33 @@ import Testing
         damaged: nil),
       Entry(
         name: "lost.h264", options: Self.x264 + ["keyint=50:bframes=0:scenecut=0"],
-        edit: "[p for i, p in enumerate(pictures) if i not in (20, 21)]", damaged: 28),
+        edit: "[p for i, p in enumerate(pictures) if i not in (20, 21)]", damaged: 28, isForBoth: true),
       Entry(
         name: "hit.h264", options: Self.x264 + ["keyint=40:bframes=0:scenecut=0"],
-        edit: "[hit(p) if i == 10 else p for i, p in enumerate(pictures)]", damaged: 30),
+        edit: "[hit(p) if i == 10 else p for i, p in enumerate(pictures)]", damaged: 30, isForBoth: true),
+      Entry(
+        name: "slice.h264", options: Self.x264 + ["slices=4:keyint=40:bframes=0:scenecut=0"],
+        edit: "[p for i, p in enumerate(pictures) if i != 42]", damaged: 30, isForBoth: true),
     ] {
       let file = try make(served, entry.name, entry.options)
       let joined = try edit(file, as: "cut", entry.edit)
       let format = entry.name.hasSuffix("h265") ? "hevc" : "h264"
       let wanted = try #require(try witness(joined, format))
-      let before = try served.stats("vdec/0")
-      #expect(try feed(served, joined).status == 0)
-      #expect(
-        try eventually {
-          let now = try served.stats("vdec/0")
-          return now["frames_out"] == (before["frames_out"] ?? 0) + wanted && now["in_flight"] == 0
-        }, "\(entry.name): FFmpeg \(wanted), before \(before)")
-      let now = try served.stats("vdec/0")
-      func more(_ key: String) -> Int { (now[key] ?? 0) - (before[key] ?? 0) }
-      #expect(more("units_without_key") == more("frames_in") - wanted, "\(entry.name): \(now)")
-      if let damaged = entry.damaged { #expect(more("pictures_damaged") == damaged, "\(entry.name)") }
-      if entry.name == "lost.h264" { #expect(more("pictures_missing") == 2) }
-      #expect(try served.value("vdec/0/state") == "running")
+      for object in entry.isForBoth ? ["vdec/0", "vdec/1"] : ["vdec/0"] {
+        let before = try served.stats(object)
+        #expect(try feed(served, joined, object).status == 0)
+        #expect(
+          try eventually {
+            let now = try served.stats(object)
+            return now["frames_out"] == (before["frames_out"] ?? 0) + wanted && now["in_flight"] == 0
+          }, "\(entry.name) in \(object): FFmpeg \(wanted), before \(before)")
+        let now = try served.stats(object)
+        func more(_ key: String) -> Int { (now[key] ?? 0) - (before[key] ?? 0) }
+        #expect(more("units_without_key") == more("frames_in") - wanted, "\(entry.name) in \(object): \(now)")
+        if let damaged = entry.damaged { #expect(more("pictures_damaged") == damaged, "\(entry.name) in \(object)") }
+        if entry.name == "lost.h264" { #expect(more("pictures_missing") == 2) }
+        #expect(try served.value("\(object)/state") == "running")
+      }
     }
     #expect(try served.errorLog().isEmpty)
   }
@@ -246,6 +258,39 @@ import Testing
     #expect(try feed(served, file).status == 0)
     #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 3 })
     #expect(try served.errorLog().isEmpty)
+  }
+
+  @Test func whatAFileEndsInIsCountedWhateverItsContainer() throws {
+    guard Machine.hasFFmpeg else { return }
+    let served = try Served(configuration: "vdec/0/pace = none\nvdec/0/loop = 0\n")
+    let whole = try make(served, "a.mp4", Self.x264 + ["bframes=0:keyint=10", "-movflags", "+faststart"], frames: 30)
+    for (name, options) in [("b.mp4", ["-movflags", "+faststart"]), ("b.mkv", []), ("b.avi", ["-write_index", "0"])] {
+      let file = served.scratch + "/" + name
+      let made = try Child.run(["ffmpeg", "-v", "error", "-i", whole, "-c", "copy"] + options + [file])
+      try #require(made.status == 0, "\(made.errors)")
+      for cut in [0, 1] {
+        // Half of the last packet.
+        let probe = try Child.run([
+          "ffprobe", "-v", "error", "-show_entries", "packet=pos,size", "-of", "csv=p=0", file,
+        ])
+        let last = probe.text.split(separator: "\n").compactMap { line -> (size: Int, at: Int)? in
+          let fields = line.split(separator: ",").compactMap { Int($0) }
+          return fields.count == 2 ? (fields[0], fields[1]) : nil
+        }.last
+        let end = try #require(last)
+        if cut == 1 {
+          #expect(try shell(#"truncate -s "$2" "$1""#, file, "\(end.at + end.size / 2)").status == 0)
+        }
+        let before = try served.stats("vdec/0")
+        try served.echo("file:\(file)", to: "vdec/0/input")
+        try served.echo("1", to: "vdec/0/enable")
+        #expect(try eventually { try served.value("vdec/0/state").contains("ended") }, "\(name)")
+        let now = try served.stats("vdec/0")
+        #expect((now["units_damaged"] ?? 0) - (before["units_damaged"] ?? 0) == cut, "\(name), cut: \(cut)")
+        #expect((now["frames_in"] ?? 0) - (before["frames_in"] ?? 0) == 30, "\(name), cut: \(cut)")
+        try served.echo("0", to: "vdec/0/enable")
+      }
+    }
   }
 
   @Test func aCutOffOrForeignPictureIsCountedAndTheOthersAreShown() throws {

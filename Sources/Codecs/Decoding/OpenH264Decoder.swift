@@ -81,6 +81,8 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   /// Numbers of units that were damaged, or refer to what is missing, and whose pictures have not come out.
   private var damaged: [Int64] = []
   private var wasMadeUp = false
+  /// Number of the last unit, where the library gave nothing then.
+  private var unfinished: Int64?
   /// As many pictures as a decoder may hold back (H.264 A.3.1).
   private static let mostDelayed = 16
   /// What is shown before the picture it began at refers to what was before that.
@@ -151,6 +153,29 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   ) throws(Failure) {
     guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
     guard let count = CInt(exactly: unit.count) else { throw Failure(.argListTooLong, "decode", on: "openh264") }
+    let first = try step(bytes, count, pts, into: &sink)
+    let second = try step(nil, 0, pts, into: &sink)
+    let (state, hasGiven) = (first.state | second.state, first.hasGiven || second.hasGiven)
+    let errors = errors(in: state)
+    wasMadeUp = state & 0x20 != 0
+    unfinished = hasGiven ? nil : pts
+    // What is shown later than it is decoded comes out late, damaged or not.
+    guard errors == 0 || hasGiven || errors & ~0x66 == 0 && isReordered else {
+      throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(errors))
+    }
+  }
+
+  /// What is wrong with the unit at hand, in what the library says.
+  private func errors(in state: CInt) -> CInt {
+    // 0x01: more is needed, which is no error. 0x20: something was made up; it stays so up to the next IDR picture, since what
+    // comes refers to it. From the first on the channel knows as much, and of recovery points too.
+    state & ~0x21 | (wasMadeUp ? 0 : state & 0x20)
+  }
+
+  /// One call of the library, and the picture it gives.
+  private func step<Sink: FrameSink & ~Copyable>(
+    _ bytes: UnsafePointer<UInt8>?, _ count: CInt, _ pts: Int64, into sink: inout Sink
+  ) throws(Failure) -> (state: CInt, hasGiven: Bool) {
     var planes: Planes = (nil, nil, nil)
     var info = SBufferInfo()
     info.uiInBsTimeStamp = UInt64(bitPattern: pts)
@@ -159,17 +184,13 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         mpifs_openh264_decode(handle.decoder, bytes, count, $0, &info)
       }
     }
-    // 0x01: more is needed, which is no error. 0x20: something was made up; it stays so up to the next IDR picture, since what
-    // comes refers to it. From the first on the channel knows as much, and of recovery points too.
-    let isMadeUp = state & 0x20 != 0
-    let errors = state & ~0x21 | (isMadeUp && !wasMadeUp ? 0x20 : 0)
-    wasMadeUp = isMadeUp
-    if errors != 0 { damaged = damaged.suffix(OpenH264Decoder.mostDelayed - 1) + [pts] }
+    // What is wrong may be so with the very picture it gives. That slices of a unit are missing the library finds when the next
+    // begins.
+    let errors = errors(in: state)
+    let number = errors == 0x20 && bytes != nil ? unfinished ?? pts : pts
+    if errors != 0, !damaged.contains(number) { damaged = damaged.suffix(OpenH264Decoder.mostDelayed - 1) + [number] }
     if info.iBufferStatus == 1 { try give(planes, info, into: &sink) }
-    // What is shown later than it is decoded comes out late, damaged or not.
-    guard errors == 0 || info.iBufferStatus == 1 || errors & ~0x66 == 0 && isReordered else {
-      throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(state))
-    }
+    return (state, info.iBufferStatus == 1)
   }
 
   /// The library holds pictures back for those shown before them: with every profile that has such (H.264 A.2.1).
@@ -249,7 +270,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   func flush() throws(Failure) {
     let result = mpifs_openh264_open_decoder(handle.decoder, handle.log)
     guard result == 0 else { throw Failure(.ioError, "Initialize", on: "openh264", "code \(result)") }
-    wasMadeUp = false
+    (wasMadeUp, unfinished) = (false, nil)
     (hasBegun, firstWhole, leavesOutLeading, damaged) = (false, nil, false, [])
     parser.restart()
   }

@@ -37,7 +37,7 @@ public struct CodedUnit {
   public var pts: Int64?
   /// How long, microseconds; 0 where unknown.
   public var duration: Int64
-  /// The file ends within it.
+  /// The stream ends within it. It has no bytes where nothing of it can be used.
   public var isCutOff: Bool
 
   public init(_ bytes: UnsafeRawBufferPointer, pts: Int64? = nil, duration: Int64 = 0, isCutOff: Bool = false) {

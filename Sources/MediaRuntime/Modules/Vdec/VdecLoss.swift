@@ -11,7 +11,13 @@ extension VdecRun {
     if info.isFrame, work.value.entry.pictures == VdecRun.hopeful, !work.value.entry.isRecovering {
       complainOfEntry(codec)
     }
-    guard work.value.waitsForKey else { return true }
+    guard work.value.waitsForKey else {
+      // Of what the group before was lost with, nothing is made by whoever wants a key picture.
+      guard info.picture.isLeading, info.isHurt, engine.decoder?.entry != .anywhere else { return true }
+      node.work.drop(.flushed, name)
+      counters.waitedForKey()
+      return false
+    }
     let canBegin =
       switch engine.decoder?.entry {
       case .anywhere: info.picture.slices > 0 && !info.picture.lacksParameterSets

@@ -125,8 +125,14 @@ final class VdecRun: Sendable {
   /// Has one unit decoded and gives what came of it.
   func take(_ unit: CodedUnit) {
     guard let codec = work.value.codec else { return }
-    let info = work.value.read(unit.bytes)
     let name = DroppedFrame(pts: unit.pts ?? .min)
+    guard !unit.bytes.isEmpty else {
+      node.input.counters.countAlone(at: Clock.now())
+      node.work.drop(.deviceError, name)
+      if unit.isCutOff { counters.damagedUnit() }
+      return work.value.entry.hurt()
+    }
+    let info = work.value.read(unit.bytes)
     if info.syntaxChanged { show() }
     counters.missing(info.picture.missing)
     if info.isFrame {
