@@ -99,6 +99,8 @@ static int32_t decoder_open(const char *name, const mpifs_picture_hooks *hooks, 
   decoder->context->get_buffer2 = get_buffer;
   // Channels run side by side; threads of one would delay its pictures.
   decoder->context->thread_count = 1;
+  // What is cropped at the left is cropped there, and not as far as the next multiple of an alignment.
+  decoder->context->flags |= AV_CODEC_FLAG_UNALIGNED;
   int result = ff.avcodec_open2(decoder->context, codec, NULL);
   if (result < 0) {
     decoder_close(decoder);

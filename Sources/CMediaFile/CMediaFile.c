@@ -15,11 +15,7 @@ const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <linux/magic.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "FFmpegFunctions.h"
 
@@ -59,6 +55,7 @@ static void keep_complaint(void *context, int level, const char *text, va_list a
 }
 
 void mpifs_media_begin(void) { complaint[0] = 0; }
+int mpifs_media_has_complained(void) { return complaint[0] != 0; }
 
 int32_t mpifs_media_fail(int error, const char *what, char *message, size_t size) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";
@@ -136,6 +133,13 @@ static int exhausted(mpifs_media_patience *patience, char *message, size_t size)
   return 1;
 }
 
+// Pictures of letters on a terminal: FFmpeg takes any text for them, and what is given instead of a video by mistake is a text
+// more often than not. The demuxers are tty, bin, xbin, adf and idf.
+static int is_text(enum AVCodecID codec) {
+  return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_BINTEXT || codec == AV_CODEC_ID_XBIN ||
+         codec == AV_CODEC_ID_IDF;
+}
+
 int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, mpifs_media_patience *patience, int *stream,
                                 const AVCodec **decoder, char *message, size_t size) {
   mpifs_media_begin();
@@ -169,6 +173,12 @@ int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, mpifs
     exhausted(patience, message, size);
     return -EINVAL;
   }
+  if (is_text((*format)->streams[*stream]->codecpar->codec_id)) {
+    if (size)
+      snprintf(message, size, "not a media file: a text, which FFmpeg would show as letters (%s)",
+               (*format)->iformat->name);
+    return -EINVAL;
+  }
   if ((*format)->streams[*stream]->disposition & AV_DISPOSITION_ATTACHED_PIC)
     return mpifs_media_fail(AVERROR_STREAM_NOT_FOUND, "no video stream, only a cover picture", message, size);
   for (unsigned index = 0; index < (*format)->nb_streams; index++) {
@@ -191,34 +201,10 @@ static int32_t open_input(mpifs_media_file *file, char *message, size_t size) {
   int is_large = (int64_t)stream->codecpar->width * stream->codecpar->height > 1280 * 720;
   file->decoder->thread_count = is_large ? file->threads : 1;
   file->decoder->pkt_timebase = stream->time_base;
+  file->decoder->flags |= AV_CODEC_FLAG_UNALIGNED;
   result = ff.avcodec_open2(file->decoder, codec, NULL);
   if (result < 0) return mpifs_media_fail(result, "open decoder", message, size);
   return 1;
-}
-
-int32_t mpifs_media_check(const char *path, char *message, size_t size) {
-  mpifs_media_begin();
-  struct stat status;
-  // What the errno says by itself needs no message.
-  if (size) *message = 0;
-  if (stat(path, &status) != 0) return AVERROR(errno);
-  if (S_ISDIR(status.st_mode)) return AVERROR(EISDIR);
-  if (!S_ISREG(status.st_mode)) {
-    if (size) snprintf(message, size, "not a regular file");
-    return -EINVAL;
-  }
-  struct statfs system;
-  if (statfs(path, &system) != 0) return mpifs_media_fail(AVERROR(errno), "statfs", message, size);
-  switch ((uint32_t)system.f_type) {
-    case PROC_SUPER_MAGIC:
-    case SYSFS_MAGIC:
-    case DEBUGFS_MAGIC:
-    case TRACEFS_MAGIC:
-      if (size) snprintf(message, size, "a file of the kernel's, not a media file");
-      return -EINVAL;
-  }
-  if (access(path, R_OK) != 0) return AVERROR(errno);
-  return 0;
 }
 
 // Frames a second of a stream; 0/1 when the file does not say.
@@ -341,14 +327,21 @@ static int32_t convert(mpifs_media_file *file, char *message, size_t size) {
   return result < 0 ? mpifs_media_fail(result, "convert", message, size) : 1;
 }
 
+static int32_t reopen(mpifs_media_file *file, char *message, size_t size) {
+  close_input(file);
+  int32_t checked = mpifs_media_check(file->url + strlen("file:"), message, size);
+  return checked < 0 ? checked : open_input(file, message, size);
+}
+
 static int32_t media_next(mpifs_media_file *file, mpifs_media_picture *picture, char *message, size_t size) {
   mpifs_media_begin();
   int32_t result = 1;
   if (file->pending) {
     file->pending = 0;
   } else {
-    if (!file->decoder) return mpifs_media_fail(AVERROR(EIO), "read", message, size);
-    result = decode(file, message, size);
+    // It could not be opened for this pass: it may be back, or be away for another reason.
+    if (!file->decoder) result = reopen(file, message, size);
+    if (result > 0) result = decode(file, message, size);
   }
   if (result <= 0) return result;
   AVFrame *frame = file->frame;
@@ -389,6 +382,12 @@ static int32_t media_next(mpifs_media_file *file, mpifs_media_picture *picture, 
 }
 
 static int32_t media_rewind(mpifs_media_file *file, char *message, size_t size) {
+  // What was opened is still there for whoever has it open, but not for whoever opens it next.
+  int32_t checked = mpifs_media_check(file->url + strlen("file:"), message, size);
+  if (checked < 0) {
+    close_input(file);
+    return checked;
+  }
   file->pending = 0;
   file->next_pts = file->first_pts;
   if (file->format && file->decoder && file->has_first) {
@@ -406,8 +405,7 @@ static int32_t media_rewind(mpifs_media_file *file, char *message, size_t size) 
       }
     }
   }
-  close_input(file);
-  return open_input(file, message, size);
+  return reopen(file, message, size);
 }
 
 static uint64_t media_refused(const mpifs_media_file *file) { return file->refused; }

@@ -15,6 +15,8 @@ struct mpifs_media_packets {
   AVPacket *packet;
   int stream;
   int at_end;
+  // That the file ends within something was told.
+  int told_cut;
   int64_t first_pts;
   int has_first;
   mpifs_media_patience patience;
@@ -87,13 +89,14 @@ static int32_t read_packet(mpifs_media_packets *packets, char *message, size_t s
   }
 }
 
-// The next packet as the filter makes it: 1, 0 at the end, -errno.
+// The next packet as the filter makes it: 1, 0 at the end, -errno; 2 for one that is none, since it is cut off or damaged.
 static int32_t filtered(mpifs_media_packets *packets, char *message, size_t size) {
   if (!packets->filter) return read_packet(packets, message, size);
   for (;;) {
     int result = ff.av_bsf_receive_packet(packets->filter, packets->packet);
     if (result >= 0) return 1;
     if (result == AVERROR_EOF) return 0;
+    if (result == AVERROR_INVALIDDATA) return 2;
     if (result != AVERROR(EAGAIN)) return mpifs_media_fail(result, "read", message, size);
     if (packets->at_end) return 0;
     int32_t read = read_packet(packets, message, size);
@@ -102,6 +105,7 @@ static int32_t filtered(mpifs_media_packets *packets, char *message, size_t size
     result = ff.av_bsf_send_packet(packets->filter, read ? packets->packet : NULL);
     if (result < 0) {
       ff.av_packet_unref(packets->packet);
+      if (result == AVERROR_INVALIDDATA) return 2;
       return mpifs_media_fail(result, "read", message, size);
     }
   }
@@ -112,11 +116,19 @@ static int32_t packets_next(mpifs_media_packets *packets, mpifs_media_packet *ou
   ff.av_packet_unref(packets->packet);
   if (!packets->format) return mpifs_media_fail(AVERROR(EIO), "read", message, size);
   int32_t result = filtered(packets, message, size);
+  // Some demuxers leave out what the file ends in, and only say so.
+  if (result == 0 && mpifs_media_has_complained() && !packets->told_cut) result = 2;
   if (result <= 0) return result;
+  if (result == 2) {
+    packets->told_cut = 1;
+    *out = (mpifs_media_packet){.pts = INT64_MIN, .is_cut_off = 1};
+    return 1;
+  }
   AVPacket *packet = packets->packet;
   AVRational base = packets->format->streams[packets->stream]->time_base;
   out->bytes = packet->data;
   out->size = packet->size;
+  out->is_cut_off = packet->flags & AV_PKT_FLAG_CORRUPT;
   out->pts = INT64_MIN;
   if (packet->pts != AV_NOPTS_VALUE) {
     if (!packets->has_first) {

@@ -80,6 +80,8 @@ extern mpifs_ffmpeg mpifs_ff;
 int32_t mpifs_media_fail(int error, const char *what, char *message, size_t size);
 // Forgets what FFmpeg complained about before.
 void mpifs_media_begin(void);
+// Whether it has complained since.
+int mpifs_media_has_complained(void);
 // Ends calls that would read on and on: nothing comes of a hole of zeros at the end of a file, and FFmpeg keeps what it
 // has read until something does.
 typedef struct {

@@ -65,9 +65,11 @@ static inline int mpifs_openh264_open_decoder(ISVCDecoder *decoder, mpifs_openh2
   parameters.sVideoProperty.eVideoBsType = VIDEO_BITSTREAM_AVC;
   return (int)(*decoder)->Initialize(decoder, &parameters);
 }
+// Takes the units of one picture; `bytes` NULL: that was all of it. Either may give a picture: the library's own call for both
+// gives only the second.
 static inline int mpifs_openh264_decode(
     ISVCDecoder *decoder, const unsigned char *bytes, int count, unsigned char **planes, SBufferInfo *info) {
-  return (int)(*decoder)->DecodeFrameNoDelay(decoder, bytes, count, planes, info);
+  return (int)(*decoder)->DecodeFrame2(decoder, bytes, count, planes, info);
 }
 static inline int mpifs_openh264_flush(ISVCDecoder *decoder, unsigned char **planes, SBufferInfo *info) {
   return (int)(*decoder)->FlushFrame(decoder, planes, info);

@@ -15,7 +15,9 @@ final class PacketSink: SinkCursor {
   func write(_ bytes: UnsafeRawBufferPointer) -> SinkWrite {
     switch writer.write(bytes) {
     case .taken(let count): return .taken(count)
-    case .refused(let refusal): return .failure(NodeError(refusal))
+    case .refused(let refusal):
+      let reason = refusal.hint.isEmpty ? refusal.reason : "\(refusal.reason); \(refusal.hint)"
+      return .failure(NodeError(refusal.errno, reason))
     case .wouldBlock:
       let signal = signal
       writer.whenWritable { signal.readable() }

@@ -61,9 +61,64 @@ import Testing
     var list = PictureList()
     for _ in 0..<5 { try encoder.submit(try JPEGTests.picture(.i420, 160, 120), EncodeDirective(), into: &list) }
     Self.expectSameForAnySplit(.mjpeg, Array(list.stream), count: 5)
-    // A picture that was cut off is skipped as a whole, and what follows is found.
-    let cut = list.pictures[0] + Array(list.pictures[1].prefix(700)) + list.pictures[2] + [1, 2, 3] + list.pictures[3]
-    Self.expectSameForAnySplit(.mjpeg, cut, count: 3, skipped: 703)
+    // Of a picture that was cut off in its headers there is nothing to decode; what was cut off later the decoder finds out.
+    for (left, count, skipped) in [(20, 3, 23), (700, 4, 3)] as [(Int, Int, UInt64)] {
+      let cut = list.pictures[0] + list.pictures[1].prefix(left) + list.pictures[2] + [1, 2, 3] + list.pictures[3]
+      Self.expectSameForAnySplit(.mjpeg, cut, count: count, skipped: skipped)
+    }
+  }
+
+  @Test func picturesOfJPEGWithoutEndMarkersEndWhereTheNextBegins() throws {
+    let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(160, 120, quality: 80))
+    var list = PictureList()
+    for _ in 0..<4 { try encoder.submit(try JPEGTests.picture(.i420, 160, 120), EncodeDirective(), into: &list) }
+    // A preview as cameras put it into a segment of their own: a whole picture inside the picture.
+    let preview = list.pictures[3]
+    let size = preview.count + 2
+    let segment = [0xff, 0xe1, UInt8(size >> 8), UInt8(size & 255)] + preview
+    let open = list.pictures[..<3].map { Array($0.prefix(2)) + segment + Array($0[2...].dropLast(2)) }
+    try #require(open.allSatisfy { $0.suffix(2) != [0xff, 0xd9] })
+    let stream = open.flatMap { $0 }
+    Self.expectSameForAnySplit(.mjpeg, stream, count: 3)
+    #expect(Self.units(.mjpeg, stream, pieces: { _ in 99 }).units == open)
+  }
+
+  @Test func aPictureWhoseFirstSliceIsLostIsNotTakenForTheRestOfTheOneBefore() throws {
+    let made = try Tool.run(
+      "ffmpeg",
+      [
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-frames:v", "6", "-pix_fmt", "yuv420p",
+        "-c:v", "libx264", "-bf", "0", "-x264-params", "slices=3:repeat-headers=1", "-f", "h264", "pipe:1",
+      ])
+    try #require(made.status == 0, "\(made.errors)")
+    let whole = Self.units(.h264, Array(made.output), pieces: { _ in 4096 }).units
+    try #require(whole.count == 6)
+    // The first of the third picture's three slices.
+    let third = whole[2].withUnsafeBytes { bytes in AnnexBUnits(bytes).map { [0, 0, 0, 1] + Array($0) } }
+    try #require(third.count == 3)
+    let pictures = whole[..<2] + [third[1] + third[2]] + whole[3...]
+    Self.expectSameForAnySplit(.h264, pictures.flatMap { $0 }, count: 6)
+  }
+
+  @Test func anIVFStreamTellsItsTimesAndWhetherItWasCutOff() throws {
+    let made = try Tool.run(
+      "ffmpeg",
+      [
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10", "-frames:v", "5", "-c:v", "libvpx", "-f",
+        "ivf", "pipe:1",
+      ])
+    try #require(made.status == 0, "\(made.errors)")
+    for missing in [0, 1, 9] {
+      var splitter = AccessUnitSplitter(.vp8)
+      made.output.dropLast(missing).withUnsafeBytes { splitter.append($0) }
+      var times: [Int64?] = []
+      while splitter.next() != nil { times.append(splitter.time) }
+      #expect(splitter.frameRate == FrameRate(10))
+      #expect(times == (0..<(missing == 0 ? 5 : 4)).map { $0 * 100_000 })
+      let hasLast = splitter.finish() != nil
+      #expect(hasLast == (missing > 0) && splitter.isCutOff == (missing > 0), "\(missing) bytes are missing")
+      if missing > 0 { #expect(splitter.time == 400_000) }
+    }
   }
 
   @Test func framesOfFWHTAreCutByTheirHeaders() {

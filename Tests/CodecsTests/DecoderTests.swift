@@ -233,6 +233,90 @@ struct FrameList: FrameSink {
     #expect(decoder.counters.bytesCopied == 0)
   }
 
+  @Test(arguments: ["turbojpeg", "ffmpeg"])
+  func aPictureThatLacksItsEndMarkerIsWhole(_ name: String) throws {
+    guard SoftwareCodecs.decoderFactories().contains(where: { $0.name == name }) else { return }
+    let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(320, 240, quality: 95))
+    var made = PictureList()
+    try encoder.submit(try JPEGTests.picture(.i420, 320, 240), EncodeDirective(), into: &made)
+    let decoder = try Self.open(name, .mjpeg)
+    var (whole, open) = (LastPicture(), LastPicture())
+    try made.pictures[0].withUnsafeBytes { try decoder.submit($0, pts: 0, into: &whole) }
+    try made.pictures[0].dropLast(2).withUnsafeBytes { try decoder.submit($0, pts: 1, into: &open) }
+    try decoder.drain(into: &open)
+    #expect(!whole.luma.isEmpty && whole.luma == open.luma)
+    #expect(decoder.counters.damaged == 0)
+  }
+
+  @Test(arguments: ["turbojpeg", "ffmpeg"])
+  func aPictureOfSevenComponentsIsDamagedData(_ name: String) throws {
+    guard SoftwareCodecs.decoderFactories().contains(where: { $0.name == name }) else { return }
+    let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(320, 240, quality: 80))
+    var made = PictureList()
+    try encoder.submit(try JPEGTests.picture(.i420, 320, 240), EncodeDirective(), into: &made)
+    let good = Array(made.pictures[0])
+    let frame = try #require(good.indices.dropLast().first { good[$0] == 0xff && good[$0 + 1] == 0xc0 })
+    var bad = Array(good[..<(frame + 2)])
+    bad += [0, 29]
+    bad += good[(frame + 4)..<(frame + 9)]
+    bad.append(7)
+    for component in 1...7 as ClosedRange<UInt8> { bad += [component, 0x11, 0] }
+    bad += good[(frame + 19)...]
+    let decoder = try Self.open(name, .mjpeg)
+    var list = FrameList()
+    let failure = #expect(throws: Failure.self) { try Self.decode(decoder, bad, 0, &list) }
+    #expect(failure?.errno == .illegalByteSequence, "\(String(describing: failure))")
+    try Self.decode(decoder, good, 1, &list)
+    #expect(list.times == [1])
+  }
+
+  @Test(arguments: h264)
+  func whatIsCroppedAtTheLeftIsCroppedThere(_ name: String) throws {
+    let units = try JoiningBitstreamTests.made(
+      "h264", frames: 3,
+      [
+        "-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", "0", "-bsf:v",
+        "h264_metadata=crop_left=8:crop_top=6:crop_right=4:crop_bottom=2",
+      ])
+    let decoder = try Self.open(name, .h264)
+    var list = FrameList()
+    for (index, unit) in units.enumerated() { try Self.decode(decoder, unit, Int64(index), &list) }
+    try decoder.drain(into: &list)
+    #expect(list.sizes == ["308x232", "308x232", "308x232"])
+  }
+
+  @Test(arguments: [
+    (["-pix_fmt", "yuv444p"], "High 4:4:4"), (["-pix_fmt", "yuv422p"], "High 4:2:2"),
+    (["-pix_fmt", "yuv420p10le"], "High 10"), (["-pix_fmt", "yuv420p", "-flags", "+ildct+ilme"], "interlaced High"),
+  ])
+  func whatAnEngineDoesNotDecodeItNames(options: [String], words: String) throws {
+    let units = try JoiningBitstreamTests.made("h264", frames: 3, options + ["-c:v", "libx264"])
+    let decoder = try Self.open("openh264", .h264)
+    var list = FrameList()
+    let failure = #expect(throws: Failure.self) { try Self.decode(decoder, units[0], 0, &list) }
+    #expect(
+      failure?.errno == .notSupported && failure?.detail.hasSuffix(words) == true, "\(String(describing: failure))")
+  }
+
+  @Test(arguments: h264)
+  func whatComesBeforeARecoveryPointIsNotShown(_ name: String) throws {
+    let units = try JoiningBitstreamTests.h264("intra-refresh=1:bframes=0:keyint=20:repeat-headers=1", frames: 60)
+    var parser = PictureParser(.h264)
+    let infos = units.map { unit in unit.withUnsafeBytes { parser.parse($0) } }
+    let point = try #require(infos.indices.first { infos[$0].isRecoveryPoint && $0 > 5 })
+    let whole = try #require(infos.indices.first { infos[$0].isRecovered && $0 > point })
+    let decoder = try Self.open(name, .h264)
+    #expect(decoder.entry == .anywhere)
+    var list = FrameList()
+    // Its parameter sets, in front of a picture that is no key picture.
+    let sets = units[0].withUnsafeBytes { AnnexBUnits($0).prefix(2).flatMap { [0, 0, 0, 1] + $0 } }
+    for (index, unit) in units[5...].enumerated() {
+      try Self.decode(decoder, index == 0 ? sets + unit : unit, Int64(index + 5), &list)
+    }
+    try decoder.drain(into: &list)
+    #expect(list.times == (whole..<60).map { Int64($0) })
+  }
+
   /// Where a JPEG picture says its size: behind the marker of a baseline frame, its length and its precision.
   @Test(
     arguments: [

@@ -21,7 +21,11 @@ final class DecoderScript: Sendable {
   /// Pictures held back before the first comes out.
   let delay: Int
   let heapCalls = HeapNotes()
-  init(delay: Int = 0) { self.delay = delay }
+  let entry: DecoderEntry
+  init(delay: Int = 0, entry: DecoderEntry = .keyPictures) {
+    self.delay = delay
+    self.entry = entry
+  }
 }
 
 /// Makes pictures without looking at the bytes.
@@ -32,6 +36,7 @@ final class ScriptedDecoder: Decoder, @unchecked Sendable {
   var pool: (any BufferPool)? { frames }
   let counters = DecoderCounters()
   var isBroken: Bool { script.fails.isShut }
+  var entry: DecoderEntry { script.entry }
   private let script: DecoderScript
   private let frames: Pool
   private let user: UserSlot

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Foundation
 import MediaCore
 import Reports
@@ -172,6 +173,88 @@ import Testing
     bench.finish()
   }
 
+  @Test func anEngineThatMakesUpWhatIsMissingGoesOnAndTheDamagedAreCounted() throws {
+    let bench = try bench(ScriptedDecoderFactory(script: DecoderScript(entry: .keyPictureOnce)))
+    try bench.make("vdec/0", Self.fast)
+    try bench.start("vdec/0")
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    // It begins at a key picture: five before that are left out. Then one of forty is damaged.
+    for _ in 0..<5 { _ = writer.writeAll(FakeStream.unit(isKey: false)) }
+    _ = writer.writeAll(FakeStream.stream(40, damaged: [13]))
+    writer.close()
+    #expect(eventually { bench.figures("vdec/0").output.frames == 39 })
+    let figures = bench.figures("vdec/0")
+    #expect(figures.input.frames == 45 && figures.dropped.deviceError == 1 && figures.inFlight == 0)
+    #expect(figures.dropped[.flushed] == 5 && more(bench, "vdec/0", "units_without_key") == 5)
+    #expect(more(bench, "vdec/0", "units_damaged") == 1)
+    #expect(more(bench, "vdec/0", "pictures_damaged") == 6, "up to the next key picture")
+    #expect(!isFailed(bench, "vdec/0"))
+    bench.finish()
+  }
+
+  @Test func howFarWhatIsShownLagsBehindWhatIsFedIsTold() throws {
+    let bench = try bench(ScriptedDecoderFactory())
+    try bench.make(
+      "vdec/0", ["codec": .text("h264"), "pace": .text("realtime"), "fps": .rate(try #require(FrameRate(10)))])
+    try bench.start("vdec/0")
+    let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+    // Fed at once, shown one after the other: the tenth is shown 0.9 s after it came.
+    _ = writer.writeAll(FakeStream.stream(11))
+    #expect(eventually { bench.figures("vdec/0").output.frames == 10 })
+    #expect(eventually { more(bench, "vdec/0", "feed_lag_us") ?? 0 >= 800_000 })
+    writer.close()
+    bench.finish()
+  }
+
+  @Test func aQueueKnowsSinceWhenBytesComeFasterThanTheyAreTaken() throws {
+    let queue = FeedQueue(Bench.path("vdec/0"))
+    queue.open()
+    let writer = try queue.attach()
+    let began = Clock.now()
+    _ = writer.writeAll([1, 2, 3])
+    #expect(!queue.growsSteadily(at: Clock.now(), since: .milliseconds(20)))
+    #expect(
+      eventually {
+        _ = writer.writeAll([4])
+        return queue.growsSteadily(at: Clock.now(), since: .milliseconds(20))
+      })
+    #expect(!queue.growsSteadily(at: Clock.now(), since: .seconds(1000)))
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+    defer { buffer.deallocate() }
+    let first = queue.take(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<3]))
+    #expect(first == .bytes(3))
+    let firstCame = queue.takenCame
+    _ = queue.take(into: buffer)
+    #expect(began <= firstCame && firstCame < queue.takenCame && queue.takenCame <= Clock.now())
+    #expect(!queue.growsSteadily(at: Clock.now(), since: .milliseconds(20)), "all of it was taken")
+    writer.close()
+  }
+
+  @Test func aContainerIsRefusedHoweverItIsCutAndTheNextStreamIsNot() throws {
+    for piece in [1, 100, 5000] {
+      let bench = try bench(ScriptedDecoderFactory())
+      try bench.make("vdec/0", Self.fast)
+      try bench.start("vdec/0")
+      let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
+      let packet = [0x47] + [UInt8](repeating: 0x55, count: 187)
+      let stream = (0..<20).flatMap { _ in packet }
+      var refusal: Refusal?
+      for at in stride(from: 0, to: stream.count, by: piece) where refusal == nil {
+        let outcome = writer.writeAll(Array(stream[at..<min(stream.count, at + piece)]))
+        if case .refused(let why) = outcome { refusal = why }
+      }
+      #expect(refusal?.errno == .invalidArgument && refusal?.reason.contains("MPEG transport stream") == true)
+      #expect(refusal?.hint.contains("ffmpeg -i") == true)
+      #expect(eventually { isFailed(bench, "vdec/0") })
+      writer.close()
+      let next = try bench.graph.openFeed(Bench.path("vdec/0"))
+      _ = next.writeAll(FakeStream.stream(20))
+      next.close()
+      #expect(eventually { bench.figures("vdec/0").output.frames == 20 && !isFailed(bench, "vdec/0") })
+      bench.finish()
+    }
+  }
+
   @Test func aStreamOfWhichNothingCanBeDecodedFailsUntilAnotherComes() throws {
     let bench = try bench(ScriptedDecoderFactory())
     try bench.make("vdec/0", Self.fast)
@@ -261,6 +344,17 @@ import Testing
     let (isOver, isLastOver) = (ledger.spoil(after: 3), ledger.spoil(after: 8))
     #expect(isOver && !isLastOver)
     #expect((0..<10).map { ledger.settle($0)?.isSpoilt ?? false } == (0..<10).map { [4, 5, 9].contains($0) })
+  }
+
+  @Test func whatRefersToWhatWasNeverThereIsGivenUpWhenAWholePictureComes() {
+    var ledger = UnitLedger()
+    for index in 0..<8 { _ = ledger.enter(UnitLedger.Unit(isHurt: index < 4 || index == 7), isKey: index == 4) }
+    _ = ledger.came(2)
+    var gone: [UInt64] = []
+    ledger.removeHurt(before: 5) { name, _ in gone.append(name.number) }
+    #expect(gone == [0, 1, 3] && ledger.open == 5, "the third has come, the last may come still")
+    ledger.removeHurt(before: 8) { name, _ in gone.append(name.number) }
+    #expect(gone == [0, 1, 3, 7] && ledger.open == 4)
   }
 
   @Test func whatNoDecoderHoldsBackSoLongIsGivenUp() {

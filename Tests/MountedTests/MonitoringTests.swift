@@ -32,6 +32,7 @@ import Testing
       "time_mean_us": "mean_work_seconds", "time_max_us": "max_work_seconds", "bytes_out": "output_bytes_total",
       "bytes_copied": "copied_bytes_total", "readers": "readers", "feed_waiting_bytes": "feed_waiting_bytes",
       "frames_per_second": "frames_per_second", "bytes_per_second": "current_bytes_per_second",
+      "feed_lag_us": "feed_lag_seconds",
     ]
     let objects = try run("find", served.at, "-name", "stats", "-printf", "%P\n").lines.map {
       String($0.dropLast("/stats".count))
@@ -58,8 +59,8 @@ import Testing
         #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
-    // Seven of the input, four of the encoder, nine of each decoder.
-    #expect(ownCounts == 29)
+    // Seven of the input, four of the encoder, eleven of each decoder.
+    #expect(ownCounts == 33)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }

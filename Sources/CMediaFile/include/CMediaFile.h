@@ -43,6 +43,8 @@ typedef struct {
   // Microseconds from the first picture; INT64_MIN when unknown.
   int64_t pts;
   int64_t duration;
+  // Not 0: the file ends within it, or says that it is damaged. It may have no bytes then.
+  int32_t is_cut_off;
 } mpifs_media_packet;
 
 // A media file whose packets are read without decoding them; used as mpifs_media_file.

@@ -14,6 +14,8 @@
   /// Owns the library's decoder and the pictures' pool. Serial use, as ``Decoder`` says.
   final class FFmpegDecoder: Decoder, @unchecked Sendable {
     let engine: String
+    /// It makes up what is missing; a picture of H.264 it shows only from a recovery point on.
+    let entry: DecoderEntry
     var layout: FrameLayout? { shown.withLock { $0.layout } }
     var memoryKind: String { pictures.memoryKind }
     var pool: (any BufferPool)? { pictures.pool }
@@ -39,6 +41,7 @@
     init(_ codec: String, _ configuration: DecoderConfiguration) throws(Failure) {
       pictures = PicturePool(configuration)
       loans = PictureLoans(pictures)
+      entry = configuration.codec == .h264 || configuration.codec == .h265 ? .anywhere : .keyPictureOnce
       handle = try FFmpegDecoderHandle(try MediaLibrary.load(), codec, loans)
       engine = handle.engine
     }
@@ -69,10 +72,13 @@
 
     func interrupt() { pictures.interrupt() }
 
-    /// The library says "invalid data" of what cannot be decoded.
+    /// Of what cannot be decoded the library says "invalid data", -1 (which is EPERM), or that it is not implemented.
     private static func named(_ failure: Failure) -> Failure {
       var named = failure
-      if named.errno == .invalidArgument { named.errno = .illegalByteSequence }
+      switch named.errno {
+      case .noMemory, .noBufferSpace, .canceled, .interrupted, .argListTooLong: break
+      default: named.errno = .illegalByteSequence
+      }
       return named
     }
 
@@ -84,9 +90,14 @@
       for _ in 0..<64 {
         do throws(Failure) {
           guard try handle.receive(&picture) else { break }
-          try give(picture, into: &sink)
         } catch {
           if refusal == nil { refusal = FFmpegDecoder.named(error) }
+          continue
+        }
+        do throws(Failure) {
+          try give(picture, into: &sink)
+        } catch {
+          if refusal == nil { refusal = error }
         }
       }
       if let refusal { throw refusal }

@@ -73,6 +73,23 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   private let shown = Mutex(Shown())
   private var sequence: UInt64 = 0
   private var parser = PictureParser(.h264)
+  private var sets = ParameterSets(.h264)
+  /// Units go to the library: one that decoding can begin at has come.
+  private var hasBegun = false
+  /// Number of the unit whose picture is the first that is whole; `nil` before.
+  private var firstWhole: Int64?
+  /// Numbers of units that were damaged, or refer to what is missing, and whose pictures have not come out.
+  private var damaged: [Int64] = []
+  private var wasMadeUp = false
+  /// Number of the last unit, where the library gave nothing then.
+  private var unfinished: Int64?
+  /// As many pictures as a decoder may hold back (H.264 A.3.1).
+  private static let mostDelayed = 16
+  /// What is shown before the picture it began at refers to what was before that.
+  private var leavesOutLeading = false
+
+  /// The library makes up what is missing once it has begun; before that it is given nothing.
+  var entry: DecoderEntry { .anywhere }
 
   init(_ configuration: DecoderConfiguration) throws(Failure) {
     handle = try OpenH264DecoderHandle()
@@ -85,10 +102,80 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   func submit<Sink: FrameSink & ~Copyable>(
     _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
   ) throws(Failure) {
-    guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self), unit.count > 0 else { return }
-    guard let count = CInt(exactly: unit.count) else { throw Failure(.argListTooLong, "decode", on: "openh264") }
+    guard unit.count > 0 else { return }
+    let picture = parser.parse(unit)
+    if picture.bringsParameterSets { sets?.note(unit) }
+    try refuseForeign()
+    guard begins(with: picture, pts) else { return }
     // With a change of size the library would forget what it still holds back; before a key picture all of it may go.
-    if parser.parse(unit).isKey { try giveHeldBack(into: &sink) }
+    if picture.isKey { try giveHeldBack(into: &sink) }
+    let missing = hasBegun ? [] : sets?.missing(in: unit) ?? []
+    hasBegun = true
+    guard !missing.isEmpty else { return try decode(unit, pts: pts, into: &sink) }
+    let failure = (missing + unit).withUnsafeBytes { bytes -> Failure? in
+      do throws(Failure) {
+        try decode(bytes, pts: pts, into: &sink)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// What the library would take for damage.
+  private func refuseForeign() throws(Failure) {
+    guard let syntax = parser.syntax else { return }
+    var what = ""
+    if syntax.chromaFormat > 1 || syntax.bitDepth != 8 || syntax.profile == 88 {
+      what = syntax.profileTitle
+    } else if !syntax.frameMacroblocksOnly {
+      what = "interlaced \(syntax.profileTitle)"
+    }
+    guard !what.isEmpty else { return }
+    throw Failure(.notSupported, "decode", on: "openh264", "not a coding this engine decodes: \(what)")
+  }
+
+  /// Whether a picture is given to the library.
+  private func begins(with picture: PictureInfo, _ pts: Int64) -> Bool {
+    if !hasBegun {
+      guard picture.isRecoveryPoint, !picture.lacksParameterSets else { return false }
+      leavesOutLeading = !picture.isKey
+    }
+    if picture.isKey { leavesOutLeading = false }
+    if picture.isLeading, leavesOutLeading { return false }
+    if firstWhole == nil, picture.isRecovered { firstWhole = pts }
+    return true
+  }
+
+  private func decode<Sink: FrameSink & ~Copyable>(
+    _ unit: UnsafeRawBufferPointer, pts: Int64, into sink: inout Sink
+  ) throws(Failure) {
+    guard let bytes = unit.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+    guard let count = CInt(exactly: unit.count) else { throw Failure(.argListTooLong, "decode", on: "openh264") }
+    let first = try step(bytes, count, pts, into: &sink)
+    let second = try step(nil, 0, pts, into: &sink)
+    let (state, hasGiven) = (first.state | second.state, first.hasGiven || second.hasGiven)
+    let errors = errors(in: state)
+    wasMadeUp = state & 0x20 != 0
+    unfinished = hasGiven ? nil : pts
+    // What is shown later than it is decoded comes out late, damaged or not.
+    guard errors == 0 || hasGiven || errors & ~0x66 == 0 && isReordered else {
+      throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(errors))
+    }
+  }
+
+  /// What is wrong with the unit at hand, in what the library says.
+  private func errors(in state: CInt) -> CInt {
+    // 0x01: more is needed, which is no error. 0x20: something was made up; it stays so up to the next IDR picture, since what
+    // comes refers to it. From the first on the channel knows as much, and of recovery points too.
+    state & ~0x21 | (wasMadeUp ? 0 : state & 0x20)
+  }
+
+  /// One call of the library, and the picture it gives.
+  private func step<Sink: FrameSink & ~Copyable>(
+    _ bytes: UnsafePointer<UInt8>?, _ count: CInt, _ pts: Int64, into sink: inout Sink
+  ) throws(Failure) -> (state: CInt, hasGiven: Bool) {
     var planes: Planes = (nil, nil, nil)
     var info = SBufferInfo()
     info.uiInBsTimeStamp = UInt64(bitPattern: pts)
@@ -97,12 +184,17 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         mpifs_openh264_decode(handle.decoder, bytes, count, $0, &info)
       }
     }
-    if info.iBufferStatus == 1 { try give(planes, info, damaged: state != 0, into: &sink) }
-    // 0x01: more is needed, which is no error.
-    guard state & ~0x01 == 0 || info.iBufferStatus == 1 else {
-      throw Failure(.illegalByteSequence, "decode", on: "openh264", OpenH264Decoder.reason(state))
-    }
+    // What is wrong may be so with the very picture it gives. That slices of a unit are missing the library finds when the next
+    // begins.
+    let errors = errors(in: state)
+    let number = errors == 0x20 && bytes != nil ? unfinished ?? pts : pts
+    if errors != 0, !damaged.contains(number) { damaged = damaged.suffix(OpenH264Decoder.mostDelayed - 1) + [number] }
+    if info.iBufferStatus == 1 { try give(planes, info, into: &sink) }
+    return (state, info.iBufferStatus == 1)
   }
+
+  /// The library holds pictures back for those shown before them: with every profile that has such (H.264 A.2.1).
+  private var isReordered: Bool { parser.syntax.map { $0.profile != 66 } ?? false }
 
   private static func reason(_ state: CInt) -> String {
     var parts: [String] = []
@@ -115,8 +207,12 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   }
 
   private func give<Sink: FrameSink & ~Copyable>(
-    _ planes: Planes, _ info: SBufferInfo, damaged: Bool, into sink: inout Sink
+    _ planes: Planes, _ info: SBufferInfo, into sink: inout Sink
   ) throws(Failure) {
+    let number = Int64(bitPattern: info.uiOutYuvTimeStamp)
+    let isDamaged = damaged.contains(number)
+    damaged.removeAll { $0 == number }
+    guard let firstWhole, number >= firstWhole else { return }
     let memory = info.UsrData.sSystemBuffer
     // 4:2:0 receivers need even sizes: an odd last column or line is left off.
     guard let y = planes.0, let u = planes.1, let v = planes.2,
@@ -124,8 +220,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
     else { throw Failure(.illegalByteSequence, "decode", on: "openh264", "a picture without pixels") }
     if try pictures.prepare(size: new.byteCount, references: 0) || layout != new { changed(to: new) }
     let frame = Frame(
-      try pictures.take(), layout: new, pts: Int64(bitPattern: info.uiOutYuvTimeStamp), sequence: sequence,
-      stamps: FrameStamps())
+      try pictures.take(), layout: new, pts: number, sequence: sequence, stamps: FrameStamps())
     sequence += 1
     let target = try frame.beginPixels(write: true)
     var copied = 0
@@ -140,7 +235,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
     try frame.endPixels(write: true)
     shown.withLock {
       $0.counters.bytesCopied += UInt64(copied)
-      if damaged { $0.counters.damaged += 1 }
+      if isDamaged { $0.counters.damaged += 1 }
     }
     sink.picture(frame)
   }
@@ -167,7 +262,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
         }
       }
       guard info.iBufferStatus == 1 else { break }
-      try give(planes, info, damaged: false, into: &sink)
+      try give(planes, info, into: &sink)
     }
   }
 
@@ -175,6 +270,9 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   func flush() throws(Failure) {
     let result = mpifs_openh264_open_decoder(handle.decoder, handle.log)
     guard result == 0 else { throw Failure(.ioError, "Initialize", on: "openh264", "code \(result)") }
+    (wasMadeUp, unfinished) = (false, nil)
+    (hasBegun, firstWhole, leavesOutLeading, damaged) = (false, nil, false, [])
+    parser.restart()
   }
 
   func interrupt() { pictures.interrupt() }

@@ -27,6 +27,8 @@ public struct TurboJPEGDecoderFactory: DecoderFactory {
 /// Owns the library's decompressor and the pictures' pool. Serial use, as ``Decoder`` says.
 final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   let engine = JPEGCompressor.engine
+  /// Each picture stands alone; of a damaged one there is what came before the damage.
+  var entry: DecoderEntry { .keyPictureOnce }
   var layout: FrameLayout? { shown.withLock { $0.layout } }
   var memoryKind: String { pictures.memoryKind }
   var pool: (any BufferPool)? { pictures.pool }
@@ -43,6 +45,7 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   }
 
   private var handle: JPEGHandle
+  private var ending = JPEGEnding()
   private let pictures: PicturePool
   private let shown = Mutex(Shown())
   private var sequence: UInt64 = 0
@@ -60,7 +63,7 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
   ) throws(Failure) {
     guard unit.count > 0 else { return }
     do throws(Failure) {
-      try decode(unit, pts: pts, into: &sink)
+      try decode(try ending.complete(unit), pts: pts, into: &sink)
     } catch {
       // Whatever it was, the next picture is begun from the start.
       handle.restart()

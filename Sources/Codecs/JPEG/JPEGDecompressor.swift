@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CTurboJPEG
 import CYUV
-import Glibc
 import MediaCore
 import SystemPackage
 
@@ -17,9 +16,7 @@ struct JPEGDecompressor: ~Copyable {
   private var v = Scratch()
   private var halfU = Scratch()
   private var halfV = Scratch()
-  private var coded = Scratch()
-  /// The picture at hand came with an end marker.
-  private var hasOwnEnd = false
+  private var ending = JPEGEnding()
 
   /// So many more columns or lines than wanted, a picture has another size.
   private static let largestMargin = 64
@@ -37,7 +34,7 @@ struct JPEGDecompressor: ~Copyable {
   /// - Throws: EILSEQ for a picture that is cut off or otherwise damaged, or smaller than the target or far larger.
   mutating func decompress(_ bytes: UnsafeRawBufferPointer, to target: Pixels) throws(Failure) -> Int {
     do throws(Failure) {
-      return try decode(try withEnd(bytes), to: target)
+      return try decode(try ending.complete(bytes), to: target)
     } catch {
       handle.restart()
       throw error
@@ -87,30 +84,12 @@ struct JPEGDecompressor: ~Copyable {
     let reason = handle.message
     // Bytes too many between two markers cost nothing, and some cameras send them in every picture. Only the first
     // warning is told: that the picture is whole is looked up.
-    if handle.isWarning, reason.contains("extraneous"), hasOwnEnd { return }
+    if handle.isWarning, reason.contains("extraneous"), ending.hasOwn { return }
     throw JPEGDecompressor.damaged(reason)
-  }
-
-  /// The picture with an end marker. Without one the library takes a whole picture for one that is cut off; with one it
-  /// says something else of one that is. Zeros at the end may stand for bytes that never came: such a picture stays as it is.
-  private mutating func withEnd(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> UnsafeRawBufferPointer {
-    hasOwnEnd = JPEGDecompressor.hasEnd(bytes)
-    guard !hasOwnEnd, let start = bytes.baseAddress, let last = bytes.last, last != 0 else { return bytes }
-    let copy = try coded.plane(bytes: bytes.count + 2, lines: 1).base
-    memcpy(copy, start, bytes.count)
-    (copy[bytes.count], copy[bytes.count + 1]) = (0xff, 0xd9)
-    return UnsafeRawBufferPointer(start: copy, count: bytes.count + 2)
   }
 
   private static func damaged(_ reason: String) -> Failure {
     Failure(.illegalByteSequence, "decode", on: "JPEG picture", reason)
-  }
-
-  /// Whether the picture ends with its end marker; cameras fill up with zeros behind it.
-  private static func hasEnd(_ data: UnsafeRawBufferPointer) -> Bool {
-    var end = data.count
-    while end > 0, data[end - 1] == 0 { end -= 1 }
-    return end >= 2 && data[end - 2] == 0xff && data[end - 1] == 0xd9
   }
 
   private mutating func decodeThroughScratch(

@@ -14,7 +14,8 @@ public struct CodedFileFactory: PacketSourceFactory {
     let found = first.withUnsafeBytes { StreamSniffer.isElementary($0) ? StreamSniffer.codec($0) : nil }
     let source: any PacketSource
     if let found {
-      source = ElementaryFile(file, found)
+      let rate = first.withUnsafeBytes { AccessUnitSplitter.frameRate(ofHeader: $0, found) }
+      source = ElementaryFile(file, found, frameRate: rate)
     } else {
       #if FFmpeg
         _ = consume file

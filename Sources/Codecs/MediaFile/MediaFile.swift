@@ -20,6 +20,12 @@
       let functions = functions
       try MediaFile.call("open", path) { functions.pointee.open(path, threads, &handle, &info, $0, $1) }
       guard let handle else { throw Failure(.ioError, "open", on: path) }
+      do throws(Failure) {
+        try MediaFile.requireSize(info, of: path)
+      } catch {
+        functions.pointee.close(handle)
+        throw error
+      }
       self.handle = handle
       self.info = info
     }
@@ -41,6 +47,22 @@
     var refused: UInt64 { functions.pointee.refused(handle) }
 
     func interrupt() { functions.pointee.interrupt(handle) }
+
+    /// Refuses a file of whose pictures FFmpeg tells no size: there are none, or they are larger than it decodes.
+    /// - Throws: ERANGE with the size, where the file itself says it; EINVAL.
+    static func requireSize(_ info: mpifs_media_info, of path: String) throws(Failure) {
+      guard info.width <= 0 || info.height <= 0 else { return }
+      let first = try ReadFile(path).first(StreamSniffer.enough)
+      var parser = PictureParser(.mjpeg)
+      _ = first.withUnsafeBytes { parser.parse($0) }
+      guard let size = parser.syntax, size.width > 0, size.height > 0 else {
+        throw Failure(.invalidArgument, "open", on: path, "there is no picture in it that FFmpeg can decode")
+      }
+      // libavutil, av_image_check_size2: a picture of eight bytes a pixel and a margin must fit into an int.
+      throw Failure(
+        .outOfRange, "open", on: path,
+        "\(size.width)x\(size.height); FFmpeg decodes up to 268 million pixels, margins of 128 counted: 16255x16255")
+    }
 
     /// A text the library wrote into a field of fixed size.
     static func text<Characters>(_ tuple: Characters) -> String {

@@ -38,6 +38,12 @@
         throw Failure(
           .notSupported, "open", on: path, "its video is \(coding); a vdec decodes h264, h265, vp8 and mjpeg of files")
       }
+      do throws(Failure) {
+        try MediaFile.requireSize(info, of: path)
+      } catch {
+        functions.pointee.close(made)
+        throw error
+      }
       self.functions = functions
       self.path = path
       handle = made
@@ -58,7 +64,8 @@
       }
       return CodedUnit(
         UnsafeRawBufferPointer(start: packet.bytes, count: Int(packet.size)),
-        pts: packet.pts == .min ? nil : packet.pts, duration: packet.duration)
+        pts: packet.pts == .min ? nil : packet.pts, duration: packet.duration,
+        isCutOff: packet.is_cut_off != 0)
     }
 
     func interrupt() { functions.pointee.interrupt(handle) }

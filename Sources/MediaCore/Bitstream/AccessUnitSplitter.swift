@@ -7,7 +7,8 @@
 /// other, FWHT is one frame with its header after the other, VP8 comes as IVF. Any bytes may come: what belongs to no unit is skipped and
 /// counted. Allocates only until it has seen the largest unit.
 ///
-/// A unit with start codes ends where the next begins, so the last one comes with `finish`.
+/// A unit with start codes ends where the next begins, and so does a JPEG picture without an end marker: the last one comes with
+/// `finish`.
 public struct AccessUnitSplitter: ~Copyable {
   /// A unit that grows larger than this is none.
   public static let largestUnit = 16 << 20
@@ -16,7 +17,7 @@ public struct AccessUnitSplitter: ~Copyable {
     case annexB(AnnexBCutter)
     case jpeg(JPEGCutter)
     case fwht
-    case ivf
+    case ivf(IVFCutter)
   }
 
   /// What a look at the bytes came to.
@@ -37,6 +38,10 @@ public struct AccessUnitSplitter: ~Copyable {
   private var cutter: Cutter
   /// Bytes that belonged to no unit.
   public private(set) var skipped: UInt64 = 0
+  /// When the unit given last is shown, microseconds of the stream's own clock; `nil` where the stream has no times.
+  public private(set) var time: Int64?
+  /// The unit given last is cut off: the stream has ended within it.
+  public private(set) var isCutOff = false
   /// Bytes of the unit given last, to be dropped at the next call.
   private var given = 0
 
@@ -46,8 +51,19 @@ public struct AccessUnitSplitter: ~Copyable {
     case .h265: cutter = .annexB(AnnexBCutter(isHEVC: true))
     case .mjpeg: cutter = .jpeg(JPEGCutter())
     case .fwht: cutter = .fwht
-    case .vp8: cutter = .ivf
+    case .vp8: cutter = .ivf(IVFCutter())
     }
+  }
+
+  /// Pictures a second, where the stream says so outside of its pictures.
+  public var frameRate: FrameRate? { if case .ivf(let cutter) = cutter { cutter.frameRate } else { nil } }
+
+  /// Pictures a second that the first bytes of a stream state outside of its pictures.
+  public static func frameRate(ofHeader bytes: UnsafeRawBufferPointer, _ codec: Codec) -> FrameRate? {
+    guard codec == .vp8 else { return nil }
+    var cutter = IVFCutter()
+    _ = cutter.look(bytes)
+    return cutter.frameRate
   }
 
   /// Takes the next bytes of the stream. Ends the validity of a unit that was given.
@@ -66,6 +82,7 @@ public struct AccessUnitSplitter: ~Copyable {
         return UnsafeRawBufferPointer(rebasing: bytes.all[..<count])
       case .framed(let header, let unit):
         given = header + unit
+        if case .ivf(let ivf) = cutter { time = ivf.time(bytes.all) }
         return UnsafeRawBufferPointer(rebasing: bytes.all[header..<given])
       case .pass(let count): bytes.drop(count)
       case .skip(let count): skip(count)
@@ -77,24 +94,41 @@ public struct AccessUnitSplitter: ~Copyable {
     }
   }
 
-  /// The end of the stream: the last unit, where it is whole. Call `next` until it gives nothing before this. The
-  /// splitter then takes another stream.
+  /// The end of the stream: the last unit, as far as it came. Call `next` until it gives nothing before this. The splitter then
+  /// takes another stream.
   public mutating func finish() -> UnsafeRawBufferPointer? {
     settle()
     let count = bytes.count
-    guard case .annexB(var last) = cutter, last.endsInUnit, count > 0 else {
+    var header: Int?
+    switch cutter {
+    case .annexB(var last):
+      if last.endsInUnit { header = 0 }
+      last.restart()
+      cutter = .annexB(last)
+    case .jpeg(var last):
+      if last.hasScan { header = 0 }
+      last.restart()
+      cutter = .jpeg(last)
+    case .ivf(let last):
+      header = last.rest(bytes.all)
+      time = last.time(bytes.all)
+      isCutOff = header != nil
+      cutter = .ivf(IVFCutter())
+    case .fwht:
+      if count > FWHTHeader.byteCount { (header, isCutOff) = (0, true) }
+    }
+    guard let header, count > header else {
       skip(count)
       return nil
     }
-    last.restart()
-    cutter = .annexB(last)
     given = count
-    return bytes.all
+    return UnsafeRawBufferPointer(rebasing: bytes.all[header...])
   }
 
   private mutating func settle() {
     if given > 0 { bytes.drop(given) }
     given = 0
+    (time, isCutOff) = (nil, false)
   }
 
   private mutating func skip(_ count: Int) {
@@ -122,7 +156,10 @@ public struct AccessUnitSplitter: ~Copyable {
       cutter = .jpeg(jpeg)
       return cut
     case .fwht: return FWHTHeader.cut(bytes.all)
-    case .ivf: return IVFCutter.cut(bytes.all)
+    case .ivf(var ivf):
+      let cut = ivf.look(bytes.all)
+      cutter = .ivf(ivf)
+      return cut
     }
   }
 }

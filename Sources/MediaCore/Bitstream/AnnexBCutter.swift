@@ -12,6 +12,8 @@ struct AnnexBCutter: Sendable {
   private var hasBegun = false
   /// The unit at the front has a slice.
   private var hasSlice = false
+  /// Where in its picture the last slice of H.264 began.
+  private var lastBlock: UInt32 = 0
 
   init(isHEVC: Bool) { self.isHEVC = isHEVC }
 
@@ -41,9 +43,12 @@ struct AnnexBCutter: Sendable {
           return .skip(first)
         }
       }
-      // The kind and, of a slice, whether it is the first of its picture: two bytes with H.264, three with H.265.
+      // The kind and, of a slice, whether it is the first of its picture: two bytes with H.264, three with H.265; where in
+      // its picture a slice of H.264 begins takes up to six more.
       let header = code + 3
-      guard header + (isHEVC ? 3 : 2) <= bytes.count else {
+      guard header + (isHEVC ? 3 : 2) <= bytes.count,
+        isHEVC || !AnnexBCutter.isLaterSlice(bytes, header) || header + 8 <= bytes.count
+      else {
         position = code
         return .more
       }
@@ -61,12 +66,25 @@ struct AnnexBCutter: Sendable {
 
   private enum Kind { case firstSlice, slice, leadIn, other }
 
-  private func h264Kind(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Kind {
+  /// Whether a slice of H.264 begins here that is not its picture's first: `first_mb_in_slice` 0 is coded as a single 1.
+  private static func isLaterSlice(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Bool {
     switch bytes[at] & 31 {
-    // `first_mb_in_slice` is 0: its code is a single 1.
-    case 1, 2, 5: bytes[at + 1] & 0x80 != 0 ? .firstSlice : .slice
-    case 6...9, 14...18: .leadIn
-    default: .other
+    case 1, 2, 5: bytes[at + 1] & 0x80 == 0
+    default: false
+    }
+  }
+
+  private mutating func h264Kind(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Kind {
+    switch bytes[at] & 31 {
+    case 1, 2, 5:
+      var r = BitReader(UnsafeRawBufferPointer(rebasing: bytes[(at + 1)..<min(bytes.count, at + 8)]))
+      let block = r.ue()
+      // Slices follow each other down the picture: one that does not is of the next, whose first was lost.
+      let isNext = block == 0 || (hasSlice && block <= lastBlock)
+      lastBlock = block
+      return isNext ? .firstSlice : .slice
+    case 6...9, 14...18: return .leadIn
+    default: return .other
     }
   }
 

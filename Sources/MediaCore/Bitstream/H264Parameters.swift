@@ -15,6 +15,8 @@ struct H264Sequence: Sendable {
   var log2MaxPictureOrder = 4
   var deltaPictureOrderAlwaysZero = false
   var referenceFrames = 0
+  /// Numbers of pictures may be left out though none was lost.
+  var gapsAllowed = false
   var frameMacroblocksOnly = true
   var width = 0
   var height = 0
@@ -57,7 +59,7 @@ struct H264Sequence: Sendable {
       for _ in 0..<cycle { _ = r.se() }
     }
     s.referenceFrames = Int(r.ue())
-    _ = r.bit()
+    s.gapsAllowed = r.bit()
     let widthBlocks = Int(r.ue()) + 1
     let heightUnits = Int(r.ue()) + 1
     s.frameMacroblocksOnly = r.bit()

@@ -4,10 +4,21 @@
 struct H264Reader: Sendable {
   private var sequences = [H264Sequence](repeating: H264Sequence(), count: 32)
   private var pictures = [H264PictureSet](repeating: H264PictureSet(), count: 256)
+  private var continuity = H264Continuity()
+
+  mutating func restart() { continuity = H264Continuity() }
 
   /// Fields of a slice header that come out of it.
-  private struct Slice {
+  struct Slice {
     var type: PictureType = .p
+    /// `frame_num`
+    var number = 0
+    /// `pic_order_cnt_lsb`
+    var order = 0
+    var isIDR = false
+    var isReference = false
+    /// Memory management operation 5: what was before is forgotten, and numbers begin anew.
+    var forgetsAll = false
     var qp = 0
     var pictureSet = 0
     var isField = false
@@ -21,15 +32,19 @@ struct H264Reader: Sendable {
     var qps = 0
     var readable = 0
     var last: Slice?
+    var recovery: Int?
     for unit in AnnexBUnits(bytes) {
       let payload = UnsafeRawBufferPointer(rebasing: unit[1...])
       switch unit[0] & 31 {
+      case 6: recovery = H264Continuity.recoveryPoint(payload) ?? recovery
       case 7:
+        info.bringsParameterSets = true
         if let (id, set) = H264Sequence.read(payload) {
           sequences[id] = set
           sets.0 = true
         }
       case 8:
+        info.bringsParameterSets = true
         let parsed = H264PictureSet.read(payload) { sequences[$0].chromaFormat }
         if let (id, set) = parsed {
           pictures[id] = set
@@ -39,7 +54,9 @@ struct H264Reader: Sendable {
         info.slices += 1
         let isIDR = unit[0] & 31 == 5
         if isIDR { info.isKey = true }
-        guard let slice = slice(payload, isIDR: isIDR, isReference: unit[0] & 0x60 != 0) else { break }
+        info.isReference = unit[0] & 0x60 != 0
+        if !knowsSets(of: payload) { info.lacksParameterSets = true }
+        guard let slice = slice(payload, isIDR: isIDR, isReference: info.isReference) else { break }
         info.type = H264Reader.stronger(info.type, slice.type)
         qps += slice.qp
         readable += 1
@@ -51,7 +68,21 @@ struct H264Reader: Sendable {
     info.hasParameterSets = sets.0 && sets.1
     if info.isKey { info.type = .idr }
     if readable > 0 { info.qp = (qps + readable / 2) / readable }
-    if let last { describe(last, &syntax) }
+    if let last {
+      continuity.follow(last, sequences[pictures[last.pictureSet].sequence], recovery: recovery, &info)
+      describe(last, &syntax)
+    }
+  }
+
+  /// Whether the parameter sets that a slice refers to have come.
+  private func knowsSets(of payload: UnsafeRawBufferPointer) -> Bool {
+    var r = BitReader(payload)
+    _ = r.ue()
+    _ = r.ue()
+    let number = r.ue()
+    guard !r.failed, number < 256 else { return true }
+    let set = pictures[Int(number)]
+    return set.isPresent && sequences[set.sequence].isPresent
   }
 
   /// A picture is named after its least restricted slice.
@@ -79,7 +110,8 @@ struct H264Reader: Sendable {
     let sequence = sequences[set.sequence]
     guard sequence.isPresent else { return nil }
     if sequence.separatePlanes { r.skip(2) }
-    r.skip(sequence.log2MaxFrameNumber)
+    slice.number = Int(r.bits(sequence.log2MaxFrameNumber))
+    (slice.isIDR, slice.isReference) = (isIDR, isReference)
     var isField = false
     if !sequence.frameMacroblocksOnly {
       isField = r.bit()
@@ -88,7 +120,7 @@ struct H264Reader: Sendable {
     slice.isField = isField
     if isIDR { _ = r.ue() }
     if sequence.pictureOrderType == 0 {
-      r.skip(sequence.log2MaxPictureOrder)
+      slice.order = Int(r.bits(sequence.log2MaxPictureOrder))
       if set.bottomFieldOrder, !isField { _ = r.se() }
     } else if sequence.pictureOrderType == 1, !sequence.deltaPictureOrderAlwaysZero {
       _ = r.se()
@@ -107,7 +139,7 @@ struct H264Reader: Sendable {
     if set.weighted && (type == 0 || type == 3) || set.weightedB == 1 && type == 1 {
       H264Reader.skipWeights(&r, references, chroma: sequence.chromaFormat != 0 && !sequence.separatePlanes, type == 1)
     }
-    if isReference { H264Reader.skipMarking(&r, isIDR: isIDR) }
+    if isReference { slice.forgetsAll = H264Reader.skipMarking(&r, isIDR: isIDR) }
     if set.cabac, type != 2, type != 4 { _ = r.ue() }
     slice.qp = set.initialQP + Int(r.se())
     // Below zero only with more than eight bits a sample.
@@ -146,15 +178,18 @@ struct H264Reader: Sendable {
   }
 
   /// `dec_ref_pic_marking` (7.3.3.3).
-  private static func skipMarking(_ r: inout BitReader, isIDR: Bool) {
+  /// - Returns: whether operation 5 is among it.
+  private static func skipMarking(_ r: inout BitReader, isIDR: Bool) -> Bool {
     if isIDR {
       r.skip(2)
-      return
+      return false
     }
-    guard r.bit() else { return }
+    guard r.bit() else { return false }
+    var forgetsAll = false
     while !r.failed {
       switch r.ue() {
-      case 0: return
+      case 0: return forgetsAll
+      case 5: forgetsAll = true
       case 1, 2, 4, 6: _ = r.ue()
       case 3:
         _ = r.ue()
@@ -162,6 +197,7 @@ struct H264Reader: Sendable {
       default: break
       }
     }
+    return forgetsAll
   }
 
   private func describe(_ slice: Slice, _ syntax: inout StreamSyntax?) {
@@ -180,6 +216,8 @@ struct H264Reader: Sendable {
     s.log2MaxFrameNumber = sequence.log2MaxFrameNumber
     s.referenceFrames = sequence.referenceFrames
     s.frameMacroblocksOnly = sequence.frameMacroblocksOnly
+    s.chromaFormat = sequence.chromaFormat
+    s.bitDepth = sequence.bitDepthLuma
     s.scalingMatrix = sequence.scalingMatrix || set.scalingMatrix
     s.initialQP = set.initialQP
     s.chromaQPOffset = set.chromaQPOffset

@@ -2,10 +2,13 @@
 import Glibc
 
 /// Finds where a JPEG picture ends by walking its markers (ITU-T T.81, annex B): segments by their length, coded data up
-/// to the next marker that is neither a stuffed byte nor a restart.
+/// to the next marker that is neither a stuffed byte nor a restart. Some cameras leave out the end marker: a picture with coded
+/// data ends where the next begins, too. The one for previews inside a picture stands in a segment, which is passed over whole.
 struct JPEGCutter: Sendable {
   private var position = 0
   private var isInScan = false
+  /// The picture at the front has coded data, or the beginning of some.
+  private(set) var hasScan = false
 
   mutating func restart() { self = JPEGCutter() }
 
@@ -37,8 +40,11 @@ struct JPEGCutter: Sendable {
         let end = position + 2
         restart()
         return .unit(end)
-      // A picture begins inside another: that one was cut off.
-      case 0xd8: return .skip(position)
+      case 0xd8:
+        let end = position
+        guard hasScan else { return .skip(end) }
+        restart()
+        return .unit(end)
       case 0x01, 0xd0...0xd7: position += 2
       default:
         guard position + 4 <= bytes.count else { return .more }
@@ -47,6 +53,7 @@ struct JPEGCutter: Sendable {
         guard position + 2 + length <= bytes.count else { return .more }
         position += 2 + length
         isInScan = marker == 0xda
+        if isInScan { hasScan = true }
       }
     }
   }

@@ -4,7 +4,8 @@
 public struct PictureInfo: Sendable, Equatable {
   /// `nil` when the bytes hold no picture that can be read.
   public var type: PictureType?
-  /// A reader can start here: an IDR picture, any JPEG, a VP8 key frame, an FWHT intra picture.
+  /// A reader can start here: an IDR picture, one of H.265's random access pictures, any JPEG, a VP8 key frame, an FWHT intra
+  /// picture.
   public var isKey = false
   /// Quantiser of the picture: mean over its slices of the slice quantiser. `nil` where the format has none or it could
   /// not be read.
@@ -18,6 +19,20 @@ public struct PictureInfo: Sendable, Equatable {
   public var bits = 0
   /// Parameter sets (H.264: both kinds) came with it.
   public var hasParameterSets = false
+  /// A parameter set of any kind came with it.
+  public var bringsParameterSets = false
+  /// It refers to a parameter set that has not come.
+  public var lacksParameterSets = false
+  /// Others may be predicted from it.
+  public var isReference = true
+  /// Decoding can begin here: a key picture, an intra picture, or where a message says so (H.264 D.2.8, H.265 D.3.8).
+  public var isRecoveryPoint = false
+  /// Whoever has begun at the last recovery point has whole pictures from this one on, in the order of decoding.
+  public var isRecovered = false
+  /// It comes after the last intra or key picture, is shown before it, and may refer to what was before both.
+  public var isLeading = false
+  /// Pictures others refer to that should have come before this one and did not.
+  public var missing = 0
   public init() {}
 }
 
@@ -41,6 +56,9 @@ public struct StreamSyntax: Sendable, Equatable {
   public var log2MaxFrameNumber = 0
   public var referenceFrames = 0
   public var frameMacroblocksOnly = true
+  /// `chroma_format_idc`: 0 grey, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+  public var chromaFormat = 1
+  public var bitDepth = 8
   /// Scaling matrices are sent, in the sequence or the picture parameter set.
   public var scalingMatrix = false
   /// `pic_init_qp`: what slice quantisers are relative to.
@@ -68,6 +86,21 @@ extension StreamSyntax {
     case 77: "main"
     case 100: "high"
     default: nil
+    }
+  }
+
+  /// H.264's profile as the standard names it (ITU-T H.264, annex A).
+  public var profileTitle: String {
+    switch profile {
+    case 66: "Baseline"
+    case 77: "Main"
+    case 88: "Extended"
+    case 100: "High"
+    case 110: "High 10"
+    case 122: "High 4:2:2"
+    case 244: "High 4:4:4"
+    case 44: "CAVLC 4:4:4"
+    default: "profile \(profile)"
     }
   }
 }
@@ -101,6 +134,21 @@ public struct PictureParser: Sendable {
     }
   }
 
+  /// Another stream begins, which may use the parameter sets of the one before.
+  public mutating func restart() {
+    let taken = reader
+    reader = .none
+    switch consume taken {
+    case .h264(var h264):
+      h264.restart()
+      reader = .h264(h264)
+    case .hevc(var hevc):
+      hevc.restart()
+      reader = .hevc(hevc)
+    case let other: reader = other
+    }
+  }
+
   /// Reads one picture: all its bytes, with the parameter sets before it if there are any.
   public mutating func parse(_ bytes: UnsafeRawBufferPointer) -> PictureInfo {
     var info = PictureInfo()
@@ -126,6 +174,7 @@ public struct PictureParser: Sendable {
       reader = .hevc(hevc)
     case .none: break
     }
+    if info.isKey { (info.isRecoveryPoint, info.isRecovered) = (true, true) }
     return info
   }
 }

@@ -14,12 +14,23 @@ public enum StreamSniffer {
     for unit in AnnexBUnits(bytes) where unit.count > 3 && unit[0] & 0x80 == 0 {
       if unit[0] & 31 == 7, H264Sequence.read(UnsafeRawBufferPointer(rebasing: unit[1...])) != nil { return .h264 }
       if unit[0] == 0x42, unit[1] == 1,
-        HEVCReader.sequence(UnsafeRawBufferPointer(rebasing: unit[2...])) != nil
+        HEVCSequence.read(UnsafeRawBufferPointer(rebasing: unit[2...])) != nil
       {
         return .h265
       }
     }
     return nil
+  }
+
+  /// Whether the bytes have units with start codes as H.264 and H.265 have: they may be a stream whose parameter sets are not
+  /// among them.
+  public static func hasUnits(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var count = 0
+    for unit in AnnexBUnits(bytes) {
+      guard unit[0] & 0x80 == 0 else { return false }
+      count += 1
+    }
+    return count > 1
   }
 
   /// Whether the bytes begin as a file of a stream does, as far as is worth reading it without a demultiplexer.

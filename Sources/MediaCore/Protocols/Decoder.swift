@@ -23,13 +23,23 @@ public struct DecoderConfiguration: Sendable {
 
 /// Counters a decoder keeps; read by reports on any thread.
 public struct DecoderCounters: Sendable, Equatable {
-  /// Pictures that came out with an error mark.
+  /// Pictures that came out with an error mark; each is counted before it is given.
   public var damaged: UInt64 = 0
   /// Times the stream changed its size or format and the pictures' buffers were made anew.
   public var layoutChanges: UInt64 = 0
   /// Bytes of pixels the CPU wrote besides the decoding itself.
   public var bytesCopied: UInt64 = 0
   public init() {}
+}
+
+/// What a decoder needs to begin in the middle of a stream, and to go on after a loss.
+public enum DecoderEntry: Sendable {
+  /// A picture decoding can begin at, at the start and after every loss: what refers to something lost must not be given.
+  case keyPictures
+  /// One at the start; afterwards it makes pictures of what there is.
+  case keyPictureOnce
+  /// Parameter sets only: it makes pictures of what there is, and gives none before it has some worth showing.
+  case anywhere
 }
 
 /// Where a decoder puts its pictures, in the order in which they are to be shown. Implemented by a channel.
@@ -55,6 +65,8 @@ public protocol Decoder: AnyObject, Sendable {
   var remarks: [String] { get }
   /// Nothing more comes of it (its device hangs or has failed for good): open another one.
   var isBroken: Bool { get }
+
+  var entry: DecoderEntry { get }
 
   /// Units it works on at the moment; 0 for engines that do their work within `submit`.
   var inside: Int { get }
@@ -90,6 +102,7 @@ public protocol Decoder: AnyObject, Sendable {
 extension Decoder {
   public var remarks: [String] { [] }
   public var isBroken: Bool { false }
+  public var entry: DecoderEntry { .keyPictures }
   public var inside: Int { 0 }
   public var waker: (any Waker)? { nil }
   public func collect<Sink: FrameSink & ~Copyable>(until deadline: Int64, into sink: inout Sink) throws(Failure) {}

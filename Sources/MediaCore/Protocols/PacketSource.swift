@@ -37,11 +37,14 @@ public struct CodedUnit {
   public var pts: Int64?
   /// How long, microseconds; 0 where unknown.
   public var duration: Int64
+  /// The stream ends within it. It has no bytes where nothing of it can be used.
+  public var isCutOff: Bool
 
-  public init(_ bytes: UnsafeRawBufferPointer, pts: Int64? = nil, duration: Int64 = 0) {
+  public init(_ bytes: UnsafeRawBufferPointer, pts: Int64? = nil, duration: Int64 = 0, isCutOff: Bool = false) {
     self.bytes = bytes
     self.pts = pts
     self.duration = duration
+    self.isCutOff = isCutOff
   }
 }
 

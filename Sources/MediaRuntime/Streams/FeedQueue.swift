@@ -14,6 +14,8 @@ import SystemPackage
 final class FeedQueue: @unchecked Sendable {
   // `@unchecked`: the ring's bytes are touched under the lock only.
   static let capacity = 512 << 10
+  /// Times of arrival kept at most, for as many parts of what waits.
+  private static let arrivalsKept = 256
 
   /// What the reader got.
   enum Taken: Equatable {
@@ -22,6 +24,8 @@ final class FeedQueue: @unchecked Sendable {
     case empty
     /// The writer has closed and everything of it was taken. Told once.
     case ended
+    /// What the writer writes cannot be used, as it was told. Told once.
+    case unusable(Refusal)
   }
 
   private struct State {
@@ -31,14 +35,39 @@ final class FeedQueue: @unchecked Sendable {
     var hasEnded = false
     var isRetired = false
     var refusal: Refusal?
+    /// The first bytes of this writer, until they are enough to tell whether they can be a stream.
+    var head: [UInt8] = []
+    var isHeadKnown = false
+    /// Why nothing of this writer is taken, and whether the reader is still to be told.
+    var verdict: Refusal?
+    var isVerdictNew = false
     /// Since the queue was last empty: when bytes came, and whether some found no room. CLOCK_MONOTONIC nanoseconds.
     var began: Int64 = 0
     var lastCame: Int64 = 0
     var wasFull = false
+    /// When bytes came: each up to so many from the front of the queue, oldest first.
+    var arrivals: [(end: Int, time: Int64)] = []
+    var takenCame: Int64 = 0
+
+    mutating func arrived() {
+      // Finer than pictures follow each other nobody needs to know it.
+      if let last = arrivals.last, lastCame - last.time < .milliseconds(5) || arrivals.count == FeedQueue.arrivalsKept {
+        arrivals[arrivals.count - 1].end = count
+      } else {
+        arrivals.append((count, lastCame))
+      }
+    }
+
+    mutating func taken(_ size: Int) {
+      if let newest = arrivals.first(where: { $0.end >= size }) { takenCame = newest.time }
+      arrivals.removeAll { $0.end <= size }
+      for index in arrivals.indices { arrivals[index].end -= size }
+    }
 
     mutating func clear() {
       first = 0
       count = 0
+      arrivals.removeAll(keepingCapacity: true)
       hasEnded = false
       wasFull = false
     }
@@ -55,6 +84,7 @@ final class FeedQueue: @unchecked Sendable {
   init(_ path: ObjectPath, onBytes: @escaping @Sendable () -> Void = {}) {
     self.path = path
     self.onBytes = onBytes
+    state.withLock { $0.arrivals.reserveCapacity(FeedQueue.arrivalsKept) }
   }
 
   deinit { ring.deallocate() }
@@ -100,6 +130,10 @@ final class FeedQueue: @unchecked Sendable {
 
   func take(into target: UnsafeMutableRawBufferPointer) -> Taken {
     let (taken, waiter): (Taken, FeedWriter?) = state.withLock { state in
+      if state.isVerdictNew, let verdict = state.verdict {
+        state.isVerdictNew = false
+        return (.unusable(verdict), nil)
+      }
       guard state.count > 0 else {
         let isEnd = state.hasEnded
         state.hasEnded = false
@@ -113,6 +147,7 @@ final class FeedQueue: @unchecked Sendable {
       }
       state.first = (state.first + size) % FeedQueue.capacity
       state.count -= size
+      state.taken(size)
       if state.count == 0 { state.wasFull = false }
       waiting.store(state.count, ordering: .relaxed)
       // Not for every few bytes: a wake-up costs more than a picture.
@@ -125,21 +160,24 @@ final class FeedQueue: @unchecked Sendable {
   /// Waits until there is something to take, `cancelled` holds, or the time has come.
   func wait(until deadline: Int64, cancelled: () -> Bool) {
     _ = state.wait(until: deadline) { state -> Bool? in
-      state.count == 0 && !state.hasEnded && !cancelled() ? nil : true
+      state.count == 0 && !state.hasEnded && !state.isVerdictNew && !cancelled() ? nil : true
     }
   }
 
   /// Nothing can be taken now.
-  var isDry: Bool { state.withLock { $0.count == 0 && !$0.hasEnded } }
+  var isDry: Bool { state.withLock { $0.count == 0 && !$0.hasEnded && !$0.isVerdictNew } }
 
   /// Wakes the reader for something else.
   func wakeReader() { state.wakeAll() }
 
-  /// Whether bytes have been coming for a while, not in one burst, faster than they are taken, and all of them have
+  /// When the last of the bytes that were taken last had come, CLOCK_MONOTONIC nanoseconds, to some milliseconds.
+  var takenCame: Int64 { state.withLock { $0.takenCame } }
+
+  /// Whether bytes have been coming for so long, not in one burst, faster than they are taken, and all of them have
   /// found room: a live stream whose rate is higher than it is played at.
-  func growsSteadily(at now: Int64) -> Bool {
+  func growsSteadily(at now: Int64, since patience: Int64) -> Bool {
     state.withLock {
-      $0.count > 0 && !$0.wasFull && !$0.hasEnded && $0.lastCame - $0.began > .milliseconds(300)
+      $0.count > 0 && !$0.wasFull && !$0.hasEnded && $0.lastCame - $0.began > patience
         && now - $0.lastCame < .milliseconds(250)
     }
   }
@@ -157,6 +195,7 @@ final class FeedQueue: @unchecked Sendable {
           hint: "one writer at a time; close that first")
       }
       state.writer = new
+      (state.head, state.isHeadKnown, state.verdict, state.isVerdictNew) = ([], false, nil, false)
     }
     return new
   }
@@ -166,25 +205,47 @@ final class FeedQueue: @unchecked Sendable {
       if let refusal = state.refusal { return .refused(refusal) }
       // What the writer before has left is played first.
       guard !state.hasEnded, let base = bytes.baseAddress else { return .wouldBlock }
+      if let refusal = judge(bytes, &state) { return .refused(refusal) }
       let size = min(bytes.count, FeedQueue.capacity - state.count)
       state.lastCame = Clock.now()
       if size < bytes.count { state.wasFull = true }
       guard size > 0 else { return .wouldBlock }
       if state.count == 0 { state.began = state.lastCame }
+      if !state.isHeadKnown { state.head.append(contentsOf: bytes.prefix(size)) }
       let end = (state.first + state.count) % FeedQueue.capacity
       let head = min(size, FeedQueue.capacity - end)
       memcpy(ring + end, base, head)
       if head < size { memcpy(ring, base + head, size - head) }
       state.count += size
+      state.arrived()
       waiting.store(state.count, ordering: .relaxed)
       accepted.add(UInt64(size), ordering: .relaxed)
       return .taken(size)
     }
-    if case .taken = outcome {
+    switch outcome {
+    case .taken, .refused:
       state.wakeOne()
       onBytes()
+    case .wouldBlock: break
     }
     return outcome
+  }
+
+  /// Whether what a writer begins with is no stream, though pictures may be inside.
+  private func judge(_ bytes: UnsafeRawBufferPointer, _ state: inout State) -> Refusal? {
+    if let verdict = state.verdict { return verdict }
+    guard !state.isHeadKnown else { return nil }
+    let rest = bytes.prefix(ContainerSniffer.enough - state.head.count)
+    let found = (state.head + rest).withUnsafeBytes { ContainerSniffer.verdict($0) }
+    state.isHeadKnown = state.head.count + rest.count >= ContainerSniffer.enough
+    guard let found else {
+      if state.isHeadKnown { state.head = [] }
+      return nil
+    }
+    let refusal = Refusal(.invalidArgument, path: "\(path)/feed", reason: found.reason, hint: found.hint)
+    (state.verdict, state.isVerdictNew, state.isHeadKnown, state.head) = (refusal, true, true, [])
+    clear(&state)
+    return refusal
   }
 
   fileprivate func detach(_ old: FeedWriter) {

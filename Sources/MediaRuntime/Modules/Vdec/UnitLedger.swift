@@ -21,10 +21,16 @@ struct UnitLedger: ~Copyable {
     var duration: Int64 = 0
     /// When it was given to the decoder, CLOCK_MONOTONIC nanoseconds.
     var takenAt: Int64 = 0
+    /// When its bytes had come to `feed`.
+    var cameAt: Int64?
     /// Nanoseconds the decoder had worked by then.
     var worked: Int64 = 0
-    /// It refers to one that was lost.
+    /// It refers to one that was lost, and is not shown.
     var isSpoilt = false
+    /// It is damaged, or refers to what is damaged or was lost or never there: where it is shown, it is counted.
+    var isHurt = false
+    /// Others may refer to it.
+    var isReference = true
 
     /// - Parameter number: of the unit, as ``UnitLedger/enter(_:isKey:)`` gave it.
     func name(_ number: Int64) -> DroppedFrame { DroppedFrame(number: UInt64(max(0, number)), pts: pts ?? .min) }
@@ -34,6 +40,8 @@ struct UnitLedger: ~Copyable {
   private var next: Int64 = 0
   /// Pictures still to come.
   private(set) var open = 0
+  /// Some of them may be hurt.
+  private var hasHurt = false
 
   init() { entries.initialize(repeating: Entry(), count: UnitLedger.capacity) }
 
@@ -45,6 +53,7 @@ struct UnitLedger: ~Copyable {
     let lost = entries[slot].isOpen ? entries[slot].unit : nil
     entries[slot] = Entry(isOpen: true, isKey: isKey, unit: unit)
     if lost == nil { open += 1 }
+    if unit.isHurt { hasHurt = true }
     next += 1
     return (next - 1, lost)
   }
@@ -72,14 +81,34 @@ struct UnitLedger: ~Copyable {
   }
 
   /// One was lost: those given after it, up to the next key picture, refer to it.
+  /// - Parameter areShown: where the decoder makes something of them all the same.
   /// - Returns: whether a key picture is inside already.
-  mutating func spoil(after number: Int64) -> Bool {
+  mutating func spoil(after number: Int64, areShown: Bool = false) -> Bool {
     for later in max(number + 1, next - Int64(UnitLedger.capacity))..<max(number + 1, next) {
       let slot = Int(later % Int64(UnitLedger.capacity))
       if entries[slot].isKey { return true }
-      entries[slot].unit.isSpoilt = true
+      if areShown { entries[slot].unit.isHurt = true } else { entries[slot].unit.isSpoilt = true }
+      if areShown { hasHurt = true }
     }
     return false
+  }
+
+  /// A whole picture has come: what refers to something that was never there and was given before it is shown before it, or
+  /// never.
+  /// - Parameter body: gets each of those, oldest first.
+  mutating func removeHurt(before number: Int64, _ body: (DroppedFrame, Unit) -> Void) {
+    guard hasHurt else { return }
+    hasHurt = false
+    for each in max(0, next - Int64(UnitLedger.capacity))..<next {
+      guard let slot = slot(each), !entries[slot].hasCome, entries[slot].unit.isHurt else { continue }
+      guard each < number else {
+        hasHurt = true
+        continue
+      }
+      entries[slot].isOpen = false
+      open -= 1
+      body(entries[slot].unit.name(each), entries[slot].unit)
+    }
   }
 
   /// Nothing more comes of what is inside.

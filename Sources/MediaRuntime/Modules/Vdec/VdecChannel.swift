@@ -154,7 +154,11 @@ final class VdecChannel: Channel {
     let runs = core.counts.statistics
     return (runs.isEmpty ? VdecCounters().statistics() : runs) + [
       Statistic(
-        "feed_waiting_bytes", .gauge, unit: .bytes, "Bytes written to feed and not taken yet.", feed.bytesWaiting)
+        "feed_waiting_bytes", .gauge, unit: .bytes, "Bytes written to feed and not taken yet.", feed.bytesWaiting),
+      Statistic(
+        "feed_lag_us", .gauge, unit: .microseconds,
+        "How long after the last of its bytes had come to feed the last picture was given.",
+        current.value?.counters.lagMicroseconds ?? 0),
     ]
   }
 }

@@ -10,10 +10,14 @@ extension VdecRun {
     engine.pictures += 1
     work.value.picturesOfStream += 1
     work.value.errors = 0
-    if let unit = work.value.ledger.came(frame.pts), engine.worksByItself {
+    let unit = work.value.ledger.came(frame.pts)
+    if let unit, engine.worksByItself {
       work.value.failures = 0
       record(.done, unit, at: Clock.now())
     }
+    // What is damaged no device gives; it counts what it could not make a picture of.
+    let isDamaged = engine.takeDamaged() > 0 && engine.decoder?.entry != .keyPictures
+    judge(frame.pts, unit, isDamaged: isDamaged)
     // More at once than any decoder holds back.
     if work.value.pictures.isFull { give() }
     guard !work.value.pictures.isFull else {
@@ -22,6 +26,18 @@ extension VdecRun {
       return
     }
     work.value.pictures.push(frame)
+  }
+
+  /// Counts a picture that is not as it was coded, and finds those that will not come any more.
+  private func judge(_ number: Int64, _ unit: UnitLedger.Unit?, isDamaged: Bool) {
+    if isDamaged, unit?.isReference ?? true, !work.value.ledger.spoil(after: number, areShown: true) {
+      work.value.entry.hurt()
+    }
+    if isDamaged || unit?.isHurt ?? false {
+      if !(unit?.isSpoilt ?? false) { counters.damagedPicture() }
+    } else {
+      work.value.ledger.removeHurt(before: number) { leaveOut($0, $1) }
+    }
   }
 
   /// A unit the decoder had taken gives no picture.
@@ -65,6 +81,7 @@ extension VdecRun {
     }
     frame.pts = work.value.pace.presentation(time)
     frame.stamps.captured = unit?.takenAt ?? Clock.now()
+    if let came = unit?.cameAt { counters.lags((Clock.now() - came) / 1000) }
     channel.tap.pass(frame)
     node.output.deliver(frame, at: Clock.now())
   }
@@ -89,8 +106,9 @@ extension VdecRun {
     case .leaveOut: return false
     case .now: return !isStopping
     case .due(let due):
-      // A live stream that states no rate and comes faster than assumed is followed, or its backlog would grow.
-      if mode == .auto, !work.value.statesRate, let feed, feed.growsSteadily(at: now) {
+      // A live stream that comes faster than assumed, or in the long run than it states, is followed, or its backlog would grow.
+      let patience: Int64 = work.value.statesRate ? .seconds(2) : .milliseconds(300)
+      if mode == .auto, let feed, feed.growsSteadily(at: now, since: patience) {
         work.value.pace.set(time, at: now)
         return !isStopping
       }

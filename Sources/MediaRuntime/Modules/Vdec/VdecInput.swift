@@ -16,14 +16,14 @@ extension VdecRun {
       if let unit = try source.next() {
         counters.bytesIn(unit.bytes.count)
         counters.skipped(work.value.skippedBefore &+ source.skipped)
-        take(unit.bytes, pts: unit.pts, duration: unit.duration)
+        take(unit)
         return true
       }
       counters.skipped(work.value.skippedBefore &+ source.skipped)
       guard !isStopping else { return false }
       drain()
       let hasPictures = work.value.picturesOfStream > 0
-      if !hasPictures { complain("no picture of it can be decoded", as: work.value.codec) }
+      if !hasPictures { complainOfNothing("no picture of it can be decoded", as: work.value.codec) }
       guard loops else {
         if hasPictures { finish("the input has ended") }
         return false
@@ -47,7 +47,7 @@ extension VdecRun {
     work.value.skippedBefore &+= skipped
     work.value.picturesOfStream = 0
     let source = file.source
-    if source.codec != work.value.codec { work.value.codec = source.codec }
+    work.value.begin(source.codec)
     work.value.container = source.frameRate
     work.value.beginPass()
     counters.looped()
@@ -63,25 +63,26 @@ extension VdecRun {
   /// Decodes the next unit of what one writer after the other feeds, or takes in what it is to be cut from.
   func follow(_ queue: FeedQueue) -> Bool {
     if work.value.fed == nil {
-      let new = FedStream(asked: work.value.asked)
+      let before = work.value.picturesOfStream > 0 ? work.value.parser : nil
+      let new = FedStream(asked: work.value.asked, before: before, of: work.value.codec)
       work.value.fed = new
+      work.value.isReportOld = true
       if new.cutter.splitter != nil { begin(new.cutter.codec) }
     }
     guard let fed = work.value.fed else { return false }
     if let unit = fed.cutter.next() {
-      take(unit, pts: nil, duration: 0)
+      if let rate = fed.cutter.frameRate { work.value.container = rate }
+      take(unit)
+      if work.value.picturesOfStream > 0 { fed.cutter.isDecoded() }
       return true
     }
     counters.skipped(work.value.skippedBefore &+ fed.cutter.skipped)
-    if fed.cutter.isHopeless, !work.value.isReported {
-      complain(
-        fed.cutter.codec.map { "no \($0) in the last \(fed.cutter.unused >> 10) KiB fed" }
-          ?? "the first \(StreamSniffer.enough >> 10) KiB are no stream of \(names)", as: nil)
-    }
+    if fed.cutter.isHopeless, mayReport { complain(fed.cutter.reason(names), as: nil) }
     switch queue.take(into: work.value.bytes) {
     case .bytes(let count):
       fed.hasBytes = true
       counters.bytesIn(count)
+      work.value.cameAt = queue.takenCame
       if fed.cutter.append(UnsafeRawBufferPointer(rebasing: work.value.bytes[..<count])) { begin(fed.cutter.codec) }
     case .empty:
       work.value.hasWaited = true
@@ -90,6 +91,10 @@ extension VdecRun {
       } else if !engine.worksByItself || isStopping {
         queue.wait(until: .max, cancelled: { isStopping })
       }
+    case .unusable(let refusal):
+      // The writer was told, and with it the error log.
+      (work.value.isReported, work.value.isReportOld) = (true, false)
+      channel.fails(Failure(refusal.errno, "decode", on: "feed", refusal.reason), isFault: false)
     case .ended: end(fed)
     }
     return true
@@ -98,12 +103,26 @@ extension VdecRun {
   /// What one writer fed has come to its end.
   private func end(_ fed: FedStream) {
     if fed.cutter.settle() { begin(fed.cutter.codec) }
-    while !isStopping, let unit = fed.cutter.next() { take(unit, pts: nil, duration: 0) }
-    if let last = fed.cutter.finish() { take(last, pts: nil, duration: 0) }
+    while !isStopping, let unit = fed.cutter.next() { take(unit) }
+    if let last = fed.cutter.finish() { take(last) }
     work.value.skippedBefore &+= fed.cutter.skipped
     counters.skipped(work.value.skippedBefore)
-    endStream(fed.hasBytes, as: fed.cutter.codec)
+    drain()
+    if fed.hasBytes, work.value.picturesOfStream == 0 {
+      if fed.cutter.isHopeless {
+        complain(fed.cutter.reason(names), as: nil)
+      } else {
+        complainOfNothing("nothing of what was fed can be decoded", as: fed.cutter.codec)
+      }
+    }
+    // The next stream's first picture is due when it comes.
+    work.value.pace.restart()
     work.value.fed = nil
+  }
+
+  private func complainOfNothing(_ otherwise: String, as codec: Codec?) {
+    let last = work.value.lastFailure.map { "\(otherwise): \($0)" }
+    complain(codec.flatMap { work.value.entry.reason($0) } ?? last ?? otherwise, as: codec)
   }
 
   private var names: String {
@@ -112,99 +131,8 @@ extension VdecRun {
 
   /// The coding of a new stream is known.
   private func begin(_ codec: Codec?) {
-    work.value.codec = codec
+    work.value.begin(codec)
+    work.value.container = nil
     work.value.picturesOfStream = 0
   }
-
-  private func endStream(_ hasBytes: Bool, as codec: Codec?) {
-    drain()
-    if hasBytes, work.value.picturesOfStream == 0 { complain("nothing of what was fed can be decoded", as: codec) }
-    // The next stream's first picture is due when it comes.
-    work.value.pace.restart()
-  }
-}
-
-/// What one writer feeds. Of the session's worker.
-final class FedStream {
-  var cutter: FeedStream
-  var hasBytes = false
-
-  init(asked: Codec?) { cutter = FeedStream(asked: asked) }
-}
-
-/// One writer's bytes: finds out what they are, where that was not said, and cuts them into units.
-struct FeedStream: ~Copyable {
-  private(set) var codec: Codec?
-  private(set) var splitter: AccessUnitSplitter?
-  /// The first bytes, until it is known what they are.
-  private var probe: [UInt8] = []
-  private var thrownAway: UInt64 = 0
-  /// Bytes since the last unit.
-  private(set) var unused = 0
-  private var isLost = false
-
-  init(asked: Codec?) {
-    codec = asked
-    if let asked { splitter = AccessUnitSplitter(asked) } else { splitter = nil }
-  }
-
-  var skipped: UInt64 {
-    switch splitter {
-    case .some(let splitter): thrownAway &+ splitter.skipped
-    case .none: thrownAway
-    }
-  }
-
-  /// So many bytes without a unit that it is no stream of this coding.
-  var isHopeless: Bool { isLost || unused > 2 << 20 }
-
-  /// - Returns: true when the coding has just been found out.
-  mutating func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    unused += bytes.count
-    guard splitter == nil else {
-      splitter?.append(bytes)
-      return false
-    }
-    guard !isLost else {
-      thrownAway &+= UInt64(bytes.count)
-      return false
-    }
-    probe.append(contentsOf: bytes)
-    let found = sniff()
-    if !found, probe.count >= StreamSniffer.enough { giveUp() }
-    return found
-  }
-
-  /// Nothing more comes: what there is must do to find out the coding.
-  /// - Returns: true when it has just been found out.
-  mutating func settle() -> Bool {
-    guard splitter == nil, !isLost else { return false }
-    if sniff() { return true }
-    giveUp()
-    return false
-  }
-
-  private mutating func sniff() -> Bool {
-    guard let found = probe.withUnsafeBytes({ StreamSniffer.codec($0) }) else { return false }
-    codec = found
-    var new = AccessUnitSplitter(found)
-    probe.withUnsafeBytes { new.append($0) }
-    splitter = consume new
-    probe = []
-    return true
-  }
-
-  private mutating func giveUp() {
-    thrownAway &+= UInt64(probe.count)
-    probe = []
-    isLost = true
-  }
-
-  mutating func next() -> UnsafeRawBufferPointer? {
-    let unit = splitter?.next() ?? nil
-    if unit != nil { unused = 0 }
-    return unit
-  }
-
-  mutating func finish() -> UnsafeRawBufferPointer? { splitter?.finish() ?? nil }
 }

@@ -19,6 +19,8 @@ final class VdecRun: Sendable {
 
   /// Units that may go by without a picture to start from, then decoding is tried all the same.
   static let keyPatience = 300
+  /// Pictures of a stream that may come without one that can be shown, before it is said why.
+  static let hopeful = 60
   /// Failures in a row after which the engine is opened anew, or the stream is called bad.
   static let patience = 5
 
@@ -121,11 +123,18 @@ final class VdecRun: Sendable {
   // MARK: decoding
 
   /// Has one unit decoded and gives what came of it.
-  func take(_ unit: UnsafeRawBufferPointer, pts: Int64?, duration: Int64) {
+  func take(_ unit: CodedUnit) {
     guard let codec = work.value.codec else { return }
-    let info = work.value.read(unit)
-    let name = DroppedFrame(pts: pts ?? .min)
+    let name = DroppedFrame(pts: unit.pts ?? .min)
+    guard !unit.bytes.isEmpty else {
+      node.input.counters.countAlone(at: Clock.now())
+      node.work.drop(.deviceError, name)
+      if unit.isCutOff { counters.damagedUnit() }
+      return work.value.entry.hurt()
+    }
+    let info = work.value.read(unit.bytes)
     if info.syntaxChanged { show() }
+    counters.missing(info.picture.missing)
     if info.isFrame {
       node.input.counters.countAlone(at: Clock.now())
     }
@@ -138,38 +147,42 @@ final class VdecRun: Sendable {
       if info.isFrame { node.work.drop(.flushed, name) }
       return
     }
-    if work.value.waitsForKey {
-      guard info.isKey || work.value.keyMissed >= VdecRun.keyPatience else {
-        work.value.keyMissed += 1
-        if info.isFrame { node.work.drop(work.value.isBroken ? .deviceError : .flushed, name) }
-        counters.waitedForKey()
-        if work.value.keyMissed == 60, work.value.picturesOfStream == 0 {
-          complain("no key picture among the first 60 of the stream", as: codec)
-        }
+    guard hasEntered(info, name, codec) else { return }
+    var isHurt = info.isHurt
+    if unit.isCutOff {
+      counters.damagedUnit()
+      // What refers to something lost is not given either.
+      guard work.value.standsAlone || engine.decoder?.entry != .keyPictures else {
+        if info.isFrame { node.work.drop(.deviceError, name) }
         return
       }
-      work.value.waitsForKey = false
-      work.value.keyMissed = 0
-      work.value.isBroken = false
+      isHurt = true
     }
     var number: Int64 = -1
     if info.isFrame {
       let now = Clock.now()
-      let unit = UnitLedger.Unit(
-        pts: pts, duration: duration, takenAt: now, worked: work.value.worked(until: now))
-      let entry = work.value.ledger.enter(unit, isKey: info.isKey)
+      let noted = UnitLedger.Unit(
+        pts: unit.pts, duration: unit.duration, takenAt: now, cameAt: work.value.cameAt,
+        worked: work.value.worked(until: now), isHurt: isHurt,
+        isReference: info.picture.isReference)
+      let entry = work.value.ledger.enter(noted, isKey: info.isKey)
       number = entry.number
       if let lost = entry.lost {
-        node.work.drop(.deviceError, lost.name(number - Int64(UnitLedger.capacity)))
+        leaveOut(lost.name(number - Int64(UnitLedger.capacity)), lost)
         if engine.worksByItself { record(.failed, lost, at: now) }
       }
     }
     if work.value.hasWaited { (work.value.hasWaited, work.value.hasResumed) = (false, true) }
-    decode(unit, number, codec)
+    if work.value.needsSets, info.picture.slices > 0, let missing = work.value.sets?.missing(in: unit.bytes) {
+      work.value.needsSets = false
+      (missing + unit.bytes).withUnsafeBytes { decode($0, number, codec, info.picture) }
+    } else {
+      decode(unit.bytes, number, codec, info.picture)
+    }
     give()
   }
 
-  private func decode(_ unit: UnsafeRawBufferPointer, _ number: Int64, _ codec: Codec) {
+  private func decode(_ unit: UnsafeRawBufferPointer, _ number: Int64, _ codec: Codec, _ picture: PictureInfo) {
     guard let decoder = engine.decoder else { return }
     let start = Clock.now()
     channel.session.began(at: start)
@@ -194,7 +207,7 @@ final class VdecRun: Sendable {
         isStopping ? .flushed : failure.errno == .noBufferSpace ? .noBuffer : .deviceError,
         unit.name(number))
     }
-    if !isStopping { failed(failure, decoder, codec) }
+    if !isStopping { failed(failure, decoder, codec, picture) }
   }
 
   /// Calls the decoder and takes what comes.
@@ -209,7 +222,8 @@ final class VdecRun: Sendable {
     }
     work.value.isAsking = false
     if engine.notePool() { show() }
-    counters.damagedPictures(engine.takeDamaged())
+    // Those of pictures that were given have been looked at with each.
+    _ = engine.takeDamaged()
     return failure
   }
 
@@ -243,45 +257,13 @@ final class VdecRun: Sendable {
       })
   }
 
-  /// What a loss that was told of means for what comes.
-  private func settleLoss(_ codec: Codec) {
-    guard let loss = work.value.loss, let decoder = engine.decoder else { return }
-    work.value.loss = nil
-    if !isStopping { failed(loss.why, decoder, codec, isOver: loss.isOver) }
-  }
-
-  /// - Parameter isOver: a key picture has come since.
-  private func failed(_ failure: Failure, _ decoder: any Decoder, _ codec: Codec, isOver: Bool = false) {
-    // After a gap the pictures that refer to it would be wrong.
-    work.value.waitsForKey = !work.value.standsAlone && !isOver
-    work.value.isBroken = !isOver
-    work.value.failures += 1
-    switch failure.errno {
-    case .illegalByteSequence:
-      counters.damagedUnit()
-      if work.value.failures == 1 {
-        channel.log(.warning, "\(node.path): \(failure); going on at the next key picture")
-      }
-      if work.value.failures == VdecRun.patience { complain("\(failure)", as: codec) }
-    case .noBufferSpace:
-      if work.value.failures == 1 { channel.log(.warning, "\(node.path): \(failure)") }
-    default:
-      report(failure)
-      guard decoder.isBroken || work.value.failures >= VdecRun.patience else { return }
-      let outcome = engine.worksByItself ? TaskOutcome(failure) : nil
-      engine.giveUp()
-      lose(outcome)
-      counters.reopened()
-    }
-  }
-
   /// Nothing more comes of what is inside the decoder.
   /// - Parameter outcome: of the tasks that end so; `nil` where they have ended before.
-  private func lose(_ outcome: TaskOutcome?, _ cause: DropCause = .deviceError) {
+  func lose(_ outcome: TaskOutcome?, _ cause: DropCause = .deviceError) {
     let now = Clock.now()
     let worked = work.value.worked(until: now)
     work.value.ledger.removeAll(keeping: true) { name, unit in
-      node.work.drop(cause, name)
+      if cause == .flushed { node.work.drop(cause, name) } else { leaveOut(name, unit) }
       if let outcome { node.work.record(outcome, wait: 0, run: worked - unit.worked, end: now) }
     }
     work.value.idle(at: now)
@@ -293,25 +275,6 @@ final class VdecRun: Sendable {
     node.work.record(outcome, wait: 0, run: work.value.worked(until: now) - unit.worked, end: now)
   }
 
-  /// Nothing more comes, which is no failure of anybody.
-  func finish(_ why: String) {
-    work.value.isReported = true
-    channel.state.change(to: .failed(why))
-    channel.log(.warning, "\(node.path): \(why)")
-  }
-
-  /// The stream is not what it should be: says so in `state` and the error log, until a picture comes.
-  func complain(_ why: String, as codec: Codec?) {
-    let name = codec.map { " as \($0)" } ?? ""
-    report(Failure(Errno(rawValue: EBADMSG), "decode", on: "\(summary)\(name)", why))
-  }
-
-  func report(_ failure: Failure) {
-    guard !work.value.isReported else { return }
-    work.value.isReported = true
-    channel.fails(failure)
-  }
-
   /// An open decoder, waiting for one ever longer while none can be opened.
   private func ready(_ codec: Codec) -> Bool {
     if engine.decoder != nil, engine.codec == codec { return true }
@@ -319,7 +282,7 @@ final class VdecRun: Sendable {
       do throws(Failure) {
         try engine.open(codec)
         work.value.retries = 0
-        work.value.waitsForKey = true
+        (work.value.waitsForKey, work.value.needsSets) = (true, true)
         channel.log(.information, "\(node.path): \(engine.decoder?.engine ?? "") opened")
         show()
         return true
@@ -350,7 +313,7 @@ final class VdecRun: Sendable {
     }
     work.value.loss = nil
     lose(outcome)
-    work.value.waitsForKey = true
+    (work.value.waitsForKey, work.value.needsSets) = (true, true)
     work.value.keyMissed = 0
     work.value.isBroken = false
   }

@@ -19,7 +19,7 @@ enum VdecSettings {
       Attribute(
         "pace", .choice(["auto", "realtime", "none"]), default: .text("auto"), .restart,
         "realtime gives pictures by their times; none as fast as receivers take them; auto is realtime, but a fed stream "
-          + "that states no rate and comes steadily faster than fps is followed"),
+          + "that comes steadily faster is followed"),
       Attribute(
         "fps", .rate(1...240), default: .rate(.thirty), unit: "frames/s", .restart,
         "rate of a stream that has no times and states none"),

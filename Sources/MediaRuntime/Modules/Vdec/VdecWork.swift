@@ -9,9 +9,7 @@ enum VdecPaceMode: String, Sendable {
 /// The state of a decoder channel's worker.
 struct VdecWork: ~Copyable {
   /// Of the stream that is being decoded; `nil` until something came to find it out by.
-  var codec: Codec? {
-    didSet { parser = codec.map { PictureParser($0) } }
-  }
+  private(set) var codec: Codec?
   /// What the file's container says of the rate.
   var container: FrameRate?
   /// What the channel was told; `nil` to find out.
@@ -19,6 +17,11 @@ struct VdecWork: ~Copyable {
   /// Rate of streams that state none.
   let assumed: FrameRate
   var parser: PictureParser?
+  /// Of all that has come of this coding: another writer's stream may go on with them.
+  var sets: ParameterSets?
+  /// The decoder was opened, or begins a stream, or was not given what came last: the next unit brings all the sets it needs.
+  var needsSets = true
+  var entry = VdecEntry()
   var ledger = UnitLedger()
   /// Pictures the decoder gave that are not due yet.
   let pictures = FrameQueue(depth: 64)
@@ -34,9 +37,15 @@ struct VdecWork: ~Copyable {
   /// Something was lost before.
   var isBroken = false
   var failures = 0
+  /// Why the last unit that came to nothing did.
+  var lastFailure: Failure?
+  /// When the bytes taken from `feed` last had come, CLOCK_MONOTONIC nanoseconds.
+  var cameAt: Int64?
   var retries = 0
   /// The failure of now stands in `state` and the error log.
   var isReported = false
+  /// It is of another writer's stream: what is wrong with this one was not said.
+  var isReportOld = false
   /// Calls for the next unit that failed, and passes without a picture, in a row.
   var errors = 0
   /// This pass of the file is over.
@@ -93,6 +102,21 @@ struct VdecWork: ~Copyable {
     self.asked = asked
     self.assumed = assumed
     parser = codec.map { PictureParser($0) }
+    sets = codec.flatMap { ParameterSets($0) }
+  }
+
+  /// Another stream begins: of the same coding it may go on with the parameter sets there are.
+  mutating func begin(_ new: Codec?) {
+    entry = VdecEntry()
+    lastFailure = nil
+    if codec == new, parser != nil {
+      parser?.restart()
+      return
+    }
+    codec = new
+    parser = new.map { PictureParser($0) }
+    sets = new.flatMap { ParameterSets($0) }
+    needsSets = true
   }
 
   /// Every picture of this coding stands alone.
@@ -101,9 +125,14 @@ struct VdecWork: ~Copyable {
   struct Reading {
     /// The unit is a picture, or the first field of one.
     var isFrame: Bool
-    /// A decoder can start here.
+    /// What comes from here on refers to nothing before it.
     var isKey: Bool
+    /// A decoder can begin here.
+    var isEntry: Bool
+    /// It is damaged already, or refers to what is.
+    var isHurt: Bool
     var syntaxChanged: Bool
+    var picture: PictureInfo
   }
 
   /// Looks into the headers of a unit.
@@ -115,8 +144,11 @@ struct VdecWork: ~Copyable {
     let changed = parser?.syntax != shownSyntax
     if changed { shownSyntax = parser?.syntax }
     let isFrame = codec == .mjpeg || codec == .fwht || info.slices > 0
+    if info.bringsParameterSets { sets?.note(unit) }
     return Reading(
-      isFrame: isFrame && !isSecondField, isKey: info.isKey || info.type == .i || standsAlone, syntaxChanged: changed)
+      isFrame: isFrame && !isSecondField, isKey: info.isRecoveryPoint && info.isRecovered || standsAlone,
+      isEntry: info.isRecoveryPoint || standsAlone, isHurt: isFrame && !standsAlone && entry.hurts(info),
+      syntaxChanged: changed, picture: info)
   }
 
   /// Rate the stream's headers state.
@@ -125,18 +157,22 @@ struct VdecWork: ~Copyable {
     return rate
   }
 
-  var statesRate: Bool { stated != nil }
+  var statesRate: Bool { container != nil || stated != nil }
 
   var rate: FrameRate { container ?? stated ?? assumed }
 
   /// Time of a picture since the first one of the run, microseconds; always later than the one before.
   mutating func time(of unit: UnitLedger.Unit?) -> Int64 {
     timeline.time(
-      of: unit?.pts, duration: unit?.duration ?? 0, interval: (stated ?? assumed).intervalNanoseconds / 1000)
+      of: unit?.pts, duration: unit?.duration ?? 0,
+      interval: (stated ?? container ?? assumed).intervalNanoseconds / 1000)
   }
 
   /// The file begins again: its times go on where they were.
-  mutating func beginPass() { timeline.beginPass() }
+  mutating func beginPass() {
+    timeline.beginPass()
+    parser?.restart()
+  }
 }
 
 /// What a decoder channel has in use.
