@@ -179,6 +179,7 @@ import Testing
     #expect(made.status == 0, "\(made.errors)")
     let outcome = try served.configure(
       """
+      create
       vi/0/input = file:\(file)
       vi/0/width = 320
       vi/0/height = 240
