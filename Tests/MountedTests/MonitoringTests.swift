@@ -311,7 +311,7 @@ import Testing
       keys == [
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "fps_src", "fps_dst",
         "quality", "idr",
-        "backend", "source", "enable", "state", "active", "stats", "stream", "snapshot.jpg", "effect",
+        "backend", "source", "enable", "state", "active", "stats", "stream", "stream.info", "snapshot.jpg", "effect",
       ])
   }
 
