@@ -110,6 +110,17 @@ int mpifs_trim_heap(void) {
 #endif
 }
 
+int mpifs_heap_bytes(uint64_t *used) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  struct mallinfo2 all = mallinfo2();
+  *used = all.uordblks + all.hblkhd;
+  return 0;
+#else
+  (void)used;
+  return -1;
+#endif
+}
+
 void mpifs_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 int mpifs_is_multiplanar(uint32_t type) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaRuntime
 import NodeFS
 import NodeText
@@ -27,14 +28,35 @@ extension Moment.Sources {
     attributes = { runtime.help() }
     statistics = {
       [StatisticGroup("filesystem", activity()?.statistics ?? [])] + graph.serviceStatistics() + [
+        StatisticGroup("process", ProcessMemory.statistics()),
+        StatisticGroup("memory", graph.memoryStatistics()),
         StatisticGroup(
           "",
           [
             Statistic(
               "refusals", .counter, "Refused writes and failures recorded in error_log.", runtime.errorLog.total)
-          ])
+          ]),
       ]
     }
+  }
+}
+
+extension ProcessMemory {
+  /// As far as kernel and C library tell.
+  fileprivate static func statistics() -> [Statistic] {
+    var all: [Statistic] = []
+    if let now = now() {
+      all += [
+        Statistic("resident_bytes", .gauge, unit: .bytes, "Memory of the process of all kinds.", now.resident),
+        Statistic(
+          "anonymous_bytes", .gauge, unit: .bytes, "Memory of the process that is no file and not shared.",
+          now.resident - min(now.resident, now.shared)),
+      ]
+    }
+    if let used = Heap.used {
+      all.append(Statistic("heap_used_bytes", .gauge, unit: .bytes, "Bytes of the heap that are allocated.", used))
+    }
+    return all
   }
 }
 

@@ -88,8 +88,13 @@ func rendering(
   _ capacity: Int = 4096, _ write: @escaping @Sendable (inout TextWriter) throws -> Void
 ) -> Node.Render {
   { buffer in
-    var writer = TextWriter(capacity: capacity)
-    try write(&writer)
-    writer.withBytes { buffer.append(contentsOf: $0) }
+    buffer.reserve(capacity)
+    try buffer.lend { base, room in
+      var writer = TextWriter(taking: base, room: room)
+      var failure: (any Error)?
+      do { try write(&writer) } catch { failure = error }
+      let text = writer.release()
+      return (text.base, text.room, text.count, failure)
+    }
   }
 }

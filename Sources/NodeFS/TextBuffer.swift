@@ -98,6 +98,22 @@ public struct TextBuffer: ~Copyable, @unchecked Sendable {
     used += written
   }
 
+  /// Lends the whole storage, content forgotten, to a renderer that writes text by itself: nothing is copied.
+  ///
+  /// - Parameter body: gets the storage and how many bytes it has; gives back the same or what it put in its place, from
+  ///   `UnsafeMutablePointer.allocate`, with how many bytes that has and how many of them are text.
+  @inlinable public mutating func lend<E: Error>(
+    _ body: (UnsafeMutablePointer<UInt8>, Int) -> (base: UnsafeMutablePointer<UInt8>, room: Int, count: Int, E?)
+  ) throws(E) {
+    let back = body(base, room)
+    precondition(back.count >= 0 && back.count <= back.room, "a renderer claims more bytes than there is room for")
+    (base, room, used) = (back.base, back.room, back.count)
+    if let error = back.3 {
+      used = 0
+      throw error
+    }
+  }
+
   /// The content, valid inside `body` only.
   @inlinable public borrowing func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R)
     throws(E) -> R

@@ -2,9 +2,9 @@
 
 /// The state of the whole. The raw value is the name users see.
 public enum HealthVerdict: String, Sendable, Equatable, CaseIterable {
-  /// Everything that is enabled moves.
+  /// Everything that is enabled moves, or has come to its end, at the rate it was asked for, and nothing is lost.
   case ok
-  /// Something that is enabled does not move.
+  /// Something that is enabled does not move, or not as it was asked to.
   case degraded
   /// Something failed.
   case failed
@@ -61,6 +61,36 @@ public struct HealthFinding: Sendable, Equatable {
   }
 }
 
+/// What is wrong with an object that moves.
+public struct HealthTrouble: Sendable, Equatable {
+  public enum Kind: Sendable, Equatable {
+    /// Frames were lost in the last seconds: how many, for each cause; most first.
+    case loses([DropCount], seconds: Int)
+    /// It gives fewer frames a second than it was asked for.
+    case isSlow(reached: Double, asked: Double)
+    /// A frame's work takes longer than the time in which the next one comes, both in microseconds.
+    case isOverworked(workMicroseconds: Int, intervalMicroseconds: Int)
+  }
+  /// How often one cause was.
+  public struct DropCount: Sendable, Equatable {
+    public var cause: DropCause
+    public var frames: UInt64
+
+    public init(_ cause: DropCause, _ frames: UInt64) {
+      self.cause = cause
+      self.frames = frames
+    }
+  }
+  /// The object, for example `vpss/0`.
+  public var path: String
+  public var kind: Kind
+
+  public init(path: String, kind: Kind) {
+    self.path = path
+    self.kind = kind
+  }
+}
+
 /// Whether everything that is enabled moves, and what does not.
 public struct HealthReport: Sendable, Equatable {
   /// The whole.
@@ -69,12 +99,15 @@ public struct HealthReport: Sendable, Equatable {
   public var clocks: ClockReading
   /// The objects that are not moving; the culprit of the others first.
   public var findings: [HealthFinding]
+  /// What is wrong with those that move, in the order of the configuration.
+  public var troubles: [HealthTrouble]
 
   public init(
-    verdict: HealthVerdict, clocks: ClockReading, findings: [HealthFinding] = []
+    verdict: HealthVerdict, clocks: ClockReading, findings: [HealthFinding] = [], troubles: [HealthTrouble] = []
   ) {
     self.verdict = verdict
     self.clocks = clocks
     self.findings = findings
+    self.troubles = troubles
   }
 }

@@ -10,6 +10,8 @@ public enum ObjectCondition: Sendable, Equatable {
   case waiting(for: String)
   /// It is enabled and no frame has come for a while.
   case starved
+  /// Its source, or one up the way, has come to its end, as asked.
+  case ended
   /// It is enabled and cannot work, and why.
   case failed(why: String)
 }

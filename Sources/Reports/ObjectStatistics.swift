@@ -6,6 +6,8 @@ public struct ObjectStatistics: Sendable, Equatable {
   public var framesIn: UInt64 = 0
   /// Frames or coded pictures that left.
   public var framesOut: UInt64 = 0
+  /// Frames that left a second, over the last second.
+  public var framesPerSecond = 0.0
   /// Frames dropped, by cause.
   public var dropped = DropCounts()
   /// Frames waiting or being worked on: frames in = frames out + dropped + in flight.
@@ -44,6 +46,7 @@ public struct ObjectStatistics: Sendable, Equatable {
       Statistic("generation", .gauge, "Counts all objects made; tells a new one from its predecessor.", generation),
       Statistic("frames_in", .counter, metric: "input_frames", "Frames that arrived, dropped ones included.", framesIn),
       Statistic("frames_out", .counter, metric: "output_frames", "Frames that left.", framesOut),
+      Statistic("frames_per_second", .gauge, "Frames that left, over the last second.", framesPerSecond),
       Statistic("dropped", .counter, in: .onlyStats, "Frames dropped.", dropped.total),
     ]
     for cause in DropCause.allCases {

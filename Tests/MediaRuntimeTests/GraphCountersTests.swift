@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.ownThread) struct GraphCountersTests {
   @Test func theRateIsThatOfTheLastFullWindowAndIsNotDecayed() {
-    let counters = PortCounters()
+    let counters = PortCounters(isOutput: false)
     for frame in 0..<60 { _ = counters.count(at: Int64(1 + frame) * 33_333_333) }
     #expect(Int(counters.figures().framesPerSecond.rounded()) == 30)
     // Nothing comes any more: the rate stays.
@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test func beforeTheFirstWindowClosesTheRateIsZero() {
-    let counters = PortCounters()
+    let counters = PortCounters(isOutput: false)
     for frame in 0..<20 { _ = counters.count(at: Int64(1 + frame) * 33_333_333) }
     #expect(counters.figures().framesPerSecond == 0)
   }
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test func dropsAreCountedByCause() {
-    let counters = PortCounters()
+    let counters = PortCounters(isOutput: false)
     for cause in DropCause.allCases { counters.drop(cause) }
     counters.drop(.late)
     let dropped = counters.figures().dropped

@@ -39,6 +39,8 @@ final class ScriptedSource: Source, @unchecked Sendable {
     var failAt: UInt64?
     var isLive = true
     var rate = FrameRate.thirty
+    /// Of the time stamps of one that is not live, where they are others than the rate says.
+    var stampRate: FrameRate?
     /// Microseconds between two frames of a live source.
     var intervalMicroseconds: UInt32 = 1000
     var layout = Doubles.layout
@@ -95,9 +97,9 @@ final class ScriptedSource: Source, @unchecked Sendable {
         usleep(50)
         continue
       }
+      let rate = script.stampRate ?? frameRate
       let pts =
-        isLive
-        ? Clock.now() / 1000 : Int64(number) * 1_000_000 * Int64(frameRate.denominator) / Int64(frameRate.numerator)
+        isLive ? Clock.now() / 1000 : Int64(number) * 1_000_000 * Int64(rate.denominator) / Int64(rate.numerator)
       defer { number += 1 }
       heapCalls.note()
       return Frame(buffer, layout: layout, pts: pts, sequence: number, stamps: FrameStamps(captured: Clock.now()))
@@ -152,6 +154,8 @@ final class EncoderScript: Sendable {
   let opened = Atomic<Int>(0)
   let encoded = Atomic<Int>(0)
   let pictureBytes = Atomic<Int>(600)
+  /// How long `encode` takes, microseconds.
+  let takes = Atomic<UInt32>(0)
   let heapCalls = HeapNotes()
   init() {}
 }
@@ -187,6 +191,8 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     script.gate.pass()
+    let takes = script.takes.load(ordering: .relaxed)
+    if takes > 0 { usleep(takes) }
     if script.fails.isShut || script.failsToEncode.isShut { throw Failure(.ioError, "encode", on: "fake") }
     if script.skips.isShut { return }
     // A deaf one keeps the groups it was opened with.

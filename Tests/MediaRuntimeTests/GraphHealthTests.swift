@@ -9,7 +9,11 @@ import Testing
 
 /// `health` names the culprit when one stage is stalled on purpose.
 @Suite(.ownThread) struct GraphHealthTests {
-  private static let options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
+  private static let options = {
+    var options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
+    options.lossSeconds = 1
+    return options
+  }()
 
   /// A pipeline with these encoders that has given some pictures.
   private func running(_ encoders: EncoderScript) throws -> Bench {
@@ -23,8 +27,84 @@ import Testing
     let bench = try Bench(options: Self.options)
     try bench.pipeline()
     #expect(eventually { bench.figures("venc/1").output.frames > 5 })
-    #expect(bench.graph.health().verdict == .ok)
+    #expect(eventually { bench.graph.health().verdict == .ok })
+    bench.finish()
+  }
+
+  // MARK: what moves, and not as it should
+
+  private func troubles(of bench: Bench, _ path: String) -> [HealthTrouble.Kind] {
+    bench.graph.health().troubles.filter { $0.path == path }.map(\.kind)
+  }
+
+  @Test func anEncoderThatIsTooSlowIsNamedWithWhatItLosesAndHowLongItWorks() throws {
+    let script = EncoderScript()
+    let source = ScriptedSource.Script(isLive: true, rate: FrameRate(100, 1)!, intervalMicroseconds: 10_000)
+    let bench = try Bench(
+      source: ScriptedSourceFactory(script: source), encoder: ScriptedEncoderFactory(script: script),
+      options: Self.options)
+    try bench.make("vi/0")
+    try bench.make("venc/0", ["codec": .text("h264")])
+    bench.bind("venc/0", "vi/0")
+    script.takes.store(60_000, ordering: .relaxed)
+    try bench.start("vi/0", "venc/0")
+    #expect(
+      eventually {
+        let kinds = troubles(of: bench, "venc/0")
+        let loses = kinds.contains {
+          guard case .loses(let counts, 1) = $0 else { return false }
+          return counts.map(\.cause) == [.queueFull] && counts[0].frames > 3
+        }
+        let works = kinds.contains {
+          if case .isOverworked(let work, 10_000) = $0 { work > 40_000 } else { false }
+        }
+        return loses && works
+      })
+    #expect(bench.graph.health().verdict == .degraded && bench.graph.health().findings.isEmpty)
+    // By itself, once nothing is lost any more.
+    script.takes.store(0, ordering: .relaxed)
+    #expect(eventually { troubles(of: bench, "venc/0").isEmpty })
+    bench.finish()
+  }
+
+  @Test func aCameraThatGivesHalfOfWhatItSaidIsNamedWithBothRates() throws {
+    let source = ScriptedSource.Script(isLive: true, rate: FrameRate(100, 1)!, intervalMicroseconds: 20_000)
+    let bench = try Bench(source: ScriptedSourceFactory(script: source), options: Self.options)
+    try bench.make("vi/0")
+    try bench.start("vi/0")
+    #expect(
+      eventually {
+        troubles(of: bench, "vi/0").contains {
+          if case .isSlow(let reached, 100) = $0 { reached < 55 && reached > 1 } else { false }
+        }
+      })
+    bench.finish()
+  }
+
+  @Test func aFileWhosePicturesAreFurtherApartThanItsRateSaysIsNotSlow() throws {
+    // 100 frames/s are stated, and the time stamps are 10 to a second.
+    let source = ScriptedSource.Script(isLive: false, rate: FrameRate(100, 1)!, stampRate: FrameRate(10, 1)!)
+    let bench = try Bench(source: ScriptedSourceFactory(script: source), options: Self.options)
+    try bench.make("vi/0")
+    try bench.start("vi/0")
+    #expect(eventually { bench.figures("vi/0").output.frames > 25 })
+    let reached = bench.node("vi/0").framesPerSecond
+    #expect(reached < 11 && reached > 0)
+    #expect(troubles(of: bench, "vi/0").isEmpty || bench.figures("vi/0").dropped.late > 0)
+    bench.finish()
+  }
+
+  @Test func whatStoodStillWhileTheProcessWasStoppedIsNotToBlame() throws {
+    let gate = GateBox()
+    let bench = try Bench(source: ScriptedSourceFactory(gate: gate), options: Self.options)
+    try bench.pipeline()
+    #expect(eventually { bench.figures("venc/0").output.frames > 3 })
+    gate.close()
+    #expect(eventually { bench.graph.health().findings.count == 6 })
+    bench.graph.resumed()
     #expect(bench.graph.health().findings.isEmpty)
+    #expect(bench.graph.objectState("venc/0")?.condition == .running)
+    #expect(eventually { bench.graph.health().findings.count == 6 })
     bench.finish()
   }
 

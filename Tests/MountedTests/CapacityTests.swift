@@ -76,38 +76,4 @@ import Testing
     let after = try left()
     #expect(gone, "before \(before), after \(after)")
   }
-
-  /// Memory that engines and pools took goes back to the system, not only to the C library.
-  @Test func memoryOfRemovedChannelsGoesBackToTheSystem() throws {
-    let served = try Served(["--load", "none"])
-    let round = """
-      cd "$1"; mkdir vi/0; echo 640 >vi/0/width; echo 360 >vi/0/height
-      for n in 0 1 2 3; do
-        mkdir venc/$n; [ $n != 3 ] || echo mjpeg >venc/$n/codec
-        echo vi/0 >venc/$n/source; echo 1 >venc/$n/enable
-      done
-      echo 1 >vi/0/enable
-      until grep -q '^frames_out: [1-9]' venc/3/stats && grep -q '^frames_out: [1-9]' venc/0/stats; do sleep 0.02; done
-      echo 0 >vi/0/enable
-      for n in 0 1 2 3; do echo 0 >venc/$n/enable; echo >venc/$n/source; rmdir venc/$n; done
-      rmdir vi/0
-      """
-    func rounds(_ count: Int) throws {
-      let outcome = try shell("for round in $(seq \(count)); do (\(round)) || exit 1; done", served.at)
-      #expect(outcome.status == 0, "\(outcome.errors)")
-    }
-    /// Kilobytes of anonymous memory in use.
-    func anonymous() throws -> Int {
-      let status = try String(contentsOfFile: "/proc/\(served.pid)/status", encoding: .utf8)
-      let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") })
-      return try #require(Int(line.split(whereSeparator: \.isWhitespace)[1]))
-    }
-    let before = try anonymous()
-    try rounds(24)
-    // What stays are tables that were filled once, and what lies between them: some megabytes, however many rounds. glibc alone
-    // kept 50 MB after 20.
-    let isBack = try eventually { try anonymous() < before + (12 << 10) }
-    let after = try anonymous()
-    #expect(isBack, "\(before) kB before, \(after) kB after 24 rounds")
-  }
 }

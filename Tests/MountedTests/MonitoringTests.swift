@@ -31,6 +31,7 @@ import Testing
       "queue_capacity": "queue_capacity_frames", "time_last_us": "last_work_seconds",
       "time_mean_us": "mean_work_seconds", "time_max_us": "max_work_seconds", "bytes_out": "output_bytes_total",
       "bytes_copied": "copied_bytes_total", "readers": "readers", "feed_waiting_bytes": "feed_waiting_bytes",
+      "frames_per_second": "frames_per_second", "bytes_per_second": "current_bytes_per_second",
     ]
     let objects = try run("find", served.at, "-name", "stats", "-printf", "%P\n").lines.map {
       String($0.dropLast("/stats".count))
@@ -57,8 +58,8 @@ import Testing
         #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
-    // Six of the input, four of the encoder, nine of each decoder.
-    #expect(ownCounts == 28)
+    // Seven of the input, four of the encoder, nine of each decoder.
+    #expect(ownCounts == 29)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }

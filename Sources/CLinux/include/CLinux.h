@@ -44,6 +44,8 @@ int mpifs_usable_processors(void);
 int mpifs_limit_heap(int mapped_from, int arenas);
 // Gives unused pages of the heap back to the kernel. Returns 1 when there were some.
 int mpifs_trim_heap(void);
+// Bytes of the C library's heap in use. Returns -1 where it does not tell.
+int mpifs_heap_bytes(uint64_t *used);
 // Names the calling thread, for `top -H` and debuggers; the kernel keeps 15 bytes.
 void mpifs_name_thread(const char *name);
 

@@ -111,6 +111,12 @@ protocol Channel: ModuleObject, SessionWork {
   var waitingFor: String? { get }
   /// Its settings leave it to the channel which engine it takes, and one that is in work is there for the next frame.
   var hasOtherEngine: Bool { get }
+  /// Frames come when the source has them (a camera, a writer), not when the channel takes them.
+  var isLive: Bool { get }
+  /// When the channel last lost the pace it keeps itself, CLOCK_MONOTONIC nanoseconds; 0 for never.
+  var lostPaceAt: Int64 { get }
+  /// Works on several frames at once: how long one is inside does not limit how many a second there are.
+  var overlapsWork: Bool { get }
   /// The engine in use, for `health`.
   var engineName: String? { get }
   /// Bytes of pixels the CPU wrote that `node.work` does not count.
@@ -139,8 +145,10 @@ extension Channel {
   var path: ObjectPath { node.path }
   var generation: UInt64 { node.generation }
   var hasFailed: Bool {
-    if case .failed = state.value.kind { return true }
-    return false
+    switch state.value.kind {
+    case .failed, .ended: true
+    default: false
+    }
   }
 
   func awaits(_ what: String?, since: Int64) {
@@ -169,6 +177,8 @@ extension Channel {
     }
     // What is opened may have to say at once that it waits or fails.
     state.store(RunState(.starting))
+    node.output.counters.restartRate()
+    node.output.end(false)
     let summary: String
     do throws(Failure) {
       try core.ownThread?.addWorker()
@@ -212,9 +222,11 @@ extension Channel {
     core.ownThread?.removeWorker()
     ended(cameBack: cameBack)
     core.counts.end()
+    node.output.end(false)
     node.output.announce(nil)
     state.store(RunState(.stopped))
     environment.room.wake()
+    Heap.trimSoon()
   }
 
   func cameBack() {
@@ -246,9 +258,17 @@ extension Channel {
     log(level, "\(path): \(failure)")
   }
 
+  /// Nothing more comes, which is no failure of anybody.
+  func ends(_ why: String = "the input has ended") {
+    guard state.value.kind != .ended, state.change(to: .ended) else { return }
+    node.output.end(true)
+    log(.information, "\(path): \(why)")
+  }
+
   /// - Parameter text: for the log.
   func works(_ text: @autoclosure () -> String = "works again") {
     guard hasFailed, state.change(to: .running) else { return }
+    node.output.end(false)
     log(.information, "\(path) \(text())")
   }
 
@@ -277,6 +297,9 @@ extension Channel {
   func moreStatistics() -> [Statistic] { [] }
   var waitingFor: String? { nil }
   var hasOtherEngine: Bool { false }
+  var isLive: Bool { false }
+  var lostPaceAt: Int64 { 0 }
+  var overlapsWork: Bool { false }
   var engineName: String? { nil }
   var moreBytesCopied: UInt64 { 0 }
   var stream: PacketRing? { nil }

@@ -9,6 +9,8 @@ import Base
 struct FramePace {
   static let tolerance = Int64.milliseconds(250)
   static let patience = 5
+  /// Late by more than this it is catching up, and no matter of the scheduler's.
+  static let punctual = Int64.milliseconds(50)
 
   enum Verdict: Equatable {
     /// At this time, CLOCK_MONOTONIC nanoseconds.
@@ -22,6 +24,11 @@ struct FramePace {
   private var late = 0
   /// Times the clock was set anew because pictures came too late.
   private(set) var slips: UInt64 = 0
+  /// Times pictures went out late to catch up, up to the next one that was not.
+  private(set) var catchUps: UInt64 = 0
+  /// When a picture was last left out or the clock set anew, CLOCK_MONOTONIC nanoseconds; 0 for never.
+  private(set) var lostAt: Int64 = 0
+  private var catchesUp = false
 
   /// A new stream begins with the next picture.
   mutating func restart() {
@@ -40,17 +47,23 @@ struct FramePace {
     let due = base + FramePace.nanoseconds(time)
     if due > now {
       late = 0
+      catchesUp = false
       return .due(due)
     }
     if hasWaited {
       set(time, at: now)
       return .now
     }
+    if !catchesUp, now - due > FramePace.punctual {
+      catchesUp = true
+      catchUps += 1
+    }
     guard now - due > FramePace.tolerance else {
       late = 0
       return .now
     }
     late += 1
+    lostAt = now
     if late <= FramePace.patience { return .leaveOut }
     slips += 1
     set(time, at: now)

@@ -41,7 +41,7 @@ public protocol ModuleObject: AnyObject, Sendable {
   func awaits(_ what: String?, since: Int64)
   var isAwaiting: Bool { get }
 
-  /// Whether it was started and has failed since: writing `enable` again then starts it anew instead of changing
+  /// Whether it was started and has failed since, or come to its end: writing `enable` again then starts it anew instead of changing
   /// nothing.
   var hasFailed: Bool { get }
 

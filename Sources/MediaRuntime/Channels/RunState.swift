@@ -9,6 +9,8 @@ struct RunState: Sendable {
     /// Its files and devices are being opened; for all who look it is stopped.
     case starting
     case running
+    /// The source has come to its end, as asked.
+    case ended
     case failed(String)
   }
   let kind: Kind

@@ -10,6 +10,8 @@ import SystemPackage
 /// A request takes the next frame that passes the node. The thread is made at the first request.
 final class SnapshotService: Sendable {
   typealias Reply = @Sendable (Result<[UInt8], Failure>) -> Void
+  /// How long the encoder and its work memory are kept for the next picture, nanoseconds: a picture of 8K needs 100 MB.
+  static let keeping = Int64.seconds(1)
   /// How long a frame is waited for, nanoseconds.
   static let patience = Int64.seconds(2)
 
@@ -132,11 +134,17 @@ final class SnapshotService: Sendable {
 
   private func run() {
     var encoder: (any PictureEncoder)?
+    var usedAt: Int64 = 0
     while true {
+      if encoder != nil, Clock.now() - usedAt >= Self.keeping {
+        encoder = nil
+        Heap.trimSoon()
+      }
       switch next() {
       case .job(let box):
         guard let job = box.take() else { continue }
         let result = picture(job.frame, &encoder, job.path)
+        usedAt = Clock.now()
         release(job.tap)
         job.reply(result)
       case .expired(let requests):
@@ -152,7 +160,7 @@ final class SnapshotService: Sendable {
         }
       case .wait(let deadline):
         // Until something comes that `next` did not find, which it then takes.
-        _ = state.wait(until: deadline) { state -> Bool? in
+        _ = state.wait(until: encoder == nil ? deadline : min(deadline, usedAt + Self.keeping)) { state -> Bool? in
           state.isClosing || !state.jobs.isEmpty || state.waiting.contains { $0.deadline < deadline } ? true : nil
         }
       case .end:

@@ -53,10 +53,13 @@ final class DropLog: Sendable {
 struct DropMark: Sendable {
   private let log: DropLog?
   private let object: UInt64
+  /// The node's losses of late.
+  let losses: RecentLosses?
 
-  /// - Parameter log: `nil` notes nothing.
-  init(_ log: DropLog?, _ path: ObjectPath) {
+  /// - Parameter log: `nil` notes nothing there.
+  init(_ log: DropLog?, _ path: ObjectPath, _ losses: RecentLosses? = nil) {
     self.log = log
+    self.losses = losses
     object =
       UInt64(log?.number(of: path.kind) ?? 0) << 16 | UInt64(path.number) << 8
       | UInt64(path.output.map { $0 + 1 } ?? 0)
@@ -64,10 +67,11 @@ struct DropMark: Sendable {
 
   /// Notes nothing.
   static let none = DropMark()
-  private init() { (log, object) = (nil, 0) }
+  private init() { (log, object, losses) = (nil, 0, nil) }
 
   /// Takes no lock and allocates nothing.
   func note(_ frame: DroppedFrame, _ cause: DropCause, _ stage: DropStage, at now: Int64) {
+    losses?.note(cause, at: now)
     guard let log else { return }
     let what = object << 16 | UInt64(cause.index) << 8 | UInt64(stage.index)
     log.write(DropRing.Record(time: now, number: frame.number, pts: frame.pts, what: what), cause)

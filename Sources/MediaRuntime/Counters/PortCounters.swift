@@ -21,10 +21,16 @@ struct PortFigures: Sendable, Equatable {
 
 /// The counters of one side of a node.
 ///
-/// Rate window as the vendor's: it closes at the first frame that comes later than one second after it was opened, and
-/// is not decayed, so a node on which frames stopped keeps its last rate.
+/// Two rates. That of the vendor's page: its window closes at the first frame that comes later than one second after it
+/// was opened, and is not decayed, so a node on which frames stopped keeps its last rate there. And, where frames leave,
+/// the true one of the last second, ``RateMarks``.
 struct PortCounters: ~Copyable, Sendable {
-  let block = CounterBlock(16)
+  let block: CounterBlock
+
+  /// - Parameter isOutput: frames leave here, and the rate of the last second is wanted.
+  init(isOutput: Bool) {
+    block = CounterBlock(isOutput ? Self.marks + RateMarks.size : Self.marks)
+  }
 
   deinit { block.free() }
 
@@ -36,20 +42,28 @@ struct PortCounters: ~Copyable, Sendable {
   private static let windowTime = 13
   private static let lastAt = 14
   private static let duration = 15
+  private static let openedStamp = 16
+  private static let marks = 17
+
+  private var marks: RateMarks { RateMarks(block: block, start: Self.marks) }
 
   /// Counts a frame. Between `block.begin()` and `block.end()`.
+  /// - Parameter pts: microseconds of CLOCK_MONOTONIC, which tell how long a window was where they run with the clock.
   /// - Returns: the frame's number on this side, from 0.
-  @inline(__always) func count(at now: Int64) -> UInt64 {
+  @inline(__always) func count(at now: Int64, pts: Int64 = .min) -> UInt64 {
     let number = block[Self.frames]
     block[Self.frames] = number &+ 1
     let opened = Int64(bitPattern: block[Self.opened])
     if opened == 0 {
       block[Self.opened] = UInt64(bitPattern: now)
+      block[Self.openedStamp] = UInt64(bitPattern: pts)
       block[Self.counted] = 1
     } else if now &- opened > .seconds(1) {
+      let stamped = RateMarks.nanoseconds(from: Int64(bitPattern: block[Self.openedStamp]), to: pts)
       block[Self.windowFrames] = block[Self.counted]
-      block[Self.windowTime] = UInt64(bitPattern: now &- opened)
+      block[Self.windowTime] = UInt64(bitPattern: RateMarks.trueSpan(passed: now &- opened, stamped: stamped))
       block[Self.opened] = UInt64(bitPattern: now)
+      block[Self.openedStamp] = UInt64(bitPattern: pts)
       block[Self.counted] = 1
     } else {
       block[Self.counted] = block[Self.counted] &+ 1
@@ -70,6 +84,32 @@ struct PortCounters: ~Copyable, Sendable {
     _ = count(at: now)
     block.end()
   }
+
+  /// Counts a frame that leaves. Between `block.begin()` and `block.end()`.
+  /// - Parameters:
+  ///   - pts: microseconds of CLOCK_MONOTONIC.
+  ///   - bytes: of a coded picture.
+  @inline(__always) func leave(at now: Int64, pts: Int64, bytes: Int) {
+    let number = count(at: now, pts: pts)
+    marks.note(pts: pts, at: now, frames: number &+ 1, bytes: bytes)
+  }
+
+  /// The same by itself.
+  func countLeaving(at now: Int64, pts: Int64, bytes: Int = 0) {
+    block.begin()
+    leave(at: now, pts: pts, bytes: bytes)
+    block.end()
+  }
+
+  /// Another run begins: the rate of the last second is that of its frames alone. Only where frames leave.
+  func restartRate() {
+    block.begin()
+    marks.restart()
+    block.end()
+  }
+
+  /// The rate of the last second; `nil` before the second frame of a run. Only where frames leave.
+  func rate(at now: Int64) -> RecentRate? { block.read { _ in marks.rate(at: now) } }
 
   /// Counts a frame that was lost before it got here, by itself.
   func missAlone(_ cause: DropCause) {

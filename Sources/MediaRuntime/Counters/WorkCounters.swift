@@ -21,6 +21,8 @@ struct WorkFigures: Sendable, Equatable {
   var dropped = DropCounts()
 
   var tasks: UInt64 { done + failed + timedOut }
+  /// Of about the last eight tasks.
+  var recentRun: Int64 = 0
   var meanRun: Int64 { tasks == 0 ? 0 : totalRun / Int64(clamping: tasks) }
 }
 
@@ -35,7 +37,7 @@ protocol TaskWatch: AnyObject, Sendable {
 
 /// The counters of the work done on frames after they were taken in; written by the worker that has the session.
 struct WorkCounters: ~Copyable, Sendable {
-  let block = CounterBlock(21)
+  let block = CounterBlock(22)
   private let drops: DropMark
   private let watcher = Watcher()
 
@@ -64,6 +66,7 @@ struct WorkCounters: ~Copyable, Sendable {
   private static let bytesOut = 10
   private static let lastEnd = 11
   private static let dropped = 12
+  private static let recentRun = 21
 
   /// Records one task that has ended.
   func record(_ outcome: TaskOutcome, wait: Int64, run: Int64, copied: Int = 0, end: Int64) {
@@ -76,6 +79,8 @@ struct WorkCounters: ~Copyable, Sendable {
       }
     block[counter] = block[counter] &+ 1
     add(run, Self.lastRun)
+    let recent = Int64(bitPattern: block[Self.recentRun])
+    block[Self.recentRun] = UInt64(bitPattern: recent == 0 ? run : recent &+ (run &- recent) / 8)
     add(wait, Self.lastWait)
     if copied > 0 { block[Self.copied] = block[Self.copied] &+ UInt64(copied) }
     block[Self.lastEnd] = UInt64(bitPattern: end)
@@ -121,6 +126,7 @@ struct WorkCounters: ~Copyable, Sendable {
       figures.lastRun = time(Self.lastRun)
       figures.totalRun = time(Self.totalRun)
       figures.longestRun = time(Self.longestRun)
+      figures.recentRun = time(Self.recentRun)
       figures.lastWait = time(Self.lastWait)
       figures.totalWait = time(Self.totalWait)
       figures.longestWait = time(Self.longestWait)

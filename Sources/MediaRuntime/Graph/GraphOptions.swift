@@ -36,6 +36,8 @@ public struct GraphOptions: Sendable {
   public var starvedAfter: Int64
   /// How long an input holds back its first picture for receivers that are started with it, nanoseconds.
   var startPatience: Int64 = .milliseconds(300)
+  /// For how long `health` tells of lost frames and of a pace that was not kept, seconds; at most ten.
+  var lossSeconds = 10
 
   public init(
     workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, deviceDepth: Int = 3, ringLimit: Int = 16 << 20,

@@ -18,7 +18,7 @@ protocol FrameHandler: AnyObject, Sendable {
 /// The counter block's write lock also guards `table`, `accepting` and `epoch`, so that each of them changes between
 /// two frames.
 final class InPort: Sendable {
-  let counters = PortCounters()
+  let counters = PortCounters(isOutput: false)
   /// Who the frames in here are charged to.
   let user: UserSlot
   let queue: FrameQueue
@@ -70,16 +70,18 @@ final class InPort: Sendable {
   }
 
   /// Takes a frame.
+  /// - Parameter binding: of this port; who hands the frame on holds it until this returns, and with it the handler, which may
+  ///   be retired as soon as the block is left.
   /// - Returns: the time afterwards.
   @inline(__always)
-  func receive(_ frame: consuming Frame, from binding: UInt64, at now: Int64) -> Int64 {
+  func receive(_ frame: consuming Frame, by binding: Binding, at now: Int64) -> Int64 {
     counters.block.begin()
-    guard binding == epoch else {
+    guard binding.epoch == epoch else {
       counters.block.end()
       _ = consume frame
       return now
     }
-    let number = counters.count(at: now)
+    let number = counters.count(at: now, pts: frame.pts)
     if frame.stamps.startsAnew { startsAnew = true }
     var cause: DropCause?
     if !table.isEmpty && table[Int(truncatingIfNeeded: number % UInt64(table.count))] != 0 {
@@ -100,15 +102,10 @@ final class InPort: Sendable {
     frame.stamps.startsAnew = startsAnew
     startsAnew = false
     guard isQueued else {
-      // The handler may be retired as soon as the block is left; held here, it lasts as long as the frame is in it.
-      guard let handler else {
-        counters.block.end()
-        return now
-      }
       counters.block.end()
+      guard let handler = binding.handler else { return now }
       let end = handler.handle(frame, at: now)
       counters.took(end &- now)
-      withExtendedLifetime(handler) {}
       return end
     }
     frame.ref.move(to: user)
@@ -153,7 +150,7 @@ final class InPort: Sendable {
     let epoch = epoch
     counters.block.end()
     old?.remove(self)
-    new?.add(Binding(port: self, epoch: epoch))
+    new?.add(Binding(port: self, handler: handler, epoch: epoch))
     upstreamChanged()
   }
 

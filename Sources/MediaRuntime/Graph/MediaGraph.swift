@@ -42,6 +42,9 @@ public final class MediaGraph: ModuleFactory {
     try self.init(registry: EngineRegistry(engines), allocator: allocator, options: options, listener: listener)
   }
 
+  /// The process goes on after it had been stopped (SIGCONT): what stood still meanwhile is not to blame.
+  public func resumed() { environment.resumed() }
+
   /// Ends the workers. After every object was stopped and retired; nothing of the graph may be used afterwards.
   public func close() {
     environment.snapshots.close()

@@ -13,7 +13,9 @@ final class Node: Sendable {
   let generation: UInt64
   let createdAt = Clock.now()
   let input: InPort
-  let output = OutPort()
+  let output: OutPort
+  /// What was lost here in the last seconds.
+  let losses = RecentLosses()
   let work: WorkCounters
   /// What the administration waits for on the object's behalf.
   let awaited = Published<Awaited?>(nil)
@@ -28,8 +30,10 @@ final class Node: Sendable {
     self.path = path
     self.user = user
     self.generation = generation
-    let mark = DropMark(drops, path)
-    self.input = InPort(user: user, depth: depth, drops: mark)
+    let mark = DropMark(drops, path, losses)
+    let input = InPort(user: user, depth: depth, drops: mark)
+    self.input = input
+    self.output = OutPort(after: input)
     self.work = WorkCounters(drops: mark)
   }
 
@@ -37,6 +41,9 @@ final class Node: Sendable {
   var module: ModuleKind { ModuleKind(path.kind) }
   /// Number in the vendor's pages.
   var channel: Int { path.output ?? path.number }
+
+  /// Frames that left a second, over the last second.
+  var framesPerSecond: Double { output.counters.rate(at: Clock.now())?.framesPerSecond ?? 0 }
 
   /// The figures of one moment: what left is read before what came, so that nothing seems to leave that never came.
   func figures() -> NodeFigures {

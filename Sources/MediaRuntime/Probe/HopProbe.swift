@@ -65,9 +65,7 @@ package final class HopProbe: Sendable {
       _ = consume frame
       let end = Clock.now()
       session.ended()
-      node.output.counters.block.begin()
-      _ = node.output.counters.count(at: end)
-      node.output.counters.block.end()
+      node.output.counters.countLeaving(at: end, pts: end / 1000)
       node.work.record(.done, wait: wait, run: end - start, end: end)
       if taken.add(1, ordering: .relaxed).newValue == goal { room.wake() }
       return true

@@ -15,7 +15,7 @@ struct CommonRows {
   static let largestSide = 16384
 
   static let reports = [
-    Attribute("state", .info, "stopped, running, starved, or failed: why"),
+    Attribute("state", .info, "stopped, running, starved, ended, or failed: why"),
     Attribute("active", .info, "what is really in use, and why where it differs from what was asked"),
     Attribute("stats", .info, "frames in, out and dropped by cause; queue; times; bytes copied"),
   ]

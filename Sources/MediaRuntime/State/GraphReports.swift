@@ -28,9 +28,11 @@ extension MediaGraph {
     switch state.kind {
     case .stopped, .starting: return .stopped
     case .failed(let why): return .failed(why: why)
+    case .ended: return .ended
     case .running:
       if let obstacle = object.session.service.obstacle { return .waiting(for: obstacle) }
-      let last = max(figures.input.lastAt, state.since)
+      if object.node.input.waiting == 0, object.node.input.upstream?.isOver ?? false { return .ended }
+      let last = max(figures.input.lastAt, state.since, environment.resumedAt)
       return Clock.now() - last > patience(for: object, figures) ? .starved : .running
     }
   }
@@ -53,6 +55,7 @@ extension MediaGraph {
     var all = ObjectStatistics(createdMicroseconds: object.node.createdAt / 1000, generation: object.generation)
     all.framesIn = figures.input.frames
     all.framesOut = figures.output.frames
+    all.framesPerSecond = (object.node.framesPerSecond * 100).rounded() / 100
     all.dropped = figures.dropped
     all.inFlight = figures.inFlight
     all.queueDepth = object.node.input.waiting

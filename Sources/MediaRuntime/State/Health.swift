@@ -23,10 +23,12 @@ extension MediaGraph {
     }
     // Stable: of one rank in the order of the configuration.
     let ordered = found.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
+    let troubles = troubles(at: now)
+    if verdict == .ok, !troubles.isEmpty { verdict = .degraded }
     return HealthReport(
       verdict: verdict,
       clocks: ClockReading(monotonicMicroseconds: now / 1000, realtimeMicroseconds: Clock.realtimeMicroseconds()),
-      findings: ordered.map(\.element.finding))
+      findings: ordered.map(\.element.finding), troubles: troubles)
   }
 
   /// - Returns: rank 0 for one that is to blame itself, 1 for one that suffers from another's fault.
@@ -53,13 +55,14 @@ extension MediaGraph {
           QueueFinding(name: "\(object.path) input", fill: $0, waiting: input.waiting, capacity: input.depth)
         })
     }
+    if condition == .ended { return nil }
     if case .failed = state.kind { return (0, finding(state.since, object.waitingFor)) }
     let patience = patience(for: object, figures)
 
     // Work that does not come back: the engine or scaler of this object.
     let session = object.session
     if object.core.ownsSession, case let running = session.runningSince, running != 0,
-      now - running > min(patience, session.timeout * 2)
+      now - max(running, environment.resumedAt) > min(patience, session.timeout * 2)
     {
       let culprit = stuckOutput(of: object, since: running)
       return (
@@ -71,7 +74,7 @@ extension MediaGraph {
           input.waiting >= input.depth ? .full : nil)
       )
     }
-    let moved = max(figures.output.lastAt, state.since)
+    let moved = max(figures.output.lastAt, state.since, environment.resumedAt)
     guard now - moved > patienceForOutput(of: object, figures) else { return nil }
     // Without a buffer for the next picture an object stands still for those who hold its buffers.
     if let wanted = missingBuffer(of: object) { return (1, finding(moved, wanted)) }
@@ -90,7 +93,7 @@ extension MediaGraph {
       return (0, finding(moved, whom, input.waiting >= input.depth ? .full : nil))
     }
     // Nothing comes. Frames dropped here on purpose or for want of a buffer are this object's own affair.
-    let arrived = figures.input.lastAt
+    let arrived = max(figures.input.lastAt, environment.resumedAt)
     if now - arrived <= patience {
       return (0, finding(moved, object.waitingFor ?? lastCause(figures)))
     }

@@ -7,6 +7,18 @@ extension MediaGraph {
   /// All picture memory of this process: bytes now, and the peak.
   public func memoryTotals() -> MemoryTotals { environment.ledger.totals }
 
+  /// What else memory is kept for, besides media buffers.
+  public func memoryStatistics() -> [Statistic] {
+    let (rings, feeds) = all.reduce(into: (0, 0)) { sums, object in
+      sums.0 += object.stream?.figures.capacity ?? 0
+      sums.1 += object.intake?.bytesWaiting ?? 0
+    }
+    return [
+      Statistic("stream_rings_bytes", .gauge, unit: .bytes, "Bytes of the rings of coded pictures.", rings),
+      Statistic("feed_bytes", .gauge, unit: .bytes, "Bytes written to feed that no decoder has taken yet.", feeds),
+    ]
+  }
+
   /// Stores 0 as the peak until the next buffer is made, as writing 0 to the vendor's `rk_dmabuf/peak` does.
   public func resetMemoryPeak() { environment.ledger.resetPeak() }
 

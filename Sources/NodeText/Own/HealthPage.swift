@@ -3,7 +3,8 @@
 import Reports
 
 /// `health`: the verdict alone on the first line, then a line for each object that is not moving, for example
-/// `venc/0: starved, still for 3.200000 s since 12.345678, waits for vpss/0/0, queue venc/0 input empty (0 of 4)`.
+/// `venc/0: starved, still for 3.200000 s since 12.345678, waits for vpss/0/0, queue venc/0 input empty (0 of 4)`, and one
+/// for each thing that is wrong with an object that moves: `vpss/0: lost 188 frames in the last 10 s (queue_full 188)`.
 public enum HealthPage {
   static let page = Page("health", capacity: 512, inReport: .first, "is everything moving; if not, what and why") {
     write($0.health, to: &$1)
@@ -38,6 +39,42 @@ public enum HealthPage {
         out.byte(0x29)
       }
       out.newline()
+    }
+    for trouble in report.troubles {
+      out.line(trouble.path)
+      out.text(": ")
+      write(trouble.kind, to: &out)
+      out.newline()
+    }
+  }
+
+  private static func write(_ kind: HealthTrouble.Kind, to out: inout TextWriter) {
+    switch kind {
+    case .loses(let counts, let seconds):
+      out.text("lost ")
+      out.number(counts.reduce(0) { $0 + $1.frames })
+      out.text(" frames in the last ")
+      out.number(seconds)
+      out.text(" s (")
+      for (index, count) in counts.enumerated() {
+        if index > 0 { out.text(", ") }
+        out.string(count.cause.rawValue)
+        out.byte(0x20)
+        out.number(count.frames)
+      }
+      out.byte(0x29)
+    case .isSlow(let reached, let asked):
+      out.text("gives ")
+      MetricsText.value((reached * 10).rounded() / 10, to: &out)
+      out.text(" of ")
+      MetricsText.value((asked * 100).rounded() / 100, to: &out)
+      out.text(" frames/s")
+    case .isOverworked(let work, let interval):
+      out.text("works ")
+      writeSeconds(microseconds: Int64(work), to: &out)
+      out.text(" s on a frame, and one comes every ")
+      writeSeconds(microseconds: Int64(interval), to: &out)
+      out.text(" s")
     }
   }
 }

@@ -54,6 +54,9 @@ public enum MetricsPage {
       [
         Statistic("uptime_us", .gauge, unit: .microseconds, "Time since the program started.", uptime),
         Statistic("stalled_objects", .gauge, "Enabled objects that are not moving.", moment.health.findings.count),
+        Statistic(
+          "troubled_objects", .gauge, "Objects that move, but lose frames, are too slow or work too long.",
+          Set(moment.health.troubles.map(\.path)).count),
       ])
   }
 
@@ -88,9 +91,10 @@ public enum MetricsPage {
       object.kind, owner: object.path,
       [
         Statistic(
-          "running", .gauge, "1 when the object runs, 0 when stopped, starved or failed.",
+          "running", .gauge, "1 when the object runs, 0 when stopped, starved, ended or failed.",
           object.condition == .running ? 1 : 0),
         Statistic("failed", .gauge, "1 when the object failed.", isFailed ? 1 : 0),
+        Statistic("ended", .gauge, "1 when its source has come to its end.", object.condition == .ended ? 1 : 0),
       ] + object.statistics.statistics + object.moreStatistics)
   }
 

@@ -6,7 +6,7 @@ import Reports
 public enum StatePage {
   static let page = ObjectPage("state", capacity: 128) { write($0.condition, to: &$1) }
 
-  /// Writes `stopped`, `running`, `starved`, `waiting for X` or `failed: why`.
+  /// Writes `stopped`, `running`, `starved`, `ended`, `waiting for X` or `failed: why`.
   public static func write(_ condition: ObjectCondition, to out: inout TextWriter) {
     writeCondition(condition, to: &out)
     out.newline()
@@ -18,6 +18,7 @@ public enum StatePage {
     case .stopped: out.text("stopped")
     case .running: out.text("running")
     case .starved: out.text("starved")
+    case .ended: out.text("ended")
     case .waiting(let what):
       out.text("waiting for ")
       out.line(what)

@@ -2,12 +2,11 @@
 
 import Reports
 
-/// Writes metric families as text that is valid both as OpenMetrics 1.0 and in Prometheus's own text format.
+/// Writes metric families in Prometheus's text format 0.0.4, which its textfile collectors read.
 ///
-/// The two disagree about counters. OpenMetrics declares the family without `_total` and Prometheus's checker then finds
-/// a sample without help; declared with `_total`, strict OpenMetrics readers refuse the page. Undeclared they are of
-/// unknown type, which both allow; `rate()` does not look at the type. So a counter has a `# HELP` line under its full
-/// name and no `# TYPE` line; gauges have everything.
+/// OpenMetrics 1.0 excludes it: there a counter's family is declared without the `_total` that its samples have, and
+/// Prometheus's own parsers then take the samples for ones of unknown type. A `# TYPE` line under the full name is what
+/// they document.
 enum MetricsText {
   static let prefix: StaticString = "mpifs_"
 
@@ -18,26 +17,9 @@ enum MetricsText {
     out.byte(0x20)
     writeEscaped(statistic.help, to: &out)
     out.newline()
-    guard statistic.kind == .gauge else { return }
     out.text("# TYPE ")
-    let start = out.count
     writeName(module, statistic, to: &out)
-    let end = out.count
-    out.text(" gauge\n")
-    let unit: StaticString? =
-      switch statistic.unit {
-      case .none: nil
-      case .frames: "_frames"
-      case .bytes: "_bytes"
-      case .seconds, .microseconds: "_seconds"
-      }
-    // Only a name that ends in its unit may declare it.
-    guard let unit, out.hasWritten(unit, before: end) else { return }
-    out.text("# UNIT ")
-    out.repeatWritten(start..<end)
-    out.byte(0x20)
-    out.repeatWritten(end - unit.utf8CodeUnitCount + 1..<end)
-    out.newline()
+    out.text(statistic.kind == .counter ? " counter\n" : " gauge\n")
   }
 
   /// Writes one sample with its labels.

@@ -19,7 +19,20 @@ public struct TextWriter: ~Copyable {
     base = .allocate(capacity: room)
   }
 
+  /// Makes an empty writer in memory from `UnsafeMutablePointer.allocate`, which is the writer's from now on.
+  public init(taking base: UnsafeMutablePointer<UInt8>, room: Int) {
+    self.base = base
+    self.room = room
+  }
+
   deinit { base.deallocate() }
+
+  /// Gives up the memory with what was written to whoever asks, who frees it.
+  public consuming func release() -> (base: UnsafeMutablePointer<UInt8>, room: Int, count: Int) {
+    let all = (base, room, count)
+    discard self
+    return all
+  }
 
   /// Forgets what was written and keeps the memory.
   public mutating func removeAll() { count = 0 }
@@ -136,14 +149,6 @@ public struct TextWriter: ~Copyable {
     guard text.hasPointerRepresentation, length <= end, end <= count else { return false }
     for index in 0..<length where base[end - length + index] != text.utf8Start[index] { return false }
     return true
-  }
-
-  /// Appends bytes already written once more.
-  mutating func repeatWritten(_ range: Range<Int>) {
-    guard range.lowerBound >= 0, range.upperBound <= count else { return }
-    reserve(range.count)
-    (base + count).initialize(from: base + range.lowerBound, count: range.count)
-    count += range.count
   }
 
   // MARK: Numbers

@@ -29,7 +29,7 @@ struct EncoderFigures: Sendable, Equatable {
 
 /// The counters only an encoder channel has; written by its session's worker.
 struct EncoderCounters: ~Copyable, Sendable {
-  private let block = CounterBlock(24)
+  private let block = CounterBlock(25)
   private static let none = UInt64.max
 
   init() {
@@ -48,7 +48,10 @@ struct EncoderCounters: ~Copyable, Sendable {
     block.end()
   }
 
-  func coded(_ picture: CodedPicture, bytes: Int, at now: Int64) {
+  /// Windows close at the first picture later than a second after they were opened, as the vendor's do. They follow the
+  /// frames' time stamps, not the moment at which the engine was done, for the figure to be that of the stream.
+  /// - Parameter pts: microseconds of CLOCK_MONOTONIC.
+  func coded(_ picture: CodedPicture, bytes: Int, pts: Int64, at now: Int64) {
     block.begin()
     block[0] = block[0] &+ 1
     if picture.isKey { block[1] = block[1] &+ 1 }
@@ -59,15 +62,19 @@ struct EncoderCounters: ~Copyable, Sendable {
     let mean = picture.isKey ? 9 : 10
     block[mean] = block[mean] == Self.none ? UInt64(bytes) : (block[mean] &* 7 &+ UInt64(bytes)) / 8
     let opened = Int64(bitPattern: block[16])
-    let elapsed = now &- opened
+    let passed = now &- opened
+    let elapsed = RateMarks.trueSpan(
+      passed: passed, stamped: RateMarks.nanoseconds(from: Int64(bitPattern: block[22]), to: pts))
     if opened == 0 {
       block[16] = UInt64(bitPattern: now)
+      block[22] = UInt64(bitPattern: pts)
     } else if elapsed > .seconds(1) {
       let scale = 1e9 / Double(elapsed)
       block[6] = block[5]
       block[5] = UInt64(Double(block[17]) * 8 * scale)
       block[7] = (Double(block[18]) * scale).bitPattern
       block[16] = UInt64(bitPattern: now)
+      block[22] = UInt64(bitPattern: pts)
       block[17] = 0
       block[18] = 0
     }

@@ -132,7 +132,7 @@ final class PictureWriter {
       return
     }
     let now = Clock.now()
-    node.output.counters.countAlone(at: now)
+    node.output.counters.countLeaving(at: now, pts: pts, bytes: size)
     node.work.produced(size)
     onPicture(picture, size, pts, now)
   }

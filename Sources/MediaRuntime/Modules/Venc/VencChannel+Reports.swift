@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import Reports
 
@@ -6,6 +7,7 @@ import Reports
 extension VencChannel {
   var stream: PacketRing? { ring }
   var engineName: String? { used?.engine }
+  var overlapsWork: Bool { used?.waker != nil }
 
   func activeFacts() -> [KeyValue] {
     guard let used else { return [] }
@@ -45,19 +47,16 @@ extension VencChannel {
       Statistic("reader_lost_pictures", .counter, "Coded pictures readers were too slow for.", ring.lostPackets),
       Statistic("reader_lost_groups", .counter, "Groups of pictures readers were too slow for.", ring.lostGroups),
       Statistic("ring_refused", .counter, "Coded pictures the ring had no room for.", ring.refused),
-      Statistic(
-        "frames_per_second", .gauge, in: .onlyMetrics, "Coded frames over the last second.", coded.picturesPerSecond),
       Statistic("ring_used_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Bytes in the ring.", ring.used),
       Statistic(
         "ring_peak_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Most bytes ever in the ring.", ring.highWater),
       Statistic("ring_capacity_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Size of the ring.", ring.capacity),
       Statistic("waiting_packets", .gauge, in: .onlyMetrics, "Coded pictures waiting for a reader.", ring.waiting),
     ]
-    if let rate = coded.bitsPerSecond {
-      all.append(
-        Statistic(
-          "current_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate over the last second.", Double(rate) / 8))
-    }
+    all.append(
+      Statistic(
+        "bytes_per_second", .gauge, metric: "current_bytes_per_second", "Coded rate over the last second.",
+        ((node.output.counters.rate(at: Clock.now())?.bitsPerSecond ?? 0) / 8).rounded()))
     if let rate = targetBitsPerSecond(settings) {
       all.append(
         Statistic("target_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate aimed at.", Double(rate) / 8))

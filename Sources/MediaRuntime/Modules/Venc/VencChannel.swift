@@ -344,7 +344,7 @@ final class VencChannel: Channel {
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
-    encoderCounters.coded(picture, bytes: bytes, at: now)
+    encoderCounters.coded(picture, bytes: bytes, pts: pts, at: now)
     effects.picture(picture, bytes: bytes, pts: pts)
     let engine = held.value.engine
     engine?.pictures += 1

@@ -188,6 +188,9 @@ final class ViChannel: Channel {
     return facts
   }
 
+  var isLive: Bool { current.value?.source.isLive ?? false }
+  var lostPaceAt: Int64 { current.value?.lostPaceAt ?? 0 }
+
   func moreStatistics() -> [Statistic] { core.counts.statistics }
 
   var moreBytesCopied: UInt64 { current.value?.source.counters.bytesCopied ?? 0 }

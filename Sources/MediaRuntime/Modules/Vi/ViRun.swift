@@ -17,6 +17,8 @@ final class ViRun: Sendable {
   /// For the pauses of a turn.
   private let parked = Monitor(0)
   private let slipped = Atomic<UInt64>(0)
+  private let caughtUp = Atomic<UInt64>(0)
+  private let lostPace = Atomic<Int64>(0)
   /// The format the channel was asked to give.
   private let wanted: PixelFormat
   /// Swapped by the worker when the source gives something else; read by reports.
@@ -83,8 +85,13 @@ final class ViRun: Sendable {
       Statistic("source_outages", .counter, "Times the device went away.", counters.outages),
       Statistic("source_restarts", .counter, "Times the stream was started anew.", counters.restarts),
       Statistic("clock_slips", .counter, "Times the input's clock was taken anew.", slipped.load(ordering: .relaxed)),
+      Statistic(
+        "catch_ups", .counter, "Times pictures went out late, one right after the other, to catch up.",
+        caughtUp.load(ordering: .relaxed)),
     ]
   }
+  /// When it last fell behind its time stamps, CLOCK_MONOTONIC nanoseconds; 0 for never.
+  var lostPaceAt: Int64 { lostPace.load(ordering: .relaxed) }
   var isPaced: Bool { !source.isLive && !environment.room.isLossless }
 
   /// Ends a wait for the source, and every later one.
@@ -223,6 +230,8 @@ final class ViRun: Sendable {
   private func keepsTime(_ pts: Int64) -> Bool {
     let verdict = flow.value.pace.judge(pts, at: Clock.now(), hasWaited: false)
     slipped.store(flow.value.pace.slips, ordering: .relaxed)
+    caughtUp.store(flow.value.pace.catchUps, ordering: .relaxed)
+    lostPace.store(flow.value.pace.lostAt, ordering: .relaxed)
     switch verdict {
     case .leaveOut: return false
     case .now: return true
@@ -265,8 +274,7 @@ final class ViRun: Sendable {
   }
 
   private func hasEnded() {
-    channel.state.change(to: .failed("the input has ended"))
-    channel.log(.warning, "\(node.path): the input has ended")
+    channel.ends()
   }
 
   private func pause(_ nanoseconds: Int64) { pause(until: Clock.now() + nanoseconds) }

@@ -296,7 +296,7 @@ final class VoChannel: Channel {
 
 extension VoChannel: DisplayListener {
   func shown(_ frame: borrowing Frame, at time: Int64) {
-    node.output.counters.countAlone(at: Clock.now())
+    node.output.counters.countLeaving(at: Clock.now(), pts: frame.pts)
     if frame.stamps.captured > 0 { lastLatency.store(max(0, time - frame.stamps.captured), ordering: .relaxed) }
     tap.pass(frame)
     works()
