@@ -8,7 +8,8 @@ import Testing
   /// Runs Python as nobody, in the tree.
   private func nobody(_ script: String, _ served: Served) throws -> Child.Outcome {
     try run(
-      "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", "import os, sys\n" + script,
+      "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c",
+      "import os, sys\n" + script,
       served.at
     )
   }
