@@ -10,6 +10,9 @@ let strict: [SwiftSetting] =
 let commit = Context.environment["MPIFS_COMMIT"]
 let buildTime = Context.environment["MPIFS_BUILD_TIME"]
 
+// The C library checks the sizes of buffers then; it wants optimisation for that.
+let fortified: [CSetting] = [.define("_FORTIFY_SOURCE", to: "2", .when(configuration: .release))]
+
 let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
@@ -43,7 +46,7 @@ let package = Package(
     .systemLibrary(name: "CX264", providers: [.apt(["libx264-dev"])]),
     .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
-    .target(name: "CLinux"),
+    .target(name: "CLinux", cSettings: fortified),
     .target(
       name: "CBuildInfo",
       cSettings: [
@@ -52,7 +55,7 @@ let package = Package(
       ] + (commit.map { [.define("MPIFS_COMMIT", to: "\"\($0)\"")] } ?? [])
         + (buildTime.map { [.define("MPIFS_BUILD_TIME", to: "\"\($0)\"")] } ?? [])),
     // FFmpeg costs 50 ms and 27 MB, so its libraries are loaded on first use; only its headers are needed here.
-    .target(name: "CMediaFile", cSettings: [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
+    .target(name: "CMediaFile", cSettings: fortified + [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
 
     // MARK: the house; imports run downward only
 

@@ -13,6 +13,15 @@ core_packages=(
 x264_packages=(libx264-dev)
 ffmpeg_packages=(libavformat-dev libavcodec-dev libavutil-dev libswscale-dev)
 
+# How everything that is shipped is built. Package.swift cannot say so, since packages with such flags of their own are refused as
+# dependencies. All addresses are bound at start, so that the tables of them are read-only, and no path of this machine goes in.
+# shellcheck disable=SC2034 # used by the scripts that source this file
+release_options=(
+  -c release --static-swift-stdlib
+  -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
+  -Xcc "-ffile-prefix-map=$repository=." -Xswiftc -file-prefix-map -Xswiftc "$repository=."
+)
+
 say() { printf 'mpifs: %s\n' "$*" >&2; }
 
 fail() {

@@ -34,8 +34,6 @@ public final class DebugTree: Sendable {
     self.graph = graph
     let errorLog = runtime.errorLog
     let tree = NodeTree(onRefusal: { refusal in
-      // What `grep -r` and friends do to command nodes and what editors try is no writer's mistake.
-      guard refusal.operation != .openForReading else { return }
       errorLog.record(
         MediaCore.Refusal(
           refusal.error.errno, path: refusal.path, value: refusal.bytes,

@@ -6,9 +6,9 @@ extension Node {
 
   /// Read-only text, mode 0444. Opening it for writing is refused with `EACCES`, for root too.
   ///
-  /// - Parameter render: Appends the whole text. Runs when the file is read at offset 0; reads at other offsets slice
-  ///   the text of that moment. An error thrown is the error `read(2)` returns. Also runs for `stat(2)`, which reports
-  ///   the length, so it must have no side effect, and it must not block: unlike a parked write or stream, a reader in
+  /// - Parameter render: Appends the whole text. Runs when the file is read at offset 0, or for `stat(2)`, which tells who has
+  ///   it open the length of what he then reads; reads at other offsets slice the text of that moment. An error thrown is the
+  ///   error `read(2)` returns. It must have no side effect, and it must not block: unlike a parked write or stream, a reader in
   ///   a render cannot be interrupted.
   public static func text(owner: Owner? = nil, render: @escaping Render) -> Node {
     Node(kind: .text(render), permissions: 0o444, owner: owner)
@@ -35,7 +35,7 @@ extension Node {
       permissions: mode & 0o777, owner: owner)
   }
 
-  /// A node that only takes writes, mode 0200. Opening it for reading is refused with `EACCES`, for root too.
+  /// A node that only takes writes, mode 0200; it reads as empty.
   /// Parameters as in `setting`.
   public static func command(
     owner: Owner? = nil, mode: UInt32 = 0o200, limit: Int = 4096, wholeWrites: Bool = false,
@@ -85,7 +85,7 @@ extension Node {
     Node(kind: .blob(Blob(limit: limit, deliver: deliver)), permissions: mode & 0o777, owner: owner)
   }
 
-  /// Takes a stream of bytes, mode 0200, not seekable. A write that finds no room waits without holding a serving thread
+  /// Takes a stream of bytes, mode 0200, not seekable; who only reads gets nothing and takes no writer's place. A write that finds no room waits without holding a serving thread
   /// until all of it is taken (`O_NONBLOCK`: takes what fits, `EAGAIN` when nothing does).
   ///
   /// - Parameter open: Called for each `open(2)`; an error thrown (`EBUSY` where there is a writer) is that of `open(2)`.

@@ -101,10 +101,17 @@ extension NodeTree {
     switch node.kind {
     // The length changes by itself. Every read makes the kernel ask again anyhow (it may have changed the time of
     // access), so this only bounds what `ls` shows after a `stat` that nobody read after.
-    case .text, .setting: return 1
+    case .text, .setting: return Double(Self.lengthMemory) / Double(Int64.seconds(1))
     default: return Self.longMemory
     }
   }
+
+  /// How long the kernel may remember the length of a text, nanoseconds.
+  private static let lengthMemory = Int64.milliseconds(100)
+
+  /// So long after it was measured the kernel has forgotten the length of a text that was opened in time: its memory begins
+  /// before the open, and its clock ticks every 10 ms at least.
+  static let measuredPromise = measuredMemory + lengthMemory + .milliseconds(40)
 
   /// Of what has no length but must not have none, either.
   static let nominalSize = 4096

@@ -83,7 +83,8 @@ final class OpenFiles: Sendable {
   /// The length somebody was promised who has not read yet. Everybody is told it then, so that it stays the kernel's.
   var promisedLength: Int? {
     state.withLock { state in
-      for handle in state.handles.reversed() where !handle.isReader {
+      // Newer ones matter; what a thousand descriptors were promised is looked through by nobody.
+      for handle in state.handles.suffix(64).reversed() where !handle.isReader {
         if let length = handle.promisedLength { return length }
       }
       return nil

@@ -49,9 +49,6 @@ final class TextHandle: ReadHandle, @unchecked Sendable {
     var lostLength: Int?
   }
 
-  /// Who asks for the length of a file and opens it reads it then, too.
-  private static let patience = Int64.milliseconds(100)
-
   private let render: Node.Render
   private let tree: NodeTree
   private let state = Mutex(State())
@@ -63,7 +60,7 @@ final class TextHandle: ReadHandle, @unchecked Sendable {
     super.init(node, opener: opener)
     if let measured {
       keep(
-        measured.text, isPromised: true, until: measured.time + Self.patience,
+        measured.text, isPromised: true, until: measured.time + NodeTree.measuredPromise,
         modified: node.modified.load(ordering: .relaxed))
     }
   }

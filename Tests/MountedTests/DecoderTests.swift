@@ -202,7 +202,7 @@ import Testing
     let served = try Served(configuration: "vdec/0/enable = 0\n")
     #expect(try served.refusal(of: "x", to: "vdec/0/feed").contains("Broken pipe"))
     #expect(try served.errorLog().last?.contains("not running") == true)
-    #expect(try run("cat", served.path("vdec/0/feed")).errors.contains("Permission denied"))
+    #expect(try served.cat("vdec/0/feed") == "")
     for (value, node, errno) in [
       ("theora", "codec", "Invalid argument"), ("pattern", "input", "Invalid argument"),
       ("file:relative", "input", "Invalid argument"), ("file:\(served.at)/vsys", "input", "Too many levels"),

@@ -196,6 +196,7 @@ import Testing
     #expect(made.status == 0, "\(made.errors)")
     let outcome = try served.configure(
       """
+      create
       vi/0/input = file:\(file)
       vi/0/width = 320
       vi/0/height = 240
@@ -327,7 +328,7 @@ import Testing
       keys == [
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "fps_src", "fps_dst",
         "quality", "idr",
-        "backend", "source", "enable", "state", "active", "stats", "stream", "snapshot.jpg", "effect",
+        "backend", "source", "enable", "state", "active", "stats", "stream", "stream.info", "snapshot.jpg", "effect",
       ])
   }
 

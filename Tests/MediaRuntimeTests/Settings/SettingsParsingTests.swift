@@ -107,7 +107,7 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
     values +=
       words + [
         ("vi", .invalidArgument), ("vi/64", .outOfRange), ("vi/00", .invalidArgument),
-        ("vpss/0", .invalidArgument), ("venc/0", .invalidArgument), ("vpss/0/4", .outOfRange),
+        ("vpss/1", .invalidArgument), ("venc/1", .invalidArgument), ("vpss/0/4", .outOfRange),
         (" vi/0", .invalidArgument), ("vi/0/0", .invalidArgument), ("/vi/0", .invalidArgument),
         ("vi/-1", .invalidArgument),
       ]
@@ -125,6 +125,17 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         }
         #expect(value == (text == "30" ? .integer(30) : .text(text)))
       }
+    }
+  }
+
+  @Test func anObjectIsNotItsOwnSource() {
+    for (object, source) in [("vpss/0", "vpss/0"), ("venc/0", "venc/0"), ("vo/0", "vo/0")] {
+      guard case .failure(let refusal) = parse(object, "source", Array("\(source)\n".utf8)) else {
+        Issue.record("\(source) was taken")
+        continue
+      }
+      #expect(refusal.errno == .tooManySymbolicLinkLevels)
+      #expect(refusal.reason == "would make a loop: \(object) <- \(source)")
     }
   }
 

@@ -92,12 +92,13 @@ private func change(
   @Test func onlyACaptureDeviceHasAChoiceOfMemory() throws {
     let path = ObjectPath("vi", 0)!
     let input = table.defaults(.input)
-    #expect(throws: Refusal.self) { try table.settings(path, from: input, writing: ["memory": .text("mmap")]) }
+    #expect(table.attribute(.input, "memory")?.uselessness(input) == "only a capture device has a choice of memory")
     let device = try table.settings(
       path, from: input, writing: ["input": .text("/dev/video0"), "memory": .text("dmabuf")])
     #expect(device.text("memory") == "dmabuf")
     let pattern = try table.settings(path, from: device, writing: ["input": .text("pattern")])
-    #expect(pattern.text("memory") == "auto")
+    #expect(pattern.text("memory") == "dmabuf", "kept for the next device")
+    #expect(table.attribute(.input, "memory")?.uselessness(device) == nil)
   }
 
   @Test func anAttributeNothingHereCanUseDoesNotExist() {
