@@ -147,7 +147,21 @@ import Testing
       #expect(try served.facts("vdec/0/active")["fps"] == "25")
       // Once is enough: it says so.
       try served.echo("0", to: "vdec/0/loop")
-      #expect(try eventually { try served.value("vdec/0/state") == "failed: the input has ended" })
+      #expect(try eventually { try served.value("vdec/0/state") == "ended" })
+      #expect(try eventually { try served.cat("health") == "ok\n" })
+      #expect(try Metrics(served.cat("metrics"))[#"mpifs_vdec_ended{object="vdec/0"}"#] == 1)
+      // And after all over and over, without being stopped; then once more by being enabled.
+      try served.echo("1", to: "vdec/0/loop")
+      #expect(try served.advances("vdec/0", "frames_out", by: 30))
+      #expect(try served.value("vdec/0/state") == "running")
+      try served.echo("0", to: "vdec/0/loop")
+      #expect(try eventually { try served.value("vdec/0/state") == "ended" })
+      let ended = try served.stats("vdec/0")["frames_out"] ?? 0
+      try served.echo("1", to: "vdec/0/enable")
+      #expect(
+        try eventually {
+          try served.value("vdec/0/state") == "ended" && served.stats("vdec/0")["frames_out"] ?? 0 > ended
+        })
       // The configuration loads as it prints.
       let text = try served.cat("config")
       #expect(text.contains("vdec/0/input = file:\(file)\n") && text.contains("vdec/0/loop = 0\n"))

@@ -45,6 +45,11 @@ final class VdecChannel: Channel {
     }
   }
 
+  func changed(_ keys: Set<String>, from old: ObjectSettings, to new: ObjectSettings) {
+    // A file that has come to its end is played again.
+    if keys.contains("loop"), new.flag("loop"), hasFailed { session.schedule() }
+  }
+
   /// Opens what can be opened before anything has come, so that a refusal reaches whoever writes `enable`.
   func open(_ settings: ObjectSettings) throws(Failure) -> String {
     let text = settings.text("input") ?? CodedInput.feed.description
@@ -116,6 +121,7 @@ final class VdecChannel: Channel {
   // MARK: reports
 
   var intake: FeedQueue? { feed }
+  var lostPaceAt: Int64 { current.value?.counters.lostPaceAt ?? 0 }
   var engineName: String? { current.value?.shown.value?.engine }
 
   var waitingFor: String? {

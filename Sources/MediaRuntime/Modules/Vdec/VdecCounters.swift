@@ -10,6 +10,8 @@ struct VdecCounters: ~Copyable, Sendable {
   private let damagedUnits = Atomic<UInt64>(0)
   private let keyWaits = Atomic<UInt64>(0)
   private let clockSlips = Atomic<UInt64>(0)
+  private let catchUps = Atomic<UInt64>(0)
+  private let lostPace = Atomic<Int64>(0)
   private let opens = Atomic<UInt64>(0)
   private let loops = Atomic<UInt64>(0)
   private let damagedPictures = Atomic<UInt64>(0)
@@ -21,7 +23,13 @@ struct VdecCounters: ~Copyable, Sendable {
   func skipped(_ count: UInt64) { noUnit.store(count, ordering: .relaxed) }
   func damagedUnit() { damagedUnits.add(1, ordering: .relaxed) }
   func waitedForKey() { keyWaits.add(1, ordering: .relaxed) }
-  func slips(_ count: UInt64) { clockSlips.store(count, ordering: .relaxed) }
+  func paced(_ pace: FramePace) {
+    clockSlips.store(pace.slips, ordering: .relaxed)
+    catchUps.store(pace.catchUps, ordering: .relaxed)
+    lostPace.store(pace.lostAt, ordering: .relaxed)
+  }
+  /// When the run last fell behind its time stamps, CLOCK_MONOTONIC nanoseconds; 0 for never.
+  var lostPaceAt: Int64 { lostPace.load(ordering: .relaxed) }
   func reopened() { opens.add(1, ordering: .relaxed) }
   func lags(_ microseconds: Int64) { lag.store(microseconds, ordering: .relaxed) }
   var lagMicroseconds: Int64 { lag.load(ordering: .relaxed) }
@@ -49,6 +57,9 @@ struct VdecCounters: ~Copyable, Sendable {
         count(missingPictures)),
       Statistic("layout_changes", .counter, "Times the pictures' size or format changed.", count(layouts)),
       Statistic("clock_slips", .counter, "Times the stream's clock was taken anew.", count(clockSlips)),
+      Statistic(
+        "catch_ups", .counter, "Times pictures went out late, one right after the other, to catch up.",
+        count(catchUps)),
       Statistic("engine_reopened", .counter, "Times the decoder was opened again.", count(opens)),
       Statistic("loops", .counter, "Times the file began anew.", count(loops)),
     ]

@@ -101,7 +101,7 @@ extension VdecRun {
     let now = Clock.now()
     let verdict = work.value.pace.judge(time, at: now, hasWaited: work.value.hasResumed)
     work.value.hasResumed = false
-    counters.slips(work.value.pace.slips)
+    counters.paced(work.value.pace)
     switch verdict {
     case .leaveOut: return false
     case .now: return !isStopping

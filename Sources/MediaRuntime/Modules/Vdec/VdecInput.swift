@@ -11,7 +11,11 @@ extension VdecRun {
   /// - Returns: false when it does not go on.
   func play(_ file: VdecFile) -> Bool {
     do throws(Failure) {
-      if work.value.isOver { try playAgain(file) }
+      if work.value.isOver {
+        // Woken by something else than `loop`.
+        guard loops || !channel.hasFailed else { return false }
+        try playAgain(file)
+      }
       let source = file.source
       if let unit = try source.next() {
         counters.bytesIn(unit.bytes.count)
@@ -24,11 +28,15 @@ extension VdecRun {
       drain()
       let hasPictures = work.value.picturesOfStream > 0
       if !hasPictures { complainOfNothing("no picture of it can be decoded", as: work.value.codec) }
+      work.value.isOver = true
       guard loops else {
-        if hasPictures { finish("the input has ended") }
+        if hasPictures {
+          // Until pictures come again, should `loop` be set.
+          work.value.isReported = true
+          channel.ends()
+        }
         return false
       }
-      work.value.isOver = true
       // Reading it again and again would only be work, until it is another file.
       if !hasPictures { waitToTryAgain(atMost: .seconds(10)) }
     } catch {

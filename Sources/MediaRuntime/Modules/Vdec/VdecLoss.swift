@@ -100,13 +100,6 @@ extension VdecRun {
     }
   }
 
-  /// Nothing more comes, which is no failure of anybody.
-  func finish(_ why: String) {
-    work.value.isReported = true
-    channel.state.change(to: .failed(why))
-    channel.log(.warning, "\(node.path): \(why)")
-  }
-
   /// The stream is not what it should be: says so in `state` and the error log, until a picture comes.
   func complain(_ why: String, as codec: Codec?) {
     let name = codec.map { " as \($0)" } ?? ""
