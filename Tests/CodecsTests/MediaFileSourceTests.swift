@@ -147,8 +147,10 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
       let path = try Self.make(folder, kind.name, "-vf pad=643:361:1:1 " + kind.options)
       let own = try open(path, try request(.i420, 0, 0))
       #expect(own.layout.width == 642 && own.layout.height == 360)
+      #expect(own.remarks.contains("file is 643x361, its last column and line left off"), "\(own.remarks)")
       for _ in 0..<Self.frames + 2 { _ = try own.next().unwrapped() }
       let scaled = try open(path, try request(.nv12, 320, 180))
+      #expect(scaled.remarks.contains("file is 643x361, scaled to 320x180"), "\(scaled.remarks)")
       for index in 0..<Self.frames + 2 {
         let frame = try scaled.next().unwrapped()
         let luma = try PatternSourceTests.luma(frame)

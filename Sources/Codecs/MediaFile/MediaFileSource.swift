@@ -78,7 +78,12 @@ public struct MediaFileSourceFactory: SourceFactory {
       summary = "file \(fileName(path)) (\(MediaFile.text(info.codec)) in \(MediaFile.text(info.container)))"
       var remarks: [String] = []
       if Int(info.width) != width || Int(info.height) != height {
-        remarks.append("file is \(info.width)x\(info.height), scaled to \(width)x\(height)")
+        let cut = [Int(info.width) - width, Int(info.height) - height]
+        let isCut = cut.allSatisfy { $0 == 0 || $0 == 1 }
+        let parts = [cut[0] == 1 ? "column" : nil, cut[1] == 1 ? "line" : nil].compactMap { $0 }.joined(separator: " and ")
+        remarks.append(
+          "file is \(info.width)x\(info.height), "
+            + (isCut ? "its last \(parts) left off" : "scaled to \(width)x\(height)"))
       }
       if pixels != "yuv420p", pixels != "nv12" { remarks.append("file is \(pixels), converted to \(request.format)") }
       if frameRate != request.frameRate { remarks.append("file has \(frameRate) frames/s") }

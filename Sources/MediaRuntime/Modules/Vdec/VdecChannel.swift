@@ -146,6 +146,11 @@ final class VdecChannel: Channel {
     add("coded_height", used?.syntax.map { "\($0.height)" })
     add("width", used?.layout.map { "\($0.width)" })
     add("height", used?.layout.map { "\($0.height)" })
+    if let coded = used?.syntax, let layout = used?.layout {
+      let column = coded.width - Int(layout.width) == 1 ? "its last column" : nil
+      let line = coded.height - Int(layout.height) == 1 ? "its last line" : nil
+      add("left_off", [column, line].compactMap { $0 }.joined(separator: " and "))
+    }
     add("format", used?.layout.map { "\($0.format)" })
     add("fps", used.map { "\($0.rate)" })
     add("memory", used?.memory)

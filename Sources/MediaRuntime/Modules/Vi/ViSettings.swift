@@ -8,8 +8,8 @@ enum ViSettings {
       Attribute(
         "input", .input, default: .text("pattern"), .restart,
         "where pictures come from: the test pattern, a media file (looped, in real time) or a capture device"),
-      side("width", "width of the pictures given; auto takes the input's own"),
-      side("height", "height of the pictures given; auto takes the input's own"),
+      side("width", "width of the pictures given; auto takes the input's own, without an odd last column"),
+      side("height", "height of the pictures given; auto takes the input's own, without an odd last line"),
       CommonRows.format(
         common.catalogue.inputFormats, "format of the pictures given; auto takes what the encoders here take as it is"),
       Attribute(
