@@ -157,7 +157,8 @@ import Testing
         #expect(outcome.status != 0 && outcome.errors.contains("Invalid argument"), "\(name): \(outcome.errors)")
         #expect(try eventually { try served.value("\(object)/state").contains(words) })
         let line = try #require(try served.errorLog().last)
-        #expect(line.contains("\(object)/feed EINVAL(22)") && line.contains("ffmpeg -i IN -c copy"), "\(line)")
+        #expect(line.contains("] \(object)/feed ") && line.contains(" EINVAL(22): a container"), "\(line)")
+        #expect(line.contains("ffmpeg -i IN -c copy"), "\(line)")
         #expect(try served.stats(object)["frames_in"] == 0)
       }
     }

@@ -51,7 +51,7 @@ import Testing
       #expect(eventually { program.outputText.contains("serving") || !program.isRunning })
       program.signal(SIGHUP)
       program.signal(SIGINT)
-      #expect(try run("cat", at + "/health").text.hasPrefix("ok"))
+      #expect(try !run("cat", at + "/health").text.contains(", still for "))
       program.signal(last)
       #expect(program.ended() == 0, "\(program.errors)")
       // Signals are taken lowest number first: had one of the ignored been taken, this one would not have been.
@@ -140,7 +140,7 @@ import Testing
   @Test func missingDirectoriesAreMade() throws {
     try withDirectory { directory in
       let served = try Served(["--load", "none"], at: directory + "/a/b c/mpi")
-      #expect(try served.cat("health").hasPrefix("ok"))
+      #expect(try served.moves)
       served.end()
       #expect(try !isMounted(directory + "/a/b c/mpi"))
     }

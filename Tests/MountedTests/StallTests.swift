@@ -75,7 +75,7 @@ import Testing
   }
 
   private func expectGoingOn(_ served: Served, sourceLocation: SourceLocation = #_sourceLocation) throws {
-    #expect(try eventually { try served.cat("health") == "ok\n" }, sourceLocation: sourceLocation)
+    #expect(try eventually { try served.moves }, sourceLocation: sourceLocation)
     #expect(try served.advances("venc/0", "frames_out", by: 10), sourceLocation: sourceLocation)
     for object in ["vpss/0", "vpss/0/0", "venc/0"] {
       let stats = try served.stats(object)

@@ -159,6 +159,14 @@ final class Served: @unchecked Sendable {
   /// The counts of an object's `stats`.
   func stats(_ object: String) throws -> [String: Int] { try facts("\(object)/stats").compactMapValues { Int($0) } }
 
+  /// By `health` nothing stands still and nothing failed. It may lose frames, which a machine with much to do does.
+  var moves: Bool {
+    get throws {
+      let text = try cat("health")
+      return text.hasPrefix("ok\n") || text.hasPrefix("degraded\n") && !text.contains(", still for ")
+    }
+  }
+
   /// Lines of `error_log`.
   func errorLog() throws -> [String] { try cat("error_log").split(separator: "\n").map(String.init) }
 
