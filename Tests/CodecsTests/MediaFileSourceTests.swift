@@ -144,7 +144,7 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
     ])
     func oddSizesComeAtTheSizeAskedOrTheirOwn(_ kind: (name: String, options: String)) throws {
       let folder = try TemporaryFolder()
-      let path = try Self.make(folder, kind.name, "-vf pad=643:361:1:1 " + kind.options)
+      let path = try Self.make(folder, kind.name, "-vf format=yuv444p,pad=643:361:1:1 " + kind.options)
       let own = try open(path, try request(.i420, 0, 0))
       #expect(own.layout.width == 642 && own.layout.height == 360)
       #expect(own.remarks.contains("file is 643x361, its last column and line left off"), "\(own.remarks)")

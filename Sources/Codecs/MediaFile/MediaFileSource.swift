@@ -80,7 +80,8 @@ public struct MediaFileSourceFactory: SourceFactory {
       if Int(info.width) != width || Int(info.height) != height {
         let cut = [Int(info.width) - width, Int(info.height) - height]
         let isCut = cut.allSatisfy { $0 == 0 || $0 == 1 }
-        let parts = [cut[0] == 1 ? "column" : nil, cut[1] == 1 ? "line" : nil].compactMap { $0 }.joined(separator: " and ")
+        let parts = [cut[0] == 1 ? "column" : nil, cut[1] == 1 ? "line" : nil].compactMap { $0 }.joined(
+          separator: " and ")
         remarks.append(
           "file is \(info.width)x\(info.height), "
             + (isCut ? "its last \(parts) left off" : "scaled to \(width)x\(height)"))
