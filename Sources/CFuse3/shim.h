@@ -130,32 +130,6 @@ static inline void nodefs_stand_by(struct fuse_session *session, struct nodefs_s
   }
 }
 
-static inline int64_t nodefs_now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-// Looks for the next request for some microseconds before the thread blocks in read(2): who reads a node opens it, reads it and
-// reads on to its end, each within microseconds of the answer before, and being woken from sleep costs more than that, most of
-// all in a virtual machine. Where the processors have other things to do it does not pay: after one look in vain the next
-// requests are waited for at once.
-static inline void nodefs_look_ahead(int device, uint32_t answered, int *spared) {
-  const int64_t longest = 40000;
-  const int spared_after_one_in_vain = 32;
-  if (answered != FUSE_OPEN && answered != FUSE_READ && answered != FUSE_LOOKUP && answered != FUSE_GETATTR) return;
-  if (*spared > 0) {
-    --*spared;
-    return;
-  }
-  struct pollfd next = {.fd = device, .events = POLLIN};
-  const int64_t end = nodefs_now() + longest;
-  do {
-    if (poll(&next, 1, 0) != 0) return;
-  } while (nodefs_now() < end);
-  *spared = spared_after_one_in_vain;
-}
-
 static inline void *nodefs_worker_main(void *argument) {
   struct nodefs_worker_state state;
   memset(&state, 0, sizeof(state));
@@ -166,17 +140,11 @@ static inline void *nodefs_worker_main(void *argument) {
   pthread_cleanup_push(nodefs_worker_end, &state);
   struct nodefs_shift *shift = state.worker->shift;
   int is_active = state.worker->is_active;
-  uint32_t opcode = 0;
-  int spared = 0;
   while (!fuse_session_exited(session)) {
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-    if (!is_active) {
-      nodefs_stand_by(session, shift);
-      opcode = 0;
-    }
+    if (!is_active) nodefs_stand_by(session, shift);
     is_active = 1;
     __atomic_fetch_add(&shift->readers, 1, __ATOMIC_SEQ_CST);
-    nodefs_look_ahead(fuse_session_fd(session), opcode, &spared);
     int received = fuse_session_receive_buf(session, &state.buffer);
     __atomic_fetch_sub(&shift->readers, 1, __ATOMIC_SEQ_CST);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
@@ -187,7 +155,7 @@ static inline void *nodefs_worker_main(void *argument) {
         sem_post(&shift->wake);
       }
     }
-    opcode = ((const struct fuse_in_header *)state.buffer.mem)->opcode;
+    const uint32_t opcode = ((const struct fuse_in_header *)state.buffer.mem)->opcode;
     if (opcode < state.worker->opcode_count) {
       __atomic_fetch_add(&state.worker->opcodes[opcode], 1, __ATOMIC_RELAXED);
     }
