@@ -37,11 +37,12 @@ camera 1280 720 nv12 5
 put venc/0/codec fwht
 check "a codec without bitrate has fixqp" is "$(cat $mpi/venc/0/rc_mode)" fixqp
 check "cbr is refused, with the reason" refused venc/0/rc_mode cbr "holds no bitrate"
-check "so is a bitrate" refused venc/0/bitrate 4000 "holds no bitrate"
+check "a bitrate is kept for a codec that has one" put venc/0/bitrate 4000
 check "software has no fwht" refused venc/0/backend software "does not make fwht"
 put venc/0/gop 8
 put venc/0/source vi/0
 put venc/0/enable 1
+check "and active says that it is not used" grep -q '^unused: bitrate: ' $mpi/venc/0/active
 check "auto takes the device" is "$(value venc/0/active backend)" "$VICODEC_ENC"
 check "frames move" wait_until 30 at_least venc/0/stats frames_out 10
 check "bytes copied by the CPU, camera" is "$(value vi/0/stats bytes_copied)" 0
