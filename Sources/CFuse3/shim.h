@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -20,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -183,6 +185,12 @@ static inline int nodefs_worker_start(pthread_t *thread, const struct nodefs_wor
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (error != 0) free(copy);
   return error;
+}
+
+// The kind of filesystem a path lies in, as linux/magic.h numbers them; 0 where that cannot be told.
+static inline uint64_t nodefs_filesystem(const char *path) {
+  struct statfs info;
+  return statfs(path, &info) == 0 ? (uint64_t)info.f_type : 0;
 }
 
 // Looks at `path` from a child process, because a mount whose server hangs would hold the caller for ever.

@@ -51,6 +51,7 @@ struct MountPoint {
           if !MountTableEntry.isThere, isOtherFilesystem {
             throw .occupied(path: path, by: "a mount that cannot be named: there is no /proc/self/mountinfo")
           }
+          if let kernel = kernelsOwn { throw .occupied(path: path, by: kernel) }
           return
         case ENOTDIR: throw .notADirectory(path: path)
         default: throw .unreachable(path: path, problem < 0 ? .timedOut : Errno(rawValue: problem))
@@ -78,6 +79,16 @@ struct MountPoint {
     var above = stat()
     guard stat(path, &own) == 0, stat(Self.split(path).parent, &above) == 0 else { return false }
     return own.st_dev != above.st_dev
+  }
+
+  /// The name of the filesystem in which the kernel shows itself, where the directory is part of one: a tree over /proc/self
+  /// would stand between this program and what it opens there, and hide a process from everybody. Asks the directory.
+  private var kernelsOwn: String? {
+    switch nodefs_filesystem(path) {
+    case UInt64(PROC_SUPER_MAGIC): "a directory of procfs"
+    case UInt64(SYSFS_MAGIC): "a directory of sysfs"
+    default: nil
+    }
   }
 
   private static func link(at path: String) -> String? {

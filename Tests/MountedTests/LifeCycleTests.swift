@@ -125,6 +125,15 @@ import Testing
     }
   }
 
+  /// What the kernel shows of a process would be hidden from everybody, and the program would wait for itself. In a mount
+  /// namespace of its own, for the case that it is not refused.
+  @Test(arguments: ["/proc/self", "/proc/self/fd", "/sys/kernel"])
+  func noDirectoryOfTheKernelIsMountedOver(at: String) throws {
+    let outcome = try run("timeout", "-k", "1", "10", "unshare", "-m", Machine.binary, "--at", at, "--load", "none")
+    #expect(outcome.status == 1)
+    #expect(outcome.errors.contains(": another filesystem is mounted there (a directory of "), "\(outcome.errors)")
+  }
+
   @Test func aMountPointThatIsAFileIsNamed() throws {
     try withDirectory { directory in
       let file = directory + "/file"
