@@ -172,6 +172,20 @@ import Testing
     try Self.expectColours(made, 160, 96, "with half an end marker")
   }
 
+  /// Also where that is a zero: behind 0xff, or because the codes happen to end so.
+  @Test func aPictureWithoutEndMarkerIsWholeWhateverItsLastByteIs() throws {
+    var endings: Set<UInt8> = []
+    for width in stride(from: 16, through: 640, by: 16) {
+      for height in [16, 48, 96, 112] {
+        let bare = Array(try Self.jpeg(width, height).dropLast(2))
+        endings.insert(try #require(bare.last))
+        let converter = try Self.open(.i420, width, height)
+        _ = try converter.convert(Self.frame(bare, width, height), into: makeFrame(converter.layout))
+      }
+    }
+    #expect(endings.contains(0), "\(endings)")
+  }
+
   @Test func aCutPictureIsNotTakenForOneWithBytesTooMany() throws {
     var whole = try Self.jpeg(160, 96)
     whole.insert(contentsOf: [0, 0, 0], at: try #require(Self.segments(whole).first?.range.upperBound))

@@ -147,6 +147,29 @@ import Testing
     #expect(try eventually { try other.value("vdec/1/state").contains("what is fed is mjpeg, not h264") })
   }
 
+  /// A writer of what the one engine asked for does not decode is told, and holds up nobody who comes after.
+  @Test func aCodingNobodyDecodesDoesNotHoldUpTheNextWriter() throws {
+    let served = try Served(configuration: "vdec/0/backend = openh264\nvdec/0/pace = none\nvdec/0/enable = 1\n")
+    let good = try make(
+      served, "a.h264", ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "0", "-profile:v", "baseline"], frames: 10)
+    let other = try make(
+      served, "b.h265", ["-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none"], frames: 10)
+    #expect(try feed(served, good).status == 0)
+    #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 10 })
+    #expect(try feed(served, other).status == 0)
+    #expect(try eventually { try served.value("vdec/0/state").contains("h265") })
+    for round in 2...3 {
+      #expect(try feed(served, good).status == 0)
+      #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 10 * round })
+    }
+    #expect(try served.value("vdec/0/state") == "running")
+    #expect(try served.stats("vdec/0")["dropped_format_mismatch"] == 10)
+    // What starves has no picture, which ends no tree walk.
+    #expect(try eventually { try served.value("vdec/0/state") == "starved" })
+    let archive = try shell(#"tar cf /dev/null -C "$1" ."#, served.at)
+    #expect(archive.status == 0, "\(archive.errors)")
+  }
+
   @Test func whatIsNoStreamIsRefusedWithWhatToDo() throws {
     let served = try Served(configuration: "vdec/0/enable = 1\nvdec/1/codec = h264\nvdec/1/enable = 1\n")
     let stream = ["-c:v", "libx264", "-pix_fmt", "yuv420p"]

@@ -9,11 +9,11 @@ struct JPEGEnding: ~Copyable {
   private(set) var hasOwn = false
 
   /// The picture with an end marker, valid until the next call. Without one the library takes a whole picture for one that is
-  /// cut off; with one it says something else of one that is. Zeros at the end may stand for bytes that never came: such a
-  /// picture stays as it is.
+  /// cut off; with one it says something else of one that is. Many zeros at the end stand for bytes that never came: such a
+  /// picture stays as it is. One or two may be the picture's own.
   mutating func complete(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> UnsafeRawBufferPointer {
     hasOwn = JPEGEnding.isIn(bytes)
-    guard !hasOwn, let start = bytes.baseAddress, let last = bytes.last, last != 0 else { return bytes }
+    guard !hasOwn, let start = bytes.baseAddress, bytes.suffix(4).contains(where: { $0 != 0 }) else { return bytes }
     let copy = try copied.plane(bytes: bytes.count + 2, lines: 1).base
     memcpy(copy, start, bytes.count)
     (copy[bytes.count], copy[bytes.count + 1]) = (0xff, 0xd9)

@@ -204,7 +204,7 @@ public final class MediaGraph: ModuleFactory {
       return
     }
     // No picture passes, so there is none: not a failure, which would end who copies the whole tree.
-    guard object.state.value.kind == .running else { return reply(.success([])) }
+    guard condition(of: object, object.node.figures()) == .running else { return reply(.success([])) }
     environment.snapshots.request(path, tap: object.tap, reply: reply)
   }
 }

@@ -14,6 +14,8 @@ extension VdecRun {
       if work.value.isOver {
         // Woken by something else than `loop`.
         guard loops || !channel.hasFailed else { return false }
+        // What time went by since it ended is no lateness.
+        if channel.hasFailed { work.value.pace.restart() }
         try playAgain(file)
       }
       let source = file.source

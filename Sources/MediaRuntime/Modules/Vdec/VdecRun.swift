@@ -144,7 +144,7 @@ final class VdecRun: Sendable {
       engine.close()
     }
     guard ready(codec) else {
-      if info.isFrame { node.work.drop(.flushed, name) }
+      if info.isFrame { node.work.drop(isStopping ? .flushed : .formatMismatch, name) }
       return
     }
     guard hasEntered(info, name, codec) else { return }
@@ -276,6 +276,7 @@ final class VdecRun: Sendable {
   }
 
   /// An open decoder, waiting for one ever longer while none can be opened.
+  /// - Returns: false when the run ends, or what is fed is of a coding that none here decodes.
   private func ready(_ codec: Codec) -> Bool {
     if engine.decoder != nil, engine.codec == codec { return true }
     while !isStopping {
@@ -288,6 +289,8 @@ final class VdecRun: Sendable {
         return true
       } catch {
         report(error)
+        // What one writer fed in a coding that nothing here decodes must not hold up those that come after.
+        if feed != nil, error.errno == .notSupported { return false }
         work.value.retries += 1
         pause(min(.seconds(2), .milliseconds(50) << Int64(min(work.value.retries, 6))))
       }
