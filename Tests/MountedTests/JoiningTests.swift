@@ -322,10 +322,13 @@ import Testing
     let vp8 = try make(served, "a.ivf", ["-c:v", "libvpx"], frames: 20)
     #expect(try shell(#"head -c -1 "$1" > "$2""#, vp8, served.path("vdec/0/feed")).status == 0)
     #expect(try eventually { try served.stats("vdec/0")["frames_in"] == 20 })
-    if Machine.hasFFmpeg {
-      #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 20 })
-      #expect(try served.stats("vdec/0")["pictures_damaged"] == 1)
+    guard Machine.hasFFmpeg else {
+      // Nothing here decodes VP8: its pictures are counted as such, and nobody looks into them.
+      #expect(try eventually { try served.stats("vdec/0")["dropped_format_mismatch"] == 20 })
+      return
     }
+    #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 20 })
+    #expect(try served.stats("vdec/0")["pictures_damaged"] == 1)
     #expect(try served.stats("vdec/0")["units_damaged"] == 1)
   }
 }

@@ -125,12 +125,12 @@ extension Administrator {
 
   private static func hangs(_ path: String) -> Refusal {
     Refusal(
-      .timedOut, path: path, reason: "its file or device has not answered; the work goes on",
+      .timedOut, path: path, reason: "what it opens has not answered; the work goes on",
       hint: "state and health say when it is done")
   }
 
   private static func busy(_ path: ObjectPath) -> Refusal {
-    Refusal(.resourceBusy, path: "\(path)/enable", reason: "has not come back from its file or device")
+    Refusal(.resourceBusy, path: "\(path)/enable", reason: "has not come back from what it opens")
   }
 
   /// All of them, or none: what was set before one is refused gets its old value back, as far as it had one.
@@ -232,7 +232,8 @@ extension Administrator {
     switch failure.errno {
     case .noSuchFileOrDirectory: "check the path"
     case .permissionDenied: "this program may not open it: check owner and mode"
-    case .resourceBusy: "another program has it open"
+    // Who knows better has said so.
+    case .resourceBusy where failure.detail.isEmpty: "another program has it open"
     default: ""
     }
   }
