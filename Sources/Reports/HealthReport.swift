@@ -64,22 +64,12 @@ public struct HealthFinding: Sendable, Equatable {
 /// What is wrong with an object that moves.
 public struct HealthTrouble: Sendable, Equatable {
   public enum Kind: Sendable, Equatable {
-    /// Frames were lost in the last seconds: how many, for each cause; most first.
-    case loses([DropCount], seconds: Int)
+    /// Frames were lost in the last seconds: how many, for each cause.
+    case loses(DropCounts, seconds: Int)
     /// It gives fewer frames a second than it was asked for.
     case isSlow(reached: Double, asked: Double)
     /// A frame's work takes longer than the time in which the next one comes, both in microseconds.
     case isOverworked(workMicroseconds: Int, intervalMicroseconds: Int)
-  }
-  /// How often one cause was.
-  public struct DropCount: Sendable, Equatable {
-    public var cause: DropCause
-    public var frames: UInt64
-
-    public init(_ cause: DropCause, _ frames: UInt64) {
-      self.cause = cause
-      self.frames = frames
-    }
   }
   /// The object, for example `vpss/0`.
   public var path: String

@@ -53,7 +53,7 @@ import Testing
         let kinds = troubles(of: bench, "venc/0")
         let loses = kinds.contains {
           guard case .loses(let counts, 1) = $0 else { return false }
-          return counts.map(\.cause) == [.queueFull] && counts[0].frames > 3
+          return counts == DropCounts(queueFull: counts.total) && counts.total > 3
         }
         let works = kinds.contains {
           if case .isOverworked(let work, 10_000) = $0 { work > 40_000 } else { false }

@@ -41,8 +41,8 @@ struct OwnPagesTests {
         HealthTrouble(path: "vi/0", kind: .isSlow(reached: 15.06, asked: 29.97)),
         HealthTrouble(
           path: "vpss/0",
-          kind: .loses([HealthTrouble.DropCount(.queueFull, 180), HealthTrouble.DropCount(.late, 8)], seconds: 10)),
-        HealthTrouble(path: "venc/0", kind: .loses([HealthTrouble.DropCount(.noBuffer, 1)], seconds: 10)),
+          kind: .loses(DropCounts(queueFull: 180, late: 8), seconds: 10)),
+        HealthTrouble(path: "venc/0", kind: .loses(DropCounts(noBuffer: 1), seconds: 10)),
         HealthTrouble(path: "venc/0", kind: .isOverworked(workMicroseconds: 52_100, intervalMicroseconds: 33_333)),
       ])
     #expect(

@@ -19,11 +19,13 @@ package enum SettingText {
   package static func trimmed(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
     var content = bytes[...]
     if content.last == UInt8(ascii: "\n") { content.removeLast() }
-    while let last = content.last, last == UInt8(ascii: " ") || last == UInt8(ascii: "\t") || last == UInt8(ascii: "\r")
-    {
-      content.removeLast()
-    }
+    while let last = content.last, isBlank(last) { content.removeLast() }
     return content
+  }
+
+  /// Also a carriage return, which ends the lines of some editors.
+  package static func isBlank(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
   }
 
   /// What is left of it where that is text.

@@ -143,13 +143,9 @@ enum ConfigText {
   }
 
   private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    // A carriage return ends the lines of some editors.
-    func isBlank(_ byte: UInt8) -> Bool {
-      byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
-    }
     var rest = line
-    while let byte = rest.first, isBlank(byte) { rest.removeFirst() }
-    while let byte = rest.last, isBlank(byte) { rest.removeLast() }
+    while let byte = rest.first, SettingText.isBlank(byte) { rest.removeFirst() }
+    while let byte = rest.last, SettingText.isBlank(byte) { rest.removeLast() }
     return rest
   }
 }

@@ -5,8 +5,8 @@ public import MediaCore
 public import Reports
 import Synchronization
 
-/// The last 256 refusals and failures; those for one reason right after each other are one. Nothing fails silently: whoever refuses a writer, or finds that something
-/// stopped working, records it here.
+/// The last 256 refusals and failures; those for one reason right after each other are one. Nothing fails silently: whoever
+/// refuses a writer, or finds that something stopped working, records it here.
 ///
 /// Its lock is held for an append or for taking the list, never while text is made; the frame path only comes here
 /// when something broke.

@@ -41,8 +41,8 @@ public protocol ModuleObject: AnyObject, Sendable {
   func awaits(_ what: String?, since: Int64)
   var isAwaiting: Bool { get }
 
-  /// Whether it was started and has failed since, or come to its end: writing `enable` again then starts it anew instead of changing
-  /// nothing.
+  /// Whether it was started and has failed since, or come to its end: writing `enable` again then starts it
+  /// anew instead of changing nothing.
   var hasFailed: Bool { get }
 
   /// A command attribute, such as `idr`. No I/O, unless ``touchesDevice(_:)`` says so.

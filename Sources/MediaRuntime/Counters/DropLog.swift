@@ -54,7 +54,7 @@ struct DropMark: Sendable {
   private let log: DropLog?
   private let object: UInt64
   /// The node's losses of late.
-  let losses: RecentLosses?
+  private let losses: RecentLosses?
 
   /// - Parameter log: `nil` notes nothing there.
   init(_ log: DropLog?, _ path: ObjectPath, _ losses: RecentLosses? = nil) {

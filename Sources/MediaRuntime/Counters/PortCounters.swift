@@ -59,9 +59,10 @@ struct PortCounters: ~Copyable, Sendable {
       block[Self.openedStamp] = UInt64(bitPattern: pts)
       block[Self.counted] = 1
     } else if now &- opened > .seconds(1) {
-      let stamped = RateMarks.nanoseconds(from: Int64(bitPattern: block[Self.openedStamp]), to: pts)
+      let span = RateMarks.span(
+        passed: now &- opened, from: Int64(bitPattern: block[Self.openedStamp]), to: pts)
       block[Self.windowFrames] = block[Self.counted]
-      block[Self.windowTime] = UInt64(bitPattern: RateMarks.trueSpan(passed: now &- opened, stamped: stamped))
+      block[Self.windowTime] = UInt64(bitPattern: span)
       block[Self.opened] = UInt64(bitPattern: now)
       block[Self.openedStamp] = UInt64(bitPattern: pts)
       block[Self.counted] = 1

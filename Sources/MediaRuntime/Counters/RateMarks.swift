@@ -33,21 +33,27 @@ struct RateMarks {
     var bytes: UInt64
   }
 
+  /// The first word of a mark.
+  @inline(__always) private func place(of number: UInt64) -> Int {
+    start + 2 + Int(truncatingIfNeeded: number % UInt64(Self.capacity)) * 4
+  }
+
   private subscript(number: UInt64) -> Mark {
     @inline(__always) get {
-      let first = start + 2 + Int(truncatingIfNeeded: number % UInt64(Self.capacity)) * 4
+      let first = place(of: number)
       return Mark(
         at: Int64(bitPattern: block[first]), stamp: Int64(bitPattern: block[first + 1]), frames: block[first + 2],
         bytes: block[first + 3])
     }
   }
 
-  /// Of two time stamps in microseconds.
-  static func nanoseconds(from first: Int64, to last: Int64) -> Int64 { (last &- first) &* 1000 }
-
-  /// How long it was between two frames: by their time stamps, unless those do not run with the clock.
-  static func trueSpan(passed: Int64, stamped: Int64) -> Int64 {
-    stamped > 0 && (stamped &- passed).magnitude <= (passed / 4).magnitude ? stamped : passed
+  /// How long it was between two frames, nanoseconds: by their time stamps, unless those do not run with the clock.
+  /// - Parameters:
+  ///   - passed: by the clock.
+  ///   - first: time stamp of the one, microseconds; `last` that of the other.
+  static func span(passed: Int64, from first: Int64, to last: Int64) -> Int64 {
+    let stamped = (last &- first) &* 1000
+    return stamped > 0 && (stamped &- passed).magnitude <= (passed / 4).magnitude ? stamped : passed
   }
 
   /// Notes a frame. Between `block.begin()` and `block.end()`.
@@ -63,7 +69,7 @@ struct RateMarks {
       count &+= 1
       block[start] = count
     }
-    let first = start + 2 + Int(truncatingIfNeeded: (count &- 1) % UInt64(Self.capacity)) * 4
+    let first = place(of: count &- 1)
     block[first] = UInt64(bitPattern: now)
     block[first + 1] = UInt64(bitPattern: pts)
     block[first + 2] = frames
@@ -92,8 +98,7 @@ struct RateMarks {
       first = mark
       if last.at &- mark.at >= Self.window { break }
     }
-    let passed = last.at &- first.at
-    let span = Self.trueSpan(passed: passed, stamped: Self.nanoseconds(from: first.stamp, to: last.stamp))
+    let span = Self.span(passed: last.at &- first.at, from: first.stamp, to: last.stamp)
     let frames = last.frames &- first.frames
     guard span > 0, frames > 0 else { return nil }
     let interval = Double(span) / Double(frames)
@@ -106,8 +111,8 @@ struct RateMarks {
     return counted(from: now &- Self.window, last, count, oldest)
   }
 
-  /// What came since then, a second ago. `nil` when nothing did.
-  private func counted(from begin: Int64, _ last: Mark, _ count: UInt64, _ oldest: UInt64) -> RecentRate? {
+  /// What came since then, a second ago.
+  private func counted(from begin: Int64, _ last: Mark, _ count: UInt64, _ oldest: UInt64) -> RecentRate {
     guard last.at > begin else { return RecentRate() }
     var number = count &- 1
     while number > oldest {

@@ -10,6 +10,8 @@ struct WorkFigures: Sendable, Equatable {
   var lastRun: Int64 = 0
   var totalRun: Int64 = 0
   var longestRun: Int64 = 0
+  /// Mean of about the last eight tasks.
+  var recentRun: Int64 = 0
   var lastWait: Int64 = 0
   var totalWait: Int64 = 0
   var longestWait: Int64 = 0
@@ -21,8 +23,6 @@ struct WorkFigures: Sendable, Equatable {
   var dropped = DropCounts()
 
   var tasks: UInt64 { done + failed + timedOut }
-  /// Of about the last eight tasks.
-  var recentRun: Int64 = 0
   var meanRun: Int64 { tasks == 0 ? 0 : totalRun / Int64(clamping: tasks) }
 }
 

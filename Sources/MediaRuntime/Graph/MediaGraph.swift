@@ -194,8 +194,8 @@ public final class MediaGraph: ModuleFactory {
     return try intake.attach()
   }
 
-  /// Makes a JPEG file of the next frame that passes the object, an empty one where it does not run. `reply` is called once, on another thread or, when
-  /// refused at once, on this one.
+  /// Makes a JPEG file of the next frame that passes the object, an empty one where it does not run or nothing comes to it.
+  /// `reply` is called once, on another thread or, when refused at once, on this one.
   ///
   /// Failures: ENOENT, ENOTSUP, EBUSY one is being made, EAGAIN no frame came within two seconds.
   public func snapshot(_ path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {

@@ -24,10 +24,7 @@ extension MediaGraph {
 
   private func lost(_ object: any Channel, _ now: Int64) -> HealthTrouble.Kind? {
     let counts = object.node.losses.counts(at: now, seconds: environment.options.lossSeconds)
-    guard counts.total > 0 else { return nil }
-    let causes = DropCause.allCases.filter { counts[$0] > 0 }.sorted { counts[$0] > counts[$1] }
-    return .loses(
-      causes.map { HealthTrouble.DropCount($0, counts[$0]) }, seconds: environment.options.lossSeconds)
+    return counts.total > 0 ? .loses(counts, seconds: environment.options.lossSeconds) : nil
   }
 
   /// Sources alone: whoever takes frames loses those it is too slow for.

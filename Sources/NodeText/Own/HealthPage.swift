@@ -51,17 +51,18 @@ public enum HealthPage {
   private static func write(_ kind: HealthTrouble.Kind, to out: inout TextWriter) {
     switch kind {
     case .loses(let counts, let seconds):
-      let frames = counts.reduce(0) { $0 + $1.frames }
       out.text("lost ")
-      out.number(frames)
-      out.text(frames == 1 ? " frame in the last " : " frames in the last ")
+      out.number(counts.total)
+      out.text(counts.total == 1 ? " frame in the last " : " frames in the last ")
       out.number(seconds)
       out.text(" s (")
-      for (index, count) in counts.enumerated() {
+      // The worst first.
+      let causes = DropCause.allCases.filter { counts[$0] > 0 }.sorted { counts[$0] > counts[$1] }
+      for (index, cause) in causes.enumerated() {
         if index > 0 { out.text(", ") }
-        out.string(count.cause.rawValue)
+        out.string(cause.rawValue)
         out.byte(0x20)
-        out.number(count.frames)
+        out.number(counts[cause])
       }
       out.byte(0x29)
     case .isSlow(let reached, let asked):

@@ -121,7 +121,7 @@ final class VdecChannel: Channel {
   // MARK: reports
 
   var intake: FeedQueue? { feed }
-  var lostPaceAt: Int64 { current.value?.counters.lostPaceAt ?? 0 }
+  var lostPaceAt: Int64 { current.value?.counters.pace.lostAt ?? 0 }
   var engineName: String? { current.value?.shown.value?.engine }
 
   var waitingFor: String? {

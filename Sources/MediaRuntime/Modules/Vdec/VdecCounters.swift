@@ -9,9 +9,7 @@ struct VdecCounters: ~Copyable, Sendable {
   private let noUnit = Atomic<UInt64>(0)
   private let damagedUnits = Atomic<UInt64>(0)
   private let keyWaits = Atomic<UInt64>(0)
-  private let clockSlips = Atomic<UInt64>(0)
-  private let catchUps = Atomic<UInt64>(0)
-  private let lostPace = Atomic<Int64>(0)
+  let pace = PaceCounters()
   private let opens = Atomic<UInt64>(0)
   private let loops = Atomic<UInt64>(0)
   private let damagedPictures = Atomic<UInt64>(0)
@@ -23,13 +21,6 @@ struct VdecCounters: ~Copyable, Sendable {
   func skipped(_ count: UInt64) { noUnit.store(count, ordering: .relaxed) }
   func damagedUnit() { damagedUnits.add(1, ordering: .relaxed) }
   func waitedForKey() { keyWaits.add(1, ordering: .relaxed) }
-  func paced(_ pace: FramePace) {
-    clockSlips.store(pace.slips, ordering: .relaxed)
-    catchUps.store(pace.catchUps, ordering: .relaxed)
-    lostPace.store(pace.lostAt, ordering: .relaxed)
-  }
-  /// When the run last fell behind its time stamps, CLOCK_MONOTONIC nanoseconds; 0 for never.
-  var lostPaceAt: Int64 { lostPace.load(ordering: .relaxed) }
   func reopened() { opens.add(1, ordering: .relaxed) }
   func lags(_ microseconds: Int64) { lag.store(microseconds, ordering: .relaxed) }
   var lagMicroseconds: Int64 { lag.load(ordering: .relaxed) }
@@ -56,10 +47,7 @@ struct VdecCounters: ~Copyable, Sendable {
         "pictures_missing", .counter, "Pictures that the stream's numbering says were lost on the way here.",
         count(missingPictures)),
       Statistic("layout_changes", .counter, "Times the pictures' size or format changed.", count(layouts)),
-      Statistic("clock_slips", .counter, "Times the stream's clock was taken anew.", count(clockSlips)),
-      Statistic(
-        "catch_ups", .counter, "Times pictures went out late, one right after the other, to catch up.",
-        count(catchUps)),
+    ] + pace.statistics("Times the stream's clock was taken anew.") + [
       Statistic("engine_reopened", .counter, "Times the decoder was opened again.", count(opens)),
       Statistic("loops", .counter, "Times the file began anew.", count(loops)),
     ]

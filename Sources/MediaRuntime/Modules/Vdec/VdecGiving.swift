@@ -101,7 +101,7 @@ extension VdecRun {
     let now = Clock.now()
     let verdict = work.value.pace.judge(time, at: now, hasWaited: work.value.hasResumed)
     work.value.hasResumed = false
-    counters.paced(work.value.pace)
+    counters.pace.take(work.value.pace)
     switch verdict {
     case .leaveOut: return false
     case .now: return !isStopping

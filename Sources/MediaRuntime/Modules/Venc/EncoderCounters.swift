@@ -62,9 +62,7 @@ struct EncoderCounters: ~Copyable, Sendable {
     let mean = picture.isKey ? 9 : 10
     block[mean] = block[mean] == Self.none ? UInt64(bytes) : (block[mean] &* 7 &+ UInt64(bytes)) / 8
     let opened = Int64(bitPattern: block[16])
-    let passed = now &- opened
-    let elapsed = RateMarks.trueSpan(
-      passed: passed, stamped: RateMarks.nanoseconds(from: Int64(bitPattern: block[22]), to: pts))
+    let elapsed = RateMarks.span(passed: now &- opened, from: Int64(bitPattern: block[22]), to: pts)
     if opened == 0 {
       block[16] = UInt64(bitPattern: now)
       block[22] = UInt64(bitPattern: pts)

@@ -21,11 +21,9 @@ extension VencChannel {
       upstream = channel.node.input.upstream?.format
       codec = used?.configuration.codec ?? settings.text("codec").flatMap(Codec.init) ?? .h264
       isRunning = channel.state.value.isRunning
-      let asked = settings.integer("fps_src")
-      sourceRate = asked ?? upstream?.rate.rounded ?? 0
-      let source = upstream?.rate ?? asked.flatMap { FrameRate($0) }
+      sourceRate = settings.integer("fps_src") ?? upstream?.rate.rounded ?? 0
       codedRate =
-        VencChannel.codedRate(settings, from: source)?.rounded ?? settings.integer("fps_dst") ?? sourceRate
+        VencChannel.codedRate(settings, of: upstream)?.rounded ?? settings.integer("fps_dst") ?? sourceRate
     }
   }
 

@@ -82,17 +82,16 @@ extension VencChannel {
     }
   }
 
-  /// Rate of the frames that come, as far as it is known.
-  private func sourceRate(_ settings: ObjectSettings) -> FrameRate? {
-    node.input.upstream?.format?.rate ?? settings.integer("fps_src").flatMap { FrameRate($0) }
+  /// Rate that is left after frame-rate control.
+  func codedRate(_ settings: ObjectSettings) -> FrameRate? {
+    Self.codedRate(settings, of: node.input.upstream?.format)
   }
 
-  /// Rate that is left after frame-rate control.
-  func codedRate(_ settings: ObjectSettings) -> FrameRate? { Self.codedRate(settings, from: sourceRate(settings)) }
-
-  /// - Parameter source: of the frames that come, as far as it is known.
-  static func codedRate(_ settings: ObjectSettings, from source: FrameRate?) -> FrameRate? {
-    guard let rate = source else { return settings.integer("fps_dst").flatMap { FrameRate($0) } }
+  /// - Parameter upstream: the frames that come, as far as that is known.
+  static func codedRate(_ settings: ObjectSettings, of upstream: StreamFormat?) -> FrameRate? {
+    guard let rate = upstream?.rate ?? settings.integer("fps_src").flatMap({ FrameRate($0) }) else {
+      return settings.integer("fps_dst").flatMap { FrameRate($0) }
+    }
     guard let target = settings.integer("fps_dst") else { return rate }
     let source = settings.integer("fps_src") ?? rate.rounded
     guard target < source else { return rate }

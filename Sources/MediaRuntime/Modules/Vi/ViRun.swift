@@ -16,9 +16,7 @@ final class ViRun: Sendable {
   private let stopping = Atomic<Bool>(false)
   /// For the pauses of a turn.
   private let parked = Monitor(0)
-  private let slipped = Atomic<UInt64>(0)
-  private let caughtUp = Atomic<UInt64>(0)
-  private let lostPace = Atomic<Int64>(0)
+  private let paced = PaceCounters()
   /// The format the channel was asked to give.
   private let wanted: PixelFormat
   /// Swapped by the worker when the source gives something else; read by reports.
@@ -84,14 +82,10 @@ final class ViRun: Sendable {
       Statistic("source_damaged", .counter, "Damaged pictures of the device.", counters.damaged + damaged),
       Statistic("source_outages", .counter, "Times the device went away.", counters.outages),
       Statistic("source_restarts", .counter, "Times the stream was started anew.", counters.restarts),
-      Statistic("clock_slips", .counter, "Times the input's clock was taken anew.", slipped.load(ordering: .relaxed)),
-      Statistic(
-        "catch_ups", .counter, "Times pictures went out late, one right after the other, to catch up.",
-        caughtUp.load(ordering: .relaxed)),
-    ]
+    ] + paced.statistics("Times the input's clock was taken anew.")
   }
   /// When it last fell behind its time stamps, CLOCK_MONOTONIC nanoseconds; 0 for never.
-  var lostPaceAt: Int64 { lostPace.load(ordering: .relaxed) }
+  var lostPaceAt: Int64 { paced.lostAt }
   var isPaced: Bool { !source.isLive && !environment.room.isLossless }
 
   /// Ends a wait for the source, and every later one.
@@ -229,9 +223,7 @@ final class ViRun: Sendable {
   /// - Returns: false when it comes too late and is left out.
   private func keepsTime(_ pts: Int64) -> Bool {
     let verdict = flow.value.pace.judge(pts, at: Clock.now(), hasWaited: false)
-    slipped.store(flow.value.pace.slips, ordering: .relaxed)
-    caughtUp.store(flow.value.pace.catchUps, ordering: .relaxed)
-    lostPace.store(flow.value.pace.lostAt, ordering: .relaxed)
+    paced.take(flow.value.pace)
     switch verdict {
     case .leaveOut: return false
     case .now: return true
