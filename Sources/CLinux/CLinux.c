@@ -41,6 +41,7 @@ int mpifs_memfd_create(const char *name, unsigned flags) { RESULT(memfd_create(n
 int mpifs_ftruncate(int fd, int64_t length) { RESULT(ftruncate(fd, length)); }
 int mpifs_add_seals(int fd, int seals) { RESULT(fcntl(fd, F_ADD_SEALS, seals)); }
 int mpifs_duplicate(int fd) { RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+int mpifs_signalfd(const sigset_t *signals) { RESULT(signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK)); }
 int mpifs_eventfd(void) { RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
 int mpifs_uevents(void) {

@@ -62,7 +62,7 @@ struct Options: ParsableCommand {
   }
 
   func run() throws {
-    let signals = EndSignals()
+    let signals = try EndSignals()
     let status = Program(options: self, signals: signals).run()
     if status != 0 { throw ExitCode(status) }
   }

@@ -28,6 +28,13 @@ final class HeapNotes: Sendable {
   /// How many were noted. Looking at `all` while they are being noted would make the next one copy them.
   var count: Int { counts.withLock { $0.count } }
   var all: [UInt64] { counts.withLock { $0 } }
+  /// Heap calls between the notes `range.lowerBound` and `upperBound`: the quietest of four stretches as long, since the
+  /// Swift runtime fills its own caches when a path is first taken. What happens again and again is in all of them.
+  func fewest(in range: Range<Int>) -> UInt64? {
+    let all = all
+    let length = range.count / 4
+    return (0..<4).map { all[range.lowerBound + ($0 + 1) * length] - all[range.lowerBound + $0 * length] }.min()
+  }
 }
 
 /// Gives frames when the test allows it: `limit` in all, or without end.

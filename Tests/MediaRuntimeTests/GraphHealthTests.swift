@@ -24,7 +24,9 @@ import Testing
   }
 
   @Test func aPipelineThatMovesIsOK() throws {
-    let bench = try Bench(options: Self.options)
+    // Slow enough for a busy machine to lose nothing for a second.
+    let source = ScriptedSourceFactory(script: .init(intervalMicroseconds: 20_000))
+    let bench = try Bench(source: source, options: Self.options)
     try bench.pipeline()
     #expect(eventually { bench.figures("venc/1").output.frames > 5 })
     #expect(eventually { bench.graph.health().verdict == .ok })
@@ -125,7 +127,7 @@ import Testing
     #expect(health.findings.first?.waitingFor?.contains("engine") == true)
     #expect(health.findings.first?.queue == QueueFinding(name: "venc/0 input", fill: .full, waiting: 4, capacity: 4))
     script.gate.open()
-    #expect(eventually { bench.graph.health().verdict == .ok })
+    #expect(eventually { bench.graph.health().findings.isEmpty })
     bench.finish()
   }
 
@@ -142,7 +144,7 @@ import Testing
     #expect(findings.first { $0.path == "venc/1" }?.queue?.fill == .empty)
     #expect(findings.first { $0.path == "venc/1" }?.waitingFor?.hasPrefix("vpss/0") == true)
     script.gate.open()
-    #expect(eventually { bench.graph.health().verdict == .ok })
+    #expect(eventually { bench.graph.health().findings.isEmpty })
     bench.finish()
   }
 
@@ -184,7 +186,7 @@ import Testing
     #expect(named, "\(order)")
     encoders.gate.open()
     scalers.gate.open()
-    #expect(eventually { bench.graph.health().verdict == .ok })
+    #expect(eventually { bench.graph.health().findings.isEmpty })
     bench.finish()
   }
 
@@ -316,7 +318,7 @@ import Testing
     let before = bench.figures("vpss/0").output.frames
     #expect(eventually { bench.figures("vpss/0").output.frames > before + 20 }, "the scaler has a worker again")
     script.gate.open()
-    #expect(eventually { bench.graph.health().verdict == .ok })
+    #expect(eventually { bench.graph.health().findings.isEmpty })
     bench.finish()
   }
 }

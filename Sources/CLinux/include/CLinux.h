@@ -8,8 +8,10 @@
 #include <linux/memfd.h>
 #include <linux/udmabuf.h>
 #include <linux/videodev2.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -28,6 +30,8 @@ int mpifs_memfd_create(const char *name, unsigned flags);
 int mpifs_ftruncate(int fd, int64_t length);
 int mpifs_add_seals(int fd, int seals);
 int mpifs_duplicate(int fd);
+// Readable while one of these is pending; nothing need be read from it.
+int mpifs_signalfd(const sigset_t *signals);
 int mpifs_eventfd(void);
 // A netlink socket that receives the kernel's announcements of devices.
 int mpifs_uevents(void);

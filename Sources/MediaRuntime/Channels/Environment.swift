@@ -46,11 +46,7 @@ final class Environment: Sendable {
     self.listener = listener
   }
 
-  private let resumption = Atomic<Int64>(0)
-  /// When the process was last continued after it had been stopped, CLOCK_MONOTONIC nanoseconds. That nothing moved before
-  /// is nobody's fault.
-  var resumedAt: Int64 { resumption.load(ordering: .relaxed) }
-  func resumed() { resumption.store(Clock.now(), ordering: .relaxed) }
+  let resumption = Resumption()
 
   /// Transactions that are starting objects.
   private let starts = Monitor(0)

@@ -32,8 +32,9 @@ extension MediaGraph {
     case .running:
       if let obstacle = object.session.service.obstacle { return .waiting(for: obstacle) }
       if object.node.input.waiting == 0, object.node.input.upstream?.isOver ?? false { return .ended }
-      let last = max(figures.input.lastAt, state.since, environment.resumedAt)
-      return Clock.now() - last > patience(for: object, figures) ? .starved : .running
+      let last = max(figures.input.lastAt, state.since)
+      return environment.resumption.isOver(patience(for: object, figures), since: last, at: Clock.now())
+        ? .starved : .running
     }
   }
 

@@ -58,11 +58,12 @@ extension MediaGraph {
     if condition == .ended { return nil }
     if case .failed = state.kind { return (0, finding(state.since, object.waitingFor)) }
     let patience = patience(for: object, figures)
+    let resumption = environment.resumption
 
     // Work that does not come back: the engine or scaler of this object.
     let session = object.session
     if object.core.ownsSession, case let running = session.runningSince, running != 0,
-      now - max(running, environment.resumedAt) > min(patience, session.timeout * 2)
+      resumption.isOver(min(patience, session.timeout * 2), since: running, at: now)
     {
       let culprit = stuckOutput(of: object, since: running)
       return (
@@ -74,8 +75,9 @@ extension MediaGraph {
           input.waiting >= input.depth ? .full : nil)
       )
     }
-    let moved = max(figures.output.lastAt, state.since, environment.resumedAt)
-    guard now - moved > patienceForOutput(of: object, figures) else { return nil }
+    var moved = max(figures.output.lastAt, state.since)
+    guard resumption.isOver(patienceForOutput(of: object, figures), since: moved, at: now) else { return nil }
+    moved = max(moved, resumption.time)
     // Without a buffer for the next picture an object stands still for those who hold its buffers.
     if let wanted = missingBuffer(of: object) { return (1, finding(moved, wanted)) }
     if object.isSource { return (0, finding(moved, object.waitingFor)) }
@@ -93,7 +95,7 @@ extension MediaGraph {
       return (0, finding(moved, whom, input.waiting >= input.depth ? .full : nil))
     }
     // Nothing comes. Frames dropped here on purpose or for want of a buffer are this object's own affair.
-    let arrived = max(figures.input.lastAt, environment.resumedAt)
+    let arrived = max(figures.input.lastAt, resumption.time)
     if now - arrived <= patience {
       return (0, finding(moved, object.waitingFor ?? lastCause(figures)))
     }
