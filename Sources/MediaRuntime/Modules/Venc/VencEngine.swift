@@ -34,22 +34,25 @@ final class VencEngine {
     writer.recordsWork = encoder.waker != nil
     self.control = EngineRate(encoder, obeyed: factory.settings(for: configuration.codec))
     control.configure(configuration)
-    writer.describe(Self.description(configuration, layout))
-    if encoder.inputFormats.contains(layout.format) {
+    let wanted = configuration.codec.samples(of: layout.color)
+    if encoder.inputFormats.contains(layout.format), wanted.hasSameSamples(as: layout.color) {
       conversion = nil
     } else {
       conversion = try Self.conversion(
-        from: layout, to: encoder.inputFormats, node: node, engine: encoder.engine,
+        from: layout, to: encoder.inputFormats, saying: wanted, node: node, engine: encoder.engine,
         depth: factory.isHardware ? configuration.depth : 1, environment: environment)
     }
+    writer.describe(description(configuration))
   }
 
   private static func conversion(
-    from layout: FrameLayout, to formats: [PixelFormat], node: Node, engine: String, depth: Int,
-    environment: Environment
+    from layout: FrameLayout, to formats: [PixelFormat], saying color: ColorDescription, node: Node, engine: String,
+    depth: Int, environment: Environment
   ) throws(Failure) -> Converter {
-    for format in formats {
-      guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)) else { continue }
+    // The format that comes, where only the colour has to change.
+    for format in formats.contains(layout.format) ? [layout.format] + formats : formats {
+      guard var target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)) else { continue }
+      (target.color, target.aspect) = (color, layout.aspect)
       let able = environment.scalers("auto", layout, to: target)
       guard !able.isEmpty else { continue }
       // One being made, and those the engine may still look at.
@@ -59,18 +62,25 @@ final class VencEngine {
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",
-      "\(engine) takes \(formats.map(\.description).joined(separator: ", ")), and no scaler here makes that of "
-        + "\(layout.format)")
+      "\(engine) takes \(formats.map(\.description).joined(separator: ", ")) in \(color), and no scaler here makes that of "
+        + "\(layout.format) in \(layout.color)")
   }
 
-  /// What the stream is to say of frames of this layout.
-  static func description(_ configuration: EncoderConfiguration, _ layout: FrameLayout) -> StreamDescription {
-    StreamDescription(color: layout.color, aspect: layout.aspect, frameRate: configuration.frameRate)
+  /// What the stream is to say of its pictures.
+  private func description(_ configuration: EncoderConfiguration) -> StreamDescription {
+    StreamDescription(color: coded.color, aspect: coded.aspect, frameRate: configuration.frameRate)
   }
+
+  /// The pictures the engine is given.
+  var coded: FrameLayout { conversion?.layout ?? layout }
 
   /// `none`, or what converts to which format.
   var conversionText: String {
-    conversion.map { "\(layout.format) to \($0.layout.format) by \($0.engineName)" } ?? "none"
+    guard let conversion else { return "none" }
+    let (from, to) = (layout.color, conversion.layout.color)
+    let isRecolored = !layout.format.isRGB && !from.hasSameSamples(as: to)
+    return "\(layout.format)\(isRecolored ? " \(from)" : "") to \(conversion.layout.format)"
+      + "\(isRecolored ? " \(to)" : "") by \(conversion.engineName)"
   }
 
   /// The device a frame waits for, `nil` where only the CPU works.
@@ -82,7 +92,7 @@ final class VencEngine {
     guard try encoder.reconfigure(new) else { return false }
     configuration = new
     control.configure(new)
-    writer.describe(Self.description(new, layout))
+    writer.describe(description(new))
     return true
   }
 
@@ -149,6 +159,18 @@ final class VencEngine {
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: false) }
       throw error
+    }
+  }
+}
+
+extension Codec {
+  /// The samples that pictures of such a colour are coded as: a JPEG reader knows one kind only, and one of VP8 (RFC 6386, 9.2) the
+  /// other; H.264 and H.265 say what they have, FWHT's header is the device's.
+  func samples(of color: ColorDescription) -> ColorDescription {
+    switch self {
+    case .mjpeg: color.sampled(as: .jfif)
+    case .vp8: color.sampled(as: .bt601)
+    case .h264, .h265, .fwht: color.matrix == .rgb ? color.sampled(as: .bt601) : color
     }
   }
 }
