@@ -139,7 +139,7 @@ import Testing
   }
 }
 
-@Suite struct ColorDescriptionTests {
+@Suite(.ownThread) struct ColorDescriptionTests {
   @Test func itReadsAsWordsAndSaysWhatDiffersFromTheMatrix() {
     #expect("\(ColorDescription.unspecified)" == "unspecified limited")
     #expect("\(ColorDescription.jfif)" == "bt601 full")

@@ -7,7 +7,7 @@ import Testing
 @testable import LinuxMedia
 
 /// What devices say of the colours they give, and are told of those they get.
-@Suite struct DeviceColorTests {
+@Suite(.ownThread) struct DeviceColorTests {
   private static func format(_ fourcc: FourCC, space: UInt32, quantization: UInt32 = 0, encoding: UInt32 = 0)
     -> VideoFormat
   {

@@ -65,7 +65,7 @@ struct ColorTests {
     #expect(worst <= 3, "\(what) is off by \(worst): \(found)", sourceLocation: sourceLocation)
   }
 
-  @Test(.timeLimit(.minutes(4))) func everyWayOutShowsTheColoursOfTheFile() throws {
+  @Test func everyWayOutShowsTheColoursOfTheFile() throws {
     let directory = try Served.freshDirectory()
     defer { _ = try? run("rm", "-rf", "--one-file-system", directory) }
     var configuration = ""
