@@ -59,13 +59,14 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   /// The library has no quantisers that `auto` could mean: key pictures get three less, about the ratio x264 has. Its rate
   /// control keeps the quantiser of all pictures within 12...42, whatever it is told (`ParamValidationExt`: GOM_MIN_QP_MODE,
   /// MAX_LOW_BR_QP), so that the bounds can only be narrower.
-  static let settings: EngineSettings = [
-    EngineSetting(.profile), EngineSetting(.gop, live: true),
-    EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
-    EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
-    EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
-    EngineSetting(.minQP, live: false, 12...42, usual: 12), EngineSetting(.maxQP, live: false, 12...42, usual: 42),
-  ]
+  static let settings = EngineSettings(
+    [
+      EngineSetting(.profile), EngineSetting(.gop, live: true),
+      EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
+      EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
+      EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
+      EngineSetting(.minQP, live: false, 12...42, usual: 12), EngineSetting(.maxQP, live: false, 12...42, usual: 42),
+    ] + OpenH264Syntax.settings)
 
   let engine: String
   let inputFormats: [PixelFormat] = [.i420]
@@ -116,7 +117,6 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.bEnableSSEI = false
     p.bSimulcastAVC = false
     p.iPaddingFlag = 0
-    p.iEntropyCodingModeFlag = c.profile == "baseline" ? 0 : 1
     p.bEnableFrameSkip = false
     p.iMaxQp = CInt(c.settings[.maxQP] ?? 51)
     p.iMinQp = CInt(c.settings[.minQP] ?? 0)
@@ -124,9 +124,6 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.bEnableLongTermReference = false
     p.iMultipleThreadIdc = UInt16(clamping: c.threads)
     p.bUseLoadBalancing = false
-    p.iLoopFilterDisableIdc = 0
-    p.iLoopFilterAlphaC0Offset = 0
-    p.iLoopFilterBetaOffset = 0
     p.bEnableDenoise = false
     p.bEnableBackgroundDetection = true
     p.bEnableAdaptiveQuant = !isFixed
@@ -145,9 +142,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       default: PRO_HIGH
       }
     p.sSpatialLayers.0.uiLevelIdc = LEVEL_UNKNOWN
-    // One slice a thread: the library parallelises over slices only.
-    p.sSpatialLayers.0.sSliceArgument.uiSliceMode = c.threads > 1 ? SM_FIXEDSLCNUM_SLICE : SM_SINGLE_SLICE
-    p.sSpatialLayers.0.sSliceArgument.uiSliceNum = UInt32(clamping: c.threads)
+    OpenH264Syntax.fill(&p, c)
   }
 
   /// The rate the library is told: it clamps to 1...60.

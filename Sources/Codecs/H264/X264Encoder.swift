@@ -46,14 +46,15 @@
     static let abilities: EncoderCapabilities = [.forceType, .perFrameQP]
     /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures. The bounds hold for
     /// all pictures and are read when it is opened (`x264_encoder_reconfig` does not take them over).
-    static let settings: EngineSettings = [
-      EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
-      EngineSetting(.codedRate, live: true),
-      EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
-      EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
-      EngineSetting(.minQP, live: false, H264Limits.quantisers, usual: 0),
-      EngineSetting(.maxQP, live: false, H264Limits.quantisers, usual: 51),
-    ]
+    static let settings = EngineSettings(
+      [
+        EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
+        EngineSetting(.codedRate, live: true),
+        EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
+        EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
+        EngineSetting(.minQP, live: false, H264Limits.quantisers, usual: 0),
+        EngineSetting(.maxQP, live: false, H264Limits.quantisers, usual: 51),
+      ] + X264Syntax.settings)
 
     let engine = "x264 \(mpifs_x264_build())"
     let inputFormats: [PixelFormat] = [.i420, .nv12]
@@ -105,6 +106,7 @@
         if let low = c.settings[.minQP] { p.rc.i_qp_min = CInt(low) }
         if let high = c.settings[.maxQP] { p.rc.i_qp_max = CInt(high) }
       }
+      X264Syntax.fill(&p, c)
       let profile = c.profile.isEmpty ? "high" : c.profile
       return x264_param_apply_profile(&p, profile) == 0
     }

@@ -11,6 +11,8 @@ struct CodedPicture: Sendable, Equatable {
   var qp: Int?
   /// Quality factor of a JPEG picture.
   var quality: Int?
+  /// Slices in the part of it that is looked into; `nil` where the coding has none.
+  var slices: Int?
   /// A reader can start here.
   var isKey = false
   var hasParameterSets = false

@@ -65,10 +65,16 @@ final class EffectTracker: Sendable {
 
   /// Frames that have come to the channel so far.
   private let arrivals: @Sendable () -> UInt64
+  /// What the stream's headers say.
+  private let syntax: @Sendable () -> StreamSyntax?
 
-  init(path: String, arrivals: @escaping @Sendable () -> UInt64 = { 0 }) {
+  init(
+    path: String, arrivals: @escaping @Sendable () -> UInt64 = { 0 },
+    syntax: @escaping @Sendable () -> StreamSyntax? = { nil }
+  ) {
     self.path = path
     self.arrivals = arrivals
+    self.syntax = syntax
   }
 
   var records: [EffectRecord] { list.value }
@@ -200,6 +206,8 @@ final class EffectTracker: Sendable {
     case .quantiser(let ofKeys):
       return judgeQuantiser(&watch, Int(wanted), watch.change.before ?? Int(wanted), picture, bytes, ofKeys: ofKeys)
     case .lowestQuantiser, .highestQuantiser: return judgeBound(&watch, Int(wanted), picture)
+    case .syntax: return judgeSyntax(&watch, picture, syntax())
+    case .slices: return judgeSlices(&watch, picture)
     case .groups: return judgeGroup(&watch, Int(wanted), picture, number)
     case .bitrate: return judgeRate(&watch, picture, pts, bytes, .bitrate)
     case .frameRate: return judgeRate(&watch, picture, pts, bytes, .frameRate)
@@ -223,6 +231,23 @@ final class EffectTracker: Sendable {
       return nil
     }
     return finding(isKept, "\(low)..\(high)")
+  }
+
+  /// The headers come with a key picture; the first may have been under way. Slices' own say so with the next picture.
+  private func judgeSyntax(_ watch: inout Watch, _ picture: CodedPicture, _ syntax: StreamSyntax?) -> EffectFinding? {
+    if picture.isKey { watch.groups += 1 }
+    let found = syntax?.text(of: watch.change.key)
+    let isEffective = found == watch.change.new
+    guard isEffective || watch.groups > 1 else { return nil }
+    return finding(isEffective, found ?? "unknown")
+  }
+
+  private func judgeSlices(_ watch: inout Watch, _ picture: CodedPicture) -> EffectFinding? {
+    if picture.isKey { watch.groups += 1 }
+    guard let slices = picture.slices else { return nil }
+    let isEffective = (slices > 1) == (watch.change.wanted > 1)
+    guard picture.isKey, isEffective || watch.groups > 1 else { return nil }
+    return finding(isEffective, "\(slices)", unit: slices == 1 ? "slice" : "slices")
   }
 
   /// The first group after the change is one that began before it or with it; the next two count.

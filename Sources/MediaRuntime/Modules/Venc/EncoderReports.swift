@@ -54,8 +54,8 @@ extension VencChannel {
 
   private func attributes(_ facts: Facts) -> EncoderAttributes {
     let layout = facts.used?.layout ?? facts.upstream?.layout
-    let width = Int(layout?.width ?? 0)
-    let height = Int(layout?.height ?? 0)
+    let width = facts.used?.configuration.width ?? Int(layout?.width ?? 0)
+    let height = facts.used?.configuration.height ?? Int(layout?.height ?? 0)
     var attributes = EncoderAttributes(codec: facts.codec)
     (attributes.width, attributes.maximumWidth) = (width, width)
     (attributes.height, attributes.maximumHeight) = (height, height)
@@ -66,7 +66,19 @@ extension VencChannel {
     attributes.startedAtMicroseconds = facts.coded.startedAtRealtime
     attributes.pictureFormat = PictureFormat(layout?.format)
     attributes.measuredFrameRate = facts.coded.picturesPerSecond
+    attributes.rotation = facts.settings.integer("rotation") ?? 0
+    attributes.isMirrored = facts.settings.flag("mirror")
+    (attributes.sliceMode, attributes.sliceSize) = slices(facts)
     return attributes
+  }
+
+  /// As they are cut, where the engine does that.
+  private func slices(_ facts: Facts) -> (EncoderSliceMode, Int) {
+    switch facts.used?.configuration.slices {
+    case .bytes(let size): (.bytes, size)
+    case .rows(let rows): (.blocks, rows * (facts.used?.configuration.macroblockColumns ?? 0))
+    case nil, SliceMode.none?: (.none, 0)
+    }
   }
 
   private func syntax(_ facts: Facts) -> EncoderSyntax {

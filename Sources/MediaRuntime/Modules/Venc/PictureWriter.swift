@@ -112,6 +112,7 @@ final class PictureWriter {
     picture.type = info.type ?? .p
     picture.qp = info.qp
     picture.quality = info.quality
+    picture.slices = info.slices > 0 ? info.slices : nil
     picture.isKey = info.isKey
     picture.hasParameterSets = info.hasParameterSets
     if codec == .vp8, let syntax = parser.syntax {

@@ -16,9 +16,11 @@ extension VencChannel {
       guard let measure = environment.table.attribute(path.type, key)?.effect?.measure else { continue }
       func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
       let codedRate = codedRate(new)?.framesPerSecond
-      let wanted =
+      let wanted: Double? =
         switch measure {
         case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
+        case .syntax: new.shown(key) == "auto" ? nil : 1
+        case .slices: slices(new, keyBytes: figures.keyBytes)
         default: value(new).map { Double($0) }
         }
       guard let wanted else { continue }
@@ -51,6 +53,20 @@ extension VencChannel {
       rate < Double(asked) * 0.95
     else { return nil }
     return "fps_dst \(asked) asked, \((rate * 10).rounded() / 10) come"
+  }
+
+  /// Slices that a key picture must have, as far as it is known; 1 or more of them. `nil` where it may have one or several.
+  private func slices(_ settings: ObjectSettings, keyBytes: Int?) -> Double? {
+    guard let used else { return nil }
+    var configuration = used.configuration
+    configuration.settings[.sliceMode] = settings[.sliceMode]
+    configuration.settings[.sliceSize] = settings[.sliceSize]
+    switch configuration.slices {
+    case .none: return 1
+    case .rows(let rows): return Double((configuration.macroblockRows + rows - 1) / rows)
+    // Twice as large as one slice may be: not by chance.
+    case .bytes(let size): return keyBytes.flatMap { $0 > 2 * size ? Double(2) : nil }
+    }
   }
 
   /// What the rate control may use with these settings.

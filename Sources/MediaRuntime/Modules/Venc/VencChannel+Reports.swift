@@ -17,7 +17,8 @@ extension VencChannel {
       KeyValue(key: "codec", value: used.configuration.codec.rawValue),
       KeyValue(
         key: "profile", value: syntax.value?.profileName ?? used.configuration.profile),
-      KeyValue(key: "width", value: "\(used.layout.width)"), KeyValue(key: "height", value: "\(used.layout.height)"),
+      KeyValue(key: "width", value: "\(used.configuration.width)"),
+      KeyValue(key: "height", value: "\(used.configuration.height)"),
       KeyValue(key: "format", value: "\(used.layout.format)"), KeyValue(key: "conversion", value: used.conversion),
       KeyValue(key: "memory", value: used.converter?.memory ?? "the source's"),
       KeyValue(key: "fps", value: "\(used.configuration.frameRate)"),
@@ -107,7 +108,7 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") ? "auto" : ""
+    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") || VencSyntaxRows.keys.contains(key) ? "auto" : ""
     }
   }
 }

@@ -44,7 +44,9 @@ final class VencChannel: Channel {
     core = ChannelCore(node, settings, environment)
     held = Confined(Worker(), to: core.session.affinity)
     ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
-    effects = EffectTracker(path: "\(node.path)") { [input = node.input] in input.counters.frames }
+    effects = EffectTracker(
+      path: "\(node.path)", arrivals: { [input = node.input] in input.counters.frames },
+      syntax: { [syntax] in syntax.value })
     node.input.connect(session)
     session.attach(self)
     session.alarm = { [weak self] in self?.inUse.edition.value?.waker?.wake() }

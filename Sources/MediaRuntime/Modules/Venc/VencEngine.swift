@@ -34,32 +34,35 @@ final class VencEngine {
     writer.recordsWork = encoder.waker != nil
     self.control = EngineRate(encoder, obeyed: factory.settings(for: configuration.codec))
     control.configure(configuration)
-    if encoder.inputFormats.contains(layout.format) {
+    let takesFormat = encoder.inputFormats.contains(layout.format)
+    if takesFormat, configuration.transform.isIdentity {
       conversion = nil
     } else {
       conversion = try Self.conversion(
-        from: layout, to: encoder.inputFormats, node: node, engine: encoder.engine,
+        from: layout, to: takesFormat ? [layout.format] : encoder.inputFormats, configuration, node: node,
+        engine: encoder.engine,
         depth: factory.isHardware ? configuration.depth : 1, environment: environment)
     }
   }
 
   private static func conversion(
-    from layout: FrameLayout, to formats: [PixelFormat], node: Node, engine: String, depth: Int,
-    environment: Environment
+    from layout: FrameLayout, to formats: [PixelFormat], _ configuration: EncoderConfiguration, node: Node,
+    engine: String, depth: Int, environment: Environment
   ) throws(Failure) -> Converter {
+    let transform = configuration.transform
     for format in formats {
-      guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)) else { continue }
-      let able = environment.scalers("auto", layout, to: target)
+      guard let target = FrameLayout(format, width: configuration.width, height: configuration.height) else { continue }
+      let able = environment.scalers("auto", layout, transform: transform, to: target)
       guard !able.isEmpty else { continue }
       // One being made, and those the engine may still look at.
       return try Converter.scaling(
-        layout, to: target, by: able,
+        layout, to: target, transform: transform, by: able,
         in: Converter.Place(name: "venc\(node.path.number)", user: node.user, count: 1 + depth), environment)
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",
       "\(engine) takes \(formats.map(\.description).joined(separator: ", ")), and no scaler here makes that of "
-        + "\(layout.format)")
+        + "\(layout.format)\(transform.isIdentity ? "" : ", turned or mirrored")")
   }
 
   /// `none`, or what converts to which format.

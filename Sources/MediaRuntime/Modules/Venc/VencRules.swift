@@ -65,6 +65,8 @@ enum VencRules {
         hint: isMax ? "at least \(low)" : "at most \(high), or change max_qp first")
     }
 
+    try VencSyntaxRows.check(&change)
+
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
       throw change.refusal(
@@ -82,7 +84,7 @@ extension EngineCatalogue {
   }
 
   /// The engine these settings mean, with the coding; `nil` when it is gone or there never was one.
-  private func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
+  func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
     guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
       let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
     else { return nil }
