@@ -16,11 +16,30 @@ struct HEVCSequence: Sendable {
   var references: [HEVCReferenceSet] = []
   /// `nil` where it states none.
   var frameRate: FrameRate?
+  var color = ColorDescription.unspecified
+  var aspect = SampleAspect.unknown
 
   /// - Parameter payload: without the two bytes of the unit's header.
   /// - Returns: `nil` for bytes that are none. Where only what stands behind the size cannot be read, that is left out.
   static func read(_ payload: UnsafeRawBufferPointer) -> HEVCSequence? {
     var r = BitReader(payload)
+    guard let (first, subLayers) = readSize(&r) else { return nil }
+    var s = first
+    guard s.readRest(&r, subLayers: subLayers), r.bit() else { return s }
+    let usability = VideoUsability.read(&r, isHEVC: true)
+    guard !r.failed else { return s }
+    (s.frameRate, s.color, s.aspect) = (usability.frameRate, usability.color, usability.sampleAspect)
+    return s
+  }
+
+  /// Up to the flag of the usability information, which comes next.
+  static func readFront(_ r: inout BitReader) -> HEVCSequence? {
+    guard let (first, subLayers) = readSize(&r) else { return nil }
+    var s = first
+    return s.readRest(&r, subLayers: subLayers) ? s : nil
+  }
+
+  private static func readSize(_ r: inout BitReader) -> (set: HEVCSequence, subLayers: Int)? {
     var s = HEVCSequence()
     s.video = Int(r.bits(4))
     let subLayers = Int(r.bits(3))
@@ -42,8 +61,7 @@ struct HEVCSequence: Sendable {
       s.height -= vertical * (Int(r.ue()) + Int(r.ue()))
     }
     guard !r.failed, (1...65536).contains(s.width), (1...65536).contains(s.height) else { return nil }
-    s.readRest(&r, subLayers: subLayers)
-    return s
+    return (s, subLayers)
   }
 
   /// profile_tier_level (7.3.3): space and tier, the profile, flags; the level; the same for each sub-layer told.
@@ -64,11 +82,12 @@ struct HEVCSequence: Sendable {
     return (profile, level)
   }
 
-  private mutating func readRest(_ r: inout BitReader, subLayers: Int) {
+  /// - Returns: false where it cannot be read to its end.
+  private mutating func readRest(_ r: inout BitReader, subLayers: Int) -> Bool {
     bitDepth = 8 + Int(min(8, r.ue()))
     _ = r.ue()
     let order = r.ue()
-    guard order <= 12 else { return }
+    guard order <= 12 else { return false }
     log2MaxOrder = Int(order) + 4
     let first = r.bit() ? 0 : subLayers
     for _ in first...subLayers { for _ in 0..<3 { _ = r.ue() } }
@@ -83,39 +102,21 @@ struct HEVCSequence: Sendable {
       r.skip(1)
     }
     let sets = r.ue()
-    guard sets <= 64, !r.failed else { return }
+    guard sets <= 64, !r.failed else { return false }
     var found: [HEVCReferenceSet] = []
     for _ in 0..<sets {
-      guard let set = HEVCReferenceSet.read(&r, inSlice: false, after: found) else { return }
+      guard let set = HEVCReferenceSet.read(&r, inSlice: false, after: found) else { return false }
       found.append(set)
     }
-    guard !r.failed else { return }
+    guard !r.failed else { return false }
     references = found
     if r.bit() {
       let longTerm = r.ue()
-      guard longTerm <= 32 else { return }
+      guard longTerm <= 32 else { return false }
       for _ in 0..<longTerm { r.skip(log2MaxOrder + 1) }
     }
     r.skip(2)
-    if r.bit() { frameRate = HEVCSequence.readTiming(&r) }
-  }
-
-  /// The usability information as far as the timing (E.2.1).
-  private static func readTiming(_ r: inout BitReader) -> FrameRate? {
-    if r.bit(), r.bits(8) == 255 { r.skip(32) }
-    if r.bit() { r.skip(1) }
-    if r.bit() {
-      r.skip(4)
-      if r.bit() { r.skip(24) }
-    }
-    if r.bit() {
-      _ = r.ue()
-      _ = r.ue()
-    }
-    r.skip(3)
-    if r.bit() { for _ in 0..<4 { _ = r.ue() } }
-    guard r.bit() else { return nil }
-    return rate(&r)
+    return !r.failed
   }
 
   private static func rate(_ r: inout BitReader) -> FrameRate? {
@@ -140,6 +141,13 @@ struct HEVCSequence: Sendable {
   /// The rate a video parameter set states (7.3.2.1), and its number.
   static func readVideo(_ payload: UnsafeRawBufferPointer) -> (id: Int, rate: FrameRate?)? {
     var r = BitReader(payload)
+    guard let id = readVideoFront(&r) else { return nil }
+    return (id, r.bit() ? rate(&r) : nil)
+  }
+
+  /// Up to the flag of its timing, which comes next.
+  /// - Returns: the set's number.
+  static func readVideoFront(_ r: inout BitReader) -> Int? {
     let id = Int(r.bits(4))
     r.skip(2 + 6)
     let subLayers = Int(r.bits(3))
@@ -152,7 +160,6 @@ struct HEVCSequence: Sendable {
     let sets = r.ue()
     guard sets < 1024, !r.failed else { return nil }
     r.skip(Int(sets) * (layers + 1))
-    guard !r.failed else { return nil }
-    return (id, r.bit() ? rate(&r) : nil)
+    return r.failed ? nil : id
   }
 }

@@ -129,6 +129,8 @@ struct HEVCReader: Sendable {
     found.chromaFormat = sequence.chromaFormat
     found.bitDepth = sequence.bitDepth
     found.frameRate = sequence.frameRate ?? videoRates[sequence.video]
+    found.color = sequence.color
+    found.aspect = sequence.aspect
     syntax = found
   }
 }

@@ -74,6 +74,9 @@ public struct StreamSyntax: Sendable, Equatable {
   public var deblockingBeta = 0
   /// Frames a second the headers state (VUI timing), `nil` where they do not.
   public var frameRate: FrameRate?
+  /// What the headers say about colour, in codings whose headers do.
+  public var color = ColorDescription.unspecified
+  public var aspect = SampleAspect.unknown
   public init(codec: Codec) { self.codec = codec }
 }
 

@@ -34,6 +34,7 @@ final class VencEngine {
     writer.recordsWork = encoder.waker != nil
     self.control = EngineRate(encoder, obeyed: factory.settings(for: configuration.codec))
     control.configure(configuration)
+writer.describe(Self.description(configuration, layout))
     let takesFormat = encoder.inputFormats.contains(layout.format)
     if takesFormat, configuration.transform.isIdentity {
       conversion = nil
@@ -65,6 +66,11 @@ final class VencEngine {
         + "\(layout.format)\(transform.isIdentity ? "" : ", turned or mirrored")")
   }
 
+  /// What the stream is to say of frames of this layout.
+  static func description(_ configuration: EncoderConfiguration, _ layout: FrameLayout) -> StreamDescription {
+    StreamDescription(color: layout.color, aspect: layout.aspect, frameRate: configuration.frameRate)
+  }
+
   /// `none`, or what converts to which format.
   var conversionText: String {
     conversion.map { "\(layout.format) to \($0.layout.format) by \($0.engineName)" } ?? "none"
@@ -79,6 +85,7 @@ final class VencEngine {
     guard try encoder.reconfigure(new) else { return false }
     configuration = new
     control.configure(new)
+    writer.describe(Self.description(new, layout))
     return true
   }
 
