@@ -2,12 +2,12 @@
 import MediaRuntime
 import NodeFS
 
-/// One reader of `stream`: a runtime's reader behind NodeFS's cursor.
+/// One reader of `stream` or of one of its other forms: a runtime's reader behind NodeFS's cursor.
 final class PacketStream: StreamCursor {
-  private let reader: StreamReader
+  private let reader: any CodedStream
   private let signal: StreamSignal
 
-  init(_ reader: StreamReader, signal: StreamSignal) {
+  init(_ reader: any CodedStream, signal: StreamSignal) {
     self.reader = reader
     self.signal = signal
   }
@@ -17,6 +17,7 @@ final class PacketStream: StreamCursor {
     case .bytes(let count): return .bytes(count)
     case .end: return .end
     case .gone: return .failure(.operationNotSupportedByDevice)
+    case .failed(let failure): return .failure(failure.errno)
     case .wouldBlock:
       // NodeFS looks once more after it has begun to wait, so a callback that comes at once is not lost.
       let signal = signal

@@ -166,22 +166,6 @@ public final class MediaGraph: ModuleFactory {
 
   // MARK: streams and pictures
 
-  /// Opens the coded stream of an encoder channel.
-  /// - Throws: ENOENT no such channel, ENOTSUP it has no stream, ENODEV it is being removed.
-  public func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader {
-    guard let object = object(path) else {
-      throw Refusal(.noSuchFileOrDirectory, path: "\(path)/stream", reason: "\(path) does not exist")
-    }
-    guard let stream = object.stream else {
-      throw Refusal(.notSupported, path: "\(path)/stream", reason: "\(path) has no stream")
-    }
-    do throws(Failure) {
-      return try stream.attach()
-    } catch {
-      throw Refusal(error, path: "\(path)/stream")
-    }
-  }
-
   /// Opens a decoder channel's way in for coded bytes.
   /// - Throws: ENOENT no such channel, ENOTSUP it takes no bytes, EBUSY there is a writer, ENODEV it is being removed.
   public func openFeed(_ path: ObjectPath) throws(Refusal) -> FeedWriter {

@@ -63,8 +63,9 @@ final class VencChannel: Channel {
   }
 
   func open(_ settings: ObjectSettings) throws(Failure) -> String {
-    let first = try found(settings, for: "enable").0[0]
-    ring.open()
+    let (engines, codec) = try found(settings, for: "enable")
+    let first = engines[0]
+    ring.open(codec)
     encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
     effects.restart()
     // Also opening the engine, where that has to wait for the first frame, is then not a CPU worker's business.
