@@ -44,12 +44,15 @@ public struct OpenH264Factory: EncoderFactory {
 enum H264Limits {
   /// ITU-T H.264, 7.4.3: luma of eight bits.
   static let quantisers = 0...51
+  /// Below 10 nobody sees a difference, and a still scene that got there makes the first motion expensive.
+  static let bounds = [
+    EngineSetting(.minQP, live: true, quantisers, usual: 10), EngineSetting(.maxQP, live: true, quantisers, usual: 51),
+  ]
 
   static func checkRate(_ configuration: EncoderConfiguration, engine: String) throws(Failure) {
-    guard configuration.rateMode == .cbr || configuration.rateMode == .fixqp else {
+    guard configuration.rateMode != .smart else {
       throw Failure(
-        .notSupported, "rc_mode", on: engine,
-        "this engine runs cbr and fixqp here, not \(configuration.rateMode.rawValue)")
+        .notSupported, "rc_mode", on: engine, "cbr, vbr, avbr and fixqp, not \(configuration.rateMode.rawValue)")
     }
   }
 

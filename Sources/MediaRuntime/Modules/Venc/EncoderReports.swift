@@ -119,6 +119,7 @@ extension VencChannel {
     report.sourceFrameRate = facts.sourceRate
     report.targetFrameRate = facts.codedRate
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }
+    if let used = facts.used, used.isOwnRate { own(&report, used, coded) }
     if mode == .fixqp {
       report.fixedKeyQP = settings.integer("qp_i")
       report.fixedPredictedQP = settings.integer("qp_p")
@@ -129,7 +130,7 @@ extension VencChannel {
     report.run.previousBitsPerSecond = coded.previousBitsPerSecond
     report.run.keyToPredictedPercent = ratio(coded)
     report.run.startQP = coded.lastQP
-    // The engines here have one pair of bounds, which holds for predicted pictures, whether or not for the others too.
+    // An engine's own rate control has one pair of bounds, which holds for predicted pictures, whether or not for the others too.
     if mode != .fixqp {
       report.limits.minimum = facts.used?.lowestQP
       report.limits.maximum = facts.used?.highestQP
@@ -137,6 +138,28 @@ extension VencChannel {
       report.run.maximumQP = report.limits.maximum
     }
     return report
+  }
+
+  /// What the runtime's own rate control has besides.
+  private func own(_ report: inout RateControlReport, _ used: VencInUse, _ coded: EncoderFigures) {
+    let goals = RateGoals(used.configuration, obeyed: used.factory.settings(for: used.configuration.codec))
+    report.windowSeconds = Int(goals.window)
+    if report.mode != .cbr { report.maximumBitsPerSecond = Int(goals.maximum) }
+    report.limits.minimumKey = goals.key.lowerBound
+    report.limits.maximumKey = goals.key.upperBound
+    report.frameLimits = QPLimits()
+    report.frameLimits.minimum = goals.predicted.lowerBound
+    report.frameLimits.maximum = goals.predicted.upperBound
+    report.frameLimits.minimumKey = goals.key.lowerBound
+    report.frameLimits.maximumKey = goals.key.upperBound
+    report.minimumKeyRatio = goals.keyRatio.lowerBound
+    report.maximumKeyRatio = goals.keyRatio.upperBound
+    report.maximumReencodes = 0
+    report.lossMode = goals.lossThreshold == nil ? .none : .normal
+    report.lossThreshold = goals.lossThreshold.map { Int($0) }
+    report.framesLostInARow = coded.leftOutInARow
+    if report.mode == .avbr { report.adaptive.maximumStillQP = Int(RatePlan.stillQP) }
+    report.run.waterLevel = coded.windowBits
   }
 
   /// Mean size of key frames over that of the others, in per cent.

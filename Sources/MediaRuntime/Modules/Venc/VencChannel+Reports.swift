@@ -26,6 +26,10 @@ extension VencChannel {
       KeyValue(key: "stream", value: "\(path)/stream"),
     ]
     if asked == "auto" { facts.append(KeyValue(key: "backend_why", value: used.why)) }
+    if used.configuration.rateMode != .fixqp {
+      facts.append(
+        KeyValue(key: "rate_control", value: used.isOwnRate ? "the runtime's, by the QP of each picture" : "the engine's"))
+    }
     if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
     }
@@ -53,6 +57,12 @@ extension VencChannel {
       Statistic(
         "bytes_per_second", .gauge, metric: "current_bytes_per_second", "Coded rate over the last second.",
         ((node.output.counters.rate(at: Clock.now())?.bitsPerSecond ?? 0) / 8).rounded()))
+    if used?.isOwnRate ?? false {
+      all.append(
+        Statistic(
+          "rate_overflows", .counter, "Pictures after which stat_time had more bits than rc_mode allows.",
+          coded.overflows))
+    }
     if let rate = targetBitsPerSecond(settings) {
       all.append(
         Statistic("target_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate aimed at.", Double(rate) / 8))
@@ -81,6 +91,8 @@ struct VencInUse: Sendable {
   /// The bounds of the QP in force: those asked for, or the engine's own.
   let lowestQP: Int?
   let highestQP: Int?
+  /// The runtime holds the rate, not the engine.
+  let isOwnRate: Bool
 
   init(_ engine: VencEngine, why: String) {
     factory = engine.factory
@@ -92,6 +104,7 @@ struct VencInUse: Sendable {
     waker = engine.encoder.waker
     self.why = why
     remarks = engine.encoder.remarks
+    isOwnRate = engine.control.status != nil
     let (obeyed, asked) = (engine.factory.settings(for: engine.configuration.codec), engine.configuration.settings)
     lowestQP = obeyed[.minQP].flatMap { asked[.minQP] ?? $0.usual }
     highestQP = obeyed[.maxQP].flatMap { asked[.maxQP] ?? $0.usual }

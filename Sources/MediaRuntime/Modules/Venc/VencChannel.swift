@@ -140,6 +140,7 @@ final class VencChannel: Channel {
     // Its work ends with its picture.
     case .done(let copied) where held.value.engine?.isAsynchronous == true: node.work.copied(copied)
     case .done(let copied): node.work.record(.done, wait: wait, run: end - start, copied: copied, end: end)
+    case .leftOut: node.work.record(.done, wait: wait, run: end - start, end: end)
     case .failed(let how): node.work.record(how, wait: wait, run: end - start, end: end)
     }
     noteRunning()
@@ -179,6 +180,8 @@ final class VencChannel: Channel {
 
   private enum Outcome {
     case done(copied: Int)
+    /// Not coded, for the rate's sake.
+    case leftOut
     case failed(TaskOutcome)
   }
 
@@ -211,8 +214,13 @@ final class VencChannel: Channel {
         if held.value.failures > 0, !ready.isAsynchronous { recovered() }
         return .done(copied: copied)
       case .noBuffer:
+        if key { wantsKey.store(true, ordering: .relaxed) }
         node.work.drop(.noBuffer, frame.name)
         return .failed(.failed)
+      case .leftOut:
+        encoderCounters.leftOut()
+        node.work.drop(.rateControl, frame.name)
+        return .leftOut
       }
     } catch {
       encoderCounters.startFailed()
@@ -346,7 +354,9 @@ final class VencChannel: Channel {
     let engine = held.value.engine
     engine?.pictures += 1
     if held.value.failures > 0 { recovered() }
-    engine?.control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
+    guard let control = engine?.control else { return }
+    control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
+    if let status = control.status { encoderCounters.controlled(status) }
   }
 
   private func fail(_ failure: Failure, _ now: Int64) {

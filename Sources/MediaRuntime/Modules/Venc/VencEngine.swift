@@ -15,6 +15,7 @@ final class VencEngine {
   /// Size and format of the frames it was opened for.
   let layout: FrameLayout
   let control: any RateController
+  private var look = PictureLook()
   /// Makes pictures the engine takes out of those that come.
   let conversion: Converter?
   /// Pictures it gave.
@@ -32,9 +33,9 @@ final class VencEngine {
     let encoder = try factory.open(configuration)
     self.encoder = encoder
     writer.recordsWork = encoder.waker != nil
-    self.control = EngineRate(encoder, obeyed: factory.settings(for: configuration.codec))
-    control.configure(configuration)
-writer.describe(Self.description(configuration, layout))
+    self.control = factory.rateController(for: encoder, configuration)
+    writer.onLost = { [control] in control.lost($0) }
+    writer.describe(Self.description(configuration, layout))
     let takesFormat = encoder.inputFormats.contains(layout.format)
     if takesFormat, configuration.transform.isIdentity {
       conversion = nil
@@ -68,7 +69,9 @@ writer.describe(Self.description(configuration, layout))
 
   /// What the stream is to say of frames of this layout.
   static func description(_ configuration: EncoderConfiguration, _ layout: FrameLayout) -> StreamDescription {
-    StreamDescription(color: layout.color, aspect: layout.aspect, frameRate: configuration.frameRate)
+    let isTurned = configuration.transform.rotation % 180 != 0
+    return StreamDescription(
+      color: layout.color, aspect: isTurned ? layout.aspect.turned : layout.aspect, frameRate: configuration.frameRate)
   }
 
   /// `none`, or what converts to which format.
@@ -92,6 +95,8 @@ writer.describe(Self.description(configuration, layout))
   enum Result {
     case encoded(copied: Int)
     case noBuffer
+    /// The rate control leaves the frame out.
+    case leftOut
   }
 
   /// Whether pictures of frames that were given come later.
@@ -100,9 +105,9 @@ writer.describe(Self.description(configuration, layout))
   func encode(
     _ frame: borrowing Frame, wantsKey: Bool, user: UserSlot, start: Int64, wait: Int64
   ) throws(Failure) -> Result {
-    let directive = control.directive(wantsKey: wantsKey)
     var sink = RingSink(writer: writer)
     guard let conversion else {
+      guard let directive = directive(for: frame, wantsKey) else { return .leftOut }
       writer.expect(frame.name, start: start, wait: wait)
       return .encoded(copied: try give(frame, directive, &sink))
     }
@@ -115,8 +120,14 @@ writer.describe(Self.description(configuration, layout))
       throw error
     }
     guard let picture else { return .noBuffer }
+    guard let directive = directive(for: picture, wantsKey) else { return .leftOut }
     writer.expect(frame.name, start: start, wait: wait)
     return .encoded(copied: copied + (try give(picture, directive, &sink)))
+  }
+
+  private func directive(for frame: borrowing Frame, _ wantsKey: Bool) -> EncodeDirective? {
+    control.directive(
+      wantsKey: wantsKey, pts: frame.pts, activity: control.looks ? look.look(at: frame) : nil)
   }
 
   /// - Returns: bytes of pixels the CPU wrote on the way into the engine.

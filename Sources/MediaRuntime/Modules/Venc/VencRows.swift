@@ -32,7 +32,8 @@ enum VencRows {
             catalogue.everyRateMode,
             elsewhere: CommonRows.names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
           default: .text("cbr"), .restart,
-          "rate control: cbr holds bitrate, fixqp the quantisers qp_i and qp_p (mjpeg: quality)",
+          "rate control: cbr holds bitrate; vbr and avbr keep to it on average and to max_bitrate always, and avbr saves where "
+            + "nothing moves; fixqp holds the quantisers qp_i and qp_p (mjpeg: quality)",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           SettingKey.bitrate.name, .integer(2...200_000), default: .integer(2000), unit: "kbps", .live,
@@ -51,12 +52,7 @@ enum VencRows {
           .predictedQP, effect: .quantiser(ofKeys: false), "quantiser of predicted pictures with rc_mode fixqp",
           catalogue
         ) { isFixed($0) ? nil : "rc_mode is not fixqp" },
-        quantiser(.minQP, effect: .lowestQuantiser, "least quantiser of predicted pictures", catalogue) {
-          isFixed($0) ? "fixqp holds qp_i and qp_p" : nil
-        },
-        quantiser(.maxQP, effect: .highestQuantiser, "largest quantiser of predicted pictures", catalogue) {
-          isFixed($0) ? "fixqp holds qp_i and qp_p" : nil
-        },
+      ] + VencRateRows.rows(catalogue) + [
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, effect: .frameRate,
           "frame-rate control: rate that arrives; -1 takes the source's own"),
@@ -89,21 +85,22 @@ enum VencRows {
     let hasStreams = codecs.contains { $0 != .mjpeg }
     let absent =
       (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (codecs.contains(.mjpeg) ? [] : ["quality"])
-      + [SettingKey.keyQP, .predictedQP, .minQP, .maxQP].filter { catalogue.engineSettings($0.name).isEmpty }.map(
-        \.name)
+      + ([SettingKey.keyQP.name, SettingKey.predictedQP.name] + VencRateRows.names).filter {
+        catalogue.engineSettings($0).isEmpty
+      }
     return rows.filter { !absent.contains($0.key) }
   }
 
   /// The range is that of all codings here; the engine in use may have a smaller one, and says so.
-  private static func quantiser(
-    _ key: SettingKey<Int>, effect: EffectRule, _ summary: String, _ catalogue: EngineCatalogue,
-    useless: @escaping @Sendable (ObjectSettings) -> String?
+  static func quantiser(
+    _ key: SettingKey<Int>, effect: EffectRule? = nil, _ summary: String, meaning usual: String = "the engine's own",
+    _ catalogue: EngineCatalogue, useless: @escaping @Sendable (ObjectSettings) -> String?
   ) -> Attribute {
     let ranges = [key, .keyQP].flatMap { catalogue.engineSettings($0.name).compactMap(\.range) }
     let range = (ranges.map(\.lowerBound).min() ?? 0)...(ranges.map(\.upperBound).max() ?? 51)
     return Attribute(
       key.name, .integer(range, off: "auto"), default: .none, .live, effect: effect,
-      "\(summary); auto is the engine's own",
+      "\(summary); auto is \(usual)",
       useless: {
         isPictures($0)
           ? "mjpeg has no quantiser; its size follows quality"
@@ -120,5 +117,5 @@ enum VencRows {
   /// Codings whose every picture stands alone.
   static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
 
-  private static func isFixed(_ settings: ObjectSettings) -> Bool { settings[.rateControl] == "fixqp" }
+  static func isFixed(_ settings: ObjectSettings) -> Bool { settings[.rateControl] == "fixqp" }
 }
