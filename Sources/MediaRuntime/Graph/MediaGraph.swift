@@ -42,8 +42,8 @@ public final class MediaGraph: ModuleFactory {
     try self.init(registry: EngineRegistry(engines), allocator: allocator, options: options, listener: listener)
   }
 
-  /// SIGCONT is pending: the process goes on after it had been stopped, and what stood still meanwhile is not to blame.
-  public func resumed() { environment.resumption.take() }
+  /// SIGCONT has come: the process goes on after it had been stopped, and what stood still meanwhile is not to blame.
+  public func resumed() { environment.resumption.note() }
 
   /// Ends the workers. After every object was stopped and retired; nothing of the graph may be used afterwards.
   public func close() {

@@ -37,7 +37,7 @@ final class EffectTracker: Sendable {
     var frame: UInt64?
     var attempt = 0
     /// Where a rate is measured.
-    var window: RateWindow?
+    var window: EffectWindow?
     var pictures = 0
     var bits = 0
     var lastKey: UInt64?
@@ -314,7 +314,7 @@ final class EffectTracker: Sendable {
       if found.verdict == .effective || watch.attempt >= rule.attempts { finding = found }
       watch.window = nil
     }
-    var window = watch.window ?? RateWindow(start: pts, arrivedBefore: arrivals())
+    var window = watch.window ?? EffectWindow(start: pts, arrivedBefore: arrivals())
     window.add(picture, bytes: bytes, bounds: watch.change.bounds)
     watch.window = window
     return finding

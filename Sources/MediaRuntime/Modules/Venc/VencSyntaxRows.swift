@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
 
-/// The rows of `venc/N` that shape the stream's syntax, and what they mean for each other. Only what some engine here obeys
-/// is there; each says which.
+/// The rows of `venc/N` that shape the stream's syntax, and what they mean for each other. Each says which engines here obey
+/// it.
 enum VencSyntaxRows {
   static func rows(_ catalogue: EngineCatalogue) -> [Attribute] {
     [
@@ -24,7 +24,6 @@ enum VencSyntaxRows {
       number(
         .sliceSize, 1...1_000_000, "size of a slice; auto is \(SliceMode.usualBytes) bytes or one row", catalogue
       ) { $0[.sliceMode] == nil || $0[.sliceMode] == "none" ? "slice_mode is none" : nil },
-    ].compactMap { $0 } + [
       Attribute(
         "rotation", .integer(0...270, step: 90), default: .integer(0), unit: "degrees", .live, effect: .keyFrame,
         "clockwise, after mirror, before it is coded"),
@@ -46,27 +45,29 @@ enum VencSyntaxRows {
 
   private static func choice(
     _ key: SettingKey<String>, _ choices: [String], _ usual: String, _ summary: String, _ catalogue: EngineCatalogue
-  ) -> Attribute? {
-    let able = engines(key.name, catalogue)
-    guard !able.isEmpty else { return nil }
-    return Attribute(
+  ) -> Attribute {
+    Attribute(
       key.name, .choice(choices), default: .text(usual), .live, effect: effect(key.name),
-      "\(summary) (\(able.joined(separator: ", ")))", useless: { useless(key.name, $0, catalogue) })
+      "\(summary) (\(able(key.name, catalogue)))", useless: { useless(key.name, $0, catalogue) })
   }
 
   private static func number(
     _ key: SettingKey<Int>, _ range: ClosedRange<Int>, _ summary: String, _ catalogue: EngineCatalogue,
     useless other: @escaping @Sendable (ObjectSettings) -> String? = { _ in nil }
-  ) -> Attribute? {
-    let able = engines(key.name, catalogue)
-    guard !able.isEmpty else { return nil }
-    return Attribute(
+  ) -> Attribute {
+    Attribute(
       key.name, .integer(range, off: "auto"), default: .none, .live, effect: effect(key.name),
-      "\(summary) (\(able.joined(separator: ", ")))", useless: { useless(key.name, $0, catalogue) ?? other($0) })
+      "\(summary) (\(able(key.name, catalogue)))", useless: { useless(key.name, $0, catalogue) ?? other($0) })
   }
 
   private static func effect(_ key: String) -> EffectRule? {
     key.hasPrefix("slice") ? .slices : .syntax
+  }
+
+  /// The engines that obey it, for `help`.
+  private static func able(_ key: String, _ catalogue: EngineCatalogue) -> String {
+    let names = engines(key, catalogue)
+    return names.isEmpty ? "no engine here" : names.joined(separator: ", ")
   }
 
   private static func engines(_ key: String, _ catalogue: EngineCatalogue) -> [String] {

@@ -12,7 +12,7 @@ struct QuantiserBounds: Sendable, Equatable {
 }
 
 /// Coded pictures of one window of the stream, in which a rate is measured.
-struct RateWindow: Sendable {
+struct EffectWindow: Sendable {
   /// Time stamp of its first picture, microseconds.
   let start: Int64
   /// Frames that had come to the channel by then, those left out by frame-rate control included.
@@ -85,7 +85,7 @@ extension EffectChange {
   /// - Parameters:
   ///   - pts: of the first picture after the window.
   ///   - arrived: frames that have come to the channel so far.
-  func verdict(of window: RateWindow, until pts: Int64, arrived: UInt64, baseline: Double?) -> EffectFinding {
+  func verdict(of window: EffectWindow, until pts: Int64, arrived: UInt64, baseline: Double?) -> EffectFinding {
     let isBitrate = measure == .bitrate
     let rule = isBitrate ? EffectRule.bitrate : .frameRate
     let tolerance = Double(rule.tolerancePercent) / 100
@@ -110,7 +110,7 @@ extension EffectChange {
     return finding
   }
 
-  private func bitrateLimit(_ window: RateWindow, _ isShort: Bool, until pts: Int64) -> EffectLimit? {
+  private func bitrateLimit(_ window: EffectWindow, _ isShort: Bool, until pts: Int64) -> EffectLimit? {
     guard isShort else { return window.isAtHighest ? .maxQP : nil }
     if window.isAtLowest { return bounds.isLowestChosen ? .minQP : .simplePicture }
     if savesBits { return .simplePicture }
