@@ -59,7 +59,8 @@ func everything(of stream: any CodedStream, step: Int = 50_000) -> (bytes: [UInt
   while true {
     var outcome = StreamReader.Outcome.wouldBlock
     bytes += [UInt8](unsafeUninitializedCapacity: step) { buffer, count in
-      outcome = stream.read(into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<step]))
+      outcome = stream.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<step]))
       if case .bytes(let filled) = outcome { count = filled }
     }
     guard case .bytes = outcome else { return (bytes, outcome) }

@@ -27,7 +27,8 @@ import Testing
     for number in numbers {
       [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: size).withUnsafeBytes { ring.append($0) }
       let isKey = number % 10 == 0
-      _ = ring.finish(pts: Int64(number), picture: CodedPicture(type: isKey ? .idr : .p, isKey: isKey), parameterSets: nil)
+      _ = ring.finish(
+        pts: Int64(number), picture: CodedPicture(type: isKey ? .idr : .p, isKey: isKey), parameterSets: nil)
     }
   }
 

@@ -42,13 +42,14 @@ public struct MP4Box: Sendable {
   public var content: Data
 
   /// The boxes that stand one after the other; `nil` where they do not add up to the bytes.
-  public static func all(_ bytes: Data) -> [MP4Box]? {
+  /// - Parameter isCutOff: the bytes may end within a box, which is left out.
+  public static func all(_ bytes: Data, isCutOff: Bool = false) -> [MP4Box]? {
     var boxes: [MP4Box] = []
     var rest = bytes[...]
     while !rest.isEmpty {
-      guard rest.count >= 8 else { return nil }
-      let size = Int(number(rest.prefix(4)))
-      guard size >= 8, size <= rest.count else { return nil }
+      let size = rest.count < 8 ? 8 : Int(number(rest.prefix(4)))
+      guard size >= 8 else { return nil }
+      guard size <= rest.count else { return isCutOff ? boxes : nil }
       let name = String(decoding: rest.dropFirst(4).prefix(4), as: UTF8.self)
       boxes.append(MP4Box(name: name, content: Data(rest.dropFirst(8).prefix(size - 8))))
       rest = rest.dropFirst(size)
