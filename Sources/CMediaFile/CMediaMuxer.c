@@ -19,6 +19,8 @@ struct mpifs_media_muxer {
   uint8_t *bytes;
   size_t count, capacity;
   int is_mp4;
+  // MP4: the sum of the durations given so far.
+  int64_t sum;
 };
 
 // MPEG-TS has this clock, and of it whole pictures of all usual rates are a whole number of ticks.
@@ -127,6 +129,36 @@ static int32_t muxer_open(const mpifs_muxer_setup *setup, mpifs_media_muxer **ou
   return 1;
 }
 
+static uint32_t number(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+// Makes the bytes from `*bytes` to `*end` those inside the first box of this name among them. 1, or 0 where there is none.
+static int enter(uint8_t **bytes, uint8_t **end, const char *name) {
+  while (*end - *bytes >= 8) {
+    uint32_t size = number(*bytes);
+    if (size < 8 || size > *end - *bytes) return 0;
+    if (!memcmp(*bytes + 4, name, 4)) {
+      *end = *bytes + size;
+      *bytes += 8;
+      return 1;
+    }
+    *bytes += size;
+  }
+  return 0;
+}
+
+// Sets the time of the one fragment that stands in the last bytes (ISO/IEC 14496-12, 8.8.12). libavformat would have it begin
+// where the durations before it add up to, and they are guesses: how long a picture is shown is known when the next one comes.
+static int set_fragment_time(mpifs_media_muxer *muxer, size_t from, int64_t time) {
+  uint8_t *bytes = muxer->bytes + from, *end = muxer->bytes + muxer->count;
+  if (!enter(&bytes, &end, "moof") || !enter(&bytes, &end, "traf") || !enter(&bytes, &end, "tfdt") || end - bytes < 12 ||
+      bytes[0] != 1)
+    return AVERROR_PATCHWELCOME;
+  for (int index = 0; index < 8; index++) bytes[4 + index] = (uint8_t)((uint64_t)time >> (56 - 8 * index));
+  return 0;
+}
+
 static int32_t muxer_write(mpifs_media_muxer *muxer, const uint8_t *bytes, int64_t count, int64_t time,
                            int64_t duration, int32_t is_key, char *message, size_t size) {
   mpifs_media_begin();
@@ -135,13 +167,12 @@ static int32_t muxer_write(mpifs_media_muxer *muxer, const uint8_t *bytes, int64
   if (result < 0) return mpifs_media_fail(result, "write", message, size);
   memcpy(muxer->picture, bytes, (size_t)count);
   memset(muxer->picture + count, 0, AV_INPUT_BUFFER_PADDING_SIZE);
-  // Its time is written as it is, instead of the sum of the durations before, which would drift away from it.
-  if (muxer->is_mp4) ff.av_opt_set(muxer->format->priv_data, "movflags", "+frag_discont", 0);
+  size_t from = muxer->count;
   AVRational base = muxer->format->streams[0]->time_base;
   AVPacket *packet = muxer->packet;
   packet->data = muxer->picture;
   packet->size = (int)count;
-  packet->pts = packet->dts = ff.av_rescale_q(time, ticks, base);
+  packet->pts = packet->dts = ff.av_rescale_q(muxer->is_mp4 ? muxer->sum : time, ticks, base);
   packet->duration = ff.av_rescale_q(duration, ticks, base);
   packet->flags = is_key ? AV_PKT_FLAG_KEY : 0;
   packet->stream_index = 0;
@@ -151,6 +182,8 @@ static int32_t muxer_write(mpifs_media_muxer *muxer, const uint8_t *bytes, int64
   if (result >= 0 && muxer->is_mp4) result = ff.av_write_frame(muxer->format, NULL);
   ff.avio_flush(muxer->format->pb);
   if (result >= 0) result = muxer->format->pb->error;
+  if (result >= 0 && muxer->is_mp4) result = set_fragment_time(muxer, from, ff.av_rescale_q(time, ticks, base));
+  muxer->sum += duration;
   return result < 0 ? mpifs_media_fail(result, "write", message, size) : 1;
 }
 

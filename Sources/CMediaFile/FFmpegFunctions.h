@@ -8,7 +8,6 @@
 #include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avstring.h>
-#include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
@@ -28,7 +27,6 @@
   F(avutil, av_get_pix_fmt_name) \
   F(avutil, av_log_set_callback) \
   F(avutil, av_mallocz) \
-  F(avutil, av_opt_set) \
   F(avutil, av_pix_fmt_desc_get) \
   F(avutil, av_rescale_q) \
   F(avutil, av_strerror) \

@@ -114,7 +114,9 @@ extension DebugTree {
       guard let form = StreamForm(rawValue: key) else { return nil }
       return Node.stream { opening in
         do throws(MediaCore.Refusal) {
-          return PacketStream(try graph.openStream(path, as: form), signal: opening.signal)
+          return PacketStream(try graph.openStream(path, as: form), signal: opening.signal) { failure in
+            runtime.errorLog.record(MediaCore.Refusal(failure, path: "\(path)/\(key)"))
+          }
         } catch {
           runtime.errorLog.record(error)
           throw NodeError(error)

@@ -24,11 +24,7 @@ extension MediaGraph {
     let formed = FormedReader(reader, MuxedPictures(container, factory, name: "\(path)"))
     guard !factory.isLoaded else { return formed }
     formed.awaitLoading()
-    let listener = environment.listener
-    environment.muxers.load(factory) { [weak formed] failure in
-      if let failure { listener?.failed(path, failure) }
-      formed?.loaded(failure)
-    }
+    environment.muxers.load(factory) { [weak formed] failure in formed?.loaded(failure) }
     return formed
   }
 
