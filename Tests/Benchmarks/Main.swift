@@ -22,6 +22,13 @@ enum Main {
       "start to first encoded frame: --mount DIR --program FILE [--input SPEC] [--name WORD] [--rounds N]",
       FirstFrame.run
     ),
+    (
+      "rates",
+      "how an engine keeps its bitrate: --clip RAW --size WxH --name WORD --engine NAME --kbps N[:N...] --out FILE "
+        + "[--frames N] [--gop N] [--mode WORD]",
+      Rates.run
+    ),
+    ("windows", "the same of sizes on stdin: --name WORD --kbps N", Rates.windows),
     ("compare", "figures on stdin against limits: --limits FILE", Limits.run),
   ]
 

@@ -64,7 +64,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
       EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
       EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
-    ] + H264Limits.bounds + EngineSettings.heldByQP + OpenH264Syntax.settings)
+    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + OpenH264Syntax.settings)
 
   let engine: String
   let inputFormats: [PixelFormat] = [.i420]

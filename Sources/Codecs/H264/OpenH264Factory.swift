@@ -45,9 +45,13 @@ enum H264Limits {
   /// ITU-T H.264, 7.4.3: luma of eight bits.
   static let quantisers = 0...51
   /// Below 10 nobody sees a difference, and a still scene that got there makes the first motion expensive.
-  static let bounds = [
-    EngineSetting(.minQP, live: true, quantisers, usual: 10), EngineSetting(.maxQP, live: true, quantisers, usual: 51),
-  ]
+  static func bounds(live isLive: Bool) -> [EngineSetting] {
+    [
+      EngineSetting(.minQP, live: isLive, quantisers, usual: 10),
+      EngineSetting(.maxQP, live: isLive, quantisers, usual: 51),
+      EngineSetting(.minKeyQP, live: isLive, quantisers), EngineSetting(.maxKeyQP, live: isLive, quantisers),
+    ]
+  }
 
   static func checkRate(_ configuration: EncoderConfiguration, engine: String) throws(Failure) {
     guard configuration.rateMode != .smart else {

@@ -44,14 +44,15 @@
   /// Owns the library's encoder. Serial use by the session that owns it.
   final class X264Encoder: Encoder, @unchecked Sendable {
     static let abilities: EncoderCapabilities = [.forceType, .perFrameQP, .heldByQP]
-    /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures.
+    /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures. The bounds are those of
+    /// every block, and read when it is opened (`x264_encoder_reconfig` does not take them over).
     static let settings = EngineSettings(
       [
         EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
         EngineSetting(.codedRate, live: true),
         EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
         EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
-      ] + H264Limits.bounds + EngineSettings.heldByQP + X264Syntax.settings)
+      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP + X264Syntax.settings)
 
     let engine = "x264 \(mpifs_x264_build())"
     let inputFormats: [PixelFormat] = [.i420, .nv12]
@@ -92,7 +93,13 @@
       p.i_log_level = X264_LOG_NONE
       p.rc.i_rc_method = X264_RC_CRF
       // A fixed quantiser is that of every block.
-      if c.rateMode == .fixqp { p.rc.i_aq_mode = X264_AQ_NONE }
+      if c.rateMode == .fixqp {
+        p.rc.i_aq_mode = X264_AQ_NONE
+      } else {
+        let goals = RateGoals(c, obeyed: settings)
+        p.rc.i_qp_min = CInt(min(goals.predicted.lowerBound, goals.key.lowerBound))
+        p.rc.i_qp_max = CInt(max(goals.predicted.upperBound, goals.key.upperBound))
+      }
       X264Syntax.fill(&p, c)
       let profile = c.profile.isEmpty ? "high" : c.profile
       return x264_param_apply_profile(&p, profile) == 0

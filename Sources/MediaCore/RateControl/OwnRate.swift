@@ -49,7 +49,7 @@ public final class OwnRate: RateController {
 
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
     if isKey { keys.keyCame() }
-    plan?.coded(bits: Double(bytes) * 8, qp: qp)
+    plan?.coded(bits: Double(bytes) * 8)
   }
 
   public func lost(_ count: Int) { for _ in 0..<count { plan?.lost() } }
@@ -78,7 +78,6 @@ extension EngineSettings {
   /// What engines that take a QP with each picture obey by the runtime's rate control, beside the bounds of the QP itself.
   public static let heldByQP: [EngineSetting] = [
     EngineSetting(.maxBitrate, live: true), EngineSetting(.rateWindow, live: true, usual: 1),
-    EngineSetting(.minKeyQP, live: true), EngineSetting(.maxKeyQP, live: true),
     EngineSetting(.minKeyRatio, live: true, usual: 1), EngineSetting(.maxKeyRatio, live: true, usual: 100),
     EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
   ]

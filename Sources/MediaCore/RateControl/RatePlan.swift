@@ -45,7 +45,9 @@ public struct RatePlan: Sendable {
 
   /// Microseconds from picture to picture.
   private var interval: Double
+  /// Time stamp of the last picture, and the moment it has here: the moments never go back, whatever a source does.
   private var lastTime: Int64?
+  private var moment: Int64 = 0
   private var pictures: UInt64 = 0
   private var sinceKey = 0
   private var sinceCut = Int.max / 2
@@ -106,6 +108,7 @@ public struct RatePlan: Sendable {
   ///   - activity: how it looks, where somebody looked.
   public mutating func next(at time: Int64, isKey: Bool, _ activity: PictureActivity?) -> Decision {
     advance(to: time)
+    let time = moment
     let (isCut, isFrozen) = see(activity, isKey: isKey)
     if isCut {
       intra.forgetScene()
@@ -128,7 +131,7 @@ public struct RatePlan: Sendable {
     sinceCut += 1
     sinceStep += 1
     pictures += 1
-    lastQP = isKey && hasMean ? max(qp - 1, lastQP) : qp
+    lastQP = isKey && hasMean ? max(qp, lastQP) : qp
     if isKey || isCut {
       if !hasMean { meanQP = qp } else if isCut { meanQP = (meanQP + qp) / 2 }
     } else {
@@ -144,13 +147,10 @@ public struct RatePlan: Sendable {
   private mutating func advance(to time: Int64) {
     defer { lastTime = time }
     guard let lastTime else { return }
-    let passed = time - lastTime
-    guard passed > 0 else {
-      // Begun anew.
-      if passed < 0 { debt = 0 }
-      return
-    }
-    if Double(passed) < 8 * interval { interval += 0.1 * (Double(passed) - interval) }
+    let stamped = time - lastTime
+    let passed = stamped > 0 ? stamped : Int64(interval)
+    moment += max(1, passed)
+    if stamped > 0, Double(stamped) < 8 * interval { interval += 0.1 * (Double(stamped) - interval) }
     let bound = goals.target * goals.window
     debt = max(-0.6 * goals.horizon * bound, debt - goals.target * Double(min(passed, window.length)) / 1e6)
   }
@@ -223,11 +223,12 @@ public struct RatePlan: Sendable {
   // MARK: what came
 
   /// The oldest picture that was decided on has come.
-  /// - Parameter qp: as the bitstream says, where it does.
-  public mutating func coded(bits: Double, qp: Int?) {
+  /// It was coded with the QP that was decided on: engines say what they can do with one, and the QP in a slice's header is that of its first
+  /// block, which is another one where the engine spreads it by texture.
+  public mutating func coded(bits: Double) {
     guard !asked.isEmpty else { return }
     let picture = asked.removeFirst()
-    let used = qp.map(Double.init) ?? picture.qp
+    let used = picture.qp
     window.correct(by: bits - picture.bits, at: picture.time)
     debt = min(2 * goals.target * goals.window, debt + bits)
     if window.total > goals.overflowRate * goals.window { overflows += 1 }

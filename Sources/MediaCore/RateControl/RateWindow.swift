@@ -52,7 +52,12 @@ public struct RateWindow: Sendable {
     if count > 0, time < entries[index(count - 1)].time { removeAll() }
     removeOld(at: time)
     if count == entries.count {
-      if count < Self.most { grow() } else { removeFirst(); crowdedOut += 1 }
+      if count < Self.most {
+        grow()
+      } else {
+        removeFirst()
+        crowdedOut += 1
+      }
     }
     entries[index(count)] = Entry(time: time, bits: bits)
     count += 1

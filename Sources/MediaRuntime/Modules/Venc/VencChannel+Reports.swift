@@ -28,12 +28,14 @@ extension VencChannel {
     if asked == "auto" { facts.append(KeyValue(key: "backend_why", value: used.why)) }
     if used.configuration.rateMode != .fixqp {
       facts.append(
-        KeyValue(key: "rate_control", value: used.isOwnRate ? "the runtime's, by the QP of each picture" : "the engine's"))
+        KeyValue(
+          key: "rate_control", value: used.isOwnRate ? "the runtime's, by the QP of each picture" : "the engine's"))
     }
     if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
     }
     if let remark = rateRemark(settings) { facts.append(KeyValue(key: "differs", value: remark)) }
+    if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
   }
@@ -93,6 +95,8 @@ struct VencInUse: Sendable {
   let highestQP: Int?
   /// The runtime holds the rate, not the engine.
   let isOwnRate: Bool
+  /// What bitrate the device is asked for and why, where it holds one by itself.
+  let supervision: String?
 
   init(_ engine: VencEngine, why: String) {
     factory = engine.factory
@@ -104,6 +108,7 @@ struct VencInUse: Sendable {
     waker = engine.encoder.waker
     self.why = why
     remarks = engine.encoder.remarks
+    supervision = engine.supervision
     isOwnRate = engine.control.status != nil
     let (obeyed, asked) = (engine.factory.settings(for: engine.configuration.codec), engine.configuration.settings)
     lowestQP = obeyed[.minQP].flatMap { asked[.minQP] ?? $0.usual }

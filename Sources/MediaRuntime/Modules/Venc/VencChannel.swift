@@ -354,7 +354,9 @@ final class VencChannel: Channel {
     let engine = held.value.engine
     engine?.pictures += 1
     if held.value.failures > 0 { recovered() }
-    guard let control = engine?.control else { return }
+    guard let engine else { return }
+    if engine.supervise(isKey: picture.isKey, bytes: bytes, pts: pts) { show(engine) }
+    let control = engine.control
     control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
     if let status = control.status { encoderCounters.controlled(status) }
   }

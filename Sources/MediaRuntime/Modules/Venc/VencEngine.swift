@@ -16,6 +16,10 @@ final class VencEngine {
   let layout: FrameLayout
   let control: any RateController
   private var look = PictureLook()
+  /// Of a device that holds a bitrate by itself, and takes another one while it runs.
+  private var supervisor: BitrateSupervisor?
+  /// It is to be asked for another bitrate before the next frame.
+  private var isToBeAsked = false
   /// Makes pictures the engine takes out of those that come.
   let conversion: Converter?
   /// Pictures it gave.
@@ -34,6 +38,12 @@ final class VencEngine {
     self.encoder = encoder
     writer.recordsWork = encoder.waker != nil
     self.control = factory.rateController(for: encoder, configuration)
+    let obeyed = factory.settings(for: configuration.codec)
+    if factory.isHardware, configuration.rateMode != .fixqp, obeyed[.bitrate]?.isLive ?? false {
+      supervisor = BitrateSupervisor(
+        wanted: Double(configuration.bitrate) * 1000, gop: configuration.gop,
+        range: obeyed[.bitrate]?.range.map { Double($0.lowerBound) * 1000...Double($0.upperBound) * 1000 } ?? 1...1e9)
+    }
     writer.onLost = { [control] in control.lost($0) }
     writer.describe(Self.description(configuration, layout))
     let takesFormat = encoder.inputFormats.contains(layout.format)
@@ -85,11 +95,41 @@ final class VencEngine {
   /// - Returns: false when it must be opened anew.
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
     guard new != configuration else { return true }
-    guard try encoder.reconfigure(new) else { return false }
+    supervisor?.change(wanted: Double(new.bitrate) * 1000, gop: new.gop)
+    guard try encoder.reconfigure(asked(new)) else { return false }
+    isToBeAsked = false
     configuration = new
     control.configure(new)
     writer.describe(Self.description(new, layout))
     return true
+  }
+
+  // MARK: a device's bitrate
+
+  /// What the device is told of these settings.
+  private func asked(_ wanted: EncoderConfiguration) -> EncoderConfiguration {
+    guard let supervisor else { return wanted }
+    var told = wanted
+    told.settings[.bitrate] = max(1, Int((supervisor.asked / 1000).rounded()))
+    return told
+  }
+
+  /// What is asked of the device and why; `nil` where nothing is.
+  var supervision: String? { supervisor?.text }
+
+  /// A picture came.
+  /// - Returns: whether there is something new to tell about it.
+  func supervise(isKey: Bool, bytes: Int, pts: Int64) -> Bool {
+    let before = supervisor?.finding
+    if supervisor?.coded(isKey: isKey, bits: Double(bytes) * 8, at: pts) ?? false { isToBeAsked = true }
+    return isToBeAsked || supervisor?.finding != before
+  }
+
+  private func ask() throws(Failure) {
+    guard isToBeAsked else { return }
+    isToBeAsked = false
+    // One that does not take it while it runs is left to itself.
+    if try !encoder.reconfigure(asked(configuration)) { supervisor = nil }
   }
 
   enum Result {
@@ -136,6 +176,7 @@ final class VencEngine {
   ) throws(Failure) -> Int {
     let before = encoder.bytesCopied
     do throws(Failure) {
+      try ask()
       try encoder.submit(frame, directive, into: &sink)
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }

@@ -4,20 +4,23 @@ import MediaCore
 /// The rows of `venc/N` that bound a rate control. Some are any engine's, most are obeyed by the runtime's own rate control, with
 /// the engines that take a QP with each picture.
 enum VencRateRows {
-  static let names = [
-    SettingKey.minQP, .maxQP, .minKeyQP, .maxKeyQP, .maxBitrate, .rateWindow, .minKeyRatio, .maxKeyRatio,
-    .lossThreshold,
-  ].map(\.name) + [SettingKey.lossMode.name]
+  static let names =
+    [
+      SettingKey.minQP, .maxQP, .minKeyQP, .maxKeyQP, .maxBitrate, .rateWindow, .minKeyRatio, .maxKeyRatio,
+      .lossThreshold,
+    ].map(\.name) + [SettingKey.lossMode.name]
 
   static func rows(_ catalogue: EngineCatalogue) -> [Attribute] {
     let fixed: @Sendable (ObjectSettings) -> String? = {
       VencRows.isFixed($0) ? "fixqp holds qp_i and qp_p" : nil
     }
     return [
-      VencRows.quantiser(.minQP, effect: .lowestQuantiser, "least quantiser of predicted pictures", catalogue, useless: fixed),
+      VencRows.quantiser(
+        .minQP, effect: .lowestQuantiser, "least quantiser of predicted pictures", catalogue, useless: fixed),
       VencRows.quantiser(
         .maxQP, effect: .highestQuantiser, "largest quantiser of predicted pictures", catalogue, useless: fixed),
-      VencRows.quantiser(.minKeyQP, "least quantiser of key pictures", meaning: "that of min_qp", catalogue, useless: fixed),
+      VencRows.quantiser(
+        .minKeyQP, "least quantiser of key pictures", meaning: "that of min_qp", catalogue, useless: fixed),
       VencRows.quantiser(
         .maxKeyQP, "largest quantiser of key pictures", meaning: "that of max_qp", catalogue, useless: fixed),
       Attribute(
