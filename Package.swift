@@ -132,7 +132,7 @@ let package = Package(
     // Says there what a screen shows.
     .executableTarget(name: "guest-screen", dependencies: ["CDRM"], path: "Tests/guest/Screen", swiftSettings: strict),
     .executableTarget(
-      name: "mpifs-bench", dependencies: ["MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
+      name: "mpifs-bench", dependencies: ["Base", "MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
       exclude: ["thresholds"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -430,6 +430,7 @@ const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
       .close = media_close,
       .decoder = &mpifs_decoder,
       .packets = &mpifs_packets,
+      .muxer = &mpifs_muxer,
       .version = "FFmpeg " AV_STRINGIFY(LIBAVFORMAT_VERSION),
   };
   static int is_loaded;

@@ -43,6 +43,7 @@
   F(avcodec, avcodec_align_dimensions2) \
   F(avcodec, avcodec_alloc_context3) \
   F(avcodec, avcodec_default_get_buffer2) \
+  F(avcodec, avcodec_descriptor_get_by_name) \
   F(avcodec, avcodec_find_decoder) \
   F(avcodec, avcodec_flush_buffers) \
   F(avcodec, avcodec_free_context) \
@@ -57,10 +58,18 @@
   F(avformat, av_guess_sample_aspect_ratio) \
   F(avformat, av_read_frame) \
   F(avformat, av_seek_frame) \
+  F(avformat, av_write_frame) \
   F(avformat, avformat_alloc_context) \
+  F(avformat, avformat_alloc_output_context2) \
   F(avformat, avformat_close_input) \
   F(avformat, avformat_find_stream_info) \
+  F(avformat, avformat_free_context) \
+  F(avformat, avformat_new_stream) \
   F(avformat, avformat_open_input) \
+  F(avformat, avformat_write_header) \
+  F(avformat, avio_alloc_context) \
+  F(avformat, avio_context_free) \
+  F(avformat, avio_flush) \
   F(swscale, sws_freeContext) \
   F(swscale, sws_getCachedContext) \
   F(swscale, sws_getCoefficients) \
@@ -144,3 +153,4 @@ int mpifs_ffmpeg_load(mpifs_ffmpeg *functions, char *message, size_t size);
 
 extern const mpifs_decoder_functions mpifs_decoder;
 extern const mpifs_packet_functions mpifs_packets;
+extern const mpifs_muxer_functions mpifs_muxer;

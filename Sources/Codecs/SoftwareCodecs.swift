@@ -24,6 +24,9 @@ public enum SoftwareCodecs {
   /// Elementary streams in every build; containers with FFmpeg.
   public static func packetSourceFactories() -> [any PacketSourceFactory] { [CodedFileFactory()] }
 
+  /// What makes `stream.ts` and `stream.mp4`.
+  public static func muxerFactory() -> any MuxerFactory { MediaMuxerFactory() }
+
   public static func scalerFactories() -> [any ScalerFactory] { [LibYUVScalerFactory()] }
 
   /// What makes raw pictures of JPEG ones.

@@ -15,12 +15,20 @@ enum Main {
       Disturbance.run
     ),
     ("hops", "a frame's way through nodes, threads and queues: [--frames N] [--rounds N] [--workers N]", Hops.run),
+    ("streams", "reading a picture in each form of the stream: --input FILE.h264 [--frames N]", StreamForms.run),
     ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),
     (
       "first-frame",
       "start to first encoded frame: --mount DIR --program FILE [--input SPEC] [--name WORD] [--rounds N]",
       FirstFrame.run
     ),
+    (
+      "rates",
+      "how an engine keeps its bitrate: --clip RAW --size WxH --name WORD --engine NAME --kbps N[:N...] --out FILE "
+        + "[--frames N] [--gop N] [--mode WORD]",
+      Rates.run
+    ),
+    ("windows", "the same of sizes on stdin: --name WORD --kbps N", Rates.windows),
     ("compare", "figures on stdin against limits: --limits FILE", Limits.run),
   ]
 

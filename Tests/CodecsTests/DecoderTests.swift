@@ -180,10 +180,10 @@ struct FrameList: FrameSink {
     var refused = 0
     for (index, whole) in made.pictures.enumerated() {
       var unit = whole
-      // The third group is damaged in every picture.
+      // The third group is damaged in every picture, behind the parameter sets.
       if (20..<30).contains(index) {
         for _ in 0..<unit.count / 8 {
-          unit[Int.random(in: 5..<unit.count, using: &numbers)] = UInt8.random(in: 0...255, using: &numbers)
+          unit[Int.random(in: min(48, unit.count - 1)..<unit.count, using: &numbers)] = UInt8.random(in: 0...255, using: &numbers)
         }
       }
       do {

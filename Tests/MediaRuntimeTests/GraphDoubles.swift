@@ -163,6 +163,10 @@ final class EncoderScript: Sendable {
   let pictureBytes = Atomic<Int>(600)
   /// How long `encode` takes, microseconds.
   let takes = Atomic<UInt32>(0)
+  /// What it gives of the bitrate it is asked for, in per cent.
+  let percent = Atomic<Int>(100)
+  /// Kilobits a second it was last asked for.
+  let asked = Atomic<Int>(0)
   let heapCalls = HeapNotes()
   init() {}
 }
@@ -210,7 +214,8 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
       8,
       script.pictureBytes.load(ordering: .relaxed) > 0
         ? script.pictureBytes.load(ordering: .relaxed)
-        : Int(Double(configuration.bitrate) * 125 / configuration.frameRate.framesPerSecond))
+        : Int(Double(configuration.bitrate) * 125 / configuration.frameRate.framesPerSecond)
+          * script.percent.load(ordering: .relaxed) / 100)
     prepare(size)
     (isKey ? keyPicture : otherPicture).withUnsafeBytes { sink.append($0) }
     script.heapCalls.note()
@@ -221,6 +226,7 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
     guard new.codec == configuration.codec, new.width == configuration.width, new.profile == configuration.profile
     else { return false }
+    script.asked.store(new.bitrate, ordering: .relaxed)
     if script.refusesChanges.isShut { throw Failure(.ioError, "VIDIOC_S_EXT_CTRLS", on: "fake") }
     if !script.isDeaf.isShut { configuration = new }
     return true

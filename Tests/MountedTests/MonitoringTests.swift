@@ -318,7 +318,9 @@ import Testing
         #expect(parts[1] == modes[row.kind], "\(object)/\(file) is \(row.kind)")
       }
     }
-    #expect(help.rows.filter { $0.kind == "stream" }.map(\.path) == ["venc/N/stream"])
+    #expect(
+      help.rows.filter { $0.kind == "stream" }.map(\.path)
+        == ["stream", "stream.ts", "stream.mp4", "stream.mjpeg"].map { "venc/N/" + $0 })
   }
 
   @Test func attributesThatWorkAndNoOthersAreThere() throws {
@@ -328,7 +330,8 @@ import Testing
       keys == [
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "fps_src", "fps_dst",
         "quality", "idr",
-        "backend", "source", "enable", "state", "active", "stats", "stream", "stream.info", "snapshot.jpg", "effect",
+        "backend", "source", "enable", "state", "active", "stats", "stream", "stream.ts", "stream.mp4",
+        "stream.mjpeg", "stream.info", "snapshot.jpg", "effect",
       ])
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads any media file FFmpeg knows. FFmpeg's libraries are loaded on first use and never linked: they cost 50 ms and
+// Reads any media file FFmpeg knows, and puts coded pictures into containers. FFmpeg's libraries are loaded on first use and never linked: they cost 50 ms and
 // 27 MB, which a pipeline on a camera does not pay.
 #pragma once
 #include <stddef.h>
@@ -137,6 +137,36 @@ typedef struct {
   void (*close)(mpifs_media_decoder *decoder);
 } mpifs_decoder_functions;
 
+// Times given to a muxer: so many a second.
+#define MPIFS_MUXER_TICKS 90000
+
+// Puts the coded pictures of one stream into a container, in memory. Owned by the caller between open and close; used by
+// one thread at a time.
+typedef struct mpifs_media_muxer mpifs_media_muxer;
+
+typedef struct {
+  // FFmpeg's names: "mpegts", "mp4"; "h264", "hevc".
+  const char *container, *codec;
+  // Parameter sets with start codes.
+  const uint8_t *sets;
+  int32_t sets_size;
+  int32_t width, height;
+  // What a player shows as the programme's name, where the container has one.
+  const char *name;
+} mpifs_muxer_setup;
+
+typedef struct {
+  // Also writes what the file begins with.
+  int32_t (*open)(const mpifs_muxer_setup *setup, mpifs_media_muxer **muxer, char *message, size_t size);
+  // One picture with start codes, in the order of decoding, which is that of showing. `time` is later than that of the
+  // picture before; `duration` is at least 1. All of it comes out at once.
+  int32_t (*write)(mpifs_media_muxer *muxer, const uint8_t *bytes, int64_t count, int64_t time, int64_t duration,
+                   int32_t is_key, char *message, size_t size);
+  // What has come out since this was called last, valid until the next call; returns the number of bytes.
+  int64_t (*take)(mpifs_media_muxer *muxer, const uint8_t **bytes);
+  void (*close)(mpifs_media_muxer *muxer);
+} mpifs_muxer_functions;
+
 // Results: 1 = done, 0 = end of the file, negative = -errno; `message` (of `size` bytes) then says why.
 typedef struct {
   int32_t (*open)(const char *path, int32_t threads, mpifs_media_file **file, mpifs_media_info *info, char *message,
@@ -152,6 +182,7 @@ typedef struct {
   void (*close)(mpifs_media_file *file);
   const mpifs_decoder_functions *decoder;
   const mpifs_packet_functions *packets;
+  const mpifs_muxer_functions *muxer;
   // "FFmpeg 59.27.100"
   const char *version;
 } mpifs_media_functions;

@@ -50,22 +50,21 @@ private struct OpenH264Handle: ~Copyable {
 /// One H.264 channel of openh264.
 ///
 /// Picture types are decided outside: the library's own intra period is off and its scene-change detection too. Complexity is
-/// LOW, as FFmpeg runs the library; background detection and adaptive quantisation are on, as in GStreamer and by
-/// the library's default. Frames are never skipped.
+/// LOW, as FFmpeg runs the library; background detection is on, as in GStreamer and by the library's default. Frames are
+/// never skipped. The library's own rate control is off: it keeps the quantiser within 12...42 whatever it is told, and misses rates
+/// beyond. The runtime's is in its place, by the quantiser of each picture; adaptive quantisation does nothing then.
 ///
 /// Owns the library's encoder. Serial use by the session that owns it, as ``Encoder`` says.
 final class OpenH264Encoder: Encoder, @unchecked Sendable {
-  static let abilities: EncoderCapabilities = [.forceType, .perFrameQP]
-  /// The library has no quantisers that `auto` could mean: key pictures get three less, about the ratio x264 has. Its rate
-  /// control keeps the quantiser of all pictures within 12...42, whatever it is told (`ParamValidationExt`: GOM_MIN_QP_MODE,
-  /// MAX_LOW_BR_QP), so that the bounds can only be narrower.
-  static let settings: EngineSettings = [
-    EngineSetting(.profile), EngineSetting(.gop, live: true),
-    EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
-    EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
-    EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
-    EngineSetting(.minQP, live: false, 12...42, usual: 12), EngineSetting(.maxQP, live: false, 12...42, usual: 42),
-  ]
+  static let abilities: EncoderCapabilities = [.forceType, .perFrameQP, .heldByQP]
+  /// The library has no quantisers that `auto` could mean: key pictures get three less, about the ratio x264 has.
+  static let settings = EngineSettings(
+    [
+      EngineSetting(.profile), EngineSetting(.gop, live: true),
+      EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
+      EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
+      EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
+    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + OpenH264Syntax.settings)
 
   let engine: String
   let inputFormats: [PixelFormat] = [.i420]
@@ -73,8 +72,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
 
   private let handle: OpenH264Handle
   private var configuration: EncoderConfiguration
-  /// With a fixed quantiser: what the library was told last, quantiser included.
-  private var fixed: SEncParamExt?
+  /// What the library was told last, quantiser included.
+  private var told = SEncParamExt()
 
   init(_ configuration: EncoderConfiguration) throws(Failure) {
     self.configuration = configuration
@@ -92,7 +91,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       throw Failure(.invalidArgument, "InitializeExt", on: "openh264", "code \(result) \(handle.message())")
     }
     try handle.set(ENCODER_OPTION_DATAFORMAT, "DATAFORMAT", CInt(videoFormatI420.rawValue))
-    if configuration.rateMode == .fixqp { fixed = parameters }
+    told = parameters
   }
 
   /// Every setting that shapes the stream, written down: the library's defaults changed between its versions.
@@ -103,8 +102,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.iPicHeight = CInt(c.height)
     p.iTargetBitrate = bits
     p.iMaxBitrate = bits
-    let isFixed = c.rateMode == .fixqp
-    p.iRCMode = isFixed ? RC_OFF_MODE : RC_BITRATE_MODE
+    p.iRCMode = RC_OFF_MODE
     p.fMaxFrameRate = frameRate(c)
     p.iTemporalLayerNum = 1
     p.iSpatialLayerNum = 1
@@ -116,20 +114,16 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.bEnableSSEI = false
     p.bSimulcastAVC = false
     p.iPaddingFlag = 0
-    p.iEntropyCodingModeFlag = c.profile == "baseline" ? 0 : 1
     p.bEnableFrameSkip = false
-    p.iMaxQp = CInt(c.settings[.maxQP] ?? 51)
-    p.iMinQp = CInt(c.settings[.minQP] ?? 0)
+    p.iMaxQp = CInt(H264Limits.quantisers.upperBound)
+    p.iMinQp = CInt(H264Limits.quantisers.lowerBound)
     p.uiMaxNalSize = 0
     p.bEnableLongTermReference = false
     p.iMultipleThreadIdc = UInt16(clamping: c.threads)
     p.bUseLoadBalancing = false
-    p.iLoopFilterDisableIdc = 0
-    p.iLoopFilterAlphaC0Offset = 0
-    p.iLoopFilterBetaOffset = 0
     p.bEnableDenoise = false
     p.bEnableBackgroundDetection = true
-    p.bEnableAdaptiveQuant = !isFixed
+    p.bEnableAdaptiveQuant = false
     p.bEnableFrameCroppingFlag = true
     p.bEnableSceneChangeDetect = false
     p.sSpatialLayers.0.iVideoWidth = CInt(c.width)
@@ -145,9 +139,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       default: PRO_HIGH
       }
     p.sSpatialLayers.0.uiLevelIdc = LEVEL_UNKNOWN
-    // One slice a thread: the library parallelises over slices only.
-    p.sSpatialLayers.0.sSliceArgument.uiSliceMode = c.threads > 1 ? SM_FIXEDSLCNUM_SLICE : SM_SINGLE_SLICE
-    p.sSpatialLayers.0.sSliceArgument.uiSliceNum = UInt32(clamping: c.threads)
+    OpenH264Syntax.fill(&p, c)
   }
 
   /// The rate the library is told: it clamps to 1...60.
@@ -155,7 +147,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     Float(min(60, max(1, c.frameRate.framesPerSecond)))
   }
 
-  /// The target the library is told. Outside its range of frame rates it is scaled, so that the bits a frame are right.
+  /// The target the library is told, which it chooses the level by.
   private static func bitsPerSecond(_ c: EncoderConfiguration) -> CInt {
     let scale = Double(frameRate(c)) / c.frameRate.framesPerSecond
     return CInt(min(Double(OpenH264Factory.maximumBitrate) * 1000, max(1, Double(c.bitrate) * 1000 * scale)))
@@ -195,13 +187,13 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     emit(pts: frame.pts, into: &sink)
   }
 
-  /// A fixed quantiser is a setting of the layer, so it is told with every change between key and predicted pictures.
+  /// The quantiser is a setting of the layer, told with every change; the library takes 60 us for that.
   private func setQuantiser(_ wanted: CInt) throws(Failure) {
-    guard var parameters = fixed else { return }
+    var parameters = told
     guard parameters.sSpatialLayers.0.iDLayerQp != wanted else { return }
     parameters.sSpatialLayers.0.iDLayerQp = wanted
     try handle.set(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, "SVC_ENCODE_PARAM_EXT", parameters)
-    fixed = parameters
+    told = parameters
   }
 
   private func emit<Sink: PacketSink & ~Copyable>(pts: Int64, into sink: inout Sink) {
@@ -224,40 +216,13 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
 
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
     guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
-    let old = configuration
-    if new.rateMode == .fixqp {
-      fixed?.fMaxFrameRate = Self.frameRate(new)
-      fixed?.sSpatialLayers.0.fFrameRate = Self.frameRate(new)
-    }
-    if Self.frameRate(new) != Self.frameRate(old) {
+    if Self.frameRate(new) != Self.frameRate(configuration) {
       try handle.set(ENCODER_OPTION_FRAME_RATE, "FRAME_RATE", Self.frameRate(new))
-    }
-    if new.rateMode != .fixqp, Self.bitsPerSecond(new) != Self.bitsPerSecond(old) {
-      do throws(Failure) {
-        try setBitrate(new)
-      } catch {
-        // All or nothing: back to what it ran with, which the library has taken before.
-        try? handle.set(ENCODER_OPTION_FRAME_RATE, "FRAME_RATE", Self.frameRate(old))
-        throw error
-      }
+      told.fMaxFrameRate = Self.frameRate(new)
+      told.sSpatialLayers.0.fFrameRate = Self.frameRate(new)
     }
     configuration = new
     return true
-  }
-
-  /// The library refuses a target above the maximum, so the order depends on the direction. It keeps a maximum for the
-  /// stream and one for each layer, and checks both.
-  private func setBitrate(_ new: EncoderConfiguration) throws(Failure) {
-    var whole = SBitrateInfo()
-    whole.iLayer = SPATIAL_LAYER_ALL
-    whole.iBitrate = Self.bitsPerSecond(new)
-    var layer = whole
-    layer.iLayer = SPATIAL_LAYER_0
-    let rises = whole.iBitrate > Self.bitsPerSecond(configuration)
-    if !rises { try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", whole) }
-    try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", whole)
-    try handle.set(ENCODER_OPTION_MAX_BITRATE, "MAX_BITRATE", layer)
-    if rises { try handle.set(ENCODER_OPTION_BITRATE, "BITRATE", whole) }
   }
 
   /// Nothing is ever delayed inside.

@@ -27,6 +27,7 @@ public struct OpenH264Factory: EncoderFactory {
     try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
     try H264Limits.checkRate(configuration, engine: name)
     try settings(for: .h264).check(configuration.settings, engine: name)
+    try OpenH264Syntax.check(configuration, engine: name)
     // The library's macroblock tables are sized by its level 5.2.
     guard configuration.width * configuration.height <= 4096 * 2304 else {
       throw Failure(.outOfRange, "size", on: name, "at most 4096x2304 pixels in all")
@@ -43,12 +44,19 @@ public struct OpenH264Factory: EncoderFactory {
 enum H264Limits {
   /// ITU-T H.264, 7.4.3: luma of eight bits.
   static let quantisers = 0...51
+  /// Below 10 nobody sees a difference, and a still scene that got there makes the first motion expensive.
+  static func bounds(live isLive: Bool) -> [EngineSetting] {
+    [
+      EngineSetting(.minQP, live: isLive, quantisers, usual: 10),
+      EngineSetting(.maxQP, live: isLive, quantisers, usual: 51),
+      EngineSetting(.minKeyQP, live: isLive, quantisers), EngineSetting(.maxKeyQP, live: isLive, quantisers),
+    ]
+  }
 
   static func checkRate(_ configuration: EncoderConfiguration, engine: String) throws(Failure) {
-    guard configuration.rateMode == .cbr || configuration.rateMode == .fixqp else {
+    guard configuration.rateMode != .smart else {
       throw Failure(
-        .notSupported, "rc_mode", on: engine,
-        "this engine runs cbr and fixqp here, not \(configuration.rateMode.rawValue)")
+        .notSupported, "rc_mode", on: engine, "cbr, vbr, avbr and fixqp, not \(configuration.rateMode.rawValue)")
     }
   }
 

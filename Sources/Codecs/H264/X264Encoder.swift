@@ -36,24 +36,23 @@
 
   /// One H.264 channel of x264: preset superfast, tuned for no delay.
   ///
-  /// A buffer model (VBV) runs from the start, since without one the library takes a new bitrate and does nothing with it.
-  /// It is a quarter of a second: with one of a second, a tripled bitrate took four seconds to show instead of one. Picture
-  /// types are decided outside, as with openh264: its own key interval is infinite and scene-cut detection off. The library fixes its frame rate when it is opened, so a live change scales the bitrate it is told: the
-  /// bits a frame are right from the next frame on, the VUI timing in the headers stays that of the opening.
+  /// The rate is the runtime's to hold, by the QP of each picture. The library runs in the mode called constant rate factor, the only
+  /// one that takes a QP with every picture and goes on spreading it over the blocks by their texture; the mode called constant quantiser
+  /// clips what it is told to what it was opened with. Picture types are decided outside, as with openh264: its own key
+  /// interval is infinite and scene-cut detection off. The frame rate in the headers stays that of the opening.
   ///
   /// Owns the library's encoder. Serial use by the session that owns it.
   final class X264Encoder: Encoder, @unchecked Sendable {
-    static let abilities: EncoderCapabilities = [.forceType, .perFrameQP]
-    /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures. The bounds hold for
-    /// all pictures and are read when it is opened (`x264_encoder_reconfig` does not take them over).
-    static let settings: EngineSettings = [
-      EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
-      EngineSetting(.codedRate, live: true),
-      EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
-      EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
-      EngineSetting(.minQP, live: false, H264Limits.quantisers, usual: 0),
-      EngineSetting(.maxQP, live: false, H264Limits.quantisers, usual: 51),
-    ]
+    static let abilities: EncoderCapabilities = [.forceType, .perFrameQP, .heldByQP]
+    /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures. The bounds are those of
+    /// every block, and read when it is opened (`x264_encoder_reconfig` does not take them over).
+    static let settings = EngineSettings(
+      [
+        EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
+        EngineSetting(.codedRate, live: true),
+        EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
+        EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
+      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP + X264Syntax.settings)
 
     let engine = "x264 \(mpifs_x264_build())"
     let inputFormats: [PixelFormat] = [.i420, .nv12]
@@ -61,8 +60,6 @@
 
     private let handle: X264Handle
     private var configuration: EncoderConfiguration
-    /// The rate the library was opened with.
-    private let openedRate: FrameRate
     private var number: Int64 = 0
 
     /// - Parameter adjust: changes the library's settings before it is opened; for tests.
@@ -70,7 +67,6 @@
       _ configuration: EncoderConfiguration, adjust: (inout x264_param_t) -> Void = { _ in }
     ) throws(Failure) {
       self.configuration = configuration
-      openedRate = configuration.frameRate
       handle = try X264Handle {
         let isValid = X264Encoder.fill(&$0, configuration)
         adjust(&$0)
@@ -95,26 +91,18 @@
       p.b_annexb = 1
       p.b_aud = 0
       p.i_log_level = X264_LOG_NONE
+      p.rc.i_rc_method = X264_RC_CRF
+      // A fixed quantiser is that of every block.
       if c.rateMode == .fixqp {
-        // Told with every picture. The mode that is called constant quantiser clips that to what it was opened with.
-        p.rc.i_rc_method = X264_RC_CRF
         p.rc.i_aq_mode = X264_AQ_NONE
       } else {
-        p.rc.i_rc_method = X264_RC_ABR
-        setBitrate(&p, c, opened: c.frameRate)
-        if let low = c.settings[.minQP] { p.rc.i_qp_min = CInt(low) }
-        if let high = c.settings[.maxQP] { p.rc.i_qp_max = CInt(high) }
+        let goals = RateGoals(c, obeyed: settings)
+        p.rc.i_qp_min = CInt(min(goals.predicted.lowerBound, goals.key.lowerBound))
+        p.rc.i_qp_max = CInt(max(goals.predicted.upperBound, goals.key.upperBound))
       }
+      X264Syntax.fill(&p, c)
       let profile = c.profile.isEmpty ? "high" : c.profile
       return x264_param_apply_profile(&p, profile) == 0
-    }
-
-    private static func setBitrate(_ p: inout x264_param_t, _ c: EncoderConfiguration, opened: FrameRate) {
-      let scaled = Double(c.bitrate) * opened.framesPerSecond / c.frameRate.framesPerSecond
-      let kilobits = CInt(min(2_000_000, max(1, scaled.rounded())))
-      p.rc.i_bitrate = kilobits
-      p.rc.i_vbv_max_bitrate = kilobits
-      p.rc.i_vbv_buffer_size = max(1, kilobits / 4)
     }
 
     func submit<Sink: PacketSink & ~Copyable>(
@@ -166,19 +154,6 @@
 
     func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
       guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
-      if new.rateMode == .fixqp {
-        configuration = new
-        return true
-      }
-      let before = handle.parameters.pointee.rc
-      X264Encoder.setBitrate(&handle.parameters.pointee, new, opened: openedRate)
-      if handle.parameters.pointee.rc.i_bitrate != before.i_bitrate {
-        let result = x264_encoder_reconfig(handle.encoder, handle.parameters)
-        guard result == 0 else {
-          handle.parameters.pointee.rc = before
-          throw Failure(.invalidArgument, "x264_encoder_reconfig", on: "x264", "code \(result)")
-        }
-      }
       configuration = new
       return true
     }

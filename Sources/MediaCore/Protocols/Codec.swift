@@ -17,6 +17,8 @@ public struct EncoderCapabilities: OptionSet, Sendable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
   /// Takes a QP with every frame and uses exactly it.
   public static let perFrameQP = EncoderCapabilities(rawValue: 1 << 0)
+  /// Its rate is held by the QP of each picture, which the runtime's own rate control decides: it has none of its own, or a worse one.
+  public static let heldByQP = EncoderCapabilities(rawValue: 1 << 2)
   /// Takes a picture type with every frame.
   public static let forceType = EncoderCapabilities(rawValue: 1 << 1)
 }

@@ -4,11 +4,43 @@
 public protocol RateController: AnyObject {
   /// Takes over the settings; before the first frame and whenever they change.
   func configure(_ configuration: EncoderConfiguration)
+  /// Whether it wants to know how pictures look.
+  var looks: Bool { get }
   /// What to ask for the next frame, which is given to the engine.
-  /// - Parameter wantsKey: somebody asked for a key frame, or the stream begins.
-  func directive(wantsKey: Bool) -> EncodeDirective
+  /// - Parameters:
+  ///   - wantsKey: somebody asked for a key frame, or the stream begins.
+  ///   - pts: the frame's, in microseconds.
+  ///   - activity: how it looks, where that is known.
+  /// - Returns: `nil` when the frame is to be left out for the rate's sake.
+  func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective?
   /// What came of a frame, as the bitstream says it.
   func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int)
+  /// Frames it was asked about got no picture: the engine failed on them or left them out.
+  func lost(_ count: Int)
+  /// What it does and why, for reports; `nil` where the engine keeps that to itself.
+  var status: RateStatus? { get }
+}
+
+/// Which frames become key pictures: those asked for, and one a group.
+struct KeySchedule {
+  var gop = 1
+  /// Frames given since the last key frame was asked for, that one counted.
+  private var sinceKey = 0
+  /// A key frame was asked for and has not come. With nothing left inside the engine skipped the frame, and owes it.
+  private var awaitsKey = true
+
+  mutating func isKey(_ encoder: any Encoder, wanted: Bool) -> Bool {
+    let isDue = !encoder.placesKeyFrames && (awaitsKey && encoder.inside == 0 || sinceKey >= gop)
+    let isKey = wanted || isDue
+    if isKey { (awaitsKey, sinceKey) = (true, 0) }
+    sinceKey += 1
+    return isKey
+  }
+
+  /// The frame is left out.
+  mutating func notGiven() { sinceKey -= 1 }
+
+  mutating func keyCame() { awaitsKey = false }
 }
 
 /// The engine holds the bitrate by itself. Which frames become key frames is decided here, unless it places them itself
@@ -16,12 +48,8 @@ public protocol RateController: AnyObject {
 public final class EngineRate: RateController {
   private let encoder: any Encoder
   private let obeyed: EngineSettings
-  private var gop = 1
+  private var keys = KeySchedule()
   private var qp: (key: Int?, predicted: Int?)
-  /// Frames given since the last key frame was asked for, that one counted.
-  private var sinceKey = 0
-  /// A key frame was asked for and has not come. With nothing left inside the engine skipped the frame, and owes it.
-  private var awaitsKey = true
 
   /// - Parameters:
   ///   - encoder: the one that is driven.
@@ -31,20 +59,25 @@ public final class EngineRate: RateController {
     self.obeyed = obeyed
   }
 
+  public var looks: Bool { false }
+  public var status: RateStatus? { nil }
+
   public func configure(_ configuration: EncoderConfiguration) {
-    gop = configuration.gop
+    keys.gop = configuration.gop
     let isFixed = encoder.capabilities.contains(.perFrameQP) && configuration.rateMode == .fixqp
     func value(_ key: SettingKey<Int>) -> Int? { isFixed ? configuration.settings[key] ?? obeyed[key]?.usual : nil }
     qp = (value(.keyQP), value(.predictedQP))
   }
 
   public func directive(wantsKey: Bool) -> EncodeDirective {
-    let isDue = !encoder.placesKeyFrames && (awaitsKey && encoder.inside == 0 || sinceKey >= gop)
-    let isKey = wantsKey || isDue
-    if isKey { (awaitsKey, sinceKey) = (true, 0) }
-    sinceKey += 1
+    let isKey = keys.isKey(encoder, wanted: wantsKey)
     return EncodeDirective(type: isKey ? .idr : nil, qp: isKey ? qp.key : qp.predicted)
   }
 
-  public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) { if isKey { awaitsKey = false } }
+  public func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective? {
+    directive(wantsKey: wantsKey)
+  }
+
+  public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) { if isKey { keys.keyCame() } }
+  public func lost(_ count: Int) {}
 }

@@ -8,6 +8,18 @@ extension SettingKey where Value == Int {
   public static let predictedQP = SettingKey("qp_p")
   public static let minQP = SettingKey("min_qp")
   public static let maxQP = SettingKey("max_qp")
+  /// The least and the largest QP of key pictures.
+  public static let minKeyQP = SettingKey("min_i_qp")
+  public static let maxKeyQP = SettingKey("max_i_qp")
+  /// The rate that no window goes over, with a rate that may vary.
+  public static let maxBitrate = SettingKey("max_bitrate")
+  /// Seconds over which the rate is held.
+  public static let rateWindow = SettingKey("stat_time")
+  /// The least and the largest size of key pictures over that of predicted ones.
+  public static let minKeyRatio = SettingKey("min_iprop")
+  public static let maxKeyRatio = SettingKey("max_iprop")
+  /// The rate over which frames are left out.
+  public static let lossThreshold = SettingKey("lost_threshold")
   public static let quality = SettingKey("quality")
   /// The rate that is left after frame-rate control; an engine gets it as the rate of its frames.
   public static let codedRate = SettingKey("fps_dst")
@@ -16,4 +28,6 @@ extension SettingKey where Value == Int {
 extension SettingKey where Value == String {
   public static let profile = SettingKey("profile")
   public static let rateControl = SettingKey("rc_mode")
+  /// Whether frames are left out where nothing else holds the rate.
+  public static let lossMode = SettingKey("lost_mode")
 }

@@ -19,10 +19,10 @@ public struct EngineSetting: Sendable, Equatable {
     self.usual = usual
   }
 
-  /// A choice by name, which is made when the engine is opened.
-  public init(_ key: SettingKey<String>) {
+  /// A choice by name; usually made when the engine is opened.
+  public init(_ key: SettingKey<String>, live isLive: Bool = false) {
     self.key = key.name
-    isLive = false
+    self.isLive = isLive
   }
 }
 

@@ -4,13 +4,13 @@ import MediaCore
 /// An encoder with the rate control that drives it in a channel: which pictures become key pictures, and their QP.
 final class ControlledEncoder: Encoder, @unchecked Sendable {
   let base: any Encoder
-  private let control: EngineRate
+  private let control: any RateController
+  private var look = PictureLook()
   private var parser: PictureParser
 
   init(_ base: any Encoder, _ configuration: EncoderConfiguration, _ factory: any EncoderFactory) {
     self.base = base
-    control = EngineRate(base, obeyed: factory.settings(for: configuration.codec))
-    control.configure(configuration)
+    control = factory.rateController(for: base, configuration)
     parser = PictureParser(configuration.codec)
   }
 
@@ -22,7 +22,11 @@ final class ControlledEncoder: Encoder, @unchecked Sendable {
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     var made = PictureList()
-    try base.submit(frame, control.directive(wantsKey: directive.type == .idr), into: &made)
+    let activity = control.looks ? look.look(at: frame) : nil
+    guard
+      let asked = control.directive(wantsKey: directive.type == .idr, pts: frame.pts, activity: activity)
+    else { return }
+    try base.submit(frame, asked, into: &made)
     for (picture, pts) in zip(made.pictures, made.times) {
       let info = picture.withUnsafeBytes { parser.parse($0) }
       control.coded(info.type ?? .p, isKey: info.isKey, qp: info.qp, bytes: picture.count)

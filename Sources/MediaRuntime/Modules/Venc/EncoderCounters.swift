@@ -25,15 +25,21 @@ struct EncoderFigures: Sendable, Equatable {
   var configureFailed: UInt64 = 0
   var startFailed: UInt64 = 0
   var refused: UInt64 = 0
+  /// Of the runtime's own rate control, where it is in use: bits in its window, and pictures after which there were too many.
+  var windowBits: Int?
+  var overflows: UInt64 = 0
+  /// Frames it left out: in all, and one after the other until now.
+  var leftOut: UInt64 = 0
+  var leftOutInARow = 0
 }
 
 /// The counters only an encoder channel has; written by its session's worker.
 struct EncoderCounters: ~Copyable, Sendable {
-  private let block = CounterBlock(25)
+  private let block = CounterBlock(30)
   private static let none = UInt64.max
 
   init() {
-    for index in [2, 3, 5, 6, 9, 10] { block.storeAlone(index, Self.none) }
+    for index in [2, 3, 5, 6, 9, 10, 25] { block.storeAlone(index, Self.none) }
   }
 
   deinit { block.free() }
@@ -91,6 +97,22 @@ struct EncoderCounters: ~Copyable, Sendable {
     block.end()
   }
 
+  func controlled(_ status: RateStatus) {
+    block.begin()
+    block[25] = UInt64(max(0, status.level))
+    block[26] = status.overflows
+    block[28] = 0
+    block.end()
+  }
+
+  /// The rate control left a frame out.
+  func leftOut() {
+    block.begin()
+    block[27] = block[27] &+ 1
+    block[28] = block[28] &+ 1
+    block.end()
+  }
+
   func configureFailed() { count(19) }
   func startFailed() { count(20) }
   func refused() { count(21) }
@@ -135,6 +157,10 @@ struct EncoderCounters: ~Copyable, Sendable {
       figures.configureFailed = block[19]
       figures.startFailed = block[20]
       figures.refused = block[21]
+      figures.windowBits = known(25)
+      figures.overflows = block[26]
+      figures.leftOut = block[27]
+      figures.leftOutInARow = Int(clamping: block[28])
       return figures
     }
   }

@@ -54,8 +54,8 @@ extension VencChannel {
 
   private func attributes(_ facts: Facts) -> EncoderAttributes {
     let layout = facts.used?.layout ?? facts.upstream?.layout
-    let width = Int(layout?.width ?? 0)
-    let height = Int(layout?.height ?? 0)
+    let width = facts.used?.configuration.width ?? Int(layout?.width ?? 0)
+    let height = facts.used?.configuration.height ?? Int(layout?.height ?? 0)
     var attributes = EncoderAttributes(codec: facts.codec)
     (attributes.width, attributes.maximumWidth) = (width, width)
     (attributes.height, attributes.maximumHeight) = (height, height)
@@ -66,7 +66,19 @@ extension VencChannel {
     attributes.startedAtMicroseconds = facts.coded.startedAtRealtime
     attributes.pictureFormat = PictureFormat(layout?.format)
     attributes.measuredFrameRate = facts.coded.picturesPerSecond
+    attributes.rotation = facts.settings.integer("rotation") ?? 0
+    attributes.isMirrored = facts.settings.flag("mirror")
+    (attributes.sliceMode, attributes.sliceSize) = slices(facts)
     return attributes
+  }
+
+  /// As they are cut, where the engine does that.
+  private func slices(_ facts: Facts) -> (EncoderSliceMode, Int) {
+    switch facts.used?.configuration.slices {
+    case .bytes(let size): (.bytes, size)
+    case .rows(let rows): (.blocks, rows * (facts.used?.configuration.macroblockColumns ?? 0))
+    case nil, SliceMode.none?: (.none, 0)
+    }
   }
 
   private func syntax(_ facts: Facts) -> EncoderSyntax {
@@ -107,6 +119,7 @@ extension VencChannel {
     report.sourceFrameRate = facts.sourceRate
     report.targetFrameRate = facts.codedRate
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }
+    if let used = facts.used, used.isOwnRate { own(&report, used, coded) }
     if mode == .fixqp {
       report.fixedKeyQP = settings.integer("qp_i")
       report.fixedPredictedQP = settings.integer("qp_p")
@@ -117,7 +130,7 @@ extension VencChannel {
     report.run.previousBitsPerSecond = coded.previousBitsPerSecond
     report.run.keyToPredictedPercent = ratio(coded)
     report.run.startQP = coded.lastQP
-    // The engines here have one pair of bounds, which holds for predicted pictures, whether or not for the others too.
+    // An engine's own rate control has one pair of bounds, which holds for predicted pictures, whether or not for the others too.
     if mode != .fixqp {
       report.limits.minimum = facts.used?.lowestQP
       report.limits.maximum = facts.used?.highestQP
@@ -125,6 +138,28 @@ extension VencChannel {
       report.run.maximumQP = report.limits.maximum
     }
     return report
+  }
+
+  /// What the runtime's own rate control has besides.
+  private func own(_ report: inout RateControlReport, _ used: VencInUse, _ coded: EncoderFigures) {
+    let goals = RateGoals(used.configuration, obeyed: used.factory.settings(for: used.configuration.codec))
+    report.windowSeconds = Int(goals.window)
+    if report.mode != .cbr { report.maximumBitsPerSecond = Int(goals.maximum) }
+    report.limits.minimumKey = goals.key.lowerBound
+    report.limits.maximumKey = goals.key.upperBound
+    report.frameLimits = QPLimits()
+    report.frameLimits.minimum = goals.predicted.lowerBound
+    report.frameLimits.maximum = goals.predicted.upperBound
+    report.frameLimits.minimumKey = goals.key.lowerBound
+    report.frameLimits.maximumKey = goals.key.upperBound
+    report.minimumKeyRatio = goals.keyRatio.lowerBound
+    report.maximumKeyRatio = goals.keyRatio.upperBound
+    report.maximumReencodes = 0
+    report.lossMode = goals.lossThreshold == nil ? .none : .normal
+    report.lossThreshold = goals.lossThreshold.map { Int($0) }
+    report.framesLostInARow = coded.leftOutInARow
+    if report.mode == .avbr { report.adaptive.maximumStillQP = Int(RatePlan.stillQP) }
+    report.run.waterLevel = coded.windowBits
   }
 
   /// Mean size of key frames over that of the others, in per cent.

@@ -22,6 +22,8 @@ final class PictureWriter {
   private var pending = PendingFrames()
   /// The engine has several frames inside: each one's work ends when it is answered for, and is recorded then.
   var recordsWork = false
+  /// So many of the oldest frames, or the one just given, get no picture.
+  var onLost: (Int) -> Void = { _ in }
   /// What the stream's headers say, for reports.
   private let shown: Published<StreamSyntax?>
   private var shownSyntax: StreamSyntax?
@@ -57,6 +59,7 @@ final class PictureWriter {
   /// The frame that was just expected does not get to the engine.
   func failedLast() {
     let last = pending.removeLast()
+    if last != nil { onLost(1) }
     abandonPicture()
     node.work.drop(.deviceError, last?.name ?? .unknown)
   }
@@ -65,6 +68,7 @@ final class PictureWriter {
   /// - Parameter isGiven: the last one expected is the one that whoever calls records.
   func failedAll(_ failure: Failure, isGiven: Bool) {
     abandonPicture()
+    onLost(pending.count)
     if isGiven, let last = pending.removeLast() { node.work.drop(.deviceError, last.name) }
     let now = Clock.now()
     while let entry = pending.removeFirst() {
@@ -92,7 +96,10 @@ final class PictureWriter {
     let now = recordsWork ? Clock.now() : 0
     for _ in 0..<count {
       guard let entry = pending.removeFirst() else { continue }
-      if leftOut { node.work.drop(.rateControl, entry.name) }
+      if leftOut {
+        node.work.drop(.rateControl, entry.name)
+        onLost(1)
+      }
       guard recordsWork else { continue }
       node.work.record(.done, wait: entry.wait, run: now - entry.start, end: now)
     }
@@ -124,6 +131,7 @@ final class PictureWriter {
     picture.type = info.type ?? .p
     picture.qp = info.qp
     picture.quality = info.quality
+    picture.slices = info.slices > 0 ? info.slices : nil
     picture.isKey = info.isKey
     picture.hasParameterSets = info.hasParameterSets
     if codec == .vp8, let syntax = parser.syntax {

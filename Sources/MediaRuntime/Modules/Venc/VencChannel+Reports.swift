@@ -18,7 +18,8 @@ extension VencChannel {
         KeyValue(key: "codec", value: used.configuration.codec.rawValue),
         KeyValue(
           key: "profile", value: syntax.value?.profileName ?? used.configuration.profile),
-        KeyValue(key: "width", value: "\(used.layout.width)"), KeyValue(key: "height", value: "\(used.layout.height)"),
+        KeyValue(key: "width", value: "\(used.configuration.width)"),
+        KeyValue(key: "height", value: "\(used.configuration.height)"),
         KeyValue(key: "format", value: "\(used.layout.format)"), KeyValue(key: "conversion", value: used.conversion),
       ] + used.coded.meaningFacts + [
         KeyValue(key: "memory", value: used.converter?.memory ?? "the source's"),
@@ -27,9 +28,16 @@ extension VencChannel {
         KeyValue(key: "stream", value: "\(path)/stream"),
       ]
     if asked == "auto" { facts.append(KeyValue(key: "backend_why", value: used.why)) }
+    if used.configuration.rateMode != .fixqp {
+      facts.append(
+        KeyValue(
+          key: "rate_control", value: used.isOwnRate ? "the runtime's, by the QP of each picture" : "the engine's"))
+    }
     if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
     }
+    if let remark = rateRemark(settings) { facts.append(KeyValue(key: "differs", value: remark)) }
+    if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
   }
@@ -53,6 +61,12 @@ extension VencChannel {
       Statistic(
         "bytes_per_second", .gauge, metric: "current_bytes_per_second", "Coded rate over the last second.",
         ((node.output.counters.rate(at: Clock.now())?.bitsPerSecond ?? 0) / 8).rounded()))
+    if used?.isOwnRate ?? false {
+      all.append(
+        Statistic(
+          "rate_overflows", .counter, "Pictures after which stat_time had more bits than rc_mode allows.",
+          coded.overflows))
+    }
     if let rate = targetBitsPerSecond(settings) {
       all.append(
         Statistic("target_bytes_per_second", .gauge, in: .onlyMetrics, "Coded rate aimed at.", Double(rate) / 8))
@@ -83,6 +97,10 @@ struct VencInUse: Sendable {
   /// The bounds of the QP in force: those asked for, or the engine's own.
   let lowestQP: Int?
   let highestQP: Int?
+  /// The runtime holds the rate, not the engine.
+  let isOwnRate: Bool
+  /// What bitrate the device is asked for and why, where it holds one by itself.
+  let supervision: String?
 
   init(_ engine: VencEngine, why: String) {
     factory = engine.factory
@@ -95,6 +113,8 @@ struct VencInUse: Sendable {
     waker = engine.encoder.waker
     self.why = why
     remarks = engine.encoder.remarks
+    supervision = engine.supervision
+    isOwnRate = engine.control.status != nil
     let (obeyed, asked) = (engine.factory.settings(for: engine.configuration.codec), engine.configuration.settings)
     lowestQP = obeyed[.minQP].flatMap { asked[.minQP] ?? $0.usual }
     highestQP = obeyed[.maxQP].flatMap { asked[.maxQP] ?? $0.usual }
@@ -111,7 +131,7 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") ? "auto" : ""
+    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") || VencSyntaxRows.keys.contains(key) ? "auto" : ""
     }
   }
 }

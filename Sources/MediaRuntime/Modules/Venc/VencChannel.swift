@@ -44,7 +44,9 @@ final class VencChannel: Channel {
     core = ChannelCore(node, settings, environment)
     held = Confined(Worker(), to: core.session.affinity)
     ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
-    effects = EffectTracker(path: "\(node.path)")
+    effects = EffectTracker(
+      path: "\(node.path)", arrivals: { [input = node.input] in input.counters.frames },
+      syntax: { [syntax] in syntax.value })
     node.input.connect(session)
     session.attach(self)
     session.alarm = { [weak self] in self?.inUse.edition.value?.waker?.wake() }
@@ -61,8 +63,9 @@ final class VencChannel: Channel {
   }
 
   func open(_ settings: ObjectSettings) throws(Failure) -> String {
-    let first = try found(settings, for: "enable").0[0]
-    ring.open()
+    let (engines, codec) = try found(settings, for: "enable")
+    let first = engines[0]
+    ring.open(codec)
     encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
     effects.restart()
     // Also opening the engine, where that has to wait for the first frame, is then not a CPU worker's business.
@@ -137,6 +140,7 @@ final class VencChannel: Channel {
     // Its work ends with its picture.
     case .done(let copied) where held.value.engine?.isAsynchronous == true: node.work.copied(copied)
     case .done(let copied): node.work.record(.done, wait: wait, run: end - start, copied: copied, end: end)
+    case .leftOut: node.work.record(.done, wait: wait, run: end - start, end: end)
     case .failed(let how): node.work.record(how, wait: wait, run: end - start, end: end)
     }
     noteRunning()
@@ -176,6 +180,8 @@ final class VencChannel: Channel {
 
   private enum Outcome {
     case done(copied: Int)
+    /// Not coded, for the rate's sake.
+    case leftOut
     case failed(TaskOutcome)
   }
 
@@ -208,8 +214,13 @@ final class VencChannel: Channel {
         if held.value.failures > 0, !ready.isAsynchronous { recovered() }
         return .done(copied: copied)
       case .noBuffer:
+        if key { wantsKey.store(true, ordering: .relaxed) }
         node.work.drop(.noBuffer, frame.name)
         return .failed(.failed)
+      case .leftOut:
+        encoderCounters.leftOut()
+        node.work.drop(.rateControl, frame.name)
+        return .leftOut
       }
     } catch {
       encoderCounters.startFailed()
@@ -343,7 +354,11 @@ final class VencChannel: Channel {
     let engine = held.value.engine
     engine?.pictures += 1
     if held.value.failures > 0 { recovered() }
-    engine?.control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
+    guard let engine else { return }
+    if engine.supervise(isKey: picture.isKey, bytes: bytes, pts: pts) { show(engine) }
+    let control = engine.control
+    control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
+    if let status = control.status { encoderCounters.controlled(status) }
   }
 
   private func fail(_ failure: Failure, _ now: Int64) {

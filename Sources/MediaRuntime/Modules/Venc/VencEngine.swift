@@ -15,6 +15,11 @@ final class VencEngine {
   /// Size and format of the frames it was opened for.
   let layout: FrameLayout
   let control: any RateController
+  private var look = PictureLook()
+  /// Of a device that holds a bitrate by itself, and takes another one while it runs.
+  private var supervisor: BitrateSupervisor?
+  /// It is to be asked for another bitrate before the next frame.
+  private var isToBeAsked = false
   /// Makes pictures the engine takes out of those that come.
   let conversion: Converter?
   /// Pictures it gave.
@@ -32,43 +37,55 @@ final class VencEngine {
     let encoder = try factory.open(configuration)
     self.encoder = encoder
     writer.recordsWork = encoder.waker != nil
-    self.control = EngineRate(encoder, obeyed: factory.settings(for: configuration.codec))
-    control.configure(configuration)
-    let wanted = configuration.codec.samples(of: layout.color)
-    if encoder.inputFormats.contains(layout.format), wanted.hasSameSamples(as: layout.color) {
+    self.control = factory.rateController(for: encoder, configuration)
+    let obeyed = factory.settings(for: configuration.codec)
+    if factory.isHardware, configuration.rateMode != .fixqp, obeyed[.bitrate]?.isLive ?? false {
+      supervisor = BitrateSupervisor(
+        wanted: Double(configuration.bitrate) * 1000, gop: configuration.gop,
+        range: obeyed[.bitrate]?.range.map { Double($0.lowerBound) * 1000...Double($0.upperBound) * 1000 } ?? 1...1e9)
+    }
+    writer.onLost = { [control] in control.lost($0) }
+    let wanted = configuration.codec.samples(of: layout)
+    let takesFormat = encoder.inputFormats.contains(layout.format)
+    // An engine that takes RGB makes of it what it codes.
+    let takesSamples = layout.format.isRGB || wanted.hasSameSamples(as: layout.color)
+    if takesFormat, takesSamples, configuration.transform.isIdentity {
       conversion = nil
     } else {
       conversion = try Self.conversion(
-        from: layout, to: encoder.inputFormats, saying: wanted, node: node, engine: encoder.engine,
+        from: layout, to: takesFormat ? [layout.format] : encoder.inputFormats, configuration, saying: wanted,
+        node: node, engine: encoder.engine,
         depth: factory.isHardware ? configuration.depth : 1, environment: environment)
     }
     writer.describe(description(configuration))
   }
 
   private static func conversion(
-    from layout: FrameLayout, to formats: [PixelFormat], saying color: ColorDescription, node: Node, engine: String,
-    depth: Int, environment: Environment
+    from layout: FrameLayout, to formats: [PixelFormat], _ configuration: EncoderConfiguration,
+    saying color: ColorDescription, node: Node, engine: String, depth: Int, environment: Environment
   ) throws(Failure) -> Converter {
-    // The format that comes, where only the colour has to change.
-    for format in formats.contains(layout.format) ? [layout.format] + formats : formats {
-      guard var target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)) else { continue }
-      (target.color, target.aspect) = (color, layout.aspect)
-      let able = environment.scalers("auto", layout, to: target)
+    let transform = configuration.transform
+    for format in formats {
+      guard var target = FrameLayout(format, width: configuration.width, height: configuration.height) else { continue }
+      target.color = color
+      target.aspect = transform.rotation % 180 == 0 ? layout.aspect : layout.aspect.turned
+      let able = environment.scalers("auto", layout, transform: transform, to: target)
       guard !able.isEmpty else { continue }
       // One being made, and those the engine may still look at.
       return try Converter.scaling(
-        layout, to: target, by: able,
+        layout, to: target, transform: transform, by: able,
         in: Converter.Place(name: "venc\(node.path.number)", user: node.user, count: 1 + depth), environment)
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",
       "\(engine) takes \(formats.map(\.description).joined(separator: ", ")) in \(color), and no scaler here makes that of "
-        + "\(layout.format) in \(layout.color)")
+        + "\(layout.format) in \(layout.color)\(transform.isIdentity ? "" : ", turned or mirrored")")
   }
 
   /// What the stream is to say of its pictures.
   private func description(_ configuration: EncoderConfiguration) -> StreamDescription {
-    StreamDescription(color: coded.color, aspect: coded.aspect, frameRate: configuration.frameRate)
+    StreamDescription(
+      color: configuration.codec.samples(of: coded), aspect: coded.aspect, frameRate: configuration.frameRate)
   }
 
   /// The pictures the engine is given.
@@ -89,16 +106,48 @@ final class VencEngine {
   /// - Returns: false when it must be opened anew.
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
     guard new != configuration else { return true }
-    guard try encoder.reconfigure(new) else { return false }
+    supervisor?.change(wanted: Double(new.bitrate) * 1000, gop: new.gop)
+    guard try encoder.reconfigure(asked(new)) else { return false }
+    isToBeAsked = false
     configuration = new
     control.configure(new)
     writer.describe(description(new))
     return true
   }
 
+  // MARK: a device's bitrate
+
+  /// What the device is told of these settings.
+  private func asked(_ wanted: EncoderConfiguration) -> EncoderConfiguration {
+    guard let supervisor else { return wanted }
+    var told = wanted
+    told.settings[.bitrate] = max(1, Int((supervisor.asked / 1000).rounded()))
+    return told
+  }
+
+  /// What is asked of the device and why; `nil` where nothing is.
+  var supervision: String? { supervisor?.text }
+
+  /// A picture came.
+  /// - Returns: whether there is something new to tell about it.
+  func supervise(isKey: Bool, bytes: Int, pts: Int64) -> Bool {
+    let before = supervisor?.finding
+    if supervisor?.coded(isKey: isKey, bits: Double(bytes) * 8, at: pts) ?? false { isToBeAsked = true }
+    return isToBeAsked || supervisor?.finding != before
+  }
+
+  private func ask() throws(Failure) {
+    guard isToBeAsked else { return }
+    isToBeAsked = false
+    // One that does not take it while it runs is left to itself.
+    if try !encoder.reconfigure(asked(configuration)) { supervisor = nil }
+  }
+
   enum Result {
     case encoded(copied: Int)
     case noBuffer
+    /// The rate control leaves the frame out.
+    case leftOut
   }
 
   /// Whether pictures of frames that were given come later.
@@ -107,9 +156,9 @@ final class VencEngine {
   func encode(
     _ frame: borrowing Frame, wantsKey: Bool, user: UserSlot, start: Int64, wait: Int64
   ) throws(Failure) -> Result {
-    let directive = control.directive(wantsKey: wantsKey)
     var sink = RingSink(writer: writer)
     guard let conversion else {
+      guard let directive = directive(for: frame, wantsKey) else { return .leftOut }
       writer.expect(frame.name, start: start, wait: wait)
       return .encoded(copied: try give(frame, directive, &sink))
     }
@@ -122,8 +171,14 @@ final class VencEngine {
       throw error
     }
     guard let picture else { return .noBuffer }
+    guard let directive = directive(for: picture, wantsKey) else { return .leftOut }
     writer.expect(frame.name, start: start, wait: wait)
     return .encoded(copied: copied + (try give(picture, directive, &sink)))
+  }
+
+  private func directive(for frame: borrowing Frame, _ wantsKey: Bool) -> EncodeDirective? {
+    control.directive(
+      wantsKey: wantsKey, pts: frame.pts, activity: control.looks ? look.look(at: frame) : nil)
   }
 
   /// - Returns: bytes of pixels the CPU wrote on the way into the engine.
@@ -132,6 +187,7 @@ final class VencEngine {
   ) throws(Failure) -> Int {
     let before = encoder.bytesCopied
     do throws(Failure) {
+      try ask()
       try encoder.submit(frame, directive, into: &sink)
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
@@ -164,13 +220,13 @@ final class VencEngine {
 }
 
 extension Codec {
-  /// The samples that pictures of such a colour are coded as: a JPEG reader knows one kind only, and one of VP8 (RFC 6386, 9.2) the
+  /// The samples that pictures of such a layout are coded as: a JPEG reader knows one kind only, and one of VP8 (RFC 6386, 9.2) the
   /// other; H.264 and H.265 say what they have, FWHT's header is the device's.
-  func samples(of color: ColorDescription) -> ColorDescription {
+  func samples(of layout: FrameLayout) -> ColorDescription {
     switch self {
-    case .mjpeg: color.sampled(as: .jfif)
-    case .vp8: color.sampled(as: .bt601)
-    case .h264, .h265, .fwht: color.matrix == .rgb ? color.sampled(as: .bt601) : color
+    case .mjpeg: layout.color.sampled(as: .jfif)
+    case .vp8: layout.color.sampled(as: .bt601)
+    case .h264, .h265, .fwht: layout.format.isRGB ? layout.color.sampled(as: .bt601) : layout.color
     }
   }
 }

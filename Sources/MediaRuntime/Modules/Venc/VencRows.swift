@@ -32,7 +32,8 @@ enum VencRows {
             catalogue.everyRateMode,
             elsewhere: CommonRows.names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
           default: .text("cbr"), .restart,
-          "rate control: cbr holds bitrate, fixqp the quantisers qp_i and qp_p (mjpeg: quality)",
+          "rate control: cbr holds bitrate; vbr and avbr keep to it on average and to max_bitrate always, and avbr saves where "
+            + "nothing moves; fixqp holds the quantisers qp_i and qp_p (mjpeg: quality)",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           SettingKey.bitrate.name, .integer(2...200_000), default: .integer(2000), unit: "kbps", .live,
@@ -51,12 +52,7 @@ enum VencRows {
           .predictedQP, effect: .quantiser(ofKeys: false), "quantiser of predicted pictures with rc_mode fixqp",
           catalogue
         ) { isFixed($0) ? nil : "rc_mode is not fixqp" },
-        quantiser(.minQP, effect: .lowestQuantiser, "least quantiser of predicted pictures", catalogue) {
-          isFixed($0) ? "fixqp holds qp_i and qp_p" : nil
-        },
-        quantiser(.maxQP, effect: .highestQuantiser, "largest quantiser of predicted pictures", catalogue) {
-          isFixed($0) ? "fixqp holds qp_i and qp_p" : nil
-        },
+      ] + VencRateRows.rows(catalogue) + [
         Attribute(
           "fps_src", .integer(1...240, off: "-1"), default: .none, unit: "frames/s", .live, effect: .frameRate,
           "frame-rate control: rate that arrives; -1 takes the source's own"),
@@ -68,6 +64,7 @@ enum VencRows {
           SettingKey.quality.name, .integer(1...99), default: .integer(70), .live, effect: .quality,
           "JPEG quality factor (mjpeg)",
           useless: { isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor" }),
+      ] + VencSyntaxRows.rows(catalogue) + [
         CommonRows.backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
@@ -77,7 +74,10 @@ enum VencRows {
           "idr", .command, effect: .keyFrame, "write 1: the next frame becomes a key frame"),
       ] + CommonRows.reports + [
         Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
-        Attribute("stream.info", .info, "where the stream is; listed in its place"),
+        Attribute("stream.ts", .stream, "the same as an MPEG transport stream (h264, h265; needs FFmpeg)"),
+        Attribute("stream.mp4", .stream, "the same as MP4 in fragments of one picture (h264, h265; needs FFmpeg)"),
+        Attribute("stream.mjpeg", .stream, "the same as a multipart message, as browsers show it (mjpeg)"),
+        Attribute("stream.info", .info, "where the stream's files are; listed in their place"),
         CommonRows.snapshot,
         Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
       ]
@@ -85,21 +85,22 @@ enum VencRows {
     let hasStreams = codecs.contains { $0 != .mjpeg }
     let absent =
       (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (codecs.contains(.mjpeg) ? [] : ["quality"])
-      + [SettingKey.keyQP, .predictedQP, .minQP, .maxQP].filter { catalogue.engineSettings($0.name).isEmpty }.map(
-        \.name)
+      + ([SettingKey.keyQP.name, SettingKey.predictedQP.name] + VencRateRows.names).filter {
+        catalogue.engineSettings($0).isEmpty
+      }
     return rows.filter { !absent.contains($0.key) }
   }
 
   /// The range is that of all codings here; the engine in use may have a smaller one, and says so.
-  private static func quantiser(
-    _ key: SettingKey<Int>, effect: EffectRule, _ summary: String, _ catalogue: EngineCatalogue,
-    useless: @escaping @Sendable (ObjectSettings) -> String?
+  static func quantiser(
+    _ key: SettingKey<Int>, effect: EffectRule? = nil, _ summary: String, meaning usual: String = "the engine's own",
+    _ catalogue: EngineCatalogue, useless: @escaping @Sendable (ObjectSettings) -> String?
   ) -> Attribute {
     let ranges = [key, .keyQP].flatMap { catalogue.engineSettings($0.name).compactMap(\.range) }
     let range = (ranges.map(\.lowerBound).min() ?? 0)...(ranges.map(\.upperBound).max() ?? 51)
     return Attribute(
       key.name, .integer(range, off: "auto"), default: .none, .live, effect: effect,
-      "\(summary); auto is the engine's own",
+      "\(summary); auto is \(usual)",
       useless: {
         isPictures($0)
           ? "mjpeg has no quantiser; its size follows quality"
@@ -116,5 +117,5 @@ enum VencRows {
   /// Codings whose every picture stands alone.
   static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
 
-  private static func isFixed(_ settings: ObjectSettings) -> Bool { settings[.rateControl] == "fixqp" }
+  static func isFixed(_ settings: ObjectSettings) -> Bool { settings[.rateControl] == "fixqp" }
 }

@@ -58,12 +58,13 @@ enum VencRules {
       }
     }
 
-    if let low = new[.minQP], let high = new[.maxQP], low > high {
-      let isMax = written["min_qp"] == nil
-      throw change.refusal(
-        isMax ? "max_qp" : "min_qp", .outOfRange, "min_qp would be above max_qp (\(low) and \(high))",
-        hint: isMax ? "at least \(low)" : "at most \(high), or change max_qp first")
-    }
+    try order(.minQP, .maxQP, in: change)
+    try order(.minKeyQP, .maxKeyQP, in: change)
+    try order(.minKeyRatio, .maxKeyRatio, in: change)
+    if let mode = new[.rateControl], mode == "vbr" || mode == "avbr" { try order(.bitrate, .maxBitrate, in: change) }
+    if new[.lossMode] == "normal" { try order(.bitrate, .lossThreshold, in: change) }
+
+    try VencSyntaxRows.check(&change)
 
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
@@ -71,6 +72,19 @@ enum VencRules {
         key, .outOfRange, "would code more frames than arrive (\(target) of \(source))",
         hint: key == "fps_dst" ? "at most \(source)" : "at least \(target), or change fps_dst first")
     }
+  }
+}
+
+extension VencRules {
+  /// Two settings that bound the same from below and from above.
+  private static func order(
+    _ least: SettingKey<Int>, _ most: SettingKey<Int>, in change: SettingsChange
+  ) throws(Refusal) {
+    guard let low = change.new[least], let high = change.new[most], low > high else { return }
+    let isMost = change.written[least.name] == nil
+    throw change.refusal(
+      isMost ? most.name : least.name, .outOfRange, "\(least.name) would be above \(most.name) (\(low) and \(high))",
+      hint: isMost ? "at least \(low)" : "at most \(high), or change \(most.name) first")
   }
 }
 
@@ -82,7 +96,7 @@ extension EngineCatalogue {
   }
 
   /// The engine these settings mean, with the coding; `nil` when it is gone or there never was one.
-  private func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
+  func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
     guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
       let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
     else { return nil }
@@ -90,8 +104,13 @@ extension EngineCatalogue {
   }
 
   /// Whether the engine these settings mean obeys a setting.
-  func obeys(_ key: SettingKey<Int>, _ settings: ObjectSettings) -> Bool {
-    engine(settings).map { engine, codec in engine.settings(for: codec)[key] != nil } ?? false
+  func obeys<Value>(_ key: SettingKey<Value>, _ settings: ObjectSettings) -> Bool {
+    engine(settings).map { engine, codec in engine.settings(for: codec)[key.name] != nil } ?? false
+  }
+
+  /// Whether the engine these settings mean has its rate held by the runtime, by the QP of each picture.
+  private func isHeldByQP(_ settings: ObjectSettings) -> Bool {
+    engine(settings).map { engine, codec in engine.capabilities(for: codec).contains(.heldByQP) } ?? false
   }
 
   /// What the engines here make of a setting, for all their codings; empty where none obeys it.
@@ -105,13 +124,17 @@ extension EngineCatalogue {
     let hasQuantiser =
       codecs.contains(.mjpeg) || !engineSettings(SettingKey.keyQP.name).isEmpty
       || streams.contains { codec in encoders(for: codec).contains { $0.settings(for: codec)[.bitrate] == nil } }
-    return (streams.isEmpty ? [] : ["cbr"]) + (hasQuantiser ? ["fixqp"] : [])
+    let hasOwn = codecs.contains { codec in
+      encoders(for: codec).contains { $0.capabilities(for: codec).contains(.heldByQP) }
+    }
+    return (streams.isEmpty ? [] : ["cbr"]) + (hasOwn ? ["vbr", "avbr"] : []) + (hasQuantiser ? ["fixqp"] : [])
   }
 
   /// The rate controls these settings' coding and engine have, the usual one first.
   func rateModes(_ settings: ObjectSettings) -> [String] {
     let usual = usualRateMode(settings)
-    return usual == "cbr" && obeys(.keyQP, settings) ? ["cbr", "fixqp"] : [usual]
+    guard usual == "cbr" else { return [usual] }
+    return ["cbr"] + (isHeldByQP(settings) ? ["vbr", "avbr"] : []) + (obeys(.keyQP, settings) ? ["fixqp"] : [])
   }
 
   /// The rate control these settings' coding and engine have unasked: `fixqp` where every picture stands alone or the

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the runtime's own rate control does, of one moment.
+public struct RateStatus: Sendable, Equatable {
+  /// Bits a second it aims at now.
+  public var target: Double
+  /// Bits in the window, and how many may be.
+  public var level: Double
+  public var ceiling: Double
+  /// Pictures after which the window had more than its mode allows.
+  public var overflows: UInt64
+  /// QPs the next predicted and the next key picture can get.
+  public var predicted: ClosedRange<Int>
+  public var key: ClosedRange<Int>
+}
+
+/// The runtime's own rate control: the engine takes the QP of every picture, and ``RatePlan`` decides it.
+public final class OwnRate: RateController {
+  private let encoder: any Encoder
+  private let obeyed: EngineSettings
+  private var keys = KeySchedule()
+  private var plan: RatePlan?
+
+  /// - Parameters:
+  ///   - encoder: the one that is driven.
+  ///   - obeyed: what is obeyed with it, with the values that `auto` means.
+  public init(_ encoder: any Encoder, obeyed: EngineSettings) {
+    self.encoder = encoder
+    self.obeyed = obeyed
+  }
+
+  public func configure(_ configuration: EncoderConfiguration) {
+    keys.gop = configuration.gop
+    let goals = RateGoals(configuration, obeyed: obeyed)
+    if plan == nil { plan = RatePlan(goals) } else { plan?.change(goals) }
+  }
+
+  public var looks: Bool { true }
+
+  public func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective? {
+    let isKey = keys.isKey(encoder, wanted: wantsKey)
+    guard let decision = plan?.next(at: pts, isKey: isKey, activity) else { return nil }
+    guard !decision.isLeftOut else {
+      keys.notGiven()
+      return nil
+    }
+    return EncodeDirective(type: isKey ? .idr : nil, qp: decision.qp)
+  }
+
+  public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
+    if isKey { keys.keyCame() }
+    plan?.coded(bits: Double(bytes) * 8)
+  }
+
+  public func lost(_ count: Int) { for _ in 0..<count { plan?.lost() } }
+
+  public var status: RateStatus? {
+    guard let plan else { return nil }
+    let goals = plan.goals
+    return RateStatus(
+      target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,
+      overflows: plan.overflows, predicted: goals.predicted, key: goals.key)
+  }
+}
+
+extension EncoderFactory {
+  /// What drives an encoder of this factory.
+  public func rateController(for encoder: any Encoder, _ configuration: EncoderConfiguration) -> any RateController {
+    let obeyed = settings(for: configuration.codec)
+    let isOwn = encoder.capabilities.contains(.heldByQP) && configuration.rateMode != .fixqp
+    let control: any RateController = isOwn ? OwnRate(encoder, obeyed: obeyed) : EngineRate(encoder, obeyed: obeyed)
+    control.configure(configuration)
+    return control
+  }
+}
+
+extension EngineSettings {
+  /// What engines that take a QP with each picture obey by the runtime's rate control, beside the bounds of the QP itself.
+  public static let heldByQP: [EngineSetting] = [
+    EngineSetting(.maxBitrate, live: true), EngineSetting(.rateWindow, live: true, usual: 1),
+    EngineSetting(.minKeyRatio, live: true, usual: 1), EngineSetting(.maxKeyRatio, live: true, usual: 100),
+    EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
+  ]
+}
