@@ -55,6 +55,7 @@
   F(avcodec, avcodec_send_packet) \
   F(avformat, av_find_best_stream) \
   F(avformat, av_guess_frame_rate) \
+  F(avformat, av_guess_sample_aspect_ratio) \
   F(avformat, av_read_frame) \
   F(avformat, av_seek_frame) \
   F(avformat, av_write_frame) \
@@ -123,6 +124,18 @@ int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, mpifs
                                 const AVCodec **decoder, char *message, size_t size);
 // What a file and its stream say of themselves, but for the format of the pixels.
 void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media_info *info);
+
+// What the samples of a decoded picture mean once it lies as I420 or NV12: of RGB BT.601 in limited range is made, everything else
+// keeps its samples.
+mpifs_media_color mpifs_media_color_of(const AVFrame *frame);
+// What a stream's headers say of them.
+mpifs_media_color mpifs_media_color_told(const AVCodecParameters *told, AVRational aspect);
+static inline int mpifs_media_is_i420(int format) {
+  return format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P;
+}
+// Makes an 8-bit 4:2:0 picture of whatever was decoded, its samples' range kept. The scaler is made where needed.
+int32_t mpifs_media_convert(struct SwsContext **scaler, const AVFrame *frame, uint8_t *const plane[3],
+                            const int32_t stride[3], char *message, size_t size);
 
 // Time stamps are the file's to choose: sums and differences that do not fit end at the last number there is.
 static inline int64_t mpifs_media_sum(int64_t stamp, int64_t duration) {

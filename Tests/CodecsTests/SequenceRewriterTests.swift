@@ -271,7 +271,7 @@ import Testing
 }
 
 /// Parameter sets on the way from an engine to the ring.
-@Suite struct PictureFrontTests {
+@Suite(.ownThread) struct PictureFrontTests {
   private static let sequence: [UInt8] = [0x67, 0x42, 0xc0, 0x0a, 0x8c, 0x68, 0x42, 0x32]
   private static let pictureSet: [UInt8] = [0x68, 0xce, 0x3c, 0x80]
   private static func description(_ rate: Int) throws -> StreamDescription {

@@ -5,11 +5,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// How the planes of a decoded picture lie. All are 8 bit a sample, limited range.
+// How the planes of a decoded picture lie. All are 8 bit a sample.
 enum {
   MPIFS_MEDIA_I420 = 1,
   MPIFS_MEDIA_NV12 = 2,
 };
+
+// What samples mean: code points of ITU-T H.273, 2 where nobody says.
+typedef struct {
+  uint8_t matrix, primaries, transfer;
+  // Not 0: samples use 0..255.
+  uint8_t is_full;
+  // Width of a sample to its height; 0 where nobody says.
+  int32_t aspect_num, aspect_den;
+} mpifs_media_color;
 
 // A media file being read. Owned by the caller between open and close; used by one thread at a time, except for
 // `interrupt`.
@@ -21,6 +30,10 @@ typedef struct {
   int32_t rate_num, rate_den;
   // FFmpeg's names: "h264", "mov", "yuv420p".
   char codec[32], container[32], pixels[32];
+  // As far as the file's headers tell.
+  mpifs_media_color color;
+  // Degrees clockwise that a player turns the pictures by, 0..359.
+  int32_t rotation;
 } mpifs_media_info;
 
 typedef struct {
@@ -34,6 +47,7 @@ typedef struct {
   int64_t duration;
   // Not 0: the decoder marked it as damaged.
   int32_t damaged;
+  mpifs_media_color color;
 } mpifs_media_picture;
 
 // One access unit of a file, with start codes and its parameter sets.
@@ -99,6 +113,8 @@ typedef struct {
   int32_t damaged;
   // FFmpeg's name of how it lies: "yuv422p".
   char pixels[32];
+  // Of the picture as it is given here.
+  mpifs_media_color color;
 } mpifs_decoded_picture;
 
 // Decodes packets. Owned by the caller between open and close; used by one thread at a time.

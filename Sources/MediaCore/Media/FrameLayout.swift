@@ -87,6 +87,20 @@ public struct FrameLayout: Sendable, Hashable {
     }
   }
 
+  /// The same with the meaning a picture of another format has that is made of `source` without a change of colours: of RGB
+  /// BT.601 is made.
+  public func meaning(of source: FrameLayout) -> FrameLayout {
+    var made = self
+    made.aspect = source.aspect
+    let (color, isRGB) = (source.color, source.format.isRGB)
+    if format.isRGB {
+      made.color = ColorDescription(.rgb, primaries: color.primaries, transfer: color.transfer, isFullRange: true)
+    } else {
+      made.color = isRGB ? color.sampled(as: .bt601) : color
+    }
+    return made
+  }
+
   /// Bytes the first memory must hold.
   public var byteCount: Int {
     var end = 0
