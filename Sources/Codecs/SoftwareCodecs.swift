@@ -9,6 +9,9 @@ public enum SoftwareCodecs {
     #if X264
       all.append(X264Factory())
     #endif
+    #if X265
+      all.append(X265Factory())
+    #endif
     return all
   }
 

@@ -179,13 +179,15 @@ import Testing
     #expect(sizes == Array(repeating: "320x240", count: 5) && complaints.isEmpty, "\(complaints)")
   }
 
-  @Test func picturesOfAnotherCodingEndIt() throws {
+  @Test func picturesOfAnotherCodingAreRefused() throws {
     let ring = PacketRing(capacity: 1 << 20, limit: 1 << 20)
     let reader = FormedReader(try ring.attach(), MultipartPictures())
     // The channel was stopped when it was opened, and was then told to code otherwise.
     ring.open(.h264)
     put(ring, 0..<3)
-    #expect(everything(of: reader).end == .end)
+    let failure = Failure(
+      .notSupported, "read", on: "stream.mjpeg", "it holds JPEG pictures, and the channel codes h264")
+    #expect(everything(of: reader).end == .failed(failure))
   }
 
   @Test(arguments: [

@@ -225,7 +225,8 @@ import Testing
   @Test func whatTheStreamDoesNotShowIsCalledSo() throws {
     let served = try Served(configuration: Pipelines.small(), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 60))
-    // More than such pictures can be made to take.
+    // More than such pictures can be made to take, whatever the quantiser.
+    try served.echo("0", to: "venc/0/min_qp")
     try served.echo("200000", to: "venc/0/bitrate")
     var text = ""
     let told = try eventually {

@@ -14,6 +14,21 @@ struct HEVCSequence: Sendable {
   var separatePlanes = false
   var log2MaxOrder = 8
   var references: [HEVCReferenceSet] = []
+  /// `log2` of the side of a coding tree block.
+  var log2Block = 6
+  /// Of the picture as it is coded, before cropping.
+  var codedWidth = 0
+  var codedHeight = 0
+  var scalingMatrix = false
+  var sampleAdaptiveOffset = false
+  /// `long_term_ref_pics_present_flag`
+  var hasLongTerm = false
+  /// Long-term pictures the set lists, and one bit each: the picture itself may refer to it.
+  var longTermCount = 0
+  var longTermUsed: UInt32 = 0
+  /// `sps_temporal_mvp_enabled_flag`
+  var predictsMotion = false
+  var strongIntraSmoothing = false
   /// `nil` where it states none.
   var frameRate: FrameRate?
   var color = ColorDescription.unspecified
@@ -54,6 +69,7 @@ struct HEVCSequence: Sendable {
     s.chromaFormat = Int(chroma)
     if chroma == 3 { s.separatePlanes = r.bit() }
     (s.width, s.height) = (Int(r.ue()), Int(r.ue()))
+    (s.codedWidth, s.codedHeight) = (s.width, s.height)
     if r.bit() {
       let horizontal = chroma == 1 || chroma == 2 ? 2 : 1
       let vertical = chroma == 1 ? 2 : 1
@@ -92,9 +108,14 @@ struct HEVCSequence: Sendable {
     let first = r.bit() ? 0 : subLayers
     for _ in first...subLayers { for _ in 0..<3 { _ = r.ue() } }
     // Sizes of blocks and depths of trees.
-    for _ in 0..<6 { _ = r.ue() }
-    if r.bit(), r.bit() { HEVCSequence.skipScalingLists(&r) }
-    r.skip(2)
+    let (smallest, more) = (r.ue(), r.ue())
+    guard smallest <= 3, more <= 3 else { return }
+    log2Block = Int(smallest + more) + 3
+    for _ in 0..<4 { _ = r.ue() }
+    scalingMatrix = r.bit()
+    if scalingMatrix, r.bit() { HEVCSequence.skipScalingLists(&r) }
+    r.skip(1)
+    sampleAdaptiveOffset = r.bit()
     if r.bit() {
       r.skip(8)
       _ = r.ue()
@@ -110,12 +131,18 @@ struct HEVCSequence: Sendable {
     }
     guard !r.failed else { return false }
     references = found
-    if r.bit() {
+    hasLongTerm = r.bit()
+    if hasLongTerm {
       let longTerm = r.ue()
       guard longTerm <= 32 else { return false }
-      for _ in 0..<longTerm { r.skip(log2MaxOrder + 1) }
+      longTermCount = Int(longTerm)
+      for index in 0..<longTerm {
+        r.skip(log2MaxOrder)
+        if r.bit() { longTermUsed |= 1 << index }
+      }
     }
-    r.skip(2)
+    predictsMotion = r.bit()
+    strongIntraSmoothing = r.bit()
     return !r.failed
   }
 
@@ -124,8 +151,35 @@ struct HEVCSequence: Sendable {
     return r.failed ? nil : FrameRate(scale, tick)
   }
 
+  /// Bits of `slice_segment_address`.
+  var addressBits: Int {
+    let round = 1 << log2Block - 1
+    return HEVCSlice.bits(for: ((codedWidth + round) >> log2Block) * ((codedHeight + round) >> log2Block))
+  }
+
+  /// A slice's long-term pictures (7.3.6.1).
+  /// - Returns: how many of them the picture itself refers to; `nil` where they are none.
+  func readLongTerm(_ r: inout BitReader) -> Int? {
+    guard hasLongTerm else { return 0 }
+    let listed = longTermCount > 0 ? r.ue() : 0
+    let own = r.ue()
+    guard listed <= 32, own <= 32, !r.failed else { return nil }
+    var used = 0
+    for index in 0..<listed + own {
+      if index < listed {
+        let which = r.bits(HEVCSlice.bits(for: longTermCount))
+        if longTermUsed >> which & 1 == 1 { used += 1 }
+      } else {
+        r.skip(log2MaxOrder)
+        if r.bit() { used += 1 }
+      }
+      if r.bit() { _ = r.ue() }
+    }
+    return r.failed ? nil : used
+  }
+
   /// scaling_list_data (7.3.4).
-  private static func skipScalingLists(_ r: inout BitReader) {
+  static func skipScalingLists(_ r: inout BitReader) {
     for size in 0..<4 {
       for _ in stride(from: 0, to: 6, by: size == 3 ? 3 : 1) where !r.failed {
         guard r.bit() else {

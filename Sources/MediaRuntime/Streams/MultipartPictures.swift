@@ -17,7 +17,7 @@ final class MultipartPictures: PictureForm {
   func put(
     _ picture: StreamReader.Picture, _ bytes: UnsafeRawBufferPointer, into out: inout [UInt8]
   ) throws(Failure) -> Bool {
-    guard picture.codec == .mjpeg else { return false }
+    try StreamForm.multipart.require(picture.codec)
     let time = max(0, picture.pts)
     let fraction = String(time % 1_000_000)
     // The time stamp is that of other servers of such streams: seconds and microseconds.

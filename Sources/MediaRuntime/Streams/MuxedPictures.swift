@@ -28,13 +28,13 @@ final class MuxedPictures: PictureForm, @unchecked Sendable {
     }
   }
 
+  private let form: StreamForm
   private let container: ContainerFormat
   private let factory: any MuxerFactory
   private let name: String
 
   private var muxer: (any Muxer)?
   private var parser: PictureParser?
-  private var codec: Codec?
   private var parameterSets: [UInt8] = []
   private var format: Format?
   /// Added to the pictures' times.
@@ -43,6 +43,7 @@ final class MuxedPictures: PictureForm, @unchecked Sendable {
 
   init(_ container: ContainerFormat, _ factory: any MuxerFactory, name: String) {
     self.container = container
+    form = container == .fragmentedMP4 ? .fragmentedMP4 : .transportStream
     self.factory = factory
     self.name = name
   }
@@ -50,8 +51,7 @@ final class MuxedPictures: PictureForm, @unchecked Sendable {
   func put(
     _ picture: StreamReader.Picture, _ bytes: UnsafeRawBufferPointer, into out: inout [UInt8]
   ) throws(Failure) -> Bool {
-    guard let codec = picture.codec, self.codec == nil || self.codec == codec else { return false }
-    self.codec = codec
+    let codec = try form.require(picture.codec)
     if picture.isKey, !takeHeader(bytes, codec) { return false }
     if muxer == nil { muxer = try open(codec) }
     guard let muxer else { return false }

@@ -32,6 +32,14 @@ public enum StreamForm: String, Sendable, CaseIterable {
     }
   }
 
+  /// Refuses pictures it does not hold: the channel was told to code otherwise after its stream had been opened.
+  @discardableResult
+  func require(_ codec: Codec?) throws(Failure) -> Codec {
+    guard let codec else { throw Failure(.notSupported, "read", on: rawValue, "nobody knows what the channel codes") }
+    if let obstacle = obstacle(codec) { throw Failure(.notSupported, "read", on: rawValue, obstacle) }
+    return codec
+  }
+
   var container: ContainerFormat? {
     switch self {
     case .coded, .multipart: nil

@@ -96,7 +96,20 @@ extension VencChannel {
       shown.alphaOffset = seen.deblockingAlpha
       shown.betaOffset = seen.deblockingBeta
       return .h264(shown)
-    case .h265: return .h265(H265Syntax())
+    case .h265:
+      var shown = H265Syntax()
+      shown.profile = facts.settings.text("profile").flatMap { $0 == "auto" ? nil : $0 }
+      guard let seen, seen.codec == .h265 else { return .h265(shown) }
+      shown.profile = seen.profileName ?? "unknown"
+      shown.deblocking = seen.deblockingDisabled == 0
+      shown.tcOffset = seen.deblockingTc
+      shown.betaOffset = seen.deblockingBeta
+      shown.saoLuma = seen.sampleAdaptiveOffset
+      shown.saoChroma = seen.chromaSampleAdaptiveOffset
+      shown.strongIntraSmoothing = seen.strongIntraSmoothing
+      shown.cbQPOffset = seen.chromaQPOffset
+      shown.crQPOffset = seen.crQPOffset
+      return .h265(shown)
     case .mjpeg:
       var shown = JPEGSyntax()
       shown.quality = facts.coded.lastQuality ?? facts.settings.integer("quality")

@@ -136,6 +136,7 @@ final class VencChannel: Channel {
     tap.pass(frame)
     let outcome = encode(frame, start, wait)
     let end = Clock.now()
+    if let help = held.value.engine?.help(), help > 0 { session.helped(help) }
     switch outcome {
     // Its work ends with its picture.
     case .done(let copied) where held.value.engine?.isAsynchronous == true: node.work.copied(copied)

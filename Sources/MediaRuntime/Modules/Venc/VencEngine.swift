@@ -24,6 +24,7 @@ final class VencEngine {
   let conversion: Converter?
   /// Pictures it gave.
   var pictures: UInt64 = 0
+  private var helped: Int64 = 0
 
   init(
     factory: any EncoderFactory, configuration: EncoderConfiguration, layout: FrameLayout, writer: PictureWriter,
@@ -194,6 +195,13 @@ final class VencEngine {
       throw error
     }
     return Int(encoder.bytesCopied - before)
+  }
+
+  /// Processor time the encoder's own threads have used since this was asked last, nanoseconds.
+  func help() -> Int64 {
+    let now = encoder.processorTime
+    defer { helped = now }
+    return now - helped
   }
 
   /// Waits until a picture came of what is inside, or somebody ended the wait.

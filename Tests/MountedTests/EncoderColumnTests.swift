@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Every column of `venc_info` is live: something here drives it to a second value. What never moves is listed, each with the
+/// reason, and the manual's table says the same.
+@Suite(.ownThread) struct EncoderColumnTests {
+  /// Columns with one value for ever, by title: the vendor's own constants, and what no engine here has.
+  static let constants: [String: Set<String>] = [
+    "venc chn runing status": ["combo_run", "cb_gap_time"],
+    "venc chn attr 1": ["ByFrame", "GopMode", "Prio", "Online", "RefShare"],
+    "Syntax INFO1": ["IntraRefresh", "RefreshMode", "RefreshNum"],
+    "Syntax INFO2": ["QMatrix", "POC"],
+    "jpege chn attr": ["quant", "qfmax", "qfmin"],
+    "RC base param 2": ["EnableIdr"],
+    "RC run comm param 1": ["EncGap"],
+    "RC run comm param 2": ["SprFrmMod", "SprIFrm", "SprPFrm", "RCPriority"],
+    "RC gop mode attr": ["GopMode", "IpQpDelta", "BgInterval", "ViQpDelta"],
+    "RC run cbr param": ["MaxReEncTimes"],
+    "RC run vbr common param": ["MaxReEncTimes"],
+    "RC run avbr param": ["MaxStillQP", "MotionSensi", "MinPercent", "MinQpDelta"],
+    "RC HierarchicalQp INFO": [
+      "bEnable", "FrameNum[0]", "FrameNum[1]", "FrameNum[2]", "FrameNum[3]", "QpDelta[0]", "QpDelta[1]", "QpDelta[2]",
+      "QpDelta[3]",
+    ],
+    "RC debreath_effect info": ["bEnable", "Strength0", "DeBrthEfctCnt"],
+    "mpp_packet pool": ["max_cnt"], "mpp_buffer pool": ["max_cnt"], "mpp_frame pool": ["max_cnt"],
+  ]
+
+  /// Failures, which a sound engine does not have: `GraphEngineTests` and `GraphHealthTests` drive them.
+  static let failures: Set<String> = ["pkt_fail_cnt", "ring_fail_cnt", "cfg_fail_cnt", "start_fail_cnt"]
+
+  private static let pipeline = """
+    vi/0/input = pattern
+    vi/0/width = 320
+    vi/0/height = 180
+    vi/0/fps = 30
+    vi/0/enable = 1
+    venc/0/codec = h264
+    venc/0/gop = 10
+    venc/0/bitrate = 400
+    venc/0/source = vi/0
+    venc/0/enable = 1
+    venc/1/codec = mjpeg
+    venc/1/source = vi/0
+    venc/1/enable = 1
+
+    """
+
+  /// Changes one after the other; those of a line together, after the channel was stopped where the line begins with `stop`.
+  private static var steps: [[String]] {
+    [
+      [
+        "venc/0/bitrate = 900", "venc/0/gop = 20", "venc/0/fps_dst = 15", "venc/0/stat_time = 2", "venc/1/quality = 40",
+      ],
+      ["venc/0/min_qp = 20", "venc/0/max_qp = 40", "venc/0/min_i_qp = 18", "venc/0/max_i_qp = 38"],
+      ["venc/0/min_iprop = 2", "venc/0/max_iprop = 30", "venc/0/lost_mode = normal", "venc/0/lost_threshold = 60"],
+      ["venc/0/entropy = cavlc", "venc/0/deblocking_alpha = 2", "venc/0/deblocking_beta = -2"],
+      ["venc/0/slice_mode = rows", "venc/0/slice_size = 4", "venc/0/rotation = 90", "venc/0/mirror = 1"],
+      ["venc/0/slice_mode = bytes", "venc/0/slice_size = 900"],
+      ["stop", "venc/0/profile = main"]
+        + (Machine.hasX264 ? ["venc/0/backend = x264", "venc/0/transform_8x8 = 0"] : []),
+      ["stop", "venc/0/rc_mode = vbr", "venc/0/max_bitrate = 2000", "venc/0/profile = auto"],
+      ["venc/0/max_bitrate = 3000", "venc/0/min_qp = 12", "venc/0/max_qp = 45", "venc/0/min_i_qp = 11"],
+      ["venc/0/max_i_qp = 44", "venc/0/min_iprop = 3", "venc/0/max_iprop = 40", "venc/0/bitrate = 700"],
+      ["stop", "venc/0/rc_mode = avbr"],
+      ["stop", "venc/0/rc_mode = fixqp", "venc/0/qp_i = 24", "venc/0/qp_p = 27"],
+    ]
+  }
+
+  @Test func everyColumnTakesASecondValueOrIsListed() throws {
+    let served = try Served(["--dialect", "rockit-1.4.81"], configuration: Self.pipeline, ahead: true)
+    var seen: [String: [String: Set<String>]] = [:]
+    func look() throws {
+      for section in EncoderPage(try served.cat("venc_info")).sections {
+        for row in section.rows {
+          for (column, value) in section.values(row) {
+            seen[section.title, default: [:]][column, default: []].insert(value)
+          }
+        }
+      }
+    }
+    func goOn() throws {
+      for channel in ["venc/0", "venc/1"] { #expect(try served.advances(channel, "frames_out", by: 35)) }
+    }
+    try look()
+    // Somebody reads, and leaves off: packets wait in the ring and are taken.
+    let recording = try Recording(served, "venc/0/stream")
+    try goOn()
+    try look()
+    recording.stop()
+    for step in Self.steps {
+      let lines = step.filter { $0 != "stop" }
+      if step.first == "stop" {
+        try served.echo("0", to: "venc/0/enable")
+        try look()
+      }
+      let outcome = try served.configure(
+        "create\n" + lines.map { $0 + "\n" }.joined() + (step.first == "stop" ? "venc/0/enable = 1\n" : ""))
+      #expect(outcome.status == 0, "\(step)")
+      try goOn()
+      try look()
+    }
+    // Another format of frames, and a moment in which the engine works.
+    try served.echo("0", to: "vi/0/enable")
+    try look()
+    try served.echo("nv12", to: "vi/0/format")
+    try served.echo("352", to: "vi/0/width")
+    try served.echo("240", to: "vi/0/height")
+    try served.echo("1", to: "vi/0/enable")
+    try goOn()
+    #expect(
+      try eventually {
+        try look()
+        return seen["hw status"]?["hw_run"]?.count == 2 && seen["hw status"]?["enc_status"]?.count ?? 0 >= 2
+      }, "the engine was seen at work")
+    for (title, columns) in seen {
+      let constants = Self.constants[title] ?? []
+      for (column, values) in columns where column != "ID" && column != "ChnId" {
+        if Self.failures.contains(column) {
+          #expect(values == ["0"], "\(title) \(column): \(values)")
+        } else {
+          #expect((values.count == 1) == constants.contains(column), "\(title) \(column): \(values)")
+        }
+      }
+      #expect(constants.isSubset(of: columns.keys), "\(title): \(constants.subtracting(columns.keys))")
+    }
+    #expect(Set(Self.constants.keys).isSubset(of: seen.keys))
+  }
+
+  /// The manual has a row for every column.
+  @Test func theManualSaysWhereEveryColumnComesFrom() throws {
+    let served = try Served(["--dialect", "rockit-1.4.81"], configuration: Self.pipeline)
+    let manual = try String(contentsOfFile: Machine.repository + "/docs/vendor-nodes.md", encoding: .utf8)
+    let table = manual.components(separatedBy: "### Where each field comes from").last ?? ""
+    for section in EncoderPage(try served.cat("venc_info")).sections {
+      for column in section.header.split(whereSeparator: { $0 == " " || $0 == "|" }) {
+        #expect(table.contains("`\(column)`"), "\(section.title) \(column)")
+      }
+    }
+  }
+}
