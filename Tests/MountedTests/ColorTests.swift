@@ -70,7 +70,8 @@ struct ColorTests {
     defer { _ = try? run("rm", "-rf", "--one-file-system", directory) }
     var configuration = ""
     var encoders: [(number: Int, source: String, row: Row, engine: String)] = []
-    let engines = Machine.hasX264 ? ["openh264", "x264", "turbojpeg"] : ["openh264", "turbojpeg"]
+    let engines =
+      ["openh264", "turbojpeg"] + (Machine.hasX264 ? ["x264"] : []) + (Machine.hasX265 ? ["x265"] : [])
     for (number, row) in Self.rows.enumerated() {
       let file = directory + "/\(number).mp4"
       try Self.make(row, file)
@@ -84,7 +85,7 @@ struct ColorTests {
           configuration +=
             engine == "turbojpeg"
             ? "\(venc)/codec = mjpeg\n\(venc)/quality = 98\n"
-            : "\(venc)/backend = \(engine)\n\(venc)/gop = 5\n\(venc)/rc_mode = fixqp\n\(venc)/qp_i = 6\n\(venc)/qp_p = 6\n"
+            : "\(venc)/codec = \(engine == "x265" ? "h265" : "h264")\n\(venc)/backend = \(engine)\n\(venc)/gop = 5\n\(venc)/rc_mode = fixqp\n\(venc)/qp_i = 6\n\(venc)/qp_p = 6\n"
           configuration += "\(venc)/source = \(source)\n\(venc)/enable = 1\n"
           encoders.append((encoders.count, source, row, engine))
         }
@@ -97,7 +98,7 @@ struct ColorTests {
       #expect(try served.advances("venc/\(number)", "frames_out", by: 12))
       let isPictures = engine == "turbojpeg"
       if isPictures { try recording.stopAtImage() } else { recording.stop() }
-      let format = isPictures ? "mjpeg" : "h264"
+      let format = isPictures ? "mjpeg" : engine == "x265" ? "hevc" : "h264"
       Self.expectBars(try Self.shown(recording.file, ["-f", format]), what)
       let said = try run(
         "ffprobe", "-v", "error", "-f", format, "-show_entries", "stream=color_range,color_space,r_frame_rate", "-of",
