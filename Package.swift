@@ -26,8 +26,9 @@ let package = Package(
   ],
   traits: [
     .trait(name: "X264", description: "H.264 encoding with x264 (makes the binary GPL)"),
+    .trait(name: "X265", description: "H.265 encoding with x265 (makes the binary GPL)"),
     .trait(name: "FFmpeg", description: "Media files and software decoding with FFmpeg (Debian's build is GPL)"),
-    .default(enabledTraits: ["X264", "FFmpeg"]),
+    .default(enabledTraits: ["X264", "X265", "FFmpeg"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -44,6 +45,8 @@ let package = Package(
     .systemLibrary(name: "CYUV", providers: [.apt(["libyuv-dev"])]),
     // No pkgConfig: its -DX264_API_IMPORTS is a flag SwiftPM refuses, and the library is in the default paths.
     .systemLibrary(name: "CX264", providers: [.apt(["libx264-dev"])]),
+    // No pkgConfig: the library is in the default paths, and a build without the trait needs none of it.
+    .systemLibrary(name: "CX265", providers: [.apt(["libx265-dev"])]),
     .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
     .target(name: "CLinux", cSettings: fortified),
@@ -52,6 +55,7 @@ let package = Package(
       cSettings: [
         .define("MPIFS_TRAIT_FFMPEG", .when(traits: ["FFmpeg"])),
         .define("MPIFS_TRAIT_X264", .when(traits: ["X264"])),
+        .define("MPIFS_TRAIT_X265", .when(traits: ["X265"])),
       ] + (commit.map { [.define("MPIFS_COMMIT", to: "\"\($0)\"")] } ?? [])
         + (buildTime.map { [.define("MPIFS_BUILD_TIME", to: "\"\($0)\"")] } ?? [])),
     // FFmpeg costs 50 ms and 27 MB, so its libraries are loaded on first use; only its headers are needed here.
@@ -69,7 +73,8 @@ let package = Package(
       name: "Codecs",
       dependencies: [
         "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
-        .target(name: "CX264", condition: .when(traits: ["X264"])), system,
+        .target(name: "CX264", condition: .when(traits: ["X264"])),
+        .target(name: "CX265", condition: .when(traits: ["X265"])), system,
       ], swiftSettings: strict),
     .target(
       name: "MediaRuntime", dependencies: ["Base", "MediaCore", "Reports", collections, system], swiftSettings: strict),
@@ -132,7 +137,7 @@ let package = Package(
     // Says there what a screen shows.
     .executableTarget(name: "guest-screen", dependencies: ["CDRM"], path: "Tests/guest/Screen", swiftSettings: strict),
     .executableTarget(
-      name: "mpifs-bench", dependencies: ["MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
+      name: "mpifs-bench", dependencies: ["Base", "MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
       exclude: ["thresholds"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -11,6 +11,7 @@ core_packages=(
   libfuse3-dev fuse3 libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev
 )
 x264_packages=(libx264-dev)
+x265_packages=(libx265-dev)
 ffmpeg_packages=(libavformat-dev libavcodec-dev libavutil-dev libswscale-dev)
 
 # How everything that is shipped is built. Package.swift cannot say so, since packages with such flags of their own are refused as
@@ -105,7 +106,7 @@ choose_traits() {
     default)
       trait_options=()
       scratch=$repository/.build
-      packages+=("${x264_packages[@]}" "${ffmpeg_packages[@]}")
+      packages+=("${x264_packages[@]}" "${x265_packages[@]}" "${ffmpeg_packages[@]}")
       ;;
     none)
       trait_options=(--disable-default-traits)
@@ -115,6 +116,7 @@ choose_traits() {
       trait_options=(--traits "$1")
       scratch=$repository/.build-${1//,/-}
       [[ ,$1, == *,X264,* ]] && packages+=("${x264_packages[@]}")
+      [[ ,$1, == *,X265,* ]] && packages+=("${x265_packages[@]}")
       [[ ,$1, == *,FFmpeg,* ]] && packages+=("${ffmpeg_packages[@]}")
       ;;
   esac

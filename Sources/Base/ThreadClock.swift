@@ -5,6 +5,12 @@ internal import Glibc
 public struct ThreadClock: Sendable {
   private let id: clockid_t
 
+  private init(id: clockid_t) { self.id = id }
+
+  /// - Parameter thread: its number in this process, as in `/proc/self/task`. The clock's number is made of it as
+  ///   `pthread_getcpuclockid` does (`MAKE_THREAD_CPUCLOCK`, linux/posix-timers_types.h).
+  init(ofThread thread: pid_t) { id = ~thread << 3 | 6 }
+
   /// That of the calling thread; `nil` where the system has none.
   public static func ofThisThread() -> ThreadClock? {
     var id = clockid_t()

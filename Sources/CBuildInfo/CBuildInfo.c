@@ -19,15 +19,20 @@
 #else
 #define X264_NAME ""
 #endif
+#ifdef MPIFS_TRAIT_X265
+#define X265_NAME " X265"
+#else
+#define X265_NAME ""
+#endif
 
 const char *mpifs_build_commit(void) { return MPIFS_COMMIT; }
 
 const char *mpifs_build_traits(void) {
-  static const char names[] = FFMPEG_NAME X264_NAME;
+  static const char names[] = FFMPEG_NAME X264_NAME X265_NAME;
   return sizeof names > 1 ? names + 1 : "none";
 }
 
-// x264 is GPL; so is Debian's build of FFmpeg's libraries (configured with --enable-gpl).
+// x264 and x265 are GPL; so is Debian's build of FFmpeg's libraries (configured with --enable-gpl).
 bool mpifs_build_links_gpl(void) { return strcmp(mpifs_build_traits(), "none") != 0; }
 
 #ifdef MPIFS_BUILD_TIME

@@ -2,11 +2,14 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <dirent.h>
 #include <malloc.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -123,6 +126,28 @@ int mpifs_heap_bytes(uint64_t *used) {
 }
 
 void mpifs_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+void mpifs_thread_name(char *name) { prctl(PR_GET_NAME, name, 0, 0, 0); }
+
+int mpifs_threads_named(const char *name, pid_t *ids, int most) {
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) return 0;
+  int found = 0;
+  size_t length = strlen(name);
+  for (struct dirent *entry; found < most && (entry = readdir(tasks));) {
+    char path[64], text[17];
+    long id = strtol(entry->d_name, NULL, 10);
+    if (id <= 0) continue;
+    snprintf(path, sizeof path, "/proc/self/task/%ld/comm", id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    ssize_t count = read(fd, text, sizeof text);
+    close(fd);
+    // A newline stands behind the name.
+    if (count == (ssize_t)length + 1 && memcmp(text, name, length) == 0) ids[found++] = (pid_t)id;
+  }
+  closedir(tasks);
+  return found;
+}
 
 int mpifs_is_multiplanar(uint32_t type) {
   return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE || type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;

@@ -16,18 +16,16 @@ struct mpifs_media_decoder {
   struct SwsContext *scaler;
 };
 
-static int is_i420(int format) { return format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P; }
-
 // Gives the decoder a picture in the hooks' memory: what it writes is what the graph shows.
 static int get_buffer(AVCodecContext *context, AVFrame *frame, int flags) {
   mpifs_media_decoder *decoder = context->opaque;
   frame->opaque = NULL;
-  if ((!is_i420(frame->format) && frame->format != AV_PIX_FMT_NV12) || !(context->codec->capabilities & AV_CODEC_CAP_DR1))
+  if ((!mpifs_media_is_i420(frame->format) && frame->format != AV_PIX_FMT_NV12) || !(context->codec->capabilities & AV_CODEC_CAP_DR1))
     return ff.avcodec_default_get_buffer2(context, frame, flags);
   int width = frame->width, height = frame->height;
   int alignment[AV_NUM_DATA_POINTERS];
   ff.avcodec_align_dimensions2(context, &width, &height, alignment);
-  int is_planar = is_i420(frame->format);
+  int is_planar = mpifs_media_is_i420(frame->format);
   mpifs_picture_request request = {
       // What is cropped is known only when the picture comes out.
       .width = frame->width,
@@ -142,6 +140,7 @@ static int32_t decoder_receive(mpifs_media_decoder *decoder, mpifs_decoded_pictu
   picture->format = frame->format == AV_PIX_FMT_NV12 ? MPIFS_MEDIA_NV12 : MPIFS_MEDIA_I420;
   picture->pts = frame->pts;
   picture->damaged = frame->decode_error_flags != 0 || frame->flags & AV_FRAME_FLAG_CORRUPT;
+  picture->color = mpifs_media_color_of(frame);
   const char *pixels = ff.av_get_pix_fmt_name(frame->format);
   snprintf(picture->pixels, sizeof picture->pixels, "%s", pixels ? pixels : "unknown");
   // Pictures that stand upside down have negative strides.
@@ -156,25 +155,7 @@ static int32_t decoder_receive(mpifs_media_decoder *decoder, mpifs_decoded_pictu
 
 static int32_t decoder_copy(mpifs_media_decoder *decoder, uint8_t *const plane[3], const int32_t stride[3],
                             char *message, size_t size) {
-  AVFrame *frame = decoder->frame;
-  struct SwsContext *old = decoder->scaler;
-  decoder->scaler = ff.sws_getCachedContext(old, frame->width, frame->height, frame->format, frame->width,
-                                            frame->height, AV_PIX_FMT_YUV420P, SWS_BILINEAR | SWS_ACCURATE_RND, NULL,
-                                            NULL, NULL);
-  if (!decoder->scaler) {
-    if (size) snprintf(message, size, "pixel format %s cannot be converted", ff.av_get_pix_fmt_name(frame->format));
-    return -ENOTSUP;
-  }
-  if (decoder->scaler != old) {
-    // The same range on both sides: samples stay as they were coded. Only RGB has none and becomes limited.
-    const AVPixFmtDescriptor *pixels = ff.av_pix_fmt_desc_get(frame->format);
-    int is_rgb = pixels && pixels->flags & AV_PIX_FMT_FLAG_RGB;
-    const int *matrix = ff.sws_getCoefficients(SWS_CS_DEFAULT);
-    ff.sws_setColorspaceDetails(decoder->scaler, matrix, is_rgb, matrix, 0, 0, 1 << 16, 1 << 16);
-  }
-  int result = ff.sws_scale(decoder->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height,
-                            plane, stride);
-  return result < 0 ? mpifs_media_fail(result, "convert", message, size) : 1;
+  return mpifs_media_convert(&decoder->scaler, decoder->frame, plane, stride, message, size);
 }
 
 static void decoder_flush(mpifs_media_decoder *decoder) { ff.avcodec_flush_buffers(decoder->context); }

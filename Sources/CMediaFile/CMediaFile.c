@@ -215,6 +215,25 @@ static AVRational rate_of(AVFormatContext *format, AVStream *stream) {
   return is_plausible ? rate : (AVRational){0, 1};
 }
 
+// Degrees clockwise by which a player turns the pictures, whole quarters: the first two rows of the matrix are where the axes go.
+static int32_t rotation_of(const AVStream *stream) {
+  const int32_t *matrix = NULL;
+#if LIBAVFORMAT_VERSION_MAJOR < 61
+  const AVPacketSideData *all = stream->side_data;
+  int count = stream->nb_side_data;
+#else
+  const AVPacketSideData *all = stream->codecpar->coded_side_data;
+  int count = stream->codecpar->nb_coded_side_data;
+#endif
+  for (int index = 0; index < count; index++)
+    if (all[index].type == AV_PKT_DATA_DISPLAYMATRIX && all[index].size >= 9 * sizeof *matrix)
+      matrix = (const int32_t *)all[index].data;
+  if (!matrix) return 0;
+  int64_t across = matrix[0], down = matrix[1];
+  if ((across < 0 ? -across : across) >= (down < 0 ? -down : down)) return across < 0 ? 180 : 0;
+  return down > 0 ? 90 : 270;
+}
+
 void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media_info *info) {
   memset(info, 0, sizeof *info);
   info->width = stream->codecpar->width;
@@ -222,6 +241,8 @@ void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media
   AVRational rate = rate_of(format, stream);
   info->rate_num = rate.num;
   info->rate_den = rate.den;
+  info->color = mpifs_media_color_told(stream->codecpar, ff.av_guess_sample_aspect_ratio(format, stream, NULL));
+  info->rotation = rotation_of(stream);
   snprintf(info->codec, sizeof info->codec, "%s", ff.avcodec_get_name(stream->codecpar->codec_id));
   // "mov,mp4,m4a,3gp,3g2,mj2" and the like: the first name will do.
   snprintf(info->container, sizeof info->container, "%.*s", (int)strcspn(format->iformat->name, ","),
@@ -294,7 +315,7 @@ static int64_t microseconds(mpifs_media_file *file, int64_t ticks) {
   return ff.av_rescale_q(ticks, file->format->streams[file->stream]->time_base, AV_TIME_BASE_Q);
 }
 
-// Makes an 8-bit, limited-range 4:2:0 picture of whatever was decoded.
+// Makes an 8-bit 4:2:0 picture of whatever was decoded.
 static int32_t convert(mpifs_media_file *file, char *message, size_t size) {
   AVFrame *from = file->frame, *to = file->converted;
   if (to->width != from->width || to->height != from->height) {
@@ -305,26 +326,7 @@ static int32_t convert(mpifs_media_file *file, char *message, size_t size) {
     int result = ff.av_frame_get_buffer(to, 0);
     if (result < 0) return mpifs_media_fail(result, "memory for a picture", message, size);
   }
-  struct SwsContext *old = file->scaler;
-  file->scaler = ff.sws_getCachedContext(old, from->width, from->height, from->format, to->width, to->height, to->format,
-                                      SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
-  if (!file->scaler) {
-    if (size) snprintf(message, size, "pixel format %s cannot be converted", ff.av_get_pix_fmt_name(from->format));
-    return -ENOTSUP;
-  }
-  if (file->scaler != old || from->color_range != to->color_range) {
-    const AVPixFmtDescriptor *pixels = ff.av_pix_fmt_desc_get(from->format);
-    int is_rgb = pixels && pixels->flags & AV_PIX_FMT_FLAG_RGB;
-    const char *name = ff.av_get_pix_fmt_name(from->format);
-    int is_full = is_rgb || from->color_range == AVCOL_RANGE_JPEG || (name && !strncmp(name, "yuvj", 4));
-    const int *matrix = ff.sws_getCoefficients(SWS_CS_DEFAULT);
-    ff.sws_setColorspaceDetails(file->scaler, matrix, is_full, matrix, 0, 0, 1 << 16, 1 << 16);
-    // Kept here only to see a change.
-    to->color_range = from->color_range;
-  }
-  int result = ff.sws_scale(file->scaler, (const uint8_t *const *)from->data, from->linesize, 0, from->height, to->data,
-                         to->linesize);
-  return result < 0 ? mpifs_media_fail(result, "convert", message, size) : 1;
+  return mpifs_media_convert(&file->scaler, from, to->data, to->linesize, message, size);
 }
 
 static int32_t reopen(mpifs_media_file *file, char *message, size_t size) {
@@ -345,12 +347,11 @@ static int32_t media_next(mpifs_media_file *file, mpifs_media_picture *picture, 
   }
   if (result <= 0) return result;
   AVFrame *frame = file->frame;
-  int is_full = frame->color_range == AVCOL_RANGE_JPEG;
   const AVFrame *shown = frame;
   picture->format = MPIFS_MEDIA_I420;
-  if (frame->format == AV_PIX_FMT_NV12 && !is_full) {
+  if (frame->format == AV_PIX_FMT_NV12) {
     picture->format = MPIFS_MEDIA_NV12;
-  } else if (frame->format != AV_PIX_FMT_YUV420P || is_full) {
+  } else if (!mpifs_media_is_i420(frame->format)) {
     result = convert(file, message, size);
     if (result < 0) return result;
     shown = file->converted;
@@ -361,6 +362,11 @@ static int32_t media_next(mpifs_media_file *file, mpifs_media_picture *picture, 
   }
   picture->width = shown->width;
   picture->height = shown->height;
+  picture->color = mpifs_media_color_of(frame);
+  // The container's word, where it has one, as players take it.
+  AVRational aspect = ff.av_guess_sample_aspect_ratio(file->format, file->format->streams[file->stream], frame);
+  picture->color.aspect_num = aspect.num;
+  picture->color.aspect_den = aspect.den;
   picture->damaged = frame->decode_error_flags != 0 || frame->flags & AV_FRAME_FLAG_CORRUPT;
 #if LIBAVUTIL_VERSION_MAJOR >= 58
   int64_t duration = frame->duration;
@@ -424,6 +430,7 @@ const mpifs_media_functions *mpifs_media_library(char *message, size_t size) {
       .close = media_close,
       .decoder = &mpifs_decoder,
       .packets = &mpifs_packets,
+      .muxer = &mpifs_muxer,
       .version = "FFmpeg " AV_STRINGIFY(LIBAVFORMAT_VERSION),
   };
   static int is_loaded;

@@ -43,6 +43,7 @@
   F(avcodec, avcodec_align_dimensions2) \
   F(avcodec, avcodec_alloc_context3) \
   F(avcodec, avcodec_default_get_buffer2) \
+  F(avcodec, avcodec_descriptor_get_by_name) \
   F(avcodec, avcodec_find_decoder) \
   F(avcodec, avcodec_flush_buffers) \
   F(avcodec, avcodec_free_context) \
@@ -54,12 +55,21 @@
   F(avcodec, avcodec_send_packet) \
   F(avformat, av_find_best_stream) \
   F(avformat, av_guess_frame_rate) \
+  F(avformat, av_guess_sample_aspect_ratio) \
   F(avformat, av_read_frame) \
   F(avformat, av_seek_frame) \
+  F(avformat, av_write_frame) \
   F(avformat, avformat_alloc_context) \
+  F(avformat, avformat_alloc_output_context2) \
   F(avformat, avformat_close_input) \
   F(avformat, avformat_find_stream_info) \
+  F(avformat, avformat_free_context) \
+  F(avformat, avformat_new_stream) \
   F(avformat, avformat_open_input) \
+  F(avformat, avformat_write_header) \
+  F(avformat, avio_alloc_context) \
+  F(avformat, avio_context_free) \
+  F(avformat, avio_flush) \
   F(swscale, sws_freeContext) \
   F(swscale, sws_getCachedContext) \
   F(swscale, sws_getCoefficients) \
@@ -115,6 +125,18 @@ int32_t mpifs_media_open_format(AVFormatContext **format, const char *url, mpifs
 // What a file and its stream say of themselves, but for the format of the pixels.
 void mpifs_media_describe(AVFormatContext *format, AVStream *stream, mpifs_media_info *info);
 
+// What the samples of a decoded picture mean once it lies as I420 or NV12: of RGB BT.601 in limited range is made, everything else
+// keeps its samples.
+mpifs_media_color mpifs_media_color_of(const AVFrame *frame);
+// What a stream's headers say of them.
+mpifs_media_color mpifs_media_color_told(const AVCodecParameters *told, AVRational aspect);
+static inline int mpifs_media_is_i420(int format) {
+  return format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P;
+}
+// Makes an 8-bit 4:2:0 picture of whatever was decoded, its samples' range kept. The scaler is made where needed.
+int32_t mpifs_media_convert(struct SwsContext **scaler, const AVFrame *frame, uint8_t *const plane[3],
+                            const int32_t stride[3], char *message, size_t size);
+
 // Time stamps are the file's to choose: sums and differences that do not fit end at the last number there is.
 static inline int64_t mpifs_media_sum(int64_t stamp, int64_t duration) {
   int64_t sum;
@@ -131,3 +153,4 @@ int mpifs_ffmpeg_load(mpifs_ffmpeg *functions, char *message, size_t size);
 
 extern const mpifs_decoder_functions mpifs_decoder;
 extern const mpifs_packet_functions mpifs_packets;
+extern const mpifs_muxer_functions mpifs_muxer;

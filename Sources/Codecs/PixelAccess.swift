@@ -26,6 +26,8 @@ struct Pixels {
   /// Same as `plane0` where the format has no second or third plane.
   var plane1: PlanePointer
   var plane2: PlanePointer
+  /// What the samples mean, or are to mean where they are written.
+  var color = ColorDescription.unspecified
 
   var chromaWidth: Int { (width + 1) / 2 }
   var chromaHeight: Int { (height + 1) / 2 }
@@ -76,7 +78,8 @@ extension Frame {
     }
     let first = try plane(layout.plane0, extents.0)
     var pixels = Pixels(
-      format: layout.format, width: width, height: height, plane0: first, plane1: first, plane2: first)
+      format: layout.format, width: width, height: height, plane0: first, plane1: first, plane2: first,
+      color: layout.color)
     if let extent = extents.1 { pixels.plane1 = try plane(layout.plane1, extent) }
     if let extent = extents.2 { pixels.plane2 = try plane(layout.plane2, extent) }
     try buffer.memory.beginCPUAccess(write: write)

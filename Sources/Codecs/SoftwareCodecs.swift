@@ -9,6 +9,9 @@ public enum SoftwareCodecs {
     #if X264
       all.append(X264Factory())
     #endif
+    #if X265
+      all.append(X265Factory())
+    #endif
     return all
   }
 
@@ -23,6 +26,9 @@ public enum SoftwareCodecs {
 
   /// Elementary streams in every build; containers with FFmpeg.
   public static func packetSourceFactories() -> [any PacketSourceFactory] { [CodedFileFactory()] }
+
+  /// What makes `stream.ts` and `stream.mp4`.
+  public static func muxerFactory() -> any MuxerFactory { MediaMuxerFactory() }
 
   public static func scalerFactories() -> [any ScalerFactory] { [LibYUVScalerFactory()] }
 

@@ -1,13 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether a change that was accepted was seen in the stream. The raw value is the name users see.
-public enum EffectVerdict: String, Sendable, Equatable, CaseIterable {
+/// Whether a change that was accepted was seen in the stream.
+public enum EffectVerdict: Sendable, Equatable {
   /// Not enough was coded since to tell.
   case pending
-  /// The stream shows it.
+  /// The stream shows it, within the tolerance that `help` states.
   case effective
+  /// The stream went as far as something else lets it.
+  case limited(EffectLimit)
   /// The stream does not show it.
-  case noEffect = "no_effect"
+  case noEffect
+
+  /// The words users see.
+  public var text: String {
+    switch self {
+    case .pending: "pending"
+    case .effective: "effective"
+    case .limited(let limit): "limited by \(limit.rawValue)"
+    case .noEffect: "no_effect"
+    }
+  }
+}
+
+/// What keeps a stream from what was asked of it. The raw value is what users see after `limited by`.
+public enum EffectLimit: String, Sendable, Equatable, CaseIterable {
+  /// The coarsest quantiser the rate control may use: the picture takes more bits than asked for.
+  case maxQP = "max_qp"
+  /// The finest it may use; a lower `min_qp` lets it spend more.
+  case minQP = "min_qp"
+  /// No more frames come.
+  case sourceRate = "source rate"
+  /// With the finest quantiser there is the picture takes no more bits.
+  case simplePicture = "picture too simple"
+  /// The hardware went that way and stopped short, with quantisers left to use.
+  case device
+  /// The same of an engine in software.
+  case engine
 }
 
 /// One accepted change of a running channel and what became of it.
@@ -28,6 +56,8 @@ public struct EffectRecord: Sendable, Equatable {
   public var measured: String?
   /// Unit of `measured`, for example `kbps`; nil for a plain number.
   public var unit: String?
+  /// Quantisers of the pictures measured, for example `12..14`, where they are why.
+  public var quantisers: String?
 
   public init(
     path: String, key: String, old: String, new: String, frame: UInt64, verdict: EffectVerdict = .pending,

@@ -13,6 +13,15 @@ public enum GOPMode: String, Sendable, Equatable, CaseIterable {
   case smartP = "smartp"
 }
 
+/// How pictures are cut into slices. The raw value is the vendor's number.
+public enum EncoderSliceMode: Int, Sendable, Equatable {
+  case none = 0
+  /// At most so many bytes.
+  case bytes = 1
+  /// So many macroblocks (H.265: coding tree units).
+  case blocks = 2
+}
+
 /// What an encoder channel is set to.
 public struct EncoderAttributes: Sendable, Equatable {
   /// Width of the coded picture in pixels.
@@ -47,6 +56,10 @@ public struct EncoderAttributes: Sendable, Equatable {
   public var rotation = 0
   /// Left and right are exchanged.
   public var isMirrored = false
+  /// How pictures are cut into slices.
+  public var sliceMode: EncoderSliceMode = .none
+  /// Bytes or macroblocks of a slice; 0 where they are not cut.
+  public var sliceSize = 0
 
   public init(codec: CodedFormat) {
     self.codec = codec

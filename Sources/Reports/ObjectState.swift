@@ -23,12 +23,11 @@ public final class ObjectState {
   public let path: String
   /// First part of the path: `vi`, `vpss`, `venc`, ...
   public let kind: String
-  /// Path of its stream; nil where it has none.
-  public let stream: String?
 
   private let gather: Parts
   private struct Parts {
     var condition: () -> ObjectCondition
+    var streams: () -> [StreamReport]
     var active: () -> [KeyValue]
     var statistics: () -> ObjectStatistics
     var moreStatistics: () -> [Statistic]
@@ -38,6 +37,8 @@ public final class ObjectState {
 
   /// What it is doing.
   public private(set) lazy var condition = gather.condition()
+  /// The forms in which its coded stream can be read, the plain one first; empty where it has none.
+  public private(set) lazy var streams = gather.streams()
   /// What is in use (backend, engine, memory, width, ...), in the order to show.
   public private(set) lazy var active = gather.active()
   /// What every object counts.
@@ -50,7 +51,8 @@ public final class ObjectState {
   public private(set) lazy var controls = gather.controls()
 
   public init(
-    path: String, kind: String, stream: String? = nil, condition: @escaping @autoclosure () -> ObjectCondition,
+    path: String, kind: String, condition: @escaping @autoclosure () -> ObjectCondition,
+    streams: @escaping @autoclosure () -> [StreamReport] = [],
     active: @escaping @autoclosure () -> [KeyValue] = [],
     statistics: @escaping @autoclosure () -> ObjectStatistics,
     moreStatistics: @escaping @autoclosure () -> [Statistic] = [],
@@ -59,9 +61,8 @@ public final class ObjectState {
   ) {
     self.path = path
     self.kind = kind
-    self.stream = stream
     gather = Parts(
-      condition: condition, active: active, statistics: statistics, moreStatistics: moreStatistics,
+      condition: condition, streams: streams, active: active, statistics: statistics, moreStatistics: moreStatistics,
       effects: effects,
       controls: controls)
   }

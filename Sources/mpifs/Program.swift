@@ -160,7 +160,7 @@ struct Program {
       sources: SoftwareCodecs.sourceFactories() + [cameras],
       packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
       inputFormats: usual + packed, outputFormats: usual + packed,
-      display: KMSDisplayFactory(changed: { watch.lookAgain() }),
+      display: KMSDisplayFactory(changed: { watch.lookAgain() }), muxer: SoftwareCodecs.muxerFactory(),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() })
   }
 

@@ -15,6 +15,7 @@ enum Main {
       Disturbance.run
     ),
     ("hops", "a frame's way through nodes, threads and queues: [--frames N] [--rounds N] [--workers N]", Hops.run),
+    ("streams", "reading a picture in each form of the stream: --input FILE.h264 [--frames N]", StreamForms.run),
     ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),
     (
       "first-frame",

@@ -172,6 +172,9 @@ import Testing
       let list = try H264EncoderTests.encode(name, try h264(64, 64), frames: 3)
       pictures += list.pictures.map { (.h264, $0) }
     }
+    #if X265
+      pictures += try H265EncoderTests.encode(try h265(64, 64), frames: 3).pictures.map { (.h265, $0) }
+    #endif
     let frame = try JPEGTests.picture(.i420, 64, 64)
     let encoder = try TurboJPEGFactory().open(try JPEGTests.configuration(64, 64, quality: 50))
     var list = PictureList()

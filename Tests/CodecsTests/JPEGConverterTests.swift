@@ -85,13 +85,13 @@ import Testing
     return [luma, Int(chroma.base[0]), Int(chroma.base[1])]
   }
 
-  /// BT.601, video range.
+  /// BT.601, full range: JPEG's own.
   private static func expected(_ c: (red: Int, green: Int, blue: Int)) -> [Int] {
     let (r, g, b) = (Double(c.red) / 255, Double(c.green) / 255, Double(c.blue) / 255)
     return [
-      Int((16 + 65.481 * r + 128.553 * g + 24.966 * b).rounded()),
-      Int((128 - 37.797 * r - 74.203 * g + 112 * b).rounded()),
-      Int((128 + 112 * r - 93.786 * g - 18.214 * b).rounded()),
+      Int((76.245 * r + 149.685 * g + 29.07 * b).rounded()),
+      Int((128 - 43.03 * r - 84.47 * g + 127.5 * b).rounded()),
+      Int((128 + 127.5 * r - 106.77 * g - 20.73 * b).rounded()),
     ]
   }
 
@@ -110,9 +110,10 @@ import Testing
   @Test(
     arguments: [TJSAMP_420, TJSAMP_422, TJSAMP_444, TJSAMP_440, TJSAMP_411, TJSAMP_GRAY].map(\.rawValue),
     [PixelFormat.i420, .nv12])
-  func everySamplingBecomesTheSameColoursInVideoRange(_ sampling: UInt32, _ output: PixelFormat) throws {
+  func everySamplingKeepsItsColoursInFullRange(_ sampling: UInt32, _ output: PixelFormat) throws {
     for (width, height) in [(64, 48), (160, 90), (66, 50), (33, 35)] {
       let converter = try Self.open(output, width, height)
+      #expect(converter.layout.color == .jfif)
       let made = try makeFrame(converter.layout)
       let jpeg = try Self.jpeg(width, height, TJSAMP(rawValue: sampling))
       let written = try converter.convert(Self.frame(jpeg, width, height, padding: 100), into: made)
@@ -204,7 +205,7 @@ import Testing
     let made = try makeFrame(converter.layout)
     _ = try converter.convert(Self.frame(try Self.jpeg(176, 96), 160, 90), into: made)
     #expect(made.layout.height == 90)
-    #expect(abs(try Self.sample(made, 10, 10)[0] - 235) <= 3)
+    #expect(abs(try Self.sample(made, 10, 10)[0] - 255) <= 3)
     let failure = #expect(throws: Failure.self) {
       _ = try converter.convert(Self.frame(try Self.jpeg(160, 88), 160, 90), into: made)
     }

@@ -2,6 +2,7 @@
 import Foundation
 import MediaCore
 import Reports
+import Synchronization
 import TestSupport
 import Testing
 
@@ -189,6 +190,89 @@ import Testing
     bench.finish()
   }
 
+  // MARK: what keeps a rate from what was asked
+
+  /// Six seconds of coded pictures after a bitrate was asked for, 30 frames a second, 240 kbps before.
+  private func record(
+    asked: Double, bytes: Int, qp: [Int?], low: Int? = 12, chosen: Bool = false, fps: Int = 30, isDevice: Bool = false,
+    saves: Bool = false
+  ) -> EffectRecord? {
+    let tracker = EffectTracker(path: "venc/0")
+    var change = EffectChange(key: "bitrate", old: "240", new: "\(Int(asked))", measure: .bitrate, wanted: asked)
+    change.bounds = QuantiserBounds(lowest: low, highest: 42, isLowestChosen: chosen)
+    change.codedRate = 30
+    change.isDevice = isDevice
+    change.savesBits = saves
+    tracker.add(change, baseline: 240)
+    for number in 0...fps * 6 {
+      tracker.picture(
+        CodedPicture(type: .p, qp: qp[number % qp.count], isKey: number % 30 == 0), bytes: bytes,
+        pts: Int64(number) * 1_000_000 / Int64(fps))
+    }
+    return tracker.records.last
+  }
+
+  @Test func aBitrateIsEffectiveOnlyWithinTheToleranceThatHelpStates() {
+    // 230 and 231 kbps of 200 asked for: 15 % is the limit, however far it came from 240.
+    #expect(record(asked: 200, bytes: 958, qp: [30])?.verdict == .effective)
+    #expect(record(asked: 200, bytes: 967, qp: [30])?.verdict == .noEffect)
+    #expect(record(asked: 60, bytes: 520, qp: [30])?.verdict == .limited(.engine), "half way is not there")
+    #expect(record(asked: 60, bytes: 520, qp: [30], isDevice: true)?.verdict == .limited(.device))
+    #expect(record(asked: 60, bytes: 520, qp: [30], isDevice: true)?.measured == "125")
+    // The other way than asked is no effect.
+    #expect(record(asked: 60, bytes: 2000, qp: [30])?.verdict == .noEffect)
+  }
+
+  @Test func whatHoldsABitrateUpIsNamedWithTheQuantisersSeen() {
+    let coarse = record(asked: 60, bytes: 520, qp: [42, 42, 41, 40])
+    #expect(coarse?.verdict == .limited(.maxQP) && coarse?.measured == "125" && coarse?.quantisers == "40..42")
+    // It did not move at all, and that is why.
+    #expect(record(asked: 60, bytes: 1000, qp: [42])?.verdict == .limited(.maxQP))
+    #expect(record(asked: 60, bytes: 1000, qp: [42])?.quantisers == "42")
+    let fine = record(asked: 20_000, bytes: 1029, qp: [12])
+    #expect(fine?.verdict == .limited(.simplePicture) && fine?.measured == "247" && fine?.quantisers == "12")
+    #expect(record(asked: 20_000, bytes: 1029, qp: [12], chosen: true)?.verdict == .limited(.minQP))
+    // Most of them elsewhere: nothing holds it.
+    #expect(record(asked: 20_000, bytes: 1029, qp: [12, 20, 20])?.verdict == .noEffect)
+    // Key pictures alone tell where there are no others; where the stream does not tell, nothing is said of it.
+    #expect(record(asked: 20_000, bytes: 1029, qp: [nil])?.verdict == .noEffect)
+    #expect(record(asked: 20_000, bytes: 1029, qp: [30], saves: true)?.verdict == .limited(.simplePicture))
+  }
+
+  @Test func framesThatDoNotComeLimitABitrate() {
+    // 15 of the 30 frames a second that the engine counts on.
+    #expect(record(asked: 2000, bytes: 8000, qp: [30], fps: 15)?.verdict == .limited(.sourceRate))
+    #expect(record(asked: 2000, bytes: 8300, qp: [30], fps: 30)?.verdict == .effective)
+  }
+
+  @Test func aFrameRateIsLimitedByWhatComesOrByWhatTheEngineManages() {
+    for (arriving, verdict) in [(15, EffectVerdict.limited(.sourceRate)), (60, .noEffect)] {
+      let count = ArrivalCount()
+      let tracker = EffectTracker(path: "venc/0") { count.value }
+      tracker.add(EffectChange(key: "fps_dst", old: "-1", new: "25", measure: .frameRate, wanted: 25))
+      for number in 0...90 {
+        count.set(UInt64(number * arriving / 15))
+        tracker.picture(CodedPicture(type: .p), bytes: 100, pts: Int64(number) * 66_667)
+      }
+      #expect(tracker.records.last?.verdict == verdict)
+      #expect(tracker.records.last?.measured == "15.0")
+    }
+  }
+
+  /// Asked for more than comes: nothing need be measured.
+  @Test func aFrameRateThatCannotComeTrueIsSaidAtTheWrite() throws {
+    let bench = try Bench(source: ScriptedSourceFactory(script: .init(rate: FrameRate(15) ?? .thirty)))
+    try bench.make("vi/0")
+    try bench.make("venc/0", ["codec": .text("h264")])
+    bench.bind("venc/0", "vi/0")
+    try bench.start("vi/0", "venc/0")
+    #expect(eventually { bench.figures("venc/0").output.frames > 0 })
+    try bench.set("venc/0", ["fps_dst": .integer(60)])
+    let record = bench.graph.effectRecords(of: "venc/0").last
+    #expect(record?.verdict == .limited(.sourceRate) && record?.measured == "15.0" && record?.unit == "fps")
+    bench.finish()
+  }
+
   @Test func whatItsEngineCannotIsRefusedWhileItRuns() throws {
     let bench = try Bench()
     try bench.make("venc/0", ["codec": .text("h264")])
@@ -197,4 +281,11 @@ import Testing
     #expect(throws: Refusal.self) { try bench.object("venc/0").perform("dance", argument: "") }
     bench.finish()
   }
+}
+
+/// Frames that have come, as a test says.
+private final class ArrivalCount: Sendable {
+  private let count = Atomic<UInt64>(0)
+  var value: UInt64 { count.load(ordering: .relaxed) }
+  func set(_ value: UInt64) { count.store(value, ordering: .relaxed) }
 }

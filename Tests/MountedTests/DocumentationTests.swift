@@ -87,6 +87,9 @@ import Testing
         let isThere = row.range.split(separator: " ").contains { $0 == value }
         switch condition {
         case "a build with x264": #expect(isThere == Machine.hasX264, "\(path) \(value)")
+        case "a build with x265": #expect(isThere == Machine.hasX265, "\(path) \(value)")
+        case "a build with x265, or a V4L2 encoder for it":
+          #expect(isThere || !Machine.hasX265, "\(path) \(value)")
         case "a build with FFmpeg": #expect(isThere == Machine.hasFFmpeg, "\(path) \(value)")
         case "a build with FFmpeg, or a V4L2 decoder for it":
           #expect(isThere || !Machine.hasFFmpeg, "\(path) \(value)")

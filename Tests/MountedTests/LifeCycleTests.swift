@@ -219,7 +219,7 @@ import Testing
     for line in [#/mpifs \d+\.\d+\.\d+/#, #/commit: \S+/#, #/built: \S+/#, #/traits: .+/#, #/licence: Apache-2.0.*/#] {
       #expect(outcome.lines.contains { $0.wholeMatch(of: line) != nil }, "\(outcome.text)")
     }
-    #expect(outcome.text.contains("links GPL code") == (Machine.hasX264 || Machine.hasFFmpeg))
+    #expect(outcome.text.contains("links GPL code") == (Machine.hasX264 || Machine.hasX265 || Machine.hasFFmpeg))
   }
 
   @Test func helpNamesEveryOption() throws {

@@ -318,7 +318,9 @@ import Testing
         #expect(parts[1] == modes[row.kind], "\(object)/\(file) is \(row.kind)")
       }
     }
-    #expect(help.rows.filter { $0.kind == "stream" }.map(\.path) == ["venc/N/stream"])
+    #expect(
+      help.rows.filter { $0.kind == "stream" }.map(\.path)
+        == ["stream", "stream.ts", "stream.mp4", "stream.mjpeg"].map { "venc/N/" + $0 })
   }
 
   @Test func attributesThatWorkAndNoOthersAreThere() throws {
@@ -326,11 +328,12 @@ import Testing
     let keys = HelpPage(try served.cat("help")).keys(of: "venc/N")
     #expect(
       keys == [
-        "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp",
-        "min_i_qp", "max_i_qp", "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold",
-        "fps_src", "fps_dst",
-        "quality", "idr",
-        "backend", "source", "enable", "state", "active", "stats", "stream", "stream.info", "snapshot.jpg", "effect",
+        "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp", "max_i_qp",
+        "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "fps_src", "fps_dst",
+        "quality", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "chroma_qp_offset",
+        "slice_mode", "slice_size", "rotation", "mirror", "idr",
+        "backend", "source", "enable", "state", "active", "stats", "stream", "stream.ts", "stream.mp4",
+        "stream.mjpeg", "stream.info", "snapshot.jpg", "effect",
       ])
   }
 

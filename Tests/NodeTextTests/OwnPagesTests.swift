@@ -225,6 +225,24 @@ struct OwnPagesTests {
     #expect(rendered { StatePage.page.render(state, &$0) } == "running\n")
   }
 
+  @Test func streamInfoNamesEveryFormAndSaysWhyOneIsNotThere() {
+    let forms = [
+      StreamReport(name: "venc/0/stream", summary: "the coded stream as it is"),
+      StreamReport(name: "venc/0/stream.ts", summary: "MPEG transport stream"),
+      StreamReport(name: "venc/0/stream.mp4", summary: "MP4", obstacle: "this build has no FFmpeg"),
+    ]
+    #expect(
+      rendered { StreamPage.write(forms, to: &$0) } == """
+        path: venc/0/stream
+        use: cat venc/0/stream > file; it begins at a key frame, waits for more, and is not listed so that walks over the \
+        tree end
+        venc/0/stream.ts: MPEG transport stream
+        venc/0/stream.mp4: refused: this build has no FFmpeg
+
+        """)
+    #expect(rendered { StreamPage.write([], to: &$0) } == "")
+  }
+
   // MARK: report
 
   @Test(arguments: Dialect.allCases)

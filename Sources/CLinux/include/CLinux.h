@@ -52,6 +52,10 @@ int mpifs_trim_heap(void);
 int mpifs_heap_bytes(uint64_t *used);
 // Names the calling thread, for `top -H` and debuggers; the kernel keeps 15 bytes.
 void mpifs_name_thread(const char *name);
+// The calling thread's name, 16 bytes with the zero.
+void mpifs_thread_name(char *name);
+// The numbers of this process's threads of that name, at most so many. Returns how many were found.
+int mpifs_threads_named(const char *name, pid_t *ids, int most);
 
 // MARK: ioctl numbers
 

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads any media file FFmpeg knows. FFmpeg's libraries are loaded on first use and never linked: they cost 50 ms and
+// Reads any media file FFmpeg knows, and puts coded pictures into containers. FFmpeg's libraries are loaded on first use and never linked: they cost 50 ms and
 // 27 MB, which a pipeline on a camera does not pay.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
-// How the planes of a decoded picture lie. All are 8 bit a sample, limited range.
+// How the planes of a decoded picture lie. All are 8 bit a sample.
 enum {
   MPIFS_MEDIA_I420 = 1,
   MPIFS_MEDIA_NV12 = 2,
 };
+
+// What samples mean: code points of ITU-T H.273, 2 where nobody says.
+typedef struct {
+  uint8_t matrix, primaries, transfer;
+  // Not 0: samples use 0..255.
+  uint8_t is_full;
+  // Width of a sample to its height; 0 where nobody says.
+  int32_t aspect_num, aspect_den;
+} mpifs_media_color;
 
 // A media file being read. Owned by the caller between open and close; used by one thread at a time, except for
 // `interrupt`.
@@ -21,6 +30,10 @@ typedef struct {
   int32_t rate_num, rate_den;
   // FFmpeg's names: "h264", "mov", "yuv420p".
   char codec[32], container[32], pixels[32];
+  // As far as the file's headers tell.
+  mpifs_media_color color;
+  // Degrees clockwise that a player turns the pictures by, 0..359.
+  int32_t rotation;
 } mpifs_media_info;
 
 typedef struct {
@@ -34,6 +47,7 @@ typedef struct {
   int64_t duration;
   // Not 0: the decoder marked it as damaged.
   int32_t damaged;
+  mpifs_media_color color;
 } mpifs_media_picture;
 
 // One access unit of a file, with start codes and its parameter sets.
@@ -99,6 +113,8 @@ typedef struct {
   int32_t damaged;
   // FFmpeg's name of how it lies: "yuv422p".
   char pixels[32];
+  // Of the picture as it is given here.
+  mpifs_media_color color;
 } mpifs_decoded_picture;
 
 // Decodes packets. Owned by the caller between open and close; used by one thread at a time.
@@ -121,6 +137,36 @@ typedef struct {
   void (*close)(mpifs_media_decoder *decoder);
 } mpifs_decoder_functions;
 
+// Times given to a muxer: so many a second.
+#define MPIFS_MUXER_TICKS 90000
+
+// Puts the coded pictures of one stream into a container, in memory. Owned by the caller between open and close; used by
+// one thread at a time.
+typedef struct mpifs_media_muxer mpifs_media_muxer;
+
+typedef struct {
+  // FFmpeg's names: "mpegts", "mp4"; "h264", "hevc".
+  const char *container, *codec;
+  // Parameter sets with start codes.
+  const uint8_t *sets;
+  int32_t sets_size;
+  int32_t width, height;
+  // What a player shows as the programme's name, where the container has one.
+  const char *name;
+} mpifs_muxer_setup;
+
+typedef struct {
+  // Also writes what the file begins with.
+  int32_t (*open)(const mpifs_muxer_setup *setup, mpifs_media_muxer **muxer, char *message, size_t size);
+  // One picture with start codes, in the order of decoding, which is that of showing. `time` is later than that of the
+  // picture before; `duration` is at least 1. All of it comes out at once.
+  int32_t (*write)(mpifs_media_muxer *muxer, const uint8_t *bytes, int64_t count, int64_t time, int64_t duration,
+                   int32_t is_key, char *message, size_t size);
+  // What has come out since this was called last, valid until the next call; returns the number of bytes.
+  int64_t (*take)(mpifs_media_muxer *muxer, const uint8_t **bytes);
+  void (*close)(mpifs_media_muxer *muxer);
+} mpifs_muxer_functions;
+
 // Results: 1 = done, 0 = end of the file, negative = -errno; `message` (of `size` bytes) then says why.
 typedef struct {
   int32_t (*open)(const char *path, int32_t threads, mpifs_media_file **file, mpifs_media_info *info, char *message,
@@ -136,6 +182,7 @@ typedef struct {
   void (*close)(mpifs_media_file *file);
   const mpifs_decoder_functions *decoder;
   const mpifs_packet_functions *packets;
+  const mpifs_muxer_functions *muxer;
   // "FFmpeg 59.27.100"
   const char *version;
 } mpifs_media_functions;

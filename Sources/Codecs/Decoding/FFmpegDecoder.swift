@@ -116,6 +116,7 @@
       if let owner = picture.owner {
         let loan = Unmanaged<PictureLoan>.fromOpaque(owner).takeUnretainedValue()
         var layout = tight
+        (layout.color, layout.aspect) = (ColorDescription(picture.color), SampleAspect(picture.color))
         layout.plane0 = plane(picture, 0, height)
         layout.plane1 = plane(picture, 1, height / 2)
         if format == .i420 { layout.plane2 = plane(picture, 2, height / 2) }
@@ -150,6 +151,7 @@
         var layout = FrameLayout(
           .i420, width: (Int(picture.width) + 1) & ~1, height: (Int(picture.height) + 1) & ~1, alignment: 64)
       else { throw Failure(.illegalByteSequence, "decode", on: "ffmpeg", "a picture without a size") }
+      (layout.color, layout.aspect) = (ColorDescription(picture.color), SampleAspect(picture.color))
       if pictures.pool.map({ $0.bufferSize < layout.byteCount }) ?? true {
         try pictures.prepare(size: layout.byteCount)
       }

@@ -80,6 +80,8 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
   private var firstWhole: Int64?
   /// Numbers of units that were damaged, or refer to what is missing, and whose pictures have not come out.
   private var damaged: [Int64] = []
+  /// Of the pictures that come out: what the stream's headers said when they went in.
+  private var meaning = (color: ColorDescription.unspecified, aspect: SampleAspect.unknown)
   private var wasMadeUp = false
   /// Number of the last unit, where the library gave nothing then.
   private var unfinished: Int64?
@@ -109,6 +111,7 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
     guard begins(with: picture, pts) else { return }
     // With a change of size the library would forget what it still holds back; before a key picture all of it may go.
     if picture.isKey { try giveHeldBack(into: &sink) }
+    if let syntax = parser.syntax { meaning = (syntax.color, syntax.aspect) }
     let missing = hasBegun ? [] : sets?.missing(in: unit) ?? []
     hasBegun = true
     guard !missing.isEmpty else { return try decode(unit, pts: pts, into: &sink) }
@@ -216,8 +219,9 @@ final class OpenH264Decoder: Decoder, @unchecked Sendable {
     let memory = info.UsrData.sSystemBuffer
     // 4:2:0 receivers need even sizes: an odd last column or line is left off.
     guard let y = planes.0, let u = planes.1, let v = planes.2,
-      let new = FrameLayout(.i420, width: Int(memory.iWidth) & ~1, height: Int(memory.iHeight) & ~1, alignment: 64)
+      var new = FrameLayout(.i420, width: Int(memory.iWidth) & ~1, height: Int(memory.iHeight) & ~1, alignment: 64)
     else { throw Failure(.illegalByteSequence, "decode", on: "openh264", "a picture without pixels") }
+    (new.color, new.aspect) = meaning
     if try pictures.prepare(size: new.byteCount, references: 0) || layout != new { changed(to: new) }
     let frame = Frame(
       try pictures.take(), layout: new, pts: number, sequence: sequence, stamps: FrameStamps())

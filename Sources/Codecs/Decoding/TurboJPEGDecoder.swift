@@ -85,9 +85,10 @@ final class TurboJPEGDecoder: Decoder, @unchecked Sendable {
       throw Failure(.illegalByteSequence, "decode", on: "turbojpeg", "\(w)x\(h) in \(unit.count) bytes")
     }
     // Decoding writes whole pairs of lines and columns; an odd last one is left off what is shown.
-    guard let whole = FrameLayout(.i420, width: (w + 1) & ~1, height: (h + 1) & ~1, alignment: 64),
+    guard var whole = FrameLayout(.i420, width: (w + 1) & ~1, height: (h + 1) & ~1, alignment: 64),
       (2...16384).contains(w), (2...16384).contains(h)
     else { throw Failure(.illegalByteSequence, "decode", on: "turbojpeg", "a picture of \(w)x\(h)") }
+    whole.color = .jfif
     var new = whole
     if w % 2 != 0 { new.width = Int32(w & ~1) }
     if h % 2 != 0 { new.height = Int32(h & ~1) }

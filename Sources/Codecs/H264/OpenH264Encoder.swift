@@ -64,7 +64,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
       EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
       EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
-    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP)
+    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + OpenH264Syntax.settings)
 
   let engine: String
   let inputFormats: [PixelFormat] = [.i420]
@@ -114,7 +114,6 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.bEnableSSEI = false
     p.bSimulcastAVC = false
     p.iPaddingFlag = 0
-    p.iEntropyCodingModeFlag = c.profile == "baseline" ? 0 : 1
     p.bEnableFrameSkip = false
     p.iMaxQp = CInt(H264Limits.quantisers.upperBound)
     p.iMinQp = CInt(H264Limits.quantisers.lowerBound)
@@ -122,9 +121,6 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.bEnableLongTermReference = false
     p.iMultipleThreadIdc = UInt16(clamping: c.threads)
     p.bUseLoadBalancing = false
-    p.iLoopFilterDisableIdc = 0
-    p.iLoopFilterAlphaC0Offset = 0
-    p.iLoopFilterBetaOffset = 0
     p.bEnableDenoise = false
     p.bEnableBackgroundDetection = true
     p.bEnableAdaptiveQuant = false
@@ -143,9 +139,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       default: PRO_HIGH
       }
     p.sSpatialLayers.0.uiLevelIdc = LEVEL_UNKNOWN
-    // One slice a thread: the library parallelises over slices only.
-    p.sSpatialLayers.0.sSliceArgument.uiSliceMode = c.threads > 1 ? SM_FIXEDSLCNUM_SLICE : SM_SINGLE_SLICE
-    p.sSpatialLayers.0.sSliceArgument.uiSliceNum = UInt32(clamping: c.threads)
+    OpenH264Syntax.fill(&p, c)
   }
 
   /// The rate the library is told: it clamps to 1...60.

@@ -27,6 +27,7 @@ public struct OpenH264Factory: EncoderFactory {
     try H264Limits.check(configuration, engine: name, profiles: profiles(for: .h264))
     try H264Limits.checkRate(configuration, engine: name)
     try settings(for: .h264).check(configuration.settings, engine: name)
+    try OpenH264Syntax.check(configuration, engine: name)
     // The library's macroblock tables are sized by its level 5.2.
     guard configuration.width * configuration.height <= 4096 * 2304 else {
       throw Failure(.outOfRange, "size", on: name, "at most 4096x2304 pixels in all")

@@ -52,7 +52,7 @@
         EngineSetting(.codedRate, live: true),
         EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
         EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
-      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP)
+      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP + X264Syntax.settings)
 
     let engine = "x264 \(mpifs_x264_build())"
     let inputFormats: [PixelFormat] = [.i420, .nv12]
@@ -100,6 +100,7 @@
         p.rc.i_qp_min = CInt(min(goals.predicted.lowerBound, goals.key.lowerBound))
         p.rc.i_qp_max = CInt(max(goals.predicted.upperBound, goals.key.upperBound))
       }
+      X264Syntax.fill(&p, c)
       let profile = c.profile.isEmpty ? "high" : c.profile
       return x264_param_apply_profile(&p, profile) == 0
     }

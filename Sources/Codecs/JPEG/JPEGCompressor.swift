@@ -14,7 +14,6 @@ struct JPEGCompressor: ~Copyable {
   private var y = Scratch()
   private var u = Scratch()
   private var v = Scratch()
-  private var rgb = Scratch()
   private let converter = PixelConverter()
 
   /// `turbojpeg 2.1.5`
@@ -38,7 +37,18 @@ struct JPEGCompressor: ~Copyable {
   /// - Parameter quality: 1...100.
   /// - Returns: the JPEG, valid until the next call.
   mutating func compressSamples(_ pixels: Pixels, quality: Int) throws(Failure) -> UnsafeRawBufferPointer {
-    let planes = try even420(pixels)
+    try compress(pixels, as: pixels.color, quality: quality)
+  }
+
+  /// Compresses with the colours a viewer expects: JPEG files are BT.601 in full range, and so becomes what is not.
+  mutating func compressColours(_ pixels: Pixels, quality: Int) throws(Failure) -> UnsafeRawBufferPointer {
+    try compress(pixels, as: .jfif, quality: quality)
+  }
+
+  private mutating func compress(
+    _ pixels: Pixels, as color: ColorDescription, quality: Int
+  ) throws(Failure) -> UnsafeRawBufferPointer {
+    let planes = try even420(pixels, as: color)
     return try compress(width: pixels.width, height: pixels.height) { handle, buffer, size, flags in
       withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>?.self, capacity: 3) { bases in
         bases[0] = UnsafePointer(planes.plane0.base)
@@ -53,20 +63,6 @@ struct JPEGCompressor: ~Copyable {
           }
         }
       }
-    }
-  }
-
-  /// Compresses with the colours a viewer expects: JPEG files are full range, video is not, so the picture goes
-  /// through RGB.
-  mutating func compressColours(_ pixels: Pixels, quality: Int) throws(Failure) -> UnsafeRawBufferPointer {
-    let plane = try rgb.plane(bytes: pixels.width * 4, lines: pixels.height)
-    let target = Pixels(
-      format: .xrgb8888, width: pixels.width, height: pixels.height, plane0: plane, plane1: plane, plane2: plane)
-    _ = try converter.convert(pixels, Orientation(PictureTransform()), to: target)
-    return try compress(width: pixels.width, height: pixels.height) { handle, buffer, size, flags in
-      tjCompress2(
-        handle, plane.base, CInt(pixels.width), plane.stride, CInt(pixels.height), CInt(TJPF_BGRX.rawValue), buffer,
-        size, CInt(TJSAMP_420.rawValue), CInt(quality), flags)
     }
   }
 
@@ -91,16 +87,16 @@ struct JPEGCompressor: ~Copyable {
   }
 
   /// I420 planes whose luma has an even number of columns and lines, as the library reads them: the picture itself
-  /// when it is I420 of even size, else a copy with its last column and line repeated.
-  private mutating func even420(_ p: Pixels) throws(Failure) -> Pixels {
-    let isEven = p.width % 2 == 0 && p.height % 2 == 0
-    if isEven, p.format == .i420 { return p }
+  /// when it is I420 of even size and of this colour, else a copy with its last column and line repeated.
+  private mutating func even420(_ p: Pixels, as color: ColorDescription) throws(Failure) -> Pixels {
+    let isWhole = p.width % 2 == 0 && p.height % 2 == 0 && p.color.hasSameSamples(as: color)
+    if isWhole, p.format == .i420 { return p }
     let (width, height) = (p.chromaWidth * 2, p.chromaHeight * 2)
     var target = Pixels(
       format: .i420, width: p.width, height: p.height, plane0: p.plane0,
       plane1: try u.plane(bytes: p.chromaWidth, lines: p.chromaHeight),
-      plane2: try v.plane(bytes: p.chromaWidth, lines: p.chromaHeight))
-    if isEven, p.format == .nv12 {
+      plane2: try v.plane(bytes: p.chromaWidth, lines: p.chromaHeight), color: color)
+    if isWhole, p.format == .nv12 {
       // Only the chroma has to move.
       converter.split(p, u: target.plane1, v: target.plane2)
       return target

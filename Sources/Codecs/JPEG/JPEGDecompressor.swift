@@ -7,8 +7,7 @@ import SystemPackage
 /// Owner of one decompressor of libturbojpeg and of the scratch memory between it and the picture. Serial use.
 ///
 /// A 4:2:0 picture of even size is decoded into the target itself; others (most cameras give 4:2:2) go through scratch
-/// planes, since the library gives the samples as they are coded. The samples then have the whole range 0..255 that JPEG
-/// has, and get video's range (16..235, chroma 16..240), so that an encoder's viewers see the camera's contrast.
+/// planes, since the library gives the samples as they are coded. They stay so: BT.601 in the whole range 0..255.
 struct JPEGDecompressor: ~Copyable {
   private var handle: JPEGHandle
   private var y = Scratch()
@@ -61,8 +60,7 @@ struct JPEGDecompressor: ~Copyable {
     } else {
       written = try decodeThroughScratch(bytes, header, target)
     }
-    JPEGDecompressor.narrow(target)
-    return written + PlaneExtent.byteCount(target.format, width: target.width, height: target.height)
+    return written
   }
 
   private func header(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Header {
@@ -102,7 +100,7 @@ struct JPEGDecompressor: ~Copyable {
       CopyPlane(
         luma.base, luma.stride, target.plane0.base, target.plane0.stride, CInt(target.width), CInt(target.height))
       fillChroma(target)
-      return width * height
+      return width * height + PlaneExtent.byteCount(target.format, width: target.width, height: target.height)
     }
     let (chromaWidth, chromaHeight) = (Int(tjPlaneWidth(1, header.width, header.subsampling)), lines(1, header))
     let cb = try u.plane(bytes: chromaWidth, lines: chromaHeight)
@@ -146,29 +144,6 @@ struct JPEGDecompressor: ~Copyable {
       SetPlane(target.plane2.base, target.plane2.stride, width, height, 128)
     } else {
       SetPlane(target.plane1.base, target.plane1.stride, width * 2, height, 128)
-    }
-  }
-
-  // MARK: range
-
-  private static func narrow(_ p: Pixels) {
-    // 219/255 and 224/255 as 16-bit fractions; chroma's middle, 128, stays where it is.
-    narrow(p.plane0, p.width, p.height, factor: 56284, offset: 16 << 16 | 0x8000)
-    let chroma = (factor: UInt32(57569), offset: UInt32(128 << 16 | 0x8000) &- 57569 &* 128)
-    if p.format == .i420 {
-      narrow(p.plane1, p.chromaWidth, p.chromaHeight, factor: chroma.factor, offset: chroma.offset)
-      narrow(p.plane2, p.chromaWidth, p.chromaHeight, factor: chroma.factor, offset: chroma.offset)
-    } else {
-      narrow(p.plane1, p.chromaWidth * 2, p.chromaHeight, factor: chroma.factor, offset: chroma.offset)
-    }
-  }
-
-  private static func narrow(_ plane: PlanePointer, _ width: Int, _ height: Int, factor: UInt32, offset: UInt32) {
-    for row in 0..<height {
-      let line = plane.base + row * Int(plane.stride)
-      for column in 0..<width {
-        line[column] = UInt8(truncatingIfNeeded: (UInt32(line[column]) &* factor &+ offset) >> 16)
-      }
     }
   }
 }

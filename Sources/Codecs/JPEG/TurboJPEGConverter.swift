@@ -11,10 +11,11 @@ struct TurboJPEGConverterFactory: PictureConverterFactory {
 
   func open(_ input: FrameLayout, to output: PixelFormat) throws(Failure) -> any PictureConverter {
     guard input.format == .mjpeg, outputs.contains(output),
-      let layout = FrameLayout(output, width: Int(input.width), height: Int(input.height))
+      var layout = FrameLayout(output, width: Int(input.width), height: Int(input.height))
     else {
       throw Failure(.notSupported, "open", on: name, "\(input.format) \(input.width)x\(input.height) to \(output)")
     }
+    (layout.color, layout.aspect) = (.jfif, input.aspect)
     return try TurboJPEGConverter(layout)
   }
 }
@@ -29,7 +30,7 @@ private final class TurboJPEGConverter: PictureConverter {
   }
 
   var engine: String { "lib\(JPEGCompressor.engine)" }
-  var remark: String { "JPEG's full range made video range" }
+  var remark: String { "" }
 
   func convert(_ input: borrowing Frame, into output: borrowing Frame) throws(Failure) -> Int {
     let memory = input.buffer.memory

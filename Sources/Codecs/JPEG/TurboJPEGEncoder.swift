@@ -34,8 +34,7 @@ public struct TurboJPEGFactory: EncoderFactory {
 
 /// One motion JPEG channel of libturbojpeg.
 ///
-/// The samples are coded as they come, like hardware encoders do: limited-range video stays limited range. Bitrate,
-/// GOP and frame rate mean nothing here: size follows `quality`, and every picture is a key picture.
+/// The samples are coded as they come, like hardware encoders do: whoever gives the frames makes them what JPEG has. Bitrate, GOP and frame rate mean nothing here: size follows `quality`, and every picture is a key picture.
 final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
   static let settings: EngineSettings = [
     EngineSetting(.quality, live: true, 1...99, usual: 70), EngineSetting(.codedRate, live: true),

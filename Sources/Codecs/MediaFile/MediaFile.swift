@@ -85,4 +85,27 @@
       return result > 0
     }
   }
+
+  extension MediaFile {
+    /// What the container says of its pictures that is not done to them, for `active`.
+    static func facts(_ info: mpifs_media_info) -> [(key: String, value: String)] {
+      guard info.rotation != 0 else { return [] }
+      return [
+        ("container_rotation", "\(info.rotation) degrees clockwise, not applied: rotation of a vpss output does it")
+      ]
+    }
+  }
+
+  extension ColorDescription {
+    /// What the library says the samples mean.
+    init(_ told: mpifs_media_color) {
+      self.init(
+        Matrix(rawValue: told.matrix), primaries: told.primaries, transfer: told.transfer,
+        isFullRange: told.is_full != 0)
+    }
+  }
+
+  extension SampleAspect {
+    init(_ told: mpifs_media_color) { self.init(Int(told.aspect_num), Int(told.aspect_den)) }
+  }
 #endif

@@ -35,14 +35,18 @@ public struct MediaFileSourceFactory: SourceFactory {
   /// Pictures come at the size and format asked, as I420 or NV12, at the file's own rate. Owns the file and its pool.
   final class MediaFileSource: Source, @unchecked Sendable {
     let summary: String
-    let layout: FrameLayout
+    /// Colour and shape are those of the picture given last.
+    var layout: FrameLayout { shown.withLock { $0 } }
     let frameRate: FrameRate
     let isLive = false
     let remarks: [String]
     var memoryKind: String { ownPool.memoryKind }
     var pool: (any BufferPool)? { ownPool }
 
+    let facts: [(key: String, value: String)]
+
     private let file: MediaFile
+    private let shown: Mutex<FrameLayout>
     private let ownPool: Pool
     private let user: UserSlot
     private let converter = PixelConverter()
@@ -68,10 +72,12 @@ public struct MediaFileSourceFactory: SourceFactory {
       let info = file.info
       // 0 asks for the file's own size; 4:2:0 encoders need it even, so an odd last column or line is left off.
       let (width, height) = request.size(ofOwn: Int(info.width), Int(info.height))
-      guard let layout = FrameLayout(request.format, width: width, height: height) else {
+      guard var layout = FrameLayout(request.format, width: width, height: height) else {
         throw Failure(.outOfRange, "size", on: path, "\(width)x\(height): 2x2 to 16384x16384")
       }
-      self.layout = layout
+      MediaFileSource.describe(&layout, info.color, (Int(info.width), Int(info.height)))
+      shown = Mutex(layout)
+      facts = MediaFile.facts(info)
       frameRate = FrameRate(Int(info.rate_num), Int(info.rate_den)) ?? request.frameRate
       user = request.user
       let pixels = MediaFile.text(info.pixels)
@@ -161,6 +167,8 @@ public struct MediaFileSourceFactory: SourceFactory {
     }
 
     private func frame(of picture: mpifs_media_picture, in ref: consuming BufferRef) throws(Failure) -> Frame {
+      var layout = shown.withLock { $0 }
+      MediaFileSource.describe(&layout, picture.color, (Int(picture.width), Int(picture.height)))
       let frame = Frame(
         ref, layout: layout,
         pts: timeline.time(
@@ -170,6 +178,7 @@ public struct MediaFileSourceFactory: SourceFactory {
       var result: Result<Int, Failure> = .success(0)
       do throws(Failure) {
         var source = try MediaFileSource.pixels(picture, file.path)
+        source.color = layout.color
         // At the file's own size an odd last column or line is cut off, not squeezed in.
         if source.width == target.width + 1 { source.width = target.width }
         if source.height == target.height + 1 { source.height = target.height }
@@ -179,8 +188,17 @@ public struct MediaFileSourceFactory: SourceFactory {
       }
       try frame.endPixels(write: true)
       copied.add(UInt64(try result.get()), ordering: .relaxed)
+      let new = layout
+      shown.withLock { if $0 != new { $0 = new } }
       sequence += 1
       return frame
+    }
+
+    /// What the pictures given mean, of those of the file.
+    private static func describe(_ layout: inout FrameLayout, _ told: mpifs_media_color, _ size: (Int, Int)) {
+      layout.color = ColorDescription(told)
+      layout.aspect = SampleAspect(told).scaled(
+        from: (width: size.0, height: size.1), to: (width: Int(layout.width), height: Int(layout.height)))
     }
 
     private static func pixels(_ picture: mpifs_media_picture, _ path: String) throws(Failure) -> Pixels {

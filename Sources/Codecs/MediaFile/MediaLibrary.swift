@@ -11,6 +11,9 @@
 
     private static let loaded = Mutex<MediaLibrary?>(nil)
 
+    /// Whether ``load()`` gives it at once. Does not wait for another thread that loads it.
+    static var isLoaded: Bool { loaded.withLockIfAvailable { $0 != nil } ?? false }
+
     /// Loads it, or gives what is loaded. A failure is not kept: the libraries may be installed meanwhile.
     /// - Throws: ENOTSUP with what the loader said.
     static func load() throws(Failure) -> MediaLibrary {

@@ -9,6 +9,9 @@
     let summary: String
     let codec: Codec
     let frameRate: FrameRate?
+    let color: ColorDescription
+    let aspect: SampleAspect
+    let facts: [(key: String, value: String)]
     let skipped: UInt64 = 0
 
     private let functions: UnsafePointer<mpifs_packet_functions>
@@ -49,6 +52,8 @@
       handle = made
       codec = known
       frameRate = FrameRate(Int(info.rate_num), Int(info.rate_den))
+      (color, aspect) = (ColorDescription(info.color), SampleAspect(info.color))
+      facts = MediaFile.facts(info)
       summary = "file \(fileName(path)) (\(coding) in \(MediaFile.text(info.container)))"
     }
 

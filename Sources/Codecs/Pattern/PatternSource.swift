@@ -21,6 +21,7 @@ public struct PatternSourceFactory: SourceFactory {
 /// Owns its pool and the rendered parts of the picture; closes the pool when it goes. `next` is called by one thread.
 final class PatternSource: Source, @unchecked Sendable {
   let summary = "pattern"
+  static let color = ColorDescription(.smpte170m, primaries: 6, transfer: 6)
   let layout: FrameLayout
   let frameRate: FrameRate
   let isLive = false
@@ -45,11 +46,13 @@ final class PatternSource: Source, @unchecked Sendable {
     let (width, height) = request.size(ofOwn: 1920, 1080)
     guard (32...16384).contains(width), (32...16384).contains(height), width % 2 == 0,
       height % 2 == 0,
-      let layout = FrameLayout(request.format, width: width, height: height)
+      var layout = FrameLayout(request.format, width: width, height: height)
     else {
       throw Failure(
         .outOfRange, "size", on: "pattern", "\(width)x\(height): 32x32 to 16384x16384, even")
     }
+    // Its samples are painted as such.
+    (layout.color, layout.aspect) = (PatternSource.color, .square)
     self.layout = layout
     frameRate = request.frameRate
     user = request.user

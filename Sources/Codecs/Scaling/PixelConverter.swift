@@ -6,7 +6,10 @@ import MediaCore
 ///
 /// The way of a picture: formats other than 4:2:0 become I420 first; then each plane is scaled, then turned (scaling
 /// first, since most scaling is down); formats other than 4:2:0 are made from I420 last. Every pass that does
-/// nothing is left out. Colours are BT.601, limited range, as libyuv's RGB kernels have them.
+/// nothing is left out.
+///
+/// Samples become those of the target's matrix and range; where nothing is said of it, they stay. Of RGB libyuv makes BT.601 in limited or full range, and RGB of BT.601,
+/// BT.709 and BT.2020; everything else is done in place on the 4:2:0 picture (``Recoloring``).
 ///
 /// Keeps its scratch memory from picture to picture. Serial use.
 final class PixelConverter {
@@ -21,6 +24,8 @@ final class PixelConverter {
   private var outputY = Scratch()
   private var outputU = Scratch()
   private var outputV = Scratch()
+  private var recolored = Scratch()
+  private var recoloring: Recoloring?
   /// Bytes of pixels written in the current call, scratch included.
   private var written = 0
 
@@ -40,18 +45,47 @@ final class PixelConverter {
       orientation.swapsAxes
       ? source.width == target.height && source.height == target.width
       : source.width == target.width && source.height == target.height
-    if sameSize, orientation.turn == .none, try direct(source, target) { return written }
-    let planar = try input(source)
+    let (from, to) = colors(source, target)
+    recoloring =
+      recoloring.flatMap { $0.source == from && $0.target == to ? $0 : nil } ?? Recoloring(from: from, to: to)
+    if sameSize, orientation.turn == .none, recoloring == nil || target.format.is420, try direct(source, target) {
+      try recolor(target)
+      return written
+    }
+    var planar = try input(source, isFullRange: from.isFullRange)
+    planar.color = from
     if target.format.is420 {
       try scale(planar, orientation.turn, target)
-    } else if sameSize, orientation.turn == .none, planar.format == .i420 {
+      try recolor(target)
+    } else if sameSize, orientation.turn == .none, planar.format == .i420, recoloring == nil {
       try output(planar, target)
     } else {
-      let middle = try i420(width: target.width, height: target.height, &outputY, &outputU, &outputV)
+      var middle = try i420(width: target.width, height: target.height, &outputY, &outputU, &outputV)
+      middle.color = to
       try scale(planar, orientation.turn, middle)
+      try recolor(middle)
       try output(middle, target)
     }
     return written
+  }
+
+  /// The samples of the 4:2:0 picture between the two: as they come, and as they have to be in the end.
+  private func colors(_ source: Pixels, _ target: Pixels) -> (ColorDescription, ColorDescription) {
+    let from =
+      source.format.isRGB
+      ? ColorDescription(.smpte170m, isFullRange: target.format.isRGB || target.color.isFullRange) : source.color
+    guard target.format.isRGB else { return (from, target.color == .unspecified ? from : target.color) }
+    // What libyuv has exact constants for: with the others blue is up to 16 of 255 off, since their factors do not fit its numbers.
+    switch from.matrix.rawValue {
+    case 1, 9, 10: return (from, ColorDescription(from.matrix, isFullRange: true))
+    case 2, 5, 6: return (from, from)
+    default: return (from, .jfif)
+    }
+  }
+
+  private func recolor(_ target: Pixels) throws(Failure) {
+    guard let recoloring else { return }
+    written += try recoloring.apply(to: target, &recolored)
   }
 
   /// Takes NV12's chroma apart.
@@ -97,16 +131,17 @@ final class PixelConverter {
     case (.uyvy, .nv12):
       UYVYToNV12(s.plane0.base, s.plane0.stride, a.base, a.stride, b.base, b.stride, w, h)
     case (.xrgb8888, .nv12), (.argb8888, .nv12):
+      guard !t.color.isFullRange else { return false }
       ARGBToNV12(s.plane0.base, s.plane0.stride, a.base, a.stride, b.base, b.stride, w, h)
     case (.yuyv, .i420), (.uyvy, .i420), (.xrgb8888, .i420), (.argb8888, .i420), (.rgb24, .i420):
-      try packedToI420(s, a, b, c)
+      try packedToI420(s, a, b, c, isFullRange: t.color.isFullRange)
       return true
     case (.nv12, .xrgb8888), (.nv12, .argb8888):
-      NV12ToARGB(
-        s.plane0.base, s.plane0.stride, s.plane1.base, s.plane1.stride, a.base, a.stride, w, h)
+      NV12ToARGBMatrix(
+        s.plane0.base, s.plane0.stride, s.plane1.base, s.plane1.stride, a.base, a.stride, constants(s.color), w, h)
     case (.nv21, .xrgb8888), (.nv21, .argb8888):
-      NV21ToARGB(
-        s.plane0.base, s.plane0.stride, s.plane1.base, s.plane1.stride, a.base, a.stride, w, h)
+      NV21ToARGBMatrix(
+        s.plane0.base, s.plane0.stride, s.plane1.base, s.plane1.stride, a.base, a.stride, constants(s.color), w, h)
     default: return false
     }
     written += PlaneExtent.byteCount(t.format, width: t.width, height: t.height)
@@ -114,7 +149,7 @@ final class PixelConverter {
   }
 
   /// The source as a 4:2:0 picture: itself where it is one.
-  private func input(_ s: Pixels) throws(Failure) -> Pixels {
+  private func input(_ s: Pixels, isFullRange: Bool) throws(Failure) -> Pixels {
     if s.format.is420 { return s }
     if s.format == .nv16 {
       // The luma stays where it is; two lines of chroma become one.
@@ -130,22 +165,34 @@ final class PixelConverter {
       return result
     }
     let result = try i420(width: s.width, height: s.height, &inputY, &inputU, &inputV)
-    try packedToI420(s, result.plane0, result.plane1, result.plane2)
+    try packedToI420(s, result.plane0, result.plane1, result.plane2, isFullRange: isFullRange)
     return result
   }
 
-  private func packedToI420(_ s: Pixels, _ y: PlanePointer, _ u: PlanePointer, _ v: PlanePointer) throws(Failure) {
+  /// - Parameter isFullRange: of what is made of RGB.
+  private func packedToI420(
+    _ s: Pixels, _ y: PlanePointer, _ u: PlanePointer, _ v: PlanePointer, isFullRange: Bool
+  ) throws(Failure) {
     let (w, h) = (CInt(s.width), CInt(s.height))
     let (from, stride) = (s.plane0.base, s.plane0.stride)
     switch s.format {
     case .yuyv: YUY2ToI420(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
     case .uyvy: UYVYToI420(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
-    case .xrgb8888, .argb8888: ARGBToI420(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
+    case .xrgb8888, .argb8888:
+      let convert = isFullRange ? ARGBToJ420 : ARGBToI420
+      _ = convert(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
     // libyuv's "RAW" is R G B in memory, its "RGB24" the reverse.
-    case .rgb24: RAWToI420(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
+    case .rgb24:
+      let convert = isFullRange ? RAWToJ420 : RAWToI420
+      _ = convert(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
     default: throw Failure(.notSupported, "convert", on: "\(s.format)", "libyuv cannot read this format here")
     }
     written += PlaneExtent.byteCount(.i420, width: s.width, height: s.height)
+  }
+
+  private func constants(_ color: ColorDescription, isSwapped: Bool = false) -> UnsafePointer<YuvConstants>? {
+    let number = color.matrix.rawValue
+    return mpifs_yuv_constants(number == 10 ? 9 : CInt(number), color.isFullRange ? 1 : 0, isSwapped ? 1 : 0)
   }
 
   private func output(_ s: Pixels, _ t: Pixels) throws(Failure) {
@@ -157,9 +204,13 @@ final class PixelConverter {
     case .uyvy:
       I420ToUYVY(y.base, y.stride, u.base, u.stride, v.base, v.stride, out.base, out.stride, w, h)
     case .xrgb8888, .argb8888:
-      I420ToARGB(y.base, y.stride, u.base, u.stride, v.base, v.stride, out.base, out.stride, w, h)
+      I420ToARGBMatrix(
+        y.base, y.stride, u.base, u.stride, v.base, v.stride, out.base, out.stride, constants(s.color), w, h)
     case .rgb24:
-      I420ToRAW(y.base, y.stride, u.base, u.stride, v.base, v.stride, out.base, out.stride, w, h)
+      // Red and blue change places when the differences do.
+      I420ToRGB24Matrix(
+        y.base, y.stride, v.base, v.stride, u.base, u.stride, out.base, out.stride,
+        constants(s.color, isSwapped: true), w, h)
     case .nv16:
       CopyPlane(y.base, y.stride, out.base, out.stride, w, h)
       // Each line of chroma serves two lines of the picture.

@@ -142,6 +142,19 @@ enum CaptureFormats {
   /// In one memory they follow each other without a gap, chroma strides as the V4L2 documentation of each format says.
   /// - Returns: `nil` for numbers that cannot be.
   static func layout(of format: VideoFormat) -> FrameLayout? {
+    guard var layout = planes(of: format) else { return nil }
+    // A JPEG picture has its own.
+    layout.color = layout.format == .mjpeg ? .jfif : color(of: format, layout.format)
+    return layout
+  }
+
+  private static func color(of format: VideoFormat, _ pixels: PixelFormat) -> ColorDescription {
+    ColorDescription(
+      v4l2: format.color.space, transfer: format.color.transfer, encoding: format.color.encoding,
+      quantization: format.color.quantization, isRGB: pixels.isRGB)
+  }
+
+  private static func planes(of format: VideoFormat) -> FrameLayout? {
     guard let first = format.planes.first,
       (1...FrameSize.largest).contains(format.width), (1...FrameSize.largest).contains(format.height),
       first.bytesPerLine <= FrameSize.largest * 8, first.size <= Int32.max

@@ -15,10 +15,13 @@ public struct VendorConverterFactory: PictureConverterFactory {
     guard let format = VendorFormat.all.first(where: { $0.format == input.format }), output == .i420,
       input.width % 2 == 0, input.height % 2 == 0, input.width >= 16, input.height >= 16,
       // The library's planes follow each other without gaps.
-      let layout = FrameLayout(.i420, width: Int(input.width), height: Int(input.height), alignment: 1)
+      var layout = FrameLayout(.i420, width: Int(input.width), height: Int(input.height), alignment: 1)
     else {
       throw Failure(.notSupported, "open", on: name, "\(input.format) \(input.width)x\(input.height) to \(output)")
     }
+    // Of a mosaic and of RGB the library makes BT.601; the other packings keep their samples.
+    layout.color = format.isYUV ? input.color : input.color.sampled(as: .bt601)
+    layout.aspect = input.aspect
     return try VendorPictures(format, input, layout)
   }
 }
@@ -28,6 +31,9 @@ private struct VendorFormat {
   var format: PixelFormat
   /// Least bits a pixel that a whole picture has; 0 for compressed ones, whose decoders watch their input.
   var bits: Int
+
+  /// Luma and colour differences.
+  var isYUV: Bool { bits == 12 || [PixelFormat("YVYU"), PixelFormat("NV61")].contains(format) }
 
   init(_ code: StaticString, bits: Int) {
     self.format = PixelFormat(code)

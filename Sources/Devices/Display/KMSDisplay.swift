@@ -160,15 +160,20 @@ final class KMSDisplay: Display, @unchecked Sendable {
       refusals.append("no plane takes \(layout.format)")
     }
     for candidate in candidates {
+      let plane = planes[candidate.plane]
+      if candidate.picture == .frame, !layout.format.isRGB, !plane.colors.know(layout.color) {
+        refusals.append("\(plane.name) does not know \(layout.color)")
+        continue
+      }
       do throws(Failure) {
-        let found = try attempt(candidate, planes[candidate.plane], buffer, layout, target, generation, device)
+        let found = try attempt(candidate, plane, buffer, layout, target, generation, device)
         way = found
         reason = candidate.picture == .frame ? "" : refusals.joined(separator: "; ")
         publish(place: target)
         return found
       } catch {
         let what = candidate.picture == .frame ? "the frame" : "\(candidate.picture)"
-        refusals.append("\(planes[candidate.plane].name) refused \(what): \(error.errno)")
+        refusals.append("\(plane.name) refused \(what): \(error.errno)")
       }
     }
     throw Failure(

@@ -143,7 +143,7 @@ final class KMSPipe {
   private func showBlack() {
     guard let black else { return }
     primary.show(
-      black.framebuffer.id, width: mode.width, height: mode.height, on: crtc,
+      black.framebuffer.id, width: mode.width, height: mode.height, .rgb, on: crtc,
       at: Rectangle(x: 0, y: 0, width: mode.width, height: mode.height), in: &request)
   }
 

@@ -15,6 +15,7 @@ final class KMSPlane {
   private let ids: Numbers
   /// Properties whose value another program may have left unusual, with the usual one.
   private let usual: [(id: UInt32, value: UInt64)]
+  let colors: PlaneColors
   /// Values when the screen was taken, to be put back.
   let found: [(id: UInt32, value: UInt64)]
   let crtcBefore: UInt32
@@ -43,15 +44,10 @@ final class KMSPlane {
     let blob = (try? card.blob(UInt32(truncatingIfNeeded: properties["IN_FORMATS"]?.value ?? 0))) ?? []
     linear = PlaneFormats.linear(blob)
     var usual: [(UInt32, UInt64)] = []
-    // Rotation 1 is upright. Colours are BT.601 in limited range everywhere in the runtime.
+    // Rotation 1 is upright.
     if let rotation = properties["rotation"] { usual.append((rotation.id, 1)) }
     if let alpha = properties["alpha"] { usual.append((alpha.id, 0xffff)) }
-    if let encoding = properties["COLOR_ENCODING"], let value = encoding.choices["ITU-R BT.601 YCbCr"] {
-      usual.append((encoding.id, value))
-    }
-    if let range = properties["COLOR_RANGE"], let value = range.choices["YCbCr limited range"] {
-      usual.append((range.id, value))
-    }
+    colors = PlaneColors(encoding: properties["COLOR_ENCODING"], range: properties["COLOR_RANGE"])
     self.usual = usual
     crtcBefore = plane.crtc
     let kept = ["FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H"]
@@ -72,7 +68,7 @@ final class KMSPlane {
 
   /// Shows a whole framebuffer in a place.
   func show(
-    _ framebuffer: UInt32, width: Int, height: Int, on crtc: UInt32, at place: Rectangle,
+    _ framebuffer: UInt32, width: Int, height: Int, _ color: ColorDescription, on crtc: UInt32, at place: Rectangle,
     in request: inout AtomicRequest
   ) {
     request.set(id, ids.fb, UInt64(framebuffer))
@@ -87,6 +83,7 @@ final class KMSPlane {
     request.set(id, ids.place.w, UInt64(place.width))
     request.set(id, ids.place.h, UInt64(place.height))
     for property in usual { request.set(id, property.id, property.value) }
+    colors.set(color, on: id, in: &request)
   }
 
   /// Takes it off the screen.

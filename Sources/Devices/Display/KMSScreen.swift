@@ -113,8 +113,8 @@ final class KMSScreen {
   private func put(_ framebuffer: Framebuffer, _ way: KMSWay, of layer: KMSDisplay, on pipe: KMSPipe) {
     if let old = layer.plane, old !== way.plane { pipe.leave(old) }
     way.plane.show(
-      framebuffer.id, width: Int(way.scanned.width), height: Int(way.scanned.height), on: pipe.crtc, at: way.place,
-      in: &pipe.request)
+      framebuffer.id, width: Int(way.scanned.width), height: Int(way.scanned.height), way.scanned.color, on: pipe.crtc,
+      at: way.place, in: &pipe.request)
   }
 
   // MARK: frames

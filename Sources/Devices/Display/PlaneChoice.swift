@@ -84,8 +84,7 @@ enum PlaneChoice {
   }
 
   private static func format(for frame: PixelFormat, _ plane: PlaneTraits) -> PixelFormat? {
-    let isRGB = [.xrgb8888, .argb8888, .rgb24].contains(frame)
-    return (isRGB ? planar.reversed() : planar).first { plane.formats.contains($0) }
+    (frame.isRGB ? planar.reversed() : planar).first { plane.formats.contains($0) }
   }
 }
 
@@ -115,13 +114,14 @@ enum DisplayFormat {
   static func layout(_ format: PixelFormat, width: Int, height: Int, pitch: Int) -> FrameLayout {
     let first = Plane(offset: 0, stride: Int32(pitch), lines: Int32(height))
     let chroma = format == .nv16 ? height : (height + 1) / 2
+    let color: ColorDescription = format.isRGB ? .rgb : .bt601
     switch format {
     case .nv12, .nv21, .nv16:
       return FrameLayout(
         format: format, width: width, height: height, plane0: first,
-        plane1: Plane(offset: Int32(pitch * height), stride: Int32(pitch), lines: Int32(chroma)))
+        plane1: Plane(offset: Int32(pitch * height), stride: Int32(pitch), lines: Int32(chroma)), color: color)
     default:
-      return FrameLayout(format: format, width: width, height: height, plane0: first)
+      return FrameLayout(format: format, width: width, height: height, plane0: first, color: color)
     }
   }
 
@@ -131,6 +131,7 @@ enum DisplayFormat {
     return FrameLayout(
       format: whole.format, width: part.width, height: part.height,
       plane0: Plane(
-        offset: Int32(part.y * stride + part.x * 4), stride: Int32(stride), lines: Int32(part.height)))
+        offset: Int32(part.y * stride + part.x * 4), stride: Int32(stride), lines: Int32(part.height)),
+      color: whole.color)
   }
 }

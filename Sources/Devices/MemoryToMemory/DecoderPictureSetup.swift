@@ -57,7 +57,10 @@ struct DecoderPictureSetup {
         "the driver gives \(format.width)x\(format.height) \(format.fourcc), visible \(visible.width)x\(visible.height)"
       )
     }
-    return try allocate(format, layout, visible, try wished())
+    // Where the stream says nothing of its colour the driver repeats what it was told or assumes: the stream is read anyway.
+    var meant = layout
+    meant.color = .unspecified
+    return try allocate(format, meant, visible, try wished())
   }
 
   /// Pictures to ask for: those the device keeps for itself, and those the graph has.

@@ -57,7 +57,12 @@ public struct V4L2ScalerFactory: ScalerFactory {
       guard let ranges else { return false }
       return ranges.isEmpty || ranges.contains { $0.contains(width: Int(layout.width), height: Int(layout.height)) }
     }
-    return supports(from: from.format, to: to.format, transform: transform) && (crops || crop == nil)
+    // What a device makes of colours is its own affair: it is trusted with those its driver takes for granted.
+    let keepsColors =
+      from.format.isRGB == to.format.isRGB
+      ? from.format.isRGB || from.color.hasSameSamples(as: to.color)
+      : (from.format.isRGB ? to : from).color.hasSameSamples(as: .bt601)
+    return keepsColors && supports(from: from.format, to: to.format, transform: transform) && (crops || crop == nil)
       && has(taken[from.format], from) && has(made[to.format], to)
   }
 

@@ -9,13 +9,18 @@ struct BitReader {
   private var zeros = 0
   private var current: UInt8 = 0
   private var left = 0
+  private var loaded = 0
   /// True once more was read than there is, or a code was too long to be one.
   private(set) var failed = false
 
   /// - Parameter bytes: the unit's payload, without its header byte.
   init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
+  /// Bits read so far, those that keep start codes from appearing not counted.
+  var consumed: Int { loaded * 8 - left }
+
   private mutating func load() {
+    loaded += 1
     guard position < bytes.count else {
       failed = true
       current = 0
@@ -52,6 +57,8 @@ struct BitReader {
     for _ in 0..<min(32, max(0, count)) { value = value << 1 | (bit() ? 1 : 0) }
     return value
   }
+
+  mutating func byte() -> UInt8 { UInt8(truncatingIfNeeded: bits(8)) }
 
   mutating func skip(_ count: Int) {
     for _ in 0..<count where !failed { _ = bit() }

@@ -17,6 +17,10 @@ enum FWHTHeader {
     var s = StreamSyntax(codec: .fwht)
     s.width = Int(word(3))
     s.height = Int(word(4))
+    s.color = ColorDescription(
+      v4l2: word(6), transfer: word(7), encoding: word(8), quantization: word(9),
+      // Which components there are; 2 is RGB (`V4L2_FWHT_FL_PIXENC_MSK`).
+      isRGB: word(5) >> 19 & 3 == 2)
     syntax = s
     info.isKey = word(5) & intraFlag != 0
     info.type = info.isKey ? .idr : .p

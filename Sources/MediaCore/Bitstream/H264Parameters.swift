@@ -21,10 +21,25 @@ struct H264Sequence: Sendable {
   var width = 0
   var height = 0
   var frameRate: FrameRate?
+  var color = ColorDescription.unspecified
+  var aspect = SampleAspect.unknown
 
   /// - Returns: the set and its number, or `nil` for bytes that are none.
   static func read(_ payload: UnsafeRawBufferPointer) -> (id: Int, set: H264Sequence)? {
     var r = BitReader(payload)
+    guard let (id, front) = readFront(&r) else { return nil }
+    var set = front
+    if r.bit() {
+      let usability = VideoUsability.read(&r, isHEVC: false)
+      (set.frameRate, set.color, set.aspect) = (usability.frameRate, usability.color, usability.sampleAspect)
+    }
+    guard !r.failed else { return nil }
+    set.isPresent = true
+    return (id, set)
+  }
+
+  /// Up to the flag of the usability information, which comes next.
+  static func readFront(_ r: inout BitReader) -> (id: Int, set: H264Sequence)? {
     var s = H264Sequence()
     s.profile = Int(r.bits(8))
     s.constraints = Int(r.bits(8))
@@ -69,10 +84,7 @@ struct H264Sequence: Sendable {
     s.width = widthBlocks * 16
     s.height = heightUnits * 16 * (s.frameMacroblocksOnly ? 1 : 2)
     if r.bit() { s.crop(&r) }
-    if r.bit() { s.readTiming(&r) }
-    guard !r.failed else { return nil }
-    s.isPresent = true
-    return (Int(id), s)
+    return r.failed ? nil : (Int(id), s)
   }
 
   private mutating func crop(_ r: inout BitReader) {
@@ -82,25 +94,6 @@ struct H264Sequence: Sendable {
     let (x, y) = ((sides.0 + sides.1) * unitX, (sides.2 + sides.3) * unitY)
     if x < width { width -= x }
     if y < height { height -= y }
-  }
-
-  /// The usability information as far as the timing (annex E.1.1).
-  private mutating func readTiming(_ r: inout BitReader) {
-    if r.bit(), r.bits(8) == 255 { r.skip(32) }
-    if r.bit() { _ = r.bit() }
-    if r.bit() {
-      _ = r.bits(4)
-      if r.bit() { r.skip(24) }
-    }
-    if r.bit() {
-      _ = r.ue()
-      _ = r.ue()
-    }
-    guard r.bit() else { return }
-    let tick = Int(r.bits(32))
-    let scale = Int(r.bits(32))
-    // Two ticks make a frame.
-    frameRate = FrameRate(scale, tick * 2)
   }
 
   static func skipScalingLists(_ r: inout BitReader, count: Int) {

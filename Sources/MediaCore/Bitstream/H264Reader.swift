@@ -227,6 +227,8 @@ struct H264Reader: Sendable {
     s.deblockingAlpha = slice.alpha
     s.deblockingBeta = slice.beta
     s.frameRate = sequence.frameRate
+    s.color = sequence.color
+    s.aspect = sequence.aspect
     syntax = s
   }
 }

@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads H.265 pictures (ITU-T H.265): parameter sets, and what the first slice of a picture says.
-///
-/// The quantiser is not read: it stands behind most of the slice header.
+/// Reads H.265 pictures (ITU-T H.265): parameter sets and slice headers, no slice data.
 struct HEVCReader: Sendable {
-  /// What of a picture parameter set is needed to read the slice header (7.3.2.3).
-  private struct PictureSet: Sendable {
-    var isPresent = false
-    var sequence = 0
-    var tellsOutput = false
-    var extraSliceBits = 0
-  }
-  private var pictures = [PictureSet](repeating: PictureSet(), count: 64)
+  private var pictures = [HEVCPictureSet](repeating: HEVCPictureSet(), count: 64)
   private var sequences = [HEVCSequence?](repeating: nil, count: 16)
   /// The bytes of each: sets come again with every key picture and are read once.
   private var sequenceBytes = [[UInt8]](repeating: [], count: 16)
@@ -23,6 +14,7 @@ struct HEVCReader: Sendable {
   mutating func read(_ bytes: UnsafeRawBufferPointer, _ info: inout PictureInfo, _ syntax: inout StreamSyntax?) {
     var sets = (false, false, false)
     var recovery: Int?
+    var quantisers = (sum: 0, count: 0)
     for unit in AnnexBUnits(bytes) where unit.count > 2 {
       let type = unit[0] >> 1 & 63
       let payload = UnsafeRawBufferPointer(rebasing: unit[2...])
@@ -31,21 +23,26 @@ struct HEVCReader: Sendable {
         sets.0 = true
         if let (id, rate) = HEVCSequence.readVideo(payload) { videoRates[id] = rate }
       case 33: sets.1 = readSequence(payload) || sets.1
-      case 34: sets.2 = readPictureSet(payload) || sets.2
+      case 34:
+        if let (id, set) = HEVCPictureSet.read(payload) {
+          pictures[id] = set
+          sets.2 = true
+        }
       case 39: recovery = HEVCContinuity.recoveryPoint(payload) ?? recovery
       case 0...9, 16...21:
         info.slices += 1
         info.isReference = type > 14 || type % 2 == 1
         // 16...21: a decoder can start here (BLA, IDR, CRA).
         if type >= 16 { info.isKey = true }
-        if let (picture, kind, sequence) = slice(payload, type, temporal: Int(unit[1] & 7) - 1, &info),
-          info.type == nil
-        {
-          info.type = kind
-          var picture = picture
-          picture.recovery = recovery
-          continuity.follow(picture, &info)
-          describe(sequence, &syntax)
+        switch HEVCSlice.read(payload, type, pictures, sequences) {
+        case .slice(let slice):
+          if let qp = slice.qp { quantisers = (quantisers.sum + qp, quantisers.count + 1) }
+          guard slice.isFirst, info.type == nil else { break }
+          info.type = slice.kind
+          follow(slice, type, temporal: Int(unit[1] & 7) - 1, recovery, &info)
+          describe(slice, &syntax)
+        case .lacksSets: info.lacksParameterSets = true
+        case .dependent, .unreadable: break
         }
       default: break
       }
@@ -53,48 +50,19 @@ struct HEVCReader: Sendable {
     info.bringsParameterSets = sets.0 || sets.1 || sets.2
     info.hasParameterSets = sets.0 && sets.1 && sets.2
     if info.isKey { info.type = .idr }
+    if quantisers.count > 0 {
+      info.qp = Int((Double(quantisers.sum) / Double(quantisers.count)).rounded())
+    }
   }
 
-  /// Of the first slice segment of a picture (7.3.6.1); the others' place depends on the size of blocks.
-  private func slice(
-    _ payload: UnsafeRawBufferPointer, _ type: UInt8, temporal: Int, _ info: inout PictureInfo
-  ) -> (HEVCContinuity.Picture, PictureType, HEVCSequence)? {
-    var r = BitReader(payload)
-    guard r.bit() else { return nil }
-    if type >= 16 { r.skip(1) }
-    let number = r.ue()
-    guard number < 64 else { return nil }
-    let set = pictures[Int(number)]
-    guard set.isPresent, let sequence = sequences[set.sequence] else {
-      info.lacksParameterSets = true
-      return nil
-    }
-    r.skip(set.extraSliceBits)
-    let kind: PictureType
-    switch r.ue() {
-    case 0: kind = .b
-    case 1: kind = .p
-    case 2: kind = .i
-    default: return nil
-    }
-    if set.tellsOutput { r.skip(1) }
-    if sequence.separatePlanes { r.skip(2) }
+  private mutating func follow(
+    _ slice: HEVCSlice, _ type: UInt8, temporal: Int, _ recovery: Int?, _ info: inout PictureInfo
+  ) {
     var picture = HEVCContinuity.Picture()
-    (picture.type, picture.temporal, picture.log2MaxOrder) = (type, temporal, sequence.log2MaxOrder)
-    if type != 19, type != 20 {
-      picture.order = Int(r.bits(sequence.log2MaxOrder))
-      picture.references = references(&r, sequence)
-    }
-    return r.failed ? nil : (picture, kind, sequence)
-  }
-
-  private func references(_ r: inout BitReader, _ sequence: HEVCSequence) -> HEVCReferenceSet? {
-    let known = sequence.references
-    guard r.bit() else { return HEVCReferenceSet.read(&r, inSlice: true, after: known) }
-    // As many bits as the number of the last set has.
-    let width = known.count > 1 ? Int.bitWidth - (known.count - 1).leadingZeroBitCount : 0
-    let index = Int(r.bits(width))
-    return index < known.count ? known[index] : nil
+    (picture.type, picture.temporal, picture.recovery) = (type, temporal, recovery)
+    (picture.order, picture.references) = (slice.order, slice.references)
+    if let sequence = sequences[pictures[slice.pictureSet].sequence] { picture.log2MaxOrder = sequence.log2MaxOrder }
+    continuity.follow(picture, &info)
   }
 
   private mutating func readSequence(_ payload: UnsafeRawBufferPointer) -> Bool {
@@ -107,20 +75,9 @@ struct HEVCReader: Sendable {
     return true
   }
 
-  private mutating func readPictureSet(_ payload: UnsafeRawBufferPointer) -> Bool {
-    var r = BitReader(payload)
-    let (number, sequence) = (r.ue(), r.ue())
-    guard number < 64, sequence < 16 else { return false }
-    r.skip(1)
-    let tellsOutput = r.bit()
-    let extra = Int(r.bits(3))
-    guard !r.failed else { return false }
-    pictures[Int(number)] = PictureSet(
-      isPresent: true, sequence: Int(sequence), tellsOutput: tellsOutput, extraSliceBits: extra)
-    return true
-  }
-
-  private func describe(_ sequence: HEVCSequence, _ syntax: inout StreamSyntax?) {
+  private func describe(_ slice: HEVCSlice, _ syntax: inout StreamSyntax?) {
+    let set = pictures[slice.pictureSet]
+    guard let sequence = sequences[set.sequence] else { return }
     var found = StreamSyntax(codec: .h265)
     found.width = sequence.width
     found.height = sequence.height
@@ -129,6 +86,29 @@ struct HEVCReader: Sendable {
     found.chromaFormat = sequence.chromaFormat
     found.bitDepth = sequence.bitDepth
     found.frameRate = sequence.frameRate ?? videoRates[sequence.video]
+    found.color = sequence.color
+    found.aspect = sequence.aspect
+    found.cabac = true
+    found.constrainedIntra = set.constrainedIntra
+    found.scalingMatrix = sequence.scalingMatrix || set.scalingMatrix
+    found.initialQP = set.initialQP
+    found.chromaQPOffset = set.cbQPOffset
+    found.crQPOffset = set.crQPOffset
+    found.weightedPrediction = set.weighted.p
+    found.deblockingControl = set.deblockingControl
+    found.strongIntraSmoothing = sequence.strongIntraSmoothing
+    // Of a slice whose header could not be read that far nothing is said.
+    if slice.qp != nil {
+      found.deblockingDisabled = slice.deblocking.isDisabled ? 1 : 0
+      found.deblockingBeta = slice.deblocking.beta
+      found.deblockingTc = slice.deblocking.tc
+      found.sampleAdaptiveOffset = slice.sao.luma
+      found.chromaSampleAdaptiveOffset = slice.sao.chroma
+    } else {
+      found.deblockingDisabled = set.deblocking.isDisabled ? 1 : 0
+      found.deblockingBeta = set.deblocking.beta
+      found.deblockingTc = set.deblocking.tc
+    }
     syntax = found
   }
 }

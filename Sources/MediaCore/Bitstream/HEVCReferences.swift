@@ -16,6 +16,9 @@ struct HEVCReferenceSet: Sendable, Equatable {
     count += 1
   }
 
+  /// Pictures this one itself may refer to.
+  var usedCount: Int { used.nonzeroBitCount }
+
   func isUsed(_ index: Int) -> Bool { used >> UInt16(index) & 1 == 1 }
 
   /// - Parameter known: the sets of the sequence before this one; a slice's own follows them all.

@@ -44,6 +44,7 @@ struct JPEGReader: Sendable {
     var s = StreamSyntax(codec: .mjpeg)
     s.height = Int(body[1]) << 8 | Int(body[2])
     s.width = Int(body[3]) << 8 | Int(body[4])
+    s.color = .jfif
     syntax = s
     info.type = .i
     info.isKey = true

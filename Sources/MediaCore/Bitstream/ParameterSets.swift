@@ -65,6 +65,20 @@ public struct ParameterSets: Sendable {
     return result
   }
 
+  /// What stands before the first slice of a unit, start codes included: its parameter sets and what goes with them. Empty where
+  /// it begins with a slice, and for codings without parameter sets.
+  public static func leading(_ unit: UnsafeRawBufferPointer, _ codec: Codec) -> UnsafeRawBufferPointer {
+    guard let sets = ParameterSets(codec), let base = unit.baseAddress else { return unit.prefix(0).rebased }
+    for bytes in AnnexBUnits(unit) where sets.isSlice(bytes) {
+      guard let first = bytes.baseAddress else { continue }
+      // Back over the start code, which has three or four bytes.
+      var end = first - base - 3
+      if end > 0, unit[end - 1] == 0 { end -= 1 }
+      return unit.prefix(max(0, end)).rebased
+    }
+    return unit
+  }
+
   private func isSlice(_ unit: UnsafeRawBufferPointer) -> Bool {
     isHEVC ? unit[0] >> 1 & 63 < 32 : [1, 2, 5].contains(unit[0] & 31)
   }
@@ -117,4 +131,8 @@ public struct ParameterSets: Sendable {
     // As many as either standard has: what is damaged must not be kept without end.
     return r.failed || id > 255 || sequence > 31 ? nil : (kind, Int(id), Int(sequence))
   }
+}
+
+extension Slice<UnsafeRawBufferPointer> {
+  fileprivate var rebased: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self) }
 }

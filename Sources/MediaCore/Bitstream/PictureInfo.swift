@@ -41,9 +41,9 @@ public struct StreamSyntax: Sendable, Equatable {
   public var codec: Codec
   public var width = 0
   public var height = 0
-  /// H.264 `profile_idc`: 66 Baseline, 77 Main, 100 High.
+  /// H.264 `profile_idc`: 66 Baseline, 77 Main, 100 High. H.265 `general_profile_idc`: 1 Main, 2 Main 10.
   public var profile = 0
-  /// H.264 `level_idc`: ten times the level.
+  /// H.264 `level_idc`: ten times the level; H.265 `general_level_idc`: thirty times.
   public var level = 0
   /// H.264 constraint flags, set0 in bit 7.
   public var constraints = 0
@@ -63,7 +63,10 @@ public struct StreamSyntax: Sendable, Equatable {
   public var scalingMatrix = false
   /// `pic_init_qp`: what slice quantisers are relative to.
   public var initialQP = 0
+  /// Of both chroma planes in H.264, of Cb in H.265.
   public var chromaQPOffset = 0
+  /// H.265 `pps_cr_qp_offset`.
+  public var crQPOffset = 0
   public var weightedPrediction = false
   /// Slices carry their deblocking parameters.
   public var deblockingControl = false
@@ -72,19 +75,29 @@ public struct StreamSyntax: Sendable, Equatable {
   /// Deblocking offsets as coded (half of what the filter adds).
   public var deblockingAlpha = 0
   public var deblockingBeta = 0
+  /// H.265 `slice_tc_offset_div2`.
+  public var deblockingTc = 0
+  /// H.265: sample-adaptive offset works on luma, and on chroma, in the slice.
+  public var sampleAdaptiveOffset = false
+  public var chromaSampleAdaptiveOffset = false
+  /// H.265 `strong_intra_smoothing_enabled_flag`.
+  public var strongIntraSmoothing = false
   /// Frames a second the headers state (VUI timing), `nil` where they do not.
   public var frameRate: FrameRate?
+  /// What the headers say about colour, in codings whose headers do.
+  public var color = ColorDescription.unspecified
+  public var aspect = SampleAspect.unknown
   public init(codec: Codec) { self.codec = codec }
 }
 
 extension StreamSyntax {
   /// The profile's name as the tree takes it, where it is one of those.
   public var profileName: String? {
-    guard codec == .h264 else { return nil }
-    return switch profile {
-    case 66: "baseline"
-    case 77: "main"
-    case 100: "high"
+    switch (codec, profile) {
+    case (.h264, 66): "baseline"
+    case (.h264, 77), (.h265, 1): "main"
+    case (.h264, 100): "high"
+    case (.h265, 2): "main10"
     default: nil
     }
   }

@@ -22,7 +22,8 @@ public struct Plane: Sendable, Hashable {
   public var byteCount: Int { Int(stride) * Int(lines) }
 }
 
-/// Size, format and planes of the pixels in a frame. A value of fixed size: frames are made without allocating.
+/// Size, format, planes and meaning of the pixels in a frame. Two are equal only where what is made for pictures of the one serves
+/// those of the other: whoever works on frames begins anew when any part changes, colour too. A value of fixed size: frames are made without allocating.
 public struct FrameLayout: Sendable, Hashable {
   public var format: PixelFormat
   /// Visible size in pixels.
@@ -31,9 +32,14 @@ public struct FrameLayout: Sendable, Hashable {
   public var plane0: Plane
   public var plane1: Plane
   public var plane2: Plane
+  /// What the samples mean.
+  public var color: ColorDescription
+  /// Shape of a sample on a screen.
+  public var aspect: SampleAspect
 
   public init(
-    format: PixelFormat, width: Int, height: Int, plane0: Plane, plane1: Plane = .none, plane2: Plane = .none
+    format: PixelFormat, width: Int, height: Int, plane0: Plane, plane1: Plane = .none, plane2: Plane = .none,
+    color: ColorDescription = .unspecified, aspect: SampleAspect = .unknown
   ) {
     self.format = format
     self.width = Int32(truncatingIfNeeded: width)
@@ -41,6 +47,8 @@ public struct FrameLayout: Sendable, Hashable {
     self.plane0 = plane0
     self.plane1 = plane1
     self.plane2 = plane2
+    self.color = color
+    self.aspect = aspect
   }
 
   /// The tightest usual layout in one memory: strides rounded up to `alignment` bytes, planes one after the other.
@@ -77,6 +85,20 @@ public struct FrameLayout: Sendable, Hashable {
     default:
       return nil
     }
+  }
+
+  /// The same with the meaning a picture of another format has that is made of `source` without a change of colours: of RGB
+  /// BT.601 is made.
+  public func meaning(of source: FrameLayout) -> FrameLayout {
+    var made = self
+    made.aspect = source.aspect
+    let (color, isRGB) = (source.color, source.format.isRGB)
+    if format.isRGB {
+      made.color = ColorDescription(.rgb, primaries: color.primaries, transfer: color.transfer, isFullRange: true)
+    } else {
+      made.color = isRGB ? color.sampled(as: .bt601) : color
+    }
+    return made
   }
 
   /// Bytes the first memory must hold.

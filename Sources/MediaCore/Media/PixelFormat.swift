@@ -43,6 +43,9 @@ public struct PixelFormat: RawRepresentable, Sendable, Hashable {
 }
 
 extension PixelFormat {
+  /// Red, green and blue rather than luma and colour differences.
+  public var isRGB: Bool { self == .xrgb8888 || self == .argb8888 || self == .rgb24 }
+
   /// From the tree's name, or the device's own four characters (three and a blank, where it has only three).
   public init?(deviceName name: String) {
     if let known = PixelFormat.named.first(where: { $0.name == name }) {

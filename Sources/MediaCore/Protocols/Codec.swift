@@ -63,6 +63,8 @@ public protocol Encoder: AnyObject, Sendable {
   var inside: Int { get }
   /// It keeps the distance of key frames itself, as the configuration asks; else it is told which frames become key frames.
   var placesKeyFrames: Bool { get }
+  /// Processor time that threads of its own have used, nanoseconds; 0 for engines that work on the caller's thread.
+  var processorTime: Int64 { get }
   /// Ends a wait in `collect`; `nil` for engines that have nothing inside between two calls.
   var waker: (any Waker)? { get }
 
@@ -95,6 +97,7 @@ extension Encoder {
   public var isBroken: Bool { false }
   public var inside: Int { 0 }
   public var placesKeyFrames: Bool { false }
+  public var processorTime: Int64 { 0 }
   public var waker: (any Waker)? { nil }
   public func collect<Sink: PacketSink & ~Copyable>(into sink: inout Sink) throws(Failure) {}
 }

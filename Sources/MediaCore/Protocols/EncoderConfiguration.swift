@@ -17,6 +17,8 @@ public struct EncoderConfiguration: Sendable, Equatable {
   public var threads: Int
   /// Frames an engine may have inside at once, at least 1; those that do their work within the call have one.
   public var depth: Int
+  /// What is done to the frames before they are coded; `width` and `height` are those of what comes of it.
+  public var transform = PictureTransform()
   /// What is asked of the engine, by the keys of the settings table.
   public var settings: ObjectSettings
 

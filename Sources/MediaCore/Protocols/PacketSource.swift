@@ -56,6 +56,12 @@ public protocol PacketSource: AnyObject, Sendable {
   var codec: Codec { get }
   /// What the container says; `nil` where it says nothing.
   var frameRate: FrameRate? { get }
+  /// What the container says its pictures mean, for streams that do not say it themselves.
+  var color: ColorDescription { get }
+  /// What the container says of the shape of samples; it goes before the stream's word.
+  var aspect: SampleAspect { get }
+  /// More for `active`, in order.
+  var facts: [(key: String, value: String)] { get }
   /// Bytes that belonged to no unit so far.
   var skipped: UInt64 { get }
 
@@ -63,6 +69,12 @@ public protocol PacketSource: AnyObject, Sendable {
   func next() throws(Failure) -> CodedUnit?
   /// Makes a blocked `next` return `nil`, and every later one, for good.
   func interrupt()
+}
+
+extension PacketSource {
+  public var color: ColorDescription { .unspecified }
+  public var aspect: SampleAspect { .unknown }
+  public var facts: [(key: String, value: String)] { [] }
 }
 
 /// Opens coded files.

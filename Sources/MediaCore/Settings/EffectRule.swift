@@ -17,6 +17,10 @@ public struct EffectRule: Sendable, Equatable {
     case quantiser(ofKeys: Bool)
     /// The least QP, or the largest, of predicted pictures.
     case lowestQuantiser, highestQuantiser
+    /// What the headers of the stream say.
+    case syntax
+    /// Slices of a picture.
+    case slices
   }
 
   public enum Window: Sendable, Equatable {
@@ -53,6 +57,10 @@ public struct EffectRule: Sendable, Equatable {
   /// Predicted pictures keep a bound of their quantiser; the rate control may need some to get there.
   public static let lowestQuantiser = EffectRule(.lowestQuantiser, .frames(16), attempts: 3)
   public static let highestQuantiser = EffectRule(.highestQuantiser, .frames(16), attempts: 3)
+  /// What the headers say from the next key picture on, or the one after it when that was being coded already.
+  public static let syntax = EffectRule(.syntax, .groups(2))
+  /// Pictures have several slices, or one.
+  public static let slices = EffectRule(.slices, .groups(2))
   /// The quality factor of the next picture.
   public static let quality = EffectRule(.quality, .frames(1))
   /// The next picture is a key frame.

@@ -11,6 +11,8 @@ public struct EngineCatalogue: Sendable {
   public var converters: [any PictureConverterFactory]
   /// Readers of coded files, for decoder channels.
   public var packetSources: [any PacketSourceFactory]
+  /// Puts coded streams into containers for who reads them; `nil` where nothing does.
+  public var muxer: (any MuxerFactory)?
   /// Opens displays; `nil` where the build has none.
   public var display: (any DisplayFactory)?
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
@@ -26,7 +28,7 @@ public struct EngineCatalogue: Sendable {
     sources: [any SourceFactory] = [], packetSources: [any PacketSourceFactory] = [],
     converters: [any PictureConverterFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
-    display: (any DisplayFactory)? = nil,
+    display: (any DisplayFactory)? = nil, muxer: (any MuxerFactory)? = nil,
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
   ) {
     self.encoders = encoders
@@ -36,6 +38,7 @@ public struct EngineCatalogue: Sendable {
     self.converters = converters
     self.packetSources = packetSources
     self.display = display
+    self.muxer = muxer
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture

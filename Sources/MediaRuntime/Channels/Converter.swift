@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import Reports
 
 /// Makes pictures of another size, format or orientation out of those that come, in buffers of a pool of its own: the one
 /// place for it in all modules. Raw pictures of a camera's JPEG ones, an output's of a scaler, what an encoder or a
@@ -116,7 +117,9 @@ final class Converter: Sendable {
 
   /// The same work of incoming pictures of another size, where the scaler takes that too.
   func taking(_ other: FrameLayout, crop: Rectangle?, transform: PictureTransform) -> Converter? {
-    guard case .scaler(let scaler, _, _) = engine, other.format == input.format else { return nil }
+    guard case .scaler(let scaler, _, _) = engine, other.format == input.format, other.color == input.color else {
+      return nil
+    }
     return Converter(self, .scaler(scaler, crop: crop, transform), from: other)
   }
 
@@ -170,4 +173,12 @@ final class Converter: Sendable {
   }
 
   var memory: String { pool.memoryKind }
+}
+
+extension FrameLayout {
+  /// What the samples mean, for `active`.
+  var meaningFacts: [KeyValue] {
+    [KeyValue(key: "color", value: "\(color)")]
+      + (aspect == .unknown || aspect == .square ? [] : [KeyValue(key: "sample_aspect", value: "\(aspect)")])
+  }
 }

@@ -27,6 +27,7 @@ final class Environment: Sendable {
   let room: Room
   let services: Services
   let snapshots: SnapshotService
+  let muxers = MuxerLoader()
   let listener: (any GraphListener)?
   /// Whether an input may be opened; may hang as the input may.
   let inputGuard = Mutex<@Sendable (InputSpecification) throws(Failure) -> Void>({ _ in })

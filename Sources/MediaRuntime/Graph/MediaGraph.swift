@@ -42,8 +42,8 @@ public final class MediaGraph: ModuleFactory {
     try self.init(registry: EngineRegistry(engines), allocator: allocator, options: options, listener: listener)
   }
 
-  /// SIGCONT is pending: the process goes on after it had been stopped, and what stood still meanwhile is not to blame.
-  public func resumed() { environment.resumption.take() }
+  /// SIGCONT has come: the process goes on after it had been stopped, and what stood still meanwhile is not to blame.
+  public func resumed() { environment.resumption.note() }
 
   /// Ends the workers. After every object was stopped and retired; nothing of the graph may be used afterwards.
   public func close() {
@@ -165,22 +165,6 @@ public final class MediaGraph: ModuleFactory {
   }
 
   // MARK: streams and pictures
-
-  /// Opens the coded stream of an encoder channel.
-  /// - Throws: ENOENT no such channel, ENOTSUP it has no stream, ENODEV it is being removed.
-  public func openStream(_ path: ObjectPath) throws(Refusal) -> StreamReader {
-    guard let object = object(path) else {
-      throw Refusal(.noSuchFileOrDirectory, path: "\(path)/stream", reason: "\(path) does not exist")
-    }
-    guard let stream = object.stream else {
-      throw Refusal(.notSupported, path: "\(path)/stream", reason: "\(path) has no stream")
-    }
-    do throws(Failure) {
-      return try stream.attach()
-    } catch {
-      throw Refusal(error, path: "\(path)/stream")
-    }
-  }
 
   /// Opens a decoder channel's way in for coded bytes.
   /// - Throws: ENOENT no such channel, ENOTSUP it takes no bytes, EBUSY there is a writer, ENODEV it is being removed.

@@ -13,8 +13,8 @@ extension MediaGraph {
   func state(of object: any Channel) -> ObjectState {
     lazy var figures = object.node.figures()
     return ObjectState(
-      path: "\(object.path)", kind: object.path.kind, stream: object.stream.map { _ in "\(object.path)/stream" },
-      condition: self.condition(of: object, figures),
+      path: "\(object.path)", kind: object.path.kind, condition: self.condition(of: object, figures),
+      streams: self.streamReports(object),
       active: object.activeFacts() + object.settings.idle, statistics: self.statistics(of: object, figures),
       moreStatistics: object.moreStatistics(), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) })

@@ -14,6 +14,12 @@ final class Resumption: Sendable {
   /// The last that is known of.
   var time: Int64 { last.withLock { $0 } }
 
+  /// It goes on now.
+  func note() {
+    take()
+    last.withLock { $0 = Clock.now() }
+  }
+
   /// Takes a pending SIGCONT.
   func take() {
     last.withLock { last in

@@ -11,6 +11,8 @@ struct CodedPicture: Sendable, Equatable {
   var qp: Int?
   /// Quality factor of a JPEG picture.
   var quality: Int?
+  /// Slices in the part of it that is looked into; `nil` where the coding has none.
+  var slices: Int?
   /// A reader can start here.
   var isKey = false
   var hasParameterSets = false
@@ -27,6 +29,7 @@ struct PacketDescriptor: Sendable {
   var size = 0
   /// Counts key frames: pictures of one group have the same number.
   var group: UInt64 = 0
+  var codec: Codec?
   var picture = CodedPicture()
 }
 
@@ -87,6 +90,8 @@ final class PacketRing: Sendable {
     var epoch: UInt64 = 0
     /// The first packet of this start.
     var epochStart: UInt64 = 0
+    /// What the pictures of this start are coded as.
+    var codec: Codec?
     var isOpen = false
     var isRetired = false
 
@@ -155,7 +160,8 @@ final class PacketRing: Sendable {
       }
       if picture.isKey { state.groups += 1 }
       state.packets[Int(state.next % UInt64(Self.descriptors))] = PacketDescriptor(
-        number: state.next, pts: pts, start: state.committed, size: size, group: state.groups, picture: picture)
+        number: state.next, pts: pts, start: state.committed, size: size, group: state.groups, codec: state.codec,
+        picture: picture)
       if picture.isKey {
         state.newestKey = state.next
         for index in state.readers.indices {
@@ -251,8 +257,9 @@ final class PacketRing: Sendable {
   // MARK: life
 
   /// The channel was started: what comes now is a new stream.
-  func open() {
+  func open(_ codec: Codec? = nil) {
     state.withLock { state in
+      state.codec = codec
       state.epoch += 1
       state.epochStart = state.next
       state.isOpen = true
@@ -323,9 +330,44 @@ final class PacketRing: Sendable {
       publish(&state)
       if filled > 0 { return .bytes(filled) }
       if state.isRetired { return .gone }
-      let ended = reader.epoch < state.epoch || (reader.epoch == state.epoch && !state.isOpen)
-      return ended ? .end : .wouldBlock
+      return hasEnded(reader, state) ? .end : .wouldBlock
     }
+  }
+
+  /// Gives a reader its next picture whole.
+  func take(_ reader: StreamReader, into bytes: inout [UInt8]) -> StreamReader.Next {
+    state.withLock { state in
+      guard let number = nextPacket(for: reader, &state) else {
+        publish(&state)
+        if state.isRetired { return .gone }
+        return hasEnded(reader, state) ? .end : .wouldBlock
+      }
+      let packet = state.packet(number)
+      bytes.removeAll(keepingCapacity: true)
+      if packet.picture.isKey, !packet.picture.hasParameterSets { bytes.append(contentsOf: state.parameterSets) }
+      let at = Int(packet.start % UInt64(state.capacity))
+      let head = min(packet.size, state.capacity - at)
+      bytes.append(contentsOf: UnsafeRawBufferPointer(start: state.bytes + at, count: head))
+      bytes.append(contentsOf: UnsafeRawBufferPointer(start: state.bytes, count: packet.size - head))
+      let interval = interval(of: packet, state)
+      reader.delivered(packet)
+      publish(&state)
+      return .picture(
+        StreamReader.Picture(
+          pts: packet.pts, interval: interval, isKey: packet.picture.isKey, codec: packet.codec))
+    }
+  }
+
+  /// Microseconds to the picture before or, for the first there is, after this one of the same run; 0 where there is none.
+  private func interval(of packet: PacketDescriptor, _ state: borrowing State) -> Int64 {
+    let first = packet.number >= state.epochStart ? max(state.first, state.epochStart) : state.first
+    if packet.number > first { return packet.pts - state.packet(packet.number - 1).pts }
+    return packet.number + 1 < state.next ? state.packet(packet.number + 1).pts - packet.pts : 0
+  }
+
+  /// Nothing more will come for the reader.
+  private func hasEnded(_ reader: StreamReader, _ state: borrowing State) -> Bool {
+    reader.epoch < state.epoch || (reader.epoch == state.epoch && !state.isOpen)
   }
 
   /// Bytes that go before the picture: parameter sets at a reader's start and after a loss, or what tells pictures apart.
@@ -385,7 +427,7 @@ final class PacketRing: Sendable {
   func isReadable(_ reader: StreamReader) -> Bool {
     state.withLock { state in
       if reader.hasRest || state.isRetired { return true }
-      if reader.epoch < state.epoch || (reader.epoch == state.epoch && !state.isOpen) { return true }
+      if hasEnded(reader, state) { return true }
       guard reader.epoch == state.epoch, let cursor = reader.cursor else { return false }
       return cursor >= state.first
         ? cursor < state.next : keyFrame(from: state.first, to: state.next, state) != nil

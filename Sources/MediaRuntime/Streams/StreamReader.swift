@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+public import MediaCore
 import Synchronization
+
+/// What serves one reader of a channel's stream, in whatever form it is read. `read` by one thread at a time.
+public protocol CodedStream: AnyObject, Sendable {
+  /// Reads what is there, without waiting.
+  func read(into target: UnsafeMutableRawBufferPointer) -> StreamReader.Outcome
+  /// Calls `body` once: now if there is something to read (or the end), else when there is. It replaces one that waits. It
+  /// is called on the producer's thread and must return soon.
+  func whenReadable(_ body: @escaping @Sendable () -> Void)
+  /// Ends reading. Call once; nothing is given afterwards.
+  func close()
+}
 
 /// One reader of a channel's coded stream, with a place of its own.
 ///
 /// Starts at the newest key frame still in the ring, parameter sets first, else at the next one. A reader that is too
 /// slow loses whole groups of pictures, counted, and slows nobody. `read` by one thread at a time.
-public final class StreamReader: Sendable {
+public final class StreamReader: CodedStream {
   public enum Outcome: Sendable, Equatable {
     /// So many bytes were put into the buffer.
     case bytes(Int)
@@ -15,6 +27,24 @@ public final class StreamReader: Sendable {
     case end
     /// The channel has been removed.
     case gone
+    /// What the form of the stream needs has failed, for good.
+    case failed(Failure)
+  }
+
+  /// One whole picture, as ``next(into:)`` gives it.
+  struct Picture: Equatable {
+    /// Presentation time, microseconds.
+    var pts: Int64
+    /// Microseconds to the picture before it or, where there is none in the ring, to the next one; 0 where unknown.
+    var interval: Int64
+    var isKey: Bool
+    var codec: Codec?
+  }
+
+  enum Next: Equatable {
+    case picture(Picture)
+    /// As ``Outcome``.
+    case wouldBlock, end, gone
   }
 
   private let ring: PacketRing
@@ -45,6 +75,10 @@ public final class StreamReader: Sendable {
     guard target.count > 0 else { return .bytes(0) }
     return ring.read(self, into: target)
   }
+
+  /// Takes the next picture whole, without waiting; a key picture has its parameter sets before it. Whoever takes pictures
+  /// does not `read` as well.
+  func next(into bytes: inout [UInt8]) -> Next { ring.take(self, into: &bytes) }
 
   /// Reads at most `max` bytes, without waiting.
   public func read(max: Int) -> (outcome: Outcome, bytes: [UInt8]) {

@@ -159,6 +159,8 @@ final class Session: Sendable {
     startedAt.store(now, ordering: .relaxed)
     meter?.works(at: now)
   }
+  /// Threads of an engine have worked for the task, nanoseconds of processor time. By its worker.
+  func helped(_ time: Int64) { meter?.helped(time) }
   /// The oldest task that is not ended was begun then.
   @inline(__always) func running(since time: Int64) { startedAt.store(time, ordering: .relaxed) }
   @inline(__always) func ended() {

@@ -8,7 +8,7 @@ struct WorkSums: Sendable, Equatable {
   var at: Int64 = 0
   /// Time of all workers in turns, with the turns that are not over.
   var busy: Int64 = 0
-  /// Processor time of the workers' threads; of a device, the time in which one of its workers was in a turn.
+  /// Processor time of the workers' threads and of those that engines have of their own; of a device, the time in which one of its workers was in a turn.
   var utilised: Int64 = 0
   var turns: UInt64 = 0
   /// Tasks begun, and those that ended, by how.
@@ -38,7 +38,7 @@ struct WorkSums: Sendable, Equatable {
 
 /// What one worker has done. Written by that worker, plain stores at each edge of a turn and of a task; read by anybody.
 final class WorkerMeter: Sendable {
-  private let block = CounterBlock(7)
+  private let block = CounterBlock(8)
   /// Time in turns that are over; within a turn that less its start, which is below 0: one word tells the time with the
   /// running turn, whenever it is read.
   private static let clockwork = 0
@@ -47,6 +47,8 @@ final class WorkerMeter: Sendable {
   private static let tasks = 3
   /// By outcome, side by side.
   private static let outcomes = 4
+  /// Processor time of an engine's own threads, while this worker waited for them.
+  private static let helped = 7
   private let clock: ThreadClock?
 
   /// The thread of one channel: its turns are waits for a file or a camera, so that what counts are its tasks.
@@ -95,6 +97,9 @@ final class WorkerMeter: Sendable {
 
   @inline(__always) private func count(_ index: Int) { block.storeAlone(index, block[index] &+ 1) }
 
+  /// Threads of an engine did so much of its work.
+  func helped(_ time: Int64) { block.storeAlone(Self.helped, block[Self.helped] &+ UInt64(max(0, time))) }
+
   @inline(__always) func end(at now: Int64) {
     if !isOfTasks { stop(at: now) }
   }
@@ -114,7 +119,7 @@ final class WorkerMeter: Sendable {
     sums.count(.done, block[Self.outcomes])
     sums.count(.failed, block[Self.outcomes + 1])
     sums.count(.timedOut, block[Self.outcomes + 2])
-    if processorTime { sums.utilised += clock?.nanoseconds() ?? 0 }
+    if processorTime { sums.utilised += (clock?.nanoseconds() ?? 0) + Int64(bitPattern: block[Self.helped]) }
   }
 }
 

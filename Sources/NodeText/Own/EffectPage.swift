@@ -12,7 +12,7 @@ public enum EffectPage {
     for record in records {
       out.word(record.key)
       out.text(": ")
-      out.string(record.verdict.rawValue)
+      out.string(record.verdict.text)
       out.text(" old=")
       out.line(record.old)
       out.text(" new=")
@@ -25,6 +25,10 @@ public enum EffectPage {
         if let unit = record.unit {
           out.byte(0x20)
           out.line(unit)
+        }
+        if let quantisers = record.quantisers {
+          out.text(" qp=")
+          out.line(quantisers)
         }
       }
       out.newline()

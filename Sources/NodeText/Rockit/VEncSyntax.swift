@@ -83,14 +83,14 @@ extension VEncInfoPage {
     row.end(&out)
   }
 
-  /// A picture is one slice, and intra blocks are not spread over frames: no engine here is told otherwise.
+  /// Of the refresh by intra blocks the vendor prints nothing but that there is none.
   private static func writeSlices(_ channel: EncoderReport, _ table: VEncTable, to out: inout TextWriter) {
     out.bytes(table.heading)
     var row = VEncRow(table)
     row.cell(channel.channel, &out)
-    row.flag(false, &out)
-    row.cell(0, &out)
-    row.cell(0, &out)
+    row.flag(channel.attributes.sliceMode != .none, &out)
+    row.cell(channel.attributes.sliceMode.rawValue, &out)
+    row.cell(channel.attributes.sliceSize, &out)
     row.flag(false, &out)
     row.cell(0, &out)
     row.cell(0, &out)

@@ -37,6 +37,11 @@ enum Machine {
     return version?.text.contains("X264") ?? false
   }()
 
+  static let hasX265: Bool = {
+    let version = try? run(binary, "--version")
+    return version?.text.contains("X265") ?? false
+  }()
+
   static let tools = [
     "bash", "busybox", "cat", "cp", "dd", "ffmpeg", "ffprobe", "find", "fusermount3", "grep", "ls", "promtool",
     "python3", "rsync", "setpriv", "stat", "tar", "timeout",

@@ -152,6 +152,8 @@ final class VdecChannel: Channel {
       add("left_off", [column, line].compactMap { $0 }.joined(separator: " and "))
     }
     add("format", used?.layout.map { "\($0.format)" })
+    facts += used?.layout?.meaningFacts ?? []
+    facts += run.file?.source.facts.map { KeyValue(key: $0.key, value: $0.value) } ?? []
     add("fps", used.map { "\($0.rate)" })
     add("memory", used?.memory)
     add("paced", run.isPaced ? "by time" : "by its receivers")

@@ -70,6 +70,7 @@ extension VdecRun {
       channel.works("decodes again")
     }
     let time = work.value.time(of: unit)
+    frame.layout = meant(frame.layout)
     announce(frame.layout)
     work.value.waiting = 1
     let keeps = isPaced ? keepsTime(time) : waitsForRoom(time)

@@ -28,6 +28,8 @@ final class VdecRun: Sendable {
   let engine: VdecEngine
   let counters = VdecCounters()
   let mode: VdecPaceMode
+  /// What the file's container says of its pictures.
+  private let told: (color: ColorDescription, aspect: SampleAspect)
   let shown = Published<VdecInUse?>(nil)
   private let input: Input
   private let stopping = Atomic<Bool>(false)
@@ -45,6 +47,7 @@ final class VdecRun: Sendable {
     let now = channel.settings
     let asked = now.text("codec").flatMap(Codec.init(rawValue:))
     let source: (any PacketSource)? = if case .file(let file) = input { file.source } else { nil }
+    told = (source?.color ?? .unspecified, source?.aspect ?? .unknown)
     mode = VdecPaceMode(rawValue: now.text("pace") ?? "auto") ?? .auto
     work = Confined(
       VdecWork(
@@ -321,6 +324,21 @@ final class VdecRun: Sendable {
     work.value.isBroken = false
   }
 
+  /// What a decoder's pictures mean: as it says, which knows what it has converted, else as the stream's headers say, else the
+  /// container. The shape is the container's to say first, as players take it.
+  func meant(_ layout: FrameLayout) -> FrameLayout {
+    var layout = layout
+    let syntax = work.value.parser?.syntax
+    if layout.color == .unspecified, let syntax { layout.color = syntax.color }
+    if layout.color == .unspecified { layout.color = told.color }
+    if told.aspect != .unknown {
+      layout.aspect = told.aspect
+    } else if layout.aspect == .unknown, let syntax {
+      layout.aspect = syntax.aspect
+    }
+    return layout
+  }
+
   // MARK: reports
 
   /// Publishes what is in use.
@@ -328,8 +346,9 @@ final class VdecRun: Sendable {
     guard let decoder = engine.decoder, let factory = engine.factory else { return }
     shown.store(
       VdecInUse(
-        backend: factory.name, engine: decoder.engine, codec: work.value.codec, layout: decoder.layout,
-        syntax: work.value.parser?.syntax, memory: decoder.memoryKind, rate: work.value.rate,
+        backend: factory.name, engine: decoder.engine, codec: work.value.codec,
+        layout: decoder.layout.map { meant($0) }, syntax: work.value.parser?.syntax, memory: decoder.memoryKind,
+        rate: work.value.rate,
         why: engine.why, remarks: decoder.remarks))
   }
 }

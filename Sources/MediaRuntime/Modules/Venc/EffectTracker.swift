@@ -15,6 +15,13 @@ struct EffectChange: Sendable {
   var wanted: Double = 1
   /// The value before, where there was one.
   var before: Int?
+  /// For a bitrate: what the rate control may use, the frames a second it counts on, and whether its mode spends less than asked
+  /// where the picture allows it.
+  var bounds = QuantiserBounds()
+  var codedRate: Double?
+  var savesBits = false
+  /// The engine is hardware.
+  var isDevice = false
 }
 
 /// Watches the coded pictures of a channel and judges each accepted change by them.
@@ -29,8 +36,8 @@ final class EffectTracker: Sendable {
     var change: EffectChange
     var frame: UInt64?
     var attempt = 0
-    var startPTS: Int64 = 0
-    var lastPTS: Int64 = 0
+    /// Where a rate is measured.
+    var window: EffectWindow?
     var pictures = 0
     var bits = 0
     var lastKey: UInt64?
@@ -56,7 +63,19 @@ final class EffectTracker: Sendable {
   private let watching = Atomic<Bool>(false)
   private let coded = Atomic<UInt64>(0)
 
-  init(path: String) { self.path = path }
+  /// Frames that have come to the channel so far.
+  private let arrivals: @Sendable () -> UInt64
+  /// What the stream's headers say.
+  private let syntax: @Sendable () -> StreamSyntax?
+
+  init(
+    path: String, arrivals: @escaping @Sendable () -> UInt64 = { 0 },
+    syntax: @escaping @Sendable () -> StreamSyntax? = { nil }
+  ) {
+    self.path = path
+    self.arrivals = arrivals
+    self.syntax = syntax
+  }
 
   var records: [EffectRecord] { list.value }
 
@@ -85,14 +104,17 @@ final class EffectTracker: Sendable {
     watching.store(true, ordering: .releasing)
   }
 
-  /// A change whose effect is plain without the stream (a channel that was stopped).
-  func addSettled(key: String, old: String, new: String, measured: String?) {
+  /// A change whose effect is plain without the stream: a channel that was stopped, or what cannot come true.
+  func addSettled(
+    key: String, old: String, new: String, verdict: EffectVerdict = .effective, measured: String?, unit: String? = nil
+  ) {
     state.withLock { state in
       let id = state.nextID
       state.nextID += 1
       var record = EffectRecord(
-        path: path, key: key, old: old, new: new, frame: coded.load(ordering: .acquiring), verdict: .effective)
+        path: path, key: key, old: old, new: new, frame: coded.load(ordering: .acquiring), verdict: verdict)
       record.measured = measured
+      record.unit = unit
       state.records.append((id, record))
       if state.records.count > Self.kept { state.records.removeFirst(state.records.count - Self.kept) }
       publish(state)
@@ -135,11 +157,12 @@ final class EffectTracker: Sendable {
           note(state.watches[index].id, &state) { $0.frame = number }
           changed = true
         }
-        if let verdict = judge(&state.watches[index], picture, bytes, pts, number) {
+        if let finding = judge(&state.watches[index], picture, bytes, pts, number) {
           note(state.watches[index].id, &state) { record in
-            record.verdict = verdict.effective ? .effective : .noEffect
-            record.measured = verdict.measured
-            record.unit = verdict.unit
+            record.verdict = finding.verdict
+            record.measured = finding.measured
+            record.unit = finding.unit
+            record.quantisers = finding.quantisers
           }
           state.watches.remove(at: index)
           changed = true
@@ -152,10 +175,8 @@ final class EffectTracker: Sendable {
     }
   }
 
-  private struct Verdict {
-    var effective: Bool
-    var measured: String
-    var unit: String?
+  private func finding(_ isEffective: Bool, _ measured: String, unit: String? = nil) -> EffectFinding {
+    EffectFinding(isEffective ? .effective : .noEffect, measured, unit: unit)
   }
 
   private func note(_ id: UInt64, _ state: inout State, _ body: (inout EffectRecord) -> Void) {
@@ -169,30 +190,32 @@ final class EffectTracker: Sendable {
 
   private func judge(
     _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ number: UInt64
-  ) -> Verdict? {
+  ) -> EffectFinding? {
     let wanted = watch.change.wanted
     switch watch.change.measure {
     case .keyFrame:
-      if picture.isKey { return Verdict(effective: true, measured: "key frame at \(number)", unit: nil) }
+      if picture.isKey { return finding(true, "key frame at \(number)") }
       // Pictures of frames from before the request was handed on say nothing.
       guard let asked = watch.requestedPTS, pts >= asked else { return nil }
-      return Verdict(effective: false, measured: "no key frame", unit: nil)
+      return finding(false, "no key frame")
     case .quality:
       let effective = picture.quality == Int(wanted)
       watch.groups += 1
       guard effective || watch.groups > 1 else { return nil }
-      return Verdict(effective: effective, measured: picture.quality.map { "\($0)" } ?? "unknown", unit: nil)
+      return finding(effective, picture.quality.map { "\($0)" } ?? "unknown")
     case .quantiser(let ofKeys):
       return judgeQuantiser(&watch, Int(wanted), watch.change.before ?? Int(wanted), picture, bytes, ofKeys: ofKeys)
     case .lowestQuantiser, .highestQuantiser: return judgeBound(&watch, Int(wanted), picture)
+    case .syntax: return judgeSyntax(&watch, picture, syntax())
+    case .slices: return judgeSlices(&watch, picture)
     case .groups: return judgeGroup(&watch, Int(wanted), picture, number)
-    case .bitrate: return judgeRate(&watch, wanted, pts, bytes, isBitrate: true)
-    case .frameRate: return judgeRate(&watch, wanted, pts, bytes, isBitrate: false)
+    case .bitrate: return judgeRate(&watch, picture, pts, bytes, .bitrate)
+    case .frameRate: return judgeRate(&watch, picture, pts, bytes, .frameRate)
     }
   }
 
   /// A window of predicted pictures that all keep the bound. The rate control may need some to get there.
-  private func judgeBound(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture) -> Verdict? {
+  private func judgeBound(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture) -> EffectFinding? {
     guard !picture.isKey, let qp = picture.qp, case .frames(let window) = EffectRule.highestQuantiser.window else {
       return nil
     }
@@ -207,35 +230,54 @@ final class EffectTracker: Sendable {
       (watch.pictures, watch.lowest, watch.highest) = (0, nil, nil)
       return nil
     }
-    return Verdict(effective: isKept, measured: "\(low)..\(high)", unit: nil)
+    return finding(isKept, "\(low)..\(high)")
+  }
+
+  /// The headers come with a key picture; the first may have been under way. Slices' own say so with the next picture.
+  private func judgeSyntax(_ watch: inout Watch, _ picture: CodedPicture, _ syntax: StreamSyntax?) -> EffectFinding? {
+    if picture.isKey { watch.groups += 1 }
+    let found = syntax?.text(of: watch.change.key)
+    let isEffective = found == watch.change.new
+    guard isEffective || watch.groups > 1 else { return nil }
+    return finding(isEffective, found ?? "unknown")
+  }
+
+  private func judgeSlices(_ watch: inout Watch, _ picture: CodedPicture) -> EffectFinding? {
+    if picture.isKey { watch.groups += 1 }
+    guard let slices = picture.slices else { return nil }
+    let isEffective = (slices > 1) == (watch.change.wanted > 1)
+    guard picture.isKey, isEffective || watch.groups > 1 else { return nil }
+    return finding(isEffective, "\(slices)", unit: slices == 1 ? "slice" : "slices")
   }
 
   /// The first group after the change is one that began before it or with it; the next two count.
-  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture, _ number: UInt64) -> Verdict? {
+  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture, _ number: UInt64)
+    -> EffectFinding?
+  {
     guard picture.isKey else {
       watch.pictures += 1
       guard let key = watch.lastKey else {
         // No key frame at all within two of the longer groups.
         guard watch.pictures > 2 * max(wanted, watch.change.before ?? 0) else { return nil }
-        return Verdict(effective: false, measured: "more than \(watch.pictures)", unit: "frames")
+        return finding(false, "more than \(watch.pictures)", unit: "frames")
       }
       guard number - key > UInt64(wanted) else { return nil }
-      return Verdict(effective: false, measured: "more than \(number - key)", unit: "frames")
+      return finding(false, "more than \(number - key)", unit: "frames")
     }
     defer { watch.lastKey = number }
     guard let key = watch.lastKey else { return nil }
     watch.groups += 1
     let distance = number - key
-    if distance == UInt64(wanted) { return Verdict(effective: true, measured: "\(distance)", unit: "frames") }
+    if distance == UInt64(wanted) { return finding(true, "\(distance)", unit: "frames") }
     return watch.groups < EffectRule.groups.groups ?? 1
-      ? nil : Verdict(effective: false, measured: "\(distance)", unit: "frames")
+      ? nil : finding(false, "\(distance)", unit: "frames")
   }
 
   /// The stream's own word where it has one; else the mean size of such pictures, which a coarser quantiser makes smaller.
   /// The first may have been under way.
   private func judgeQuantiser(
     _ watch: inout Watch, _ wanted: Int, _ before: Int, _ picture: CodedPicture, _ bytes: Int, ofKeys: Bool
-  ) -> Verdict? {
+  ) -> EffectFinding? {
     guard picture.isKey == ofKeys else { return nil }
     watch.pictures += 1
     watch.bits += bytes * 8
@@ -243,7 +285,7 @@ final class EffectTracker: Sendable {
       // Means over slices are rounded.
       let isEffective = abs(found - wanted) <= 1
       return isEffective || watch.pictures > 2
-        ? Verdict(effective: isEffective, measured: "\(found)", unit: nil) : nil
+        ? finding(isEffective, "\(found)") : nil
     }
     let mean = Double(watch.bits) / 8 / Double(watch.pictures)
     let isLast = watch.pictures >= (ofKeys ? EffectTracker.keySizes : EffectTracker.sizes)
@@ -254,44 +296,27 @@ final class EffectTracker: Sendable {
       if wanted != before { isEffective = wanted > before ? mean < baseline * 0.99 : mean > baseline * 1.01 }
     }
     guard isLast || isEffective && (ofKeys || watch.pictures > 2) else { return nil }
-    return Verdict(effective: isEffective, measured: "\(Int(mean)) bytes a picture, \(against)", unit: nil)
+    return finding(isEffective, "\(Int(mean)) bytes a picture, \(against)")
   }
 
   /// Pictures whose sizes are looked at before a quantiser is called without effect.
   private static let keySizes = 3
   private static let sizes = 16
 
-  /// Rates are measured over whole windows of the stream. A rate that has moved at least half way to what
-  /// was asked is an effect, even where the picture needs fewer bits than it may have.
+  /// Rates are measured over whole windows of the stream, the last of which counts.
   private func judgeRate(
-    _ watch: inout Watch, _ wanted: Double, _ pts: Int64, _ bytes: Int, isBitrate: Bool
-  ) -> Verdict? {
-    let rule = isBitrate ? EffectRule.bitrate : .frameRate
-    if watch.pictures == 0 { watch.startPTS = pts }
-    let elapsed = pts - watch.startPTS
-    if elapsed < rule.microseconds ?? 0 || watch.pictures < 2 {
-      watch.pictures += 1
-      watch.bits += bytes * 8
-      watch.lastPTS = pts
-      return nil
+    _ watch: inout Watch, _ picture: CodedPicture, _ pts: Int64, _ bytes: Int, _ rule: EffectRule
+  ) -> EffectFinding? {
+    var finding: EffectFinding?
+    if let window = watch.window, window.isFull(rule, at: pts) {
+      let found = watch.change.verdict(of: window, until: pts, arrived: arrivals(), baseline: watch.baseline)
+      watch.attempt += 1
+      if found.verdict == .effective || watch.attempt >= rule.attempts { finding = found }
+      watch.window = nil
     }
-    let seconds = Double(elapsed) / 1e6
-    let measured = isBitrate ? Double(watch.bits) / 1000 / seconds : Double(watch.pictures) / seconds
-    let tolerance = Double(rule.tolerancePercent) / 100
-    var effective = abs(measured - wanted) <= wanted * tolerance
-    if isBitrate, !effective, let baseline = watch.baseline, abs(wanted - baseline) > wanted * tolerance {
-      effective = (measured - baseline) / (wanted - baseline) >= 0.5
-    }
-    watch.attempt += 1
-    if !effective && watch.attempt < rule.attempts {
-      watch.pictures = 1
-      watch.bits = bytes * 8
-      watch.startPTS = pts
-      return nil
-    }
-    let tenths = (measured * 10).rounded() / 10
-    return Verdict(
-      effective: effective, measured: isBitrate ? "\(Int(measured.rounded()))" : "\(tenths)",
-      unit: isBitrate ? "kbps" : "fps")
+    var window = watch.window ?? EffectWindow(start: pts, arrivedBefore: arrivals())
+    window.add(picture, bytes: bytes, bounds: watch.change.bounds)
+    watch.window = window
+    return finding
   }
 }

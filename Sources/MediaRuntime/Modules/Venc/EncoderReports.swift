@@ -54,8 +54,8 @@ extension VencChannel {
 
   private func attributes(_ facts: Facts) -> EncoderAttributes {
     let layout = facts.used?.layout ?? facts.upstream?.layout
-    let width = Int(layout?.width ?? 0)
-    let height = Int(layout?.height ?? 0)
+    let width = facts.used?.configuration.width ?? Int(layout?.width ?? 0)
+    let height = facts.used?.configuration.height ?? Int(layout?.height ?? 0)
     var attributes = EncoderAttributes(codec: facts.codec)
     (attributes.width, attributes.maximumWidth) = (width, width)
     (attributes.height, attributes.maximumHeight) = (height, height)
@@ -66,7 +66,19 @@ extension VencChannel {
     attributes.startedAtMicroseconds = facts.coded.startedAtRealtime
     attributes.pictureFormat = PictureFormat(layout?.format)
     attributes.measuredFrameRate = facts.coded.picturesPerSecond
+    attributes.rotation = facts.settings.integer("rotation") ?? 0
+    attributes.isMirrored = facts.settings.flag("mirror")
+    (attributes.sliceMode, attributes.sliceSize) = slices(facts)
     return attributes
+  }
+
+  /// As they are cut, where the engine does that.
+  private func slices(_ facts: Facts) -> (EncoderSliceMode, Int) {
+    switch facts.used?.configuration.slices {
+    case .bytes(let size): (.bytes, size)
+    case .rows(let rows): (.blocks, rows * (facts.used?.configuration.macroblockColumns ?? 0))
+    case nil, SliceMode.none?: (.none, 0)
+    }
   }
 
   private func syntax(_ facts: Facts) -> EncoderSyntax {
@@ -84,7 +96,20 @@ extension VencChannel {
       shown.alphaOffset = seen.deblockingAlpha
       shown.betaOffset = seen.deblockingBeta
       return .h264(shown)
-    case .h265: return .h265(H265Syntax())
+    case .h265:
+      var shown = H265Syntax()
+      shown.profile = facts.settings.text("profile").flatMap { $0 == "auto" ? nil : $0 }
+      guard let seen, seen.codec == .h265 else { return .h265(shown) }
+      shown.profile = seen.profileName ?? "unknown"
+      shown.deblocking = seen.deblockingDisabled == 0
+      shown.tcOffset = seen.deblockingTc
+      shown.betaOffset = seen.deblockingBeta
+      shown.saoLuma = seen.sampleAdaptiveOffset
+      shown.saoChroma = seen.chromaSampleAdaptiveOffset
+      shown.strongIntraSmoothing = seen.strongIntraSmoothing
+      shown.cbQPOffset = seen.chromaQPOffset
+      shown.crQPOffset = seen.crQPOffset
+      return .h265(shown)
     case .mjpeg:
       var shown = JPEGSyntax()
       shown.quality = facts.coded.lastQuality ?? facts.settings.integer("quality")
@@ -142,6 +167,9 @@ extension VencChannel {
     report.frameLimits.maximumKey = goals.key.upperBound
     report.minimumKeyRatio = goals.keyRatio.lowerBound
     report.maximumKeyRatio = goals.keyRatio.upperBound
+    if report.mode == .vbr, goals.maximum > 0 {
+      report.changePercent = Int((Double(used.configuration.bitrate) * 100_000 / goals.maximum).rounded())
+    }
     report.maximumReencodes = 0
     report.lossMode = goals.lossThreshold == nil ? .none : .normal
     report.lossThreshold = goals.lossThreshold.map { Int($0) }

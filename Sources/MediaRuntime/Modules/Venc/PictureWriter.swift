@@ -13,6 +13,8 @@ final class PictureWriter {
   private let codec: Codec
   private let onPicture: (CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) -> Void
   private var parser: PictureParser
+  /// `nil` for codings without parameter sets.
+  private let front: PictureFront?
   private let head = UnsafeMutableRawPointer.allocate(byteCount: PictureWriter.headSize, alignment: 16)
   private var headCount = 0
   private var bytes = 0
@@ -34,6 +36,7 @@ final class PictureWriter {
     self.ring = ring
     self.codec = codec
     self.parser = PictureParser(codec)
+    self.front = PictureFront(codec)
     self.shown = shown
     self.onPicture = onPicture
   }
@@ -74,7 +77,11 @@ final class PictureWriter {
     }
   }
 
+  /// What the parameter sets say from the next key picture on.
+  func describe(_ description: StreamDescription) { front?.wanted = description }
+
   private func abandonPicture() {
+    front?.begin()
     headCount = 0
     bytes = 0
     ring.abandon()
@@ -104,6 +111,11 @@ final class PictureWriter {
   }
 
   func append(_ data: UnsafeRawBufferPointer) {
+    guard let front else { return put(data) }
+    front.append(data) { put($0) }
+  }
+
+  private func put(_ data: UnsafeRawBufferPointer) {
     if let base = data.baseAddress, headCount < PictureWriter.headSize {
       let count = min(data.count, PictureWriter.headSize - headCount)
       (head + headCount).copyMemory(from: base, byteCount: count)
@@ -119,6 +131,7 @@ final class PictureWriter {
     picture.type = info.type ?? .p
     picture.qp = info.qp
     picture.quality = info.quality
+    picture.slices = info.slices > 0 ? info.slices : nil
     picture.isKey = info.isKey
     picture.hasParameterSets = info.hasParameterSets
     if codec == .vp8, let syntax = parser.syntax {
@@ -127,6 +140,7 @@ final class PictureWriter {
         fourcc: 0x3038_5056, width: UInt16(clamping: syntax.width), height: UInt16(clamping: syntax.height))
     }
     let sets = parameterSets(info)
+    front?.begin()
     headCount = 0
     bytes = 0
     let frame = settle(pts)

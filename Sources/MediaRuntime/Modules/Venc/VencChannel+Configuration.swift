@@ -101,9 +101,16 @@ extension VencChannel {
   func configuration(
     _ settings: ObjectSettings, _ factory: any EncoderFactory, _ codec: Codec, _ layout: FrameLayout?
   ) -> EncoderConfiguration {
-    EncoderConfiguration(
-      codec: codec, width: Int(layout?.width ?? 640), height: Int(layout?.height ?? 480),
-      format: layout?.format ?? .i420, frameRate: codedRate(settings) ?? .thirty,
-      depth: environment.options.deviceDepth, settings: settings, obeyed: factory.settings(for: codec))
+    var transform = PictureTransform()
+    transform.rotation = settings.integer("rotation") ?? 0
+    transform.mirror = settings.flag("mirror")
+    var (width, height) = (Int(layout?.width ?? 640), Int(layout?.height ?? 480))
+    if transform.rotation % 180 != 0 { swap(&width, &height) }
+    var configuration = EncoderConfiguration(
+      codec: codec, width: width, height: height, format: layout?.format ?? .i420,
+      frameRate: codedRate(settings) ?? .thirty, depth: environment.options.deviceDepth, settings: settings,
+      obeyed: factory.settings(for: codec))
+    configuration.transform = transform
+    return configuration
   }
 }

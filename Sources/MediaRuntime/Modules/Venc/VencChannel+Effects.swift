@@ -15,9 +15,12 @@ extension VencChannel {
       if key == "fps_src" && changed.contains("fps_dst") || key == "enable" || key == "source" { continue }
       guard let measure = environment.table.attribute(path.type, key)?.effect?.measure else { continue }
       func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
-      let wanted =
+      let codedRate = codedRate(new)?.framesPerSecond
+      let wanted: Double? =
         switch measure {
-        case .frameRate: codedRate(new)?.framesPerSecond
+        case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
+        case .syntax: new.shown(key) == "auto" ? nil : 1
+        case .slices: slices(new, keyBytes: figures.keyBytes)
         default: value(new).map { Double($0) }
         }
       guard let wanted else { continue }
@@ -27,11 +30,54 @@ extension VencChannel {
         case .quantiser(let ofKeys): (ofKeys ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
         default: nil
         }
+      if measure == .frameRate, let codedRate, codedRate < wanted * 0.95 {
+        // Frames that do not come cannot be coded: nothing to wait for.
+        if let remark = rateRemark(new) { log(.warning, "\(path): \(remark)") }
+        effects.addSettled(
+          key: key, old: old.shown(key), new: new.shown(key), verdict: .limited(.sourceRate),
+          measured: "\((codedRate * 10).rounded() / 10)", unit: "fps")
+        continue
+      }
       effects.add(
         EffectChange(
-          key: key, old: old.shown(key), new: new.shown(key), measure: measure, wanted: wanted, before: value(old)),
+          key: key, old: old.shown(key), new: new.shown(key), measure: measure, wanted: wanted, before: value(old),
+          bounds: bounds(new, obeyed), codedRate: codedRate, savesBits: new[.rateControl].map { $0 != "cbr" } ?? false,
+          isDevice: used?.factory.isHardware ?? false),
         baseline: baseline)
     }
+  }
+
+  /// That more frames a second are asked for than come; `nil` where that is not so.
+  func rateRemark(_ settings: ObjectSettings) -> String? {
+    guard let asked = settings.integer("fps_dst"), let rate = codedRate(settings)?.framesPerSecond,
+      rate < Double(asked) * 0.95
+    else { return nil }
+    return "fps_dst \(asked) asked, \((rate * 10).rounded() / 10) come"
+  }
+
+  /// Slices that a key picture must have, as far as it is known; 1 or more of them. `nil` where it may have one or several.
+  private func slices(_ settings: ObjectSettings, keyBytes: Int?) -> Double? {
+    guard let used else { return nil }
+    var configuration = used.configuration
+    configuration.settings[.sliceMode] = settings[.sliceMode]
+    configuration.settings[.sliceSize] = settings[.sliceSize]
+    switch configuration.slices {
+    case .none: return 1
+    case .rows(let rows): return Double((configuration.macroblockRows + rows - 1) / rows)
+    // Twice as large as one slice may be: not by chance.
+    case .bytes(let size): return keyBytes.flatMap { $0 > 2 * size ? Double(2) : nil }
+    }
+  }
+
+  /// What the rate control may use with these settings.
+  private func bounds(_ settings: ObjectSettings, _ obeyed: EngineSettings?) -> QuantiserBounds {
+    let isVideo = used.map { $0.configuration.codec == .h264 || $0.configuration.codec == .h265 } ?? false
+    let codec = isVideo ? 0...51 : nil
+    let lowest = settings[.minQP] ?? obeyed?[.minQP]?.usual ?? codec?.lowerBound
+    let able = obeyed?[.minQP]?.range?.lowerBound ?? lowest
+    return QuantiserBounds(
+      lowest: lowest, highest: settings[.maxQP] ?? obeyed?[.maxQP]?.usual ?? codec?.upperBound,
+      isLowestChosen: (able ?? 0) < lowest ?? 0)
   }
 
   /// The graph is about to bind the channel to another source; its first frame becomes a key frame.

@@ -12,18 +12,21 @@ extension VencChannel {
   func activeFacts() -> [KeyValue] {
     guard let used else { return [] }
     let asked = settings.text("backend") ?? "auto"
-    var facts = [
-      KeyValue(key: "backend", value: used.factory.name), KeyValue(key: "engine", value: used.engine),
-      KeyValue(key: "codec", value: used.configuration.codec.rawValue),
-      KeyValue(
-        key: "profile", value: syntax.value?.profileName ?? used.configuration.profile),
-      KeyValue(key: "width", value: "\(used.layout.width)"), KeyValue(key: "height", value: "\(used.layout.height)"),
-      KeyValue(key: "format", value: "\(used.layout.format)"), KeyValue(key: "conversion", value: used.conversion),
-      KeyValue(key: "memory", value: used.converter?.memory ?? "the source's"),
-      KeyValue(key: "fps", value: "\(used.configuration.frameRate)"),
-      KeyValue(key: "ring", value: "\(ring.figures.capacity) of at most \(environment.options.ringLimit) bytes"),
-      KeyValue(key: "stream", value: "\(path)/stream"),
-    ]
+    var facts =
+      [
+        KeyValue(key: "backend", value: used.factory.name), KeyValue(key: "engine", value: used.engine),
+        KeyValue(key: "codec", value: used.configuration.codec.rawValue),
+        KeyValue(
+          key: "profile", value: syntax.value?.profileName ?? used.configuration.profile),
+        KeyValue(key: "width", value: "\(used.configuration.width)"),
+        KeyValue(key: "height", value: "\(used.configuration.height)"),
+        KeyValue(key: "format", value: "\(used.layout.format)"), KeyValue(key: "conversion", value: used.conversion),
+      ] + used.coded.meaningFacts + [
+        KeyValue(key: "memory", value: used.converter?.memory ?? "the source's"),
+        KeyValue(key: "fps", value: "\(used.configuration.frameRate)"),
+        KeyValue(key: "ring", value: "\(ring.figures.capacity) of at most \(environment.options.ringLimit) bytes"),
+        KeyValue(key: "stream", value: "\(path)/stream"),
+      ]
     if asked == "auto" { facts.append(KeyValue(key: "backend_why", value: used.why)) }
     if used.configuration.rateMode != .fixqp {
       facts.append(
@@ -33,6 +36,7 @@ extension VencChannel {
     if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
     }
+    if let remark = rateRemark(settings) { facts.append(KeyValue(key: "differs", value: remark)) }
     if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
@@ -80,6 +84,8 @@ struct VencInUse: Sendable {
   let engine: String
   let configuration: EncoderConfiguration
   let layout: FrameLayout
+  /// The pictures that are coded.
+  let coded: FrameLayout
   let conversion: String
   let converter: Converter?
   /// Ends a wait for the engine.
@@ -101,6 +107,7 @@ struct VencInUse: Sendable {
     self.engine = engine.encoder.engine
     configuration = engine.configuration
     layout = engine.layout
+    coded = engine.coded
     conversion = engine.conversionText
     converter = engine.conversion
     waker = engine.encoder.waker
@@ -124,7 +131,7 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") ? "auto" : ""
+    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") || VencSyntaxRows.keys.contains(key) ? "auto" : ""
     }
   }
 }

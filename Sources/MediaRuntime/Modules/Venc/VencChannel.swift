@@ -44,7 +44,9 @@ final class VencChannel: Channel {
     core = ChannelCore(node, settings, environment)
     held = Confined(Worker(), to: core.session.affinity)
     ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
-    effects = EffectTracker(path: "\(node.path)")
+    effects = EffectTracker(
+      path: "\(node.path)", arrivals: { [input = node.input] in input.counters.frames },
+      syntax: { [syntax] in syntax.value })
     node.input.connect(session)
     session.attach(self)
     session.alarm = { [weak self] in self?.inUse.edition.value?.waker?.wake() }
@@ -61,8 +63,9 @@ final class VencChannel: Channel {
   }
 
   func open(_ settings: ObjectSettings) throws(Failure) -> String {
-    let first = try found(settings, for: "enable").0[0]
-    ring.open()
+    let (engines, codec) = try found(settings, for: "enable")
+    let first = engines[0]
+    ring.open(codec)
     encoderCounters.restart(realtime: Clock.realtimeMicroseconds())
     effects.restart()
     // Also opening the engine, where that has to wait for the first frame, is then not a CPU worker's business.
@@ -133,6 +136,7 @@ final class VencChannel: Channel {
     tap.pass(frame)
     let outcome = encode(frame, start, wait)
     let end = Clock.now()
+    if let help = held.value.engine?.help(), help > 0 { session.helped(help) }
     switch outcome {
     // Its work ends with its picture.
     case .done(let copied) where held.value.engine?.isAsynchronous == true: node.work.copied(copied)

@@ -24,6 +24,7 @@ final class VencEngine {
   let conversion: Converter?
   /// Pictures it gave.
   var pictures: UInt64 = 0
+  private var helped: Int64 = 0
 
   init(
     factory: any EncoderFactory, configuration: EncoderConfiguration, layout: FrameLayout, writer: PictureWriter,
@@ -45,37 +46,59 @@ final class VencEngine {
         range: obeyed[.bitrate]?.range.map { Double($0.lowerBound) * 1000...Double($0.upperBound) * 1000 } ?? 1...1e9)
     }
     writer.onLost = { [control] in control.lost($0) }
-    if encoder.inputFormats.contains(layout.format) {
+    let wanted = configuration.codec.samples(of: layout)
+    let takesFormat = encoder.inputFormats.contains(layout.format)
+    // An engine that takes RGB makes of it what it codes.
+    let takesSamples = layout.format.isRGB || wanted.hasSameSamples(as: layout.color)
+    if takesFormat, takesSamples, configuration.transform.isIdentity {
       conversion = nil
     } else {
       conversion = try Self.conversion(
-        from: layout, to: encoder.inputFormats, node: node, engine: encoder.engine,
+        from: layout, to: takesFormat ? [layout.format] : encoder.inputFormats, configuration, saying: wanted,
+        node: node, engine: encoder.engine,
         depth: factory.isHardware ? configuration.depth : 1, environment: environment)
     }
+    writer.describe(description(configuration))
   }
 
   private static func conversion(
-    from layout: FrameLayout, to formats: [PixelFormat], node: Node, engine: String, depth: Int,
-    environment: Environment
+    from layout: FrameLayout, to formats: [PixelFormat], _ configuration: EncoderConfiguration,
+    saying color: ColorDescription, node: Node, engine: String, depth: Int, environment: Environment
   ) throws(Failure) -> Converter {
+    let transform = configuration.transform
     for format in formats {
-      guard let target = FrameLayout(format, width: Int(layout.width), height: Int(layout.height)) else { continue }
-      let able = environment.scalers("auto", layout, to: target)
+      guard var target = FrameLayout(format, width: configuration.width, height: configuration.height) else { continue }
+      target.color = color
+      target.aspect = transform.rotation % 180 == 0 ? layout.aspect : layout.aspect.turned
+      let able = environment.scalers("auto", layout, transform: transform, to: target)
       guard !able.isEmpty else { continue }
       // One being made, and those the engine may still look at.
       return try Converter.scaling(
-        layout, to: target, by: able,
+        layout, to: target, transform: transform, by: able,
         in: Converter.Place(name: "venc\(node.path.number)", user: node.user, count: 1 + depth), environment)
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",
-      "\(engine) takes \(formats.map(\.description).joined(separator: ", ")), and no scaler here makes that of "
-        + "\(layout.format)")
+      "\(engine) takes \(formats.map(\.description).joined(separator: ", ")) in \(color), and no scaler here makes that of "
+        + "\(layout.format) in \(layout.color)\(transform.isIdentity ? "" : ", turned or mirrored")")
   }
+
+  /// What the stream is to say of its pictures.
+  private func description(_ configuration: EncoderConfiguration) -> StreamDescription {
+    StreamDescription(
+      color: configuration.codec.samples(of: coded), aspect: coded.aspect, frameRate: configuration.frameRate)
+  }
+
+  /// The pictures the engine is given.
+  var coded: FrameLayout { conversion?.layout ?? layout }
 
   /// `none`, or what converts to which format.
   var conversionText: String {
-    conversion.map { "\(layout.format) to \($0.layout.format) by \($0.engineName)" } ?? "none"
+    guard let conversion else { return "none" }
+    let (from, to) = (layout.color, conversion.layout.color)
+    let isRecolored = !layout.format.isRGB && !from.hasSameSamples(as: to)
+    return "\(layout.format)\(isRecolored ? " \(from)" : "") to \(conversion.layout.format)"
+      + "\(isRecolored ? " \(to)" : "") by \(conversion.engineName)"
   }
 
   /// The device a frame waits for, `nil` where only the CPU works.
@@ -89,6 +112,7 @@ final class VencEngine {
     isToBeAsked = false
     configuration = new
     control.configure(new)
+    writer.describe(description(new))
     return true
   }
 
@@ -173,6 +197,13 @@ final class VencEngine {
     return Int(encoder.bytesCopied - before)
   }
 
+  /// Processor time the encoder's own threads have used since this was asked last, nanoseconds.
+  func help() -> Int64 {
+    let now = encoder.processorTime
+    defer { helped = now }
+    return now - helped
+  }
+
   /// Waits until a picture came of what is inside, or somebody ended the wait.
   func collect() throws(Failure) {
     var sink = RingSink(writer: writer)
@@ -192,6 +223,18 @@ final class VencEngine {
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: false) }
       throw error
+    }
+  }
+}
+
+extension Codec {
+  /// The samples that pictures of such a layout are coded as: a JPEG reader knows one kind only, and one of VP8 (RFC 6386, 9.2) the
+  /// other; H.264 and H.265 say what they have, FWHT's header is the device's.
+  func samples(of layout: FrameLayout) -> ColorDescription {
+    switch self {
+    case .mjpeg: layout.color.sampled(as: .jfif)
+    case .vp8: layout.color.sampled(as: .bt601)
+    case .h264, .h265, .fwht: layout.format.isRGB ? layout.color.sampled(as: .bt601) : layout.color
     }
   }
 }

@@ -64,6 +64,7 @@ enum VencRows {
           SettingKey.quality.name, .integer(1...99), default: .integer(70), .live, effect: .quality,
           "JPEG quality factor (mjpeg)",
           useless: { isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor" }),
+      ] + VencSyntaxRows.rows(catalogue) + [
         CommonRows.backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
@@ -73,7 +74,10 @@ enum VencRows {
           "idr", .command, effect: .keyFrame, "write 1: the next frame becomes a key frame"),
       ] + CommonRows.reports + [
         Attribute("stream", .stream, "the coded stream from its newest key frame; reading waits for more; not listed"),
-        Attribute("stream.info", .info, "where the stream is; listed in its place"),
+        Attribute("stream.ts", .stream, "the same as an MPEG transport stream (h264, h265; needs FFmpeg)"),
+        Attribute("stream.mp4", .stream, "the same as MP4 in fragments of one picture (h264, h265; needs FFmpeg)"),
+        Attribute("stream.mjpeg", .stream, "the same as a multipart message, as browsers show it (mjpeg)"),
+        Attribute("stream.info", .info, "where the stream's files are; listed in their place"),
         CommonRows.snapshot,
         Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
       ]

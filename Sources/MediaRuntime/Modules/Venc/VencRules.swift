@@ -64,6 +64,8 @@ enum VencRules {
     if let mode = new[.rateControl], mode == "vbr" || mode == "avbr" { try order(.bitrate, .maxBitrate, in: change) }
     if new[.lossMode] == "normal" { try order(.bitrate, .lossThreshold, in: change) }
 
+    try VencSyntaxRows.check(&change)
+
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
       throw change.refusal(
@@ -94,7 +96,7 @@ extension EngineCatalogue {
   }
 
   /// The engine these settings mean, with the coding; `nil` when it is gone or there never was one.
-  private func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
+  func engine(_ settings: ObjectSettings) -> (any EncoderFactory, Codec)? {
     guard let codec = settings.text("codec").flatMap(Codec.init(rawValue:)),
       let engine = encoder(backend: settings.text("backend") ?? "auto", for: codec)
     else { return nil }

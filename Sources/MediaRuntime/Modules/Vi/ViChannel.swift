@@ -169,6 +169,7 @@ final class ViChannel: Channel {
       KeyValue(key: "format", value: "\(layout.format)"), KeyValue(key: "fps", value: "\(source.frameRate)"),
       KeyValue(key: "paced", value: source.isLive ? "by the device" : run.isPaced ? "by time stamps" : "no"),
     ]
+    facts += layout.meaningFacts
     facts += source.facts.map { KeyValue(key: $0.key, value: $0.value) }
     if let conversion = run.conversion {
       facts.append(KeyValue(key: "conversion", value: conversion.summary))

@@ -248,6 +248,7 @@ final class VoChannel: Channel {
       KeyValue(key: "width", value: source.map { "\($0.layout.width)" } ?? ""),
       KeyValue(key: "height", value: source.map { "\($0.layout.height)" } ?? ""),
       KeyValue(key: "format", value: source.map { "\($0.layout.format)" } ?? ""),
+      KeyValue(key: "color", value: source.map { "\($0.layout.color)" } ?? ""),
       KeyValue(key: "fps", value: source.map { "\($0.rate)" } ?? ""),
       KeyValue(key: "way", value: converter.map { "\(status.way) by \($0.engineName)" } ?? status.way),
       KeyValue(key: "way_why", value: status.reason),

@@ -108,13 +108,16 @@ final class VpssOutput: Channel, FrameHandler {
     guard let source, let rate, state.value.isRunning else { return }
     let transform = VpssPlan.transform(settings)
     let usual = environment.engines.outputFormats.first
-    guard let layout = VpssPlan.layout(settings, incoming: source.layout, transform: transform, usual: usual) else {
-      return
-    }
+    guard
+      let layout = VpssPlan.layout(
+        settings, incoming: source.layout, crop: group.core.settings.value.settings.rectangle("crop"),
+        transform: transform, usual: usual)
+    else { return }
     let announced = node.output.format
-    // Strides differ between a passed-on and a made picture; what receivers prepare for is size, format and rate.
+    // Strides differ between a passed-on and a made picture; what receivers prepare for is size, format, meaning and rate.
     if announced?.rate != rate || announced?.layout.width != layout.width || announced?.layout.height != layout.height
-      || announced?.layout.format != layout.format
+      || announced?.layout.format != layout.format || announced?.layout.color != layout.color
+      || announced?.layout.aspect != layout.aspect
     {
       node.output.announce(StreamFormat(layout: layout, rate: rate))
     }
@@ -220,7 +223,8 @@ final class VpssOutput: Channel, FrameHandler {
     }
     guard
       let layout = VpssPlan.layout(
-        box.settings, incoming: incoming, transform: transform, usual: environment.engines.outputFormats.first)
+        box.settings, incoming: incoming, crop: crop, transform: transform,
+        usual: environment.engines.outputFormats.first)
     else {
       throw Failure(.invalidArgument, "format", on: "\(path)", "no picture of this size and format")
     }
@@ -276,6 +280,7 @@ final class VpssOutput: Channel, FrameHandler {
       KeyValue(key: "engine", value: use.engine),
       KeyValue(key: "width", value: "\(use.layout.width)"), KeyValue(key: "height", value: "\(use.layout.height)"),
       KeyValue(key: "format", value: "\(use.layout.format)"),
+    ] + use.layout.meaningFacts + [
       KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),
       KeyValue(key: "memory", value: use.pool?.memoryKind ?? "the source's"),
     ] + transformFact

@@ -12,15 +12,25 @@ struct VpssPlan {
   let converter: Converter?
 
   /// The picture that leaves, turned pictures on their side.
-  /// - Parameter usual: format where the settings leave it open.
+  /// - Parameters:
+  ///   - crop: what of the incoming one it is made of; `nil` for all.
+  ///   - usual: format where the settings leave it open.
   static func layout(
-    _ settings: ObjectSettings, incoming: FrameLayout, transform: PictureTransform, usual: PixelFormat?
+    _ settings: ObjectSettings, incoming: FrameLayout, crop: Rectangle?, transform: PictureTransform,
+    usual: PixelFormat?
   ) -> FrameLayout? {
     let width = settings.integer("width") ?? Int(incoming.width)
     let height = settings.integer("height") ?? Int(incoming.height)
     let format = PixelFormat(named: settings.text("format")) ?? usual ?? incoming.format
     let turned = transform.rotation % 180 != 0
-    return FrameLayout(format, width: turned ? height : width, height: turned ? width : height)
+    let layout = FrameLayout(format, width: turned ? height : width, height: turned ? width : height)
+    guard var layout = layout?.meaning(of: incoming) else { return nil }
+    // Scaled first, then turned.
+    layout.aspect = incoming.aspect.scaled(
+      from: (width: crop?.width ?? Int(incoming.width), height: crop?.height ?? Int(incoming.height)),
+      to: (width: width, height: height))
+    if turned { layout.aspect = layout.aspect.turned }
+    return layout
   }
 
   static func transform(_ settings: ObjectSettings) -> PictureTransform {

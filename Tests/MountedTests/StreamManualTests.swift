@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// The commands of docs/streams.md do what stands there.
+@Suite(.ownThread) struct StreamManualTests {
+  /// The one command of the page that begins so, without its comment, for this tree.
+  private func command(_ beginning: String, _ served: Served) throws -> String {
+    let page = try ManualPage("docs/streams.md")
+    let found = page.blocks.filter { $0.language == "sh" }.flatMap(\.lines).filter { $0.hasPrefix(beginning) }
+    try #require(found.count == 1, "docs/streams.md has \(found.count) commands that begin with \(beginning)")
+    return found[0].replacing(#/ {2,}# .*/#, with: "").replacingOccurrences(of: "/mpi/", with: served.at + "/")
+  }
+
+  /// A TCP port nobody listens at.
+  private func port() throws -> String {
+    let found = try python("import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])")
+    return try #require(found.lines.first.map(String.init))
+  }
+
+  private func folder(_ served: Served) throws -> String {
+    let folder = served.scratch + "/" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder + "/www", withIntermediateDirectories: true)
+    return folder
+  }
+
+  /// A command that goes on until it is ended.
+  private func start(_ command: String, in folder: String) throws -> Child {
+    try Child(["bash", "-c", "cd '\(folder)' && \(command)"])
+  }
+
+  @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"))
+  func aRecordingPlays() throws {
+    let served = try Shared.pipeline
+    let folder = try folder(served)
+    let outcome = try shell(
+      "cd '\(folder)' && " + command("timeout 10 cat", served).replacing("timeout 10", with: "timeout 3"))
+    #expect(outcome.status == 124, "\(outcome.errors)")
+    let (sizes, _) = try ContainerFile.decoded(folder + "/a.mp4")
+    #expect(sizes.count > 10 && Set(sizes) == ["1280x720"])
+  }
+
+  @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"))
+  func framesHaveTheirTimes() throws {
+    let served = try Shared.pipeline
+    let lines = try shell(try command("ffprobe -v error -show_entries packet", served)).lines
+    let frames = lines.map { $0.split(separator: ",") }.filter { $0.count >= 3 }
+    #expect(frames.count == 5, "\(lines)")
+    #expect(frames[0][2].hasPrefix("K"))
+    let times = try frames.map { try #require(Double($0[0])) }
+    let uptime = try #require(Double(String(contentsOfFile: "/proc/uptime", encoding: .utf8).prefix { $0 != " " }))
+    #expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
+    #expect(times.allSatisfy { $0 > 0 && $0 < uptime })
+  }
+
+  @Test(.enabled(if: (try? run("gst-inspect-1.0", "h264parse"))?.status == 0, "GStreamer is not here"))
+  func packetsComeOneByOne() throws {
+    let served = try Shared.pipeline
+    let folder = try folder(served)
+    _ = try shell("cd '\(folder)' && " + command("timeout 2 cat", served))
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("nal-") }.sorted()
+    try #require(files.count > 5)
+    // Each is one unit: it has one start code, and parameter sets stand alone.
+    let units = try files.map { [UInt8](try Data(contentsOf: .init(filePath: "\(folder)/\($0)"))) }
+    #expect(units.allSatisfy { $0.starts(with: [0, 0, 0, 1]) })
+    let types = units.map { $0[4] & 31 }
+    #expect(Set(types).isSuperset(of: [7, 8, 5, 1]))
+    #expect(Array(types.filter { $0 != 6 && $0 != 9 }.prefix(3)) == [7, 8, 5])
+  }
+
+  @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"))
+  func hlsIsServed() throws {
+    let served = try Shared.pipeline
+    let folder = try folder(served)
+    let port = try port()
+    let segments = try start(try command("ffmpeg -v error -i /mpi/venc/0/stream.ts -c copy -f hls", served), in: folder)
+    #expect(eventually { FileManager.default.fileExists(atPath: folder + "/www/live.m3u8") }, "\(segments.errors)")
+    let server = try start("busybox httpd -f -p 127.0.0.1:\(port) -h www", in: folder)
+    let url = "http://127.0.0.1:\(port)/live.m3u8"
+    #expect(
+      try eventually { try run("ffmpeg", "-v", "error", "-i", url, "-frames:v", "20", "-f", "null", "-").status == 0 })
+    server.signal(SIGTERM)
+    segments.signal(SIGTERM)
+    #expect(segments.ended() == 255, "that is how ffmpeg says that it was ended: \(segments.errors)")
+    #expect(try command("busybox httpd -p 8080 -h www          # http", served) == "busybox httpd -p 8080 -h www")
+  }
+
+  @Test func picturesAndVideoAreServed() throws {
+    let served = try Shared.pipeline
+    let folder = try folder(served)
+    let port = try port()
+    for beginning in [
+      "mkdir -p www", #"printf '#!/bin/sh\nprintf "Content-Type: multipart"#,
+      #"printf '#!/bin/sh\nprintf "Content-Type: video"#, "chmod +x www",
+    ] {
+      let outcome = try shell("cd '\(folder)' && " + command(beginning, served))
+      #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+    let server = try start("busybox httpd -f -p 127.0.0.1:\(port) -h www", in: folder)
+    func get(_ page: String, _ name: String) throws -> String {
+      let file = folder + "/" + name
+      #expect(
+        try eventually {
+          let outcome = try shell(
+            #"timeout 4 curl -s -D "$1.head" -o "$1" "http://127.0.0.1:$2/cgi-bin/$3""#, file, port, page)
+          return outcome.status == 124
+        })
+      return try String(contentsOfFile: file + ".head", encoding: .utf8)
+    }
+    #expect(try get("camera", "a.mjpeg").contains("Content-Type: multipart/x-mixed-replace; boundary=mpifs\r\n"))
+    #expect(try ContainerFile.decoded(folder + "/a.mjpeg").sizes.first == "1280x720")
+    if Machine.hasFFmpeg {
+      #expect(try get("video", "a.mp4").contains("Content-Type: video/mp4\r\n"))
+      #expect(Set(try ContainerFile.decoded(folder + "/a.mp4").sizes) == ["1280x720"])
+    }
+    server.signal(SIGTERM)
+    // Who is gone leaves no reader behind.
+    #expect(try eventually { try served.stats("venc/2")["readers"] == 0 })
+  }
+
+  @Test func oneViewerNeedsNoServer() throws {
+    let served = try Shared.pipeline
+    let folder = try folder(served)
+    let port = try port()
+    let command = try command("(printf 'HTTP", served).replacing("8081", with: port)
+    let server = try start(command, in: folder)
+    let file = folder + "/b.mjpeg"
+    #expect(
+      try eventually { try shell(#"timeout 4 curl -s -o "$1" "http://127.0.0.1:$2/""#, file, port).status == 124 })
+    server.signal(SIGTERM)
+    #expect(try ContainerFile.decoded(file).sizes.first == "1280x720")
+  }
+
+  @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"))
+  func rtspIsTakenByWhoeverListens() throws {
+    let served = try Shared.pipeline
+    let folder = try folder(served)
+    let port = try port()
+    // In a server's place.
+    let listener = try Child([
+      "ffmpeg", "-v", "error", "-rtsp_flags", "listen", "-i", "rtsp://127.0.0.1:\(port)/live", "-frames:v", "20", "-f",
+      "null", "-",
+    ])
+    let command = try command("ffmpeg -v error -i /mpi/venc/0/stream.ts -c copy -f rtsp", served)
+    var publishers: [Child] = []
+    // Nobody can be asked whether he listens by now.
+    #expect(
+      try eventually {
+        if publishers.last?.isRunning != true {
+          publishers.append(try start(command.replacing("8554", with: port), in: folder))
+        }
+        return !listener.isRunning
+      })
+    #expect(listener.ended() == 0, "\(listener.errors) \(publishers.map(\.errors))")
+    for publisher in publishers { publisher.signal(SIGTERM) }
+  }
+
+  @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"))
+  func udpIsReceived() throws {
+    let served = try Shared.pipeline
+    let folder = try folder(served)
+    let port = try port()
+    let receiver = try Child([
+      "ffmpeg", "-v", "fatal", "-i", "udp://127.0.0.1:\(port)?timeout=20000000", "-frames:v", "20", "-f", "null", "-",
+    ])
+    let command = try command("ffmpeg -v error -i /mpi/venc/0/stream.ts -c copy -f mpegts udp", served)
+    let sender = try start(command.replacing("5004?", with: "\(port)?"), in: folder)
+    #expect(receiver.ended() == 0, "\(receiver.errors) \(sender.errors)")
+    sender.signal(SIGTERM)
+  }
+}
