@@ -183,7 +183,8 @@ struct FrameList: FrameSink {
       // The third group is damaged in every picture, behind the parameter sets.
       if (20..<30).contains(index) {
         for _ in 0..<unit.count / 8 {
-          unit[Int.random(in: min(48, unit.count - 1)..<unit.count, using: &numbers)] = UInt8.random(in: 0...255, using: &numbers)
+          let place = Int.random(in: min(48, unit.count - 1)..<unit.count, using: &numbers)
+          unit[place] = UInt8.random(in: 0...255, using: &numbers)
         }
       }
       do {

@@ -8,10 +8,11 @@ import Testing
 
 /// Devices that take a bitrate and miss it.
 @Suite(.ownThread) struct GraphSupervisionTests {
-  private func bench(percent: Int, isHardware: Bool = true) throws -> (Bench, EncoderScript) {
+  private func bench(percent: Int, isHardware: Bool = true, isDeaf: Bool = false) throws -> (Bench, EncoderScript) {
     let script = EncoderScript()
     script.pictureBytes.store(0, ordering: .relaxed)
     script.percent.store(percent, ordering: .relaxed)
+    if isDeaf { script.isDeaf.close() }
     // The stream's second passes in a tenth of one.
     let source = ScriptedSource.Script(isLive: false, rate: FrameRate(100, 1)!, stampRate: FrameRate(100, 1)!)
     let bench = try Bench(
@@ -26,7 +27,8 @@ import Testing
   }
 
   private func told(_ bench: Bench) -> String? {
-    (bench.object("venc/0") as? VencChannel)?.activeFacts().first { $0.key == "device_bitrate" }?.value
+    (bench.graph.object(Bench.path("venc/0")) as? VencChannel)?.activeFacts().first { $0.key == "device_bitrate" }?
+      .value
   }
 
   @Test func aDeviceThatGivesTooMuchIsAskedForLessAndActiveSaysWhy() throws {
@@ -42,8 +44,7 @@ import Testing
   }
 
   @Test func aDeafDeviceIsAskedForWhatIsWantedAgain() throws {
-    let (bench, script) = try bench(percent: 250)
-    script.isDeaf.close()
+    let (bench, script) = try bench(percent: 250, isDeaf: true)
     #expect(eventually { told(bench)?.contains("follows no question") ?? false }, "\(told(bench) ?? "")")
     #expect(eventually { script.asked.load(ordering: .relaxed) == 1000 })
     bench.finish()

@@ -189,6 +189,7 @@ import Testing
         Case("venc/2/backend", "x265\n", "ENOTSUP"), Case("venc/2/backend", "turbojpeg\n", "ENOTSUP"),
         Case("venc/2/backend", "/dev/video99\n", "ENODEV"), Case("venc/2/backend", "/dev/null\n", "ENODEV"),
         Case("venc/1/rc_mode", "vbr\n", "ENOTSUP"), Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"),
+        Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "EINVAL"),
         Case("venc/1/slice_mode", "rows\n", "ENOTSUP"), Case("venc/2/chroma_qp_offset", "-4\n", "ENOTSUP"),
         Case("venc/2/qp_p", "52\n", "ERANGE"), Case("venc/1/bitrate", "1\n", "ERANGE"),
         Case("venc/3/fps_dst", "21\n", "ERANGE"),

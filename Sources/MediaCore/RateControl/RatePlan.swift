@@ -22,6 +22,7 @@ public struct RatePlan: Sendable {
     var bits: Double
     var isKey: Bool
     var isCut: Bool
+    /// Nothing moved, and it was not to become finer: what it cost says nothing of the next that does.
     var isFrozen: Bool
   }
 
@@ -125,7 +126,8 @@ public struct RatePlan: Sendable {
     {
       return Decision(qp: Int(qp), isLeftOut: true)
     }
-    asked.append(Asked(time: time, qp: qp, bits: forecast, isKey: isKey, isCut: isCut, isFrozen: isFrozen))
+    asked.append(
+      Asked(time: time, qp: qp, bits: forecast, isKey: isKey, isCut: isCut, isFrozen: isFrozen && qp >= lastQP))
     window.add(forecast, at: time)
     sinceKey = isKey ? 1 : sinceKey + 1
     sinceCut += 1
@@ -135,12 +137,14 @@ public struct RatePlan: Sendable {
     if isKey || isCut {
       if !hasMean { meanQP = qp } else if isCut { meanQP = (meanQP + qp) / 2 }
     } else {
-      meanQP += (min(sinceCut, sinceStep) < 10 ? 0.2 : 0.05) * (qp - meanQP)
+      meanQP += (min(sinceCut, sinceStep) < 10 ? 0.2 : 0.1) * (qp - meanQP)
       hasMean = true
     }
     return Decision(qp: Int(qp))
   }
 
+  /// Below this nothing moves, in steps of luma: noise of a camera at night is more.
+  static let stillDifference = 0.4
   /// The QP that a picture which does not change is held at, with `avbr`: what is left to see above is little.
   public static let stillQP = 22.0
 
@@ -158,14 +162,14 @@ public struct RatePlan: Sendable {
   /// Whether it shows another scene than the one before, or nothing new at all.
   private mutating func see(_ activity: PictureActivity?, isKey: Bool) -> (isCut: Bool, isFrozen: Bool) {
     guard let difference = activity?.difference else { return (false, false) }
-    still = difference < 0.4 ? still + 1 : 0
+    still = difference < Self.stillDifference ? still + 1 : 0
     guard let usual = usualDifference else {
       usualDifference = difference
       return (!isKey && difference > 16, false)
     }
     let isCut = difference > 8 && difference > 2.5 * usual + 2
     if !isCut { usualDifference = usual + 0.1 * (difference - usual) }
-    return (isCut && !isKey, difference < 0.1 * usual)
+    return (isCut && !isKey, difference < max(Self.stillDifference, 0.1 * usual))
   }
 
   /// A key picture or a cut.
@@ -184,7 +188,7 @@ public struct RatePlan: Sendable {
       if ratio.0 > 1 { qp = min(qp, model.qp(for: Double(ratio.0) * predictedShare)) }
       return group < 2 && hasMean ? min(meanQP + 4, max(meanQP - 2, qp)) : min(qp, meanQP + 12)
     }
-    return min(max(lastQP, model.qp(for: max(min(room, 9 * share), 1.5 * share))), meanQP + 12)
+    return min(max(lastQP, model.qp(for: max(min(room - 0.5 * share, 10 * share), 1.5 * share))), meanQP + 12)
   }
 
   /// Bits of a predicted picture where all goes as planned.
@@ -199,16 +203,19 @@ public struct RatePlan: Sendable {
     let steady = predictedShare
     // A group begins with its key picture's debt and works it off.
     let planned = max(0, group - Double(sinceKey)) * (m - steady)
-    let free = min(2 * m, max(0.3 * m, steady - (debt - planned) / (n * goals.horizon)))
+    var free = min(2 * m, max(0.3 * m, steady - (debt - planned) / (n * goals.horizon)))
+    // What nothing moves in becomes finer by single expensive pictures, as soon as they can be paid for.
+    if still > 3 { free = max(free, planned - debt) }
 
     let ceiling = goals.ceiling(withCut: sinceCut < Int(n)) * goals.window
     let key = min(intra.model.bits(at: meanQP - 1), keyShare)
     let untilKey = goals.gop - sinceKey
-    let slack = 0.02 * m
+    let slack = 0.01 * m
     let most = window.least(from: time, interval: Int64(interval)) { coming, before in
       // Those that end soon may go over by a little: what single pictures cost is not known that well.
       let room = ceiling + slack * (n - Double(coming)) - before
-      return untilKey < coming ? (room - key) / Double(max(1, coming - 1)) : room / Double(coming)
+      let (left, others) = untilKey < coming ? (room - key, max(1, coming - 1)) : (room, coming)
+      return left / Double(still > 3 ? min(others, 3) : others)
     }
 
     let isNew = min(sinceCut, sinceStep) < 8
@@ -217,6 +224,8 @@ public struct RatePlan: Sendable {
     if free > most {
       qp = max(qp, min(lastQP + (isNew ? 4 : 2), predicted.qp(for: max(0.15 * m, most))))
     }
+    // To stay as it is costs nothing then.
+    if still > 3, window.total < ceiling { qp = min(qp, lastQP) }
     return qp
   }
 
@@ -240,8 +249,7 @@ public struct RatePlan: Sendable {
       learned = 1
     } else if !picture.isFrozen {
       let level = predicted.level(of: bits, at: used)
-      // What costs more is believed sooner: a window can be overdrawn, and only fail to be used up.
-      let weight = learned < 4 ? 0.5 : level > predicted.level ? 0.3 : 0.2
+      let weight = learned < 4 ? 0.5 : 0.3
       predicted.level += weight * (level - predicted.level)
       learned += 1
     }
