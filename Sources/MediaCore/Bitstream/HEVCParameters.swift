@@ -109,7 +109,7 @@ struct HEVCSequence: Sendable {
     for _ in first...subLayers { for _ in 0..<3 { _ = r.ue() } }
     // Sizes of blocks and depths of trees.
     let (smallest, more) = (r.ue(), r.ue())
-    guard smallest <= 3, more <= 3 else { return }
+    guard smallest <= 3, more <= 3 else { return false }
     log2Block = Int(smallest + more) + 3
     for _ in 0..<4 { _ = r.ue() }
     scalingMatrix = r.bit()
