@@ -241,8 +241,9 @@ import Testing
   }
 
   @Test func picturesMoveWithoutCopies() throws {
-    // The pattern is drawn and a scaler writes a new picture; nobody else on the way may copy one.
-    for object in ["vpss/0", "venc/0", "venc/1", "venc/2"] {
+    // The pattern is drawn and a scaler writes a new picture; nobody else on the way may copy one. But JPEG has full range,
+    // which the pictures of `venc/2` do not.
+    for object in ["vpss/0", "venc/0", "venc/1"] {
       #expect(try served.stats(object)["bytes_copied"] == 0, "\(object)")
     }
   }

@@ -46,10 +46,11 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("", .invalidArgument), ("\(range.upperBound + step)", .outOfRange),
         ("2M", .invalidArgument), ("4000kbps", .invalidArgument), ("4000 kbps", .invalidArgument),
         ("1.5", .invalidArgument), ("1,5", .invalidArgument), ("+16", .invalidArgument), ("016", .invalidArgument),
-        ("99999999999999999999999", .outOfRange), ("-99999999999999999999999", .outOfRange), ("-2", .outOfRange),
+        ("99999999999999999999999", .outOfRange), ("-99999999999999999999999", .outOfRange),
+        ("\(min(range.lowerBound, 0) - 2)", .outOfRange),
       ]
     if range.lowerBound > 0 { values.append(("\(range.lowerBound - 1)", .outOfRange)) }
-    if off == nil { values.append(("-1", .outOfRange)) }
+    if off == nil, range.lowerBound >= 0 { values.append(("-1", .outOfRange)) }
     if step > 1 { values.append(("\(range.lowerBound + 1)", .invalidArgument)) }
   case .rate:
     values +=

@@ -18,7 +18,11 @@ enum Video {
     let outcome = try run(
       "ffmpeg", "-v", "error", "-err_detect", "+crccheck+bitstream+buffer", "-f", format, "-i", file, "-fps_mode",
       "passthrough", "-f", "null", "-")
-    return outcome.status == 0 ? outcome.errors : "status \(outcome.status): \(outcome.errors)"
+    // The stream says its new rate after a change of it, and FFmpeg's own clock of a raw stream stumbles over that.
+    let errors = outcome.errors.split(separator: "\n").filter {
+      !$0.contains("non monotonically increasing dts to muxer")
+    }.map { $0 + "\n" }.joined()
+    return outcome.status == 0 ? errors : "status \(outcome.status): \(errors)"
   }
 
   static func frames(_ file: String, _ format: String = "h264") throws -> [Frame] {

@@ -7,7 +7,7 @@ struct QuantiserBounds: Sendable, Equatable {
   /// In force, where they are known: the setting, or what the engine uses by itself.
   var lowest: Int?
   var highest: Int?
-  /// `min_qp` could be set lower: it was set, or the engine takes less than it uses by itself.
+  /// `min_qp` could be set lower.
   var isLowestChosen = false
 }
 

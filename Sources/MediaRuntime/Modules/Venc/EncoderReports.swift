@@ -167,6 +167,9 @@ extension VencChannel {
     report.frameLimits.maximumKey = goals.key.upperBound
     report.minimumKeyRatio = goals.keyRatio.lowerBound
     report.maximumKeyRatio = goals.keyRatio.upperBound
+    if report.mode == .vbr, goals.maximum > 0 {
+      report.changePercent = Int((Double(used.configuration.bitrate) * 100_000 / goals.maximum).rounded())
+    }
     report.maximumReencodes = 0
     report.lossMode = goals.lossThreshold == nil ? .none : .normal
     report.lossThreshold = goals.lossThreshold.map { Int($0) }

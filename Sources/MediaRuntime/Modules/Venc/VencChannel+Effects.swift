@@ -77,7 +77,7 @@ extension VencChannel {
     let able = obeyed?[.minQP]?.range?.lowerBound ?? lowest
     return QuantiserBounds(
       lowest: lowest, highest: settings[.maxQP] ?? obeyed?[.maxQP]?.usual ?? codec?.upperBound,
-      isLowestChosen: settings[.minQP] != nil || (able ?? 0) < lowest ?? 0)
+      isLowestChosen: (able ?? 0) < lowest ?? 0)
   }
 
   /// The graph is about to bind the channel to another source; its first frame becomes a key frame.
