@@ -42,7 +42,7 @@ public struct OpenH264Factory: EncoderFactory {
 
 /// Checks that every H.264 engine here shares.
 enum H264Limits {
-  /// ITU-T H.264, 7.4.3: luma of eight bits.
+  /// ITU-T H.264, 7.4.3, and H.265, 7.4.7.1: luma of eight bits.
   static let quantisers = 0...51
   /// Below 10 nobody sees a difference, and a still scene that got there makes the first motion expensive.
   static func bounds(live isLive: Bool) -> [EngineSetting] {

@@ -55,25 +55,25 @@
   /// One H.265 channel of x265: preset superfast, tuned for no delay.
   ///
   /// Without look-ahead, B pictures and frame threads the library codes a picture within the call, on one thread of its own.
-  /// Picture types are decided outside: its key interval is infinite, scene-cut detection off, and random access pictures are
-  /// IDR, not CRA. The bitrate is held by its buffer model (VBV) of one second.
-  ///
-  /// `x265_encoder_reconfig` of 3.5 takes a new bitrate and does nothing with it: it puts the new settings elsewhere than its
-  /// rate control looks (`Encoder::configure` sets `m_param`, `RateControl::m_param` stays). So a new bitrate opens it anew, as
-  /// a new frame rate does, which the headers state.
+  /// The rate is the runtime's to hold, by the QP of each picture: the library runs in the mode called constant quantiser, in
+  /// which it uses the one it is told (`forceqp`) for every block. Its own rate control could not be changed while it runs:
+  /// `x265_encoder_reconfig` of 3.5 takes a new bitrate and does nothing with it, since it puts the new settings elsewhere
+  /// than the rate control looks (`Encoder::configure` sets `m_param`, `RateControl::m_param` stays). Picture types are decided
+  /// outside: its key interval is infinite, scene-cut detection off, and random access pictures are IDR, not CRA.
   ///
   /// Owns the library's encoder. Serial use by the session that owns it.
   final class X265Encoder: Encoder, @unchecked Sendable {
-    static let abilities: EncoderCapabilities = [.forceType, .perFrameQP]
+    static let abilities: EncoderCapabilities = [.forceType, .perFrameQP, .heldByQP]
     /// `auto` of the quantisers means the library's usual quality (`crf`), and its usual ratio for key pictures (1.4).
-    static let settings: EngineSettings = [
-      EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: false, 1...1_000_000),
-      EngineSetting(.codedRate, live: false),
-      EngineSetting(.keyQP, live: true, X265Limits.quantisers, usual: 25),
-      EngineSetting(.predictedQP, live: true, X265Limits.quantisers, usual: 28),
-      EngineSetting(.minQP, live: false, X265Limits.quantisers, usual: 0),
-      EngineSetting(.maxQP, live: false, X265Limits.quantisers, usual: 51),
-    ]
+    static let settings = EngineSettings(
+      [
+        EngineSetting(.profile), EngineSetting(.gop, live: true), EngineSetting(.bitrate, live: true, 1...1_000_000),
+        EngineSetting(.codedRate, live: true),
+        EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 25),
+        EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 28),
+        EngineSetting(.deblocking, live: false), EngineSetting(.deblockingBeta, live: false),
+        EngineSetting(.chromaQPOffset, live: false),
+      ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP)
 
     let engine: String
     let inputFormats: [PixelFormat] = [.i420]
@@ -123,21 +123,15 @@
       // Its settings as text, two kilobytes with every key picture.
       p.pointee.bEmitInfoSEI = 0
       p.pointee.logLevel = X265_LOG_NONE
-      if c.rateMode == .fixqp {
-        // Told with every picture.
-        p.pointee.rc.rateControlMode = CInt(X265_RC_CQP.rawValue)
-        p.pointee.rc.qp = CInt(c.settings[.predictedQP] ?? settings[.predictedQP]?.usual ?? 28)
-        p.pointee.rc.qpMax = CInt(X265Limits.quantisers.upperBound)
-      } else {
-        let kilobits = CInt(clamping: c.bitrate)
-        p.pointee.rc.rateControlMode = CInt(X265_RC_ABR.rawValue)
-        p.pointee.rc.bitrate = kilobits
-        p.pointee.rc.vbvMaxBitrate = kilobits
-        p.pointee.rc.vbvBufferSize = kilobits
-        p.pointee.rc.qpMin = CInt(c.settings[.minQP] ?? X265Limits.quantisers.lowerBound)
-        // Its own bound, 69, is beyond what a stream can say.
-        p.pointee.rc.qpMax = CInt(c.settings[.maxQP] ?? X265Limits.quantisers.upperBound)
-      }
+      p.pointee.bEnableLoopFilter = c.deblocks ? 1 : 0
+      p.pointee.deblockingFilterBetaOffset = CInt(c.settings[.deblockingBeta] ?? 0)
+      p.pointee.cbQpOffset = CInt(c.settings[.chromaQPOffset] ?? 0)
+      p.pointee.crQpOffset = p.pointee.cbQpOffset
+      p.pointee.rc.rateControlMode = CInt(X265_RC_CQP.rawValue)
+      // For pictures without one of their own.
+      p.pointee.rc.qp = CInt(settings[.predictedQP]?.usual ?? 28)
+      // Its own bound, 69, is beyond what a stream can say.
+      p.pointee.rc.qpMax = CInt(H264Limits.quantisers.upperBound)
       return x265_param_apply_profile(all, c.profile.isEmpty ? "main" : c.profile) == 0
     }
 
@@ -196,18 +190,9 @@
     var processorTime: Int64 { handle.threads.processorTime() }
 
     func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-      guard Self.used(new).isLive(from: Self.used(configuration), obeyed: Self.settings) else { return false }
+      guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
       configuration = new
       return true
-    }
-
-    /// Without what the rate control has no use for: a change of that opens nothing anew.
-    private static func used(_ configuration: EncoderConfiguration) -> EncoderConfiguration {
-      var used = configuration
-      if used.rateMode == .fixqp {
-        for key in [SettingKey.bitrate, .minQP, .maxQP] { used.settings[key] = nil }
-      }
-      return used
     }
 
     /// Nothing is delayed inside: zero look-ahead, no B pictures, no frame threads.

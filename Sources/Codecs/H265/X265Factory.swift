@@ -21,11 +21,7 @@
       guard configuration.codec == .h265 else {
         throw Failure(.notSupported, "codec", on: name, "x265 encodes h265, not \(configuration.codec.rawValue)")
       }
-      guard configuration.rateMode == .cbr || configuration.rateMode == .fixqp else {
-        throw Failure(
-          .notSupported, "rc_mode", on: name,
-          "this engine runs cbr and fixqp here, not \(configuration.rateMode.rawValue)")
-      }
+      try H264Limits.checkRate(configuration, engine: name)
       let profiles = profiles(for: .h265)
       guard configuration.profile.isEmpty || profiles.contains(configuration.profile) else {
         throw Failure(.invalidArgument, "profile", on: name, "one of \(profiles.joined(separator: ", "))")
@@ -45,15 +41,12 @@
 
   /// What the library codes (`x265_check_params`, `determineLevel`).
   enum X265Limits {
-    /// ITU-T H.265, 7.4.7.1: luma of eight bits.
-    static let quantisers = 0...51
     /// Side of the blocks a picture is cut into (`ctu`): 32 with the preset, 16 at least. A picture has one in either direction.
     static let usualBlock = 32
     static let smallestBlock = 16
     /// Blocks of 16 are for the levels below 5 (A.4.1): sides up to the root of eight times level 4.1's picture, which are
-    /// coded in steps of eight, and no more than its kilobits a second.
+    /// coded in steps of eight.
     private static let longestOfSmallBlocks = 4216
-    private static let bitrateOfSmallBlocks = 50_000
 
     static func block(width: Int, height: Int) -> Int {
       min(width, height) < usualBlock ? smallestBlock : usualBlock
@@ -71,17 +64,10 @@
       guard width * height <= 8192 * 4352 else {
         throw Failure(.outOfRange, "size", on: engine, "at most 8192x4352 pixels in all")
       }
-      if block(width: width, height: height) == smallestBlock {
-        guard max(width, height) <= longestOfSmallBlocks else {
-          throw Failure(
-            .outOfRange, "size", on: engine,
-            "a side of less than \(usualBlock) allows the other one \(longestOfSmallBlocks) at most")
-        }
-        guard configuration.rateMode == .fixqp || configuration.bitrate <= bitrateOfSmallBlocks else {
-          throw Failure(
-            .outOfRange, "bitrate", on: engine,
-            "a side of less than \(usualBlock) allows \(bitrateOfSmallBlocks) kbps at most")
-        }
+      guard block(width: width, height: height) != smallestBlock || max(width, height) <= longestOfSmallBlocks else {
+        throw Failure(
+          .outOfRange, "size", on: engine,
+          "a side of less than \(usualBlock) allows the other one \(longestOfSmallBlocks) at most")
       }
       guard configuration.threads >= 1 else { throw Failure(.outOfRange, "threads", on: engine, "1 or more") }
     }

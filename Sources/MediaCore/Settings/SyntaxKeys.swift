@@ -56,12 +56,12 @@ extension SliceMode {
 extension StreamSyntax {
   /// What the headers say of a setting, as the setting reads; `nil` where they say nothing of it.
   public func text(of key: String) -> String? {
-    guard codec == .h264 else { return nil }
+    guard codec == .h264 || codec == .h265 else { return nil }
     return switch key {
-    case SettingKey<String>.entropy.name: cabac ? "cabac" : "cavlc"
-    case SettingKey<Int>.transform8x8.name: transform8x8 ? "1" : "0"
+    case SettingKey<String>.entropy.name where codec == .h264: cabac ? "cabac" : "cavlc"
+    case SettingKey<Int>.transform8x8.name where codec == .h264: transform8x8 ? "1" : "0"
     case SettingKey<Int>.deblocking.name: deblockingDisabled == 1 ? "0" : "1"
-    case SettingKey<Int>.deblockingAlpha.name: "\(deblockingAlpha)"
+    case SettingKey<Int>.deblockingAlpha.name where codec == .h264: "\(deblockingAlpha)"
     case SettingKey<Int>.deblockingBeta.name: "\(deblockingBeta)"
     case SettingKey<Int>.chromaQPOffset.name: "\(chromaQPOffset)"
     default: nil
