@@ -25,7 +25,6 @@ import Testing
       "QpDelta[3]",
     ],
     "RC debreath_effect info": ["bEnable", "Strength0", "DeBrthEfctCnt"],
-    "mpp_packet pool": ["total_cnt", "max_cnt"],
   ]
 
   /// Failures, which a sound engine does not have: `GraphEngineTests` and `GraphHealthTests` drive them.

@@ -170,8 +170,12 @@ import Testing
       return health.hasPrefix("degraded\n") && health.contains("venc/0: starved")
     }
     #expect(named && health.contains("waits for vpss/0/0"), "\(health)")
-    // The input still runs, so it is not named.
-    #expect(!health.contains("vi/0:"), "\(health)")
+    // The input still runs, so it is not named, whatever a busy machine loses.
+    #expect(!Self.standsStill("vi/0", health), "\(health)")
+  }
+
+  private static func standsStill(_ object: String, _ health: String) -> Bool {
+    health.split(separator: "\n").contains { $0.hasPrefix("\(object): ") && $0.contains(", still for ") }
   }
 
   @Test func anEncoderWithoutASourceIsNamed() throws {
@@ -182,7 +186,7 @@ import Testing
       return health.hasPrefix("degraded\nvenc/5: starved")
     }
     #expect(named, "\(health)")
-    #expect(!health.contains("venc/0"))
+    #expect(!Self.standsStill("venc/0", health), "\(health)")
   }
 
   @Test(.enabled(if: Machine.hasFFmpeg, "this build reads no media files"))
