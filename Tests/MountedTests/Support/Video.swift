@@ -16,7 +16,8 @@ enum Video {
   /// Decodes everything with all checks on; what FFmpeg complains about, which is nothing for a good stream.
   static func complaints(_ file: String, _ format: String = "h264") throws -> String {
     let outcome = try run(
-      "ffmpeg", "-v", "repeat+error", "-err_detect", "+crccheck+bitstream+buffer", "-f", format, "-i", file, "-fps_mode",
+      "ffmpeg", "-v", "repeat+error", "-err_detect", "+crccheck+bitstream+buffer", "-f", format, "-i", file,
+      "-fps_mode",
       "passthrough", "-f", "null", "-")
     // The stream says its new rate after a change of it, and FFmpeg's own clock of a raw stream stumbles over that.
     let errors = outcome.errors.split(separator: "\n").filter {
