@@ -129,10 +129,11 @@ import Testing
         vi/1/enable = 1
         venc/2/codec = h264
         venc/2/source = vi/1
-        venc/2/enable = 1
 
         """
       ).status == 0)
+    try look()
+    try served.echo("1", to: "venc/2/enable")
     #expect(try served.advances("venc/2", "frames_out", by: 5))
     #expect(
       try eventually {
