@@ -285,9 +285,6 @@
       try refused(Failure(.outOfRange, "qp_i", on: "")) { $0.settings[.keyQP] = 52 }
       try refused(Failure(.notSupported, "rc_mode", on: "")) { $0.settings[.rateControl] = "smart" }
       try refused(Failure(.outOfRange, "threads", on: "")) { $0.threads = 0 }
-      var packed = try h265()
-      packed.format = .nv12
-      #expect(throws: Failure.self) { _ = try factory.open(packed) }
     }
 
     /// Side by side, as channels are: the library's tables are filled by the first one opened.

@@ -30,6 +30,27 @@ import Testing
     try served.expectRising(numbers)
   }
 
+  /// What an engine does not take is made for it.
+  @Test(arguments: engines + (Machine.hasX265 ? ["x265"] : [])) func takesFramesOfAnotherFormat(engine: String) throws {
+    let coding = engine == "x265" ? "h265" : "h264"
+    let served = try Served(
+      configuration: """
+        vi/0/input = pattern
+        vi/0/width = 320
+        vi/0/height = 240
+        vi/0/format = nv12
+        vi/0/enable = 1
+        venc/0/codec = \(coding)
+        venc/0/backend = \(engine)
+        venc/0/source = vi/0
+        venc/0/enable = 1
+
+        """)
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    let conversion = try served.facts("venc/0/active")["conversion"]
+    #expect(conversion?.hasPrefix(engine == "x264" ? "none" : "nv12 to i420 by ") == true, "\(conversion ?? "")")
+  }
+
   @Test(arguments: engines) func takesChangesWhileItRuns(engine: String) throws {
     let served = try Served(configuration: pipeline(engine, gop: 30), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 60))

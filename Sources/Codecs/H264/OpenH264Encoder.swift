@@ -156,14 +156,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   func submit<Sink: PacketSink & ~Copyable>(
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
-    guard frame.layout.format == .i420, Int(frame.layout.width) == configuration.width,
-      Int(frame.layout.height) == configuration.height
-    else {
-      throw Failure(
-        .invalidArgument, "EncodeFrame", on: "openh264",
-        "\(frame.layout.format) \(frame.layout.width)x\(frame.layout.height) in a channel of i420 "
-          + "\(configuration.width)x\(configuration.height)")
-    }
+    try configuration.check(frame.layout, as: .i420, "EncodeFrame", on: "openh264")
     if directive.type == .idr || directive.type == .i { _ = mpifs_openh264_force_idr(handle.encoder) }
     if let qp = directive.qp { try setQuantiser(CInt(qp)) }
 

@@ -108,14 +108,8 @@
     func submit<Sink: PacketSink & ~Copyable>(
       _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
     ) throws(Failure) {
-      guard frame.layout.format == configuration.format, Int(frame.layout.width) == configuration.width,
-        Int(frame.layout.height) == configuration.height
-      else {
-        throw Failure(
-          .invalidArgument, "x264_encoder_encode", on: "x264",
-          "\(frame.layout.format) \(frame.layout.width)x\(frame.layout.height) in a channel of "
-            + "\(configuration.format) \(configuration.width)x\(configuration.height)")
-      }
+      try configuration.check(
+        frame.layout, as: configuration.format == .nv12 ? .nv12 : .i420, "x264_encoder_encode", on: "x264")
       let picture = handle.input
       x264_picture_init(picture)
       picture.pointee.i_type = directive.type == .idr || directive.type == .i ? X264_TYPE_IDR : X264_TYPE_AUTO

@@ -26,9 +26,6 @@
 
     public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
       try validate(configuration)
-      guard configuration.format == .i420 || configuration.format == .nv12 else {
-        throw Failure(.notSupported, "format", on: name, "i420 or nv12, not \(configuration.format)")
-      }
       return try X264Encoder(configuration)
     }
   }

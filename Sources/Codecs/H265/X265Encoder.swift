@@ -138,14 +138,7 @@
     func submit<Sink: PacketSink & ~Copyable>(
       _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
     ) throws(Failure) {
-      guard frame.layout.format == configuration.format, Int(frame.layout.width) == configuration.width,
-        Int(frame.layout.height) == configuration.height
-      else {
-        throw Failure(
-          .invalidArgument, "x265_encoder_encode", on: "x265",
-          "\(frame.layout.format) \(frame.layout.width)x\(frame.layout.height) in a channel of "
-            + "\(configuration.format) \(configuration.width)x\(configuration.height)")
-      }
+      try configuration.check(frame.layout, as: .i420, "x265_encoder_encode", on: "x265")
       let picture = handle.input
       x265_picture_init(handle.parameters, picture)
       picture.pointee.sliceType = directive.type == .idr || directive.type == .i ? X265_TYPE_IDR : X265_TYPE_AUTO

@@ -32,9 +32,6 @@
 
     public func open(_ configuration: EncoderConfiguration) throws(Failure) -> any Encoder {
       try validate(configuration)
-      guard configuration.format == .i420 else {
-        throw Failure(.notSupported, "format", on: name, "i420, not \(configuration.format)")
-      }
       return try X265Encoder(configuration)
     }
   }

@@ -51,6 +51,18 @@ public struct EncoderConfiguration: Sendable, Equatable {
       && obeyed.areLive(settings.changes(from: old.settings))
   }
 
+  /// - Parameter format: what the engine takes, which frames of another format were made into before.
+  /// - Throws: EINVAL where a frame is not one of those it was opened for.
+  public func check(
+    _ layout: FrameLayout, as format: PixelFormat, _ operation: String, on engine: String
+  ) throws(Failure) {
+    guard layout.format == format, Int(layout.width) == width, Int(layout.height) == height else {
+      throw Failure(
+        .invalidArgument, operation, on: engine,
+        "\(layout.format) \(layout.width)x\(layout.height) in a channel of \(format) \(width)x\(height)")
+    }
+  }
+
   /// `baseline`, `main`, `high`; empty where the engine chooses.
   public var profile: String {
     guard let profile = settings[.profile], profile != "auto" else { return "" }
