@@ -132,7 +132,7 @@ extension VencChannel {
     report.sourceFrameRate = facts.sourceRate
     report.targetFrameRate = facts.codedRate
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }
-    if let used = facts.used, used.isOwnRate { own(&report, used, coded) }
+    if let used = facts.used, let goals = used.goals { own(&report, used, goals, coded) }
     if mode == .fixqp {
       report.fixedKeyQP = settings.integer("qp_i")
       report.fixedPredictedQP = settings.integer("qp_p")
@@ -154,8 +154,9 @@ extension VencChannel {
   }
 
   /// What the runtime's own rate control has besides.
-  private func own(_ report: inout RateControlReport, _ used: VencInUse, _ coded: EncoderFigures) {
-    let goals = RateGoals(used.configuration, obeyed: used.factory.settings(for: used.configuration.codec))
+  private func own(
+    _ report: inout RateControlReport, _ used: VencInUse, _ goals: RateGoals, _ coded: EncoderFigures
+  ) {
     report.windowSeconds = Int(goals.window)
     if report.mode != .cbr { report.maximumBitsPerSecond = Int(goals.maximum) }
     report.limits.minimumKey = goals.key.lowerBound

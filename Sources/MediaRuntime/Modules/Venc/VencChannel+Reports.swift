@@ -97,8 +97,10 @@ struct VencInUse: Sendable {
   /// The bounds of the QP in force: those asked for, or the engine's own.
   let lowestQP: Int?
   let highestQP: Int?
-  /// The runtime holds the rate, not the engine.
-  let isOwnRate: Bool
+  /// What the runtime's own rate control is asked for; `nil` where the engine holds its rate. Kept, since reports look at it for
+  /// every channel.
+  let goals: RateGoals?
+  var isOwnRate: Bool { goals != nil }
   /// What bitrate the device is asked for and why, where it holds one by itself.
   let supervision: String?
 
@@ -114,8 +116,8 @@ struct VencInUse: Sendable {
     self.why = why
     remarks = engine.encoder.remarks
     supervision = engine.supervision
-    isOwnRate = engine.control.status != nil
     let (obeyed, asked) = (engine.factory.settings(for: engine.configuration.codec), engine.configuration.settings)
+    goals = engine.control.status == nil ? nil : RateGoals(engine.configuration, obeyed: obeyed)
     lowestQP = obeyed[.minQP].flatMap { asked[.minQP] ?? $0.usual }
     highestQP = obeyed[.maxQP].flatMap { asked[.maxQP] ?? $0.usual }
   }

@@ -96,7 +96,7 @@ enum VencSyntaxRows {
         .notSupported, path: "\(change.path)/\(key)",
         value: Array(value.text(change.table.attribute(change.path.type, key)?.type ?? .nothing).utf8),
         reason: "\(engine.name) has none for \(codec.rawValue)",
-        hint: able.isEmpty ? "" : "backend \(able.joined(separator: " ")) has")
+        hint: able.isEmpty ? "leave it as it is: no engine here has it" : "backend \(able.joined(separator: " ")) has")
     }
     let profile = change.new[.profile] ?? "auto"
     if profile == "baseline", change.new[.entropy] == "cabac", obeyed[SettingKey<String>.entropy.name] != nil {
