@@ -22,6 +22,20 @@ func expectTaken(_ encoder: any Encoder, _ configuration: EncoderConfiguration, 
   #expect(result == taken)
 }
 
+/// The stream decodes without a complaint, and shows every picture of the pattern, 640x360, in its order.
+func expectPattern(_ list: PictureList, _ format: String, pictures count: Int) throws {
+  let decoded = try Tool.decode(list.stream, format)
+  #expect(decoded.status == 0 && decoded.errors == "")
+  let size = 640 * 360 * 3 / 2
+  try #require(decoded.output.count == count * size)
+  decoded.output.withUnsafeBytes { bytes in
+    for index in 0..<count {
+      let luma = UnsafeRawBufferPointer(rebasing: bytes[index * size..<index * size + 640 * 360])
+      #expect(PatternCode.read(luma: luma, stride: 640, width: 640, height: 360) == UInt32(index))
+    }
+  }
+}
+
 /// Engines of H.264 in this build, each held to the same behaviour.
 let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filter { $0.codecs.contains(.h264) }
 
@@ -52,16 +66,7 @@ let h264Factories: [any EncoderFactory] = SoftwareCodecs.encoderFactories().filt
   func decodesWithoutAnErrorAndShowsEveryFrameInOrder(_ name: String, profile: String) throws {
     let list = try Self.encode(name, try h264(profile: profile), frames: 45)
     #expect(list.pictures.count == 45)
-    let decoded = try Tool.decode(list.stream, "h264")
-    #expect(decoded.status == 0 && decoded.errors == "")
-    let size = 640 * 360 * 3 / 2
-    try #require(decoded.output.count == 45 * size)
-    decoded.output.withUnsafeBytes { bytes in
-      for index in 0..<45 {
-        let luma = UnsafeRawBufferPointer(rebasing: bytes[index * size..<index * size + 640 * 360])
-        #expect(PatternCode.read(luma: luma, stride: 640, width: 640, height: 360) == UInt32(index))
-      }
-    }
+    try expectPattern(list, "h264", pictures: 45)
   }
 
   @Test(arguments: names)

@@ -146,28 +146,13 @@ import Testing
   @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"), arguments: Kind.all)
   func aReaderThatStallsGoesOnAtAKeyFrameAndWhatItMissedIsCounted(kind: Kind) throws {
     let served = try served(bitrate: 4000)
-    let file = served.scratch + "/slow"
-    let signal = served.scratch + "/go"
-    let slow = try Child([
-      "python3", "-c",
-      """
-      import os, sys, time
-      fd = os.open(sys.argv[1], os.O_RDONLY)
-      out = open(sys.argv[2], 'wb')
-      out.write(os.read(fd, 2000)); out.flush()
-      while not os.path.exists(sys.argv[3]): time.sleep(0.05)
-      while True:
-          data = os.read(fd, 65536)
-          if not data: break
-          out.write(data)
-      """, served.path("venc/1/\(kind.file)"), file, signal,
-    ])
+    let slow = try StallingReader(served, "venc/1/\(kind.file)")
     let quick = try Recording(served, "venc/1/\(kind.file)")
     #expect(try eventually { try parked(served) == 2 })
     try served.echo("1", to: "venc/1/enable")
     #expect(try served.advances("venc/1", "frames_out", by: 400))
     #expect(try served.stats("venc/1")["reader_lost_pictures"] == 0, "the quick reader lost some")
-    #expect(FileManager.default.createFile(atPath: signal, contents: nil))
+    slow.goOn()
     #expect(try served.advances("venc/1", "frames_out", by: 60))
     try served.echo("0", to: "venc/1/enable")
     #expect(slow.ended() == 0, "\(slow.errors)")
@@ -176,11 +161,11 @@ import Testing
     let (lost, groups) = (stats["reader_lost_pictures"] ?? 0, stats["reader_lost_groups"] ?? 0)
     #expect(lost > 0 && groups > 0)
     #expect(try numbers(quick.file, kind, served).count == stats["frames_out"])
-    let read = try numbers(file, kind, served)
+    let read = try numbers(slow.file, kind, served)
     #expect(read.count + lost == stats["frames_out"])
     let gap = try #require(zip(read.dropFirst(), read).map(-).firstIndex { $0 > 15 }, "\(read)")
-    #expect(try ContainerFile.packets(file)[gap + 1].isKey)
-    #expect(try Video.complaints(file, kind.format) == "")
+    #expect(try ContainerFile.packets(slow.file)[gap + 1].isKey)
+    #expect(try Video.complaints(slow.file, kind.format) == "")
   }
 
   @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"))

@@ -162,44 +162,28 @@ import Testing
   @Test func aSlowReaderLosesWholeGroupsAndSlowsNobody() throws {
     let served = try Served(configuration: Pipelines.small(gop: 15, bitrate: 4000))
     #expect(try served.advances("venc/0", "frames_out", by: 30))
-    let file = served.scratch + "/slow.h264"
-    let signal = served.scratch + "/go"
-    // Reads a little, then nothing until told to, then on to the end of the stream.
-    let slow = try Child([
-      "python3", "-c",
-      """
-      import os, sys, time
-      fd = os.open(sys.argv[1], os.O_RDONLY)
-      out = open(sys.argv[2], 'wb')
-      out.write(os.read(fd, 2000)); out.flush()
-      while not os.path.exists(sys.argv[3]): time.sleep(0.05)
-      while True:
-          data = os.read(fd, 65536)
-          if not data: break
-          out.write(data)
-      """, served.path("venc/0/stream"), file, signal,
-    ])
-    #expect(eventually { (try? Data(contentsOf: .init(filePath: file)))?.isEmpty == false })
+    let slow = try StallingReader(served, "venc/0/stream")
+    #expect(eventually { (try? Data(contentsOf: .init(filePath: slow.file)))?.isEmpty == false })
     let quick = try Recording(served, "venc/0/stream")
     #expect(eventually { quick.size > 0 })
     let before = try served.stats("venc/0")
     // Longer than the ring keeps: 2 s or a group, and its capacity is shown.
     #expect(try served.advances("venc/0", "frames_out", by: 400))
     let meanwhile = try served.stats("venc/0")
-    #expect(FileManager.default.createFile(atPath: signal, contents: nil))
+    slow.goOn()
     #expect(try served.advances("venc/0", "frames_out", by: 60))
     try served.echo("0", to: "venc/0/enable")
     #expect(slow.ended() == 0, "\(slow.errors)")
     #expect(quick.cat.ended() == 0)
 
     #expect(meanwhile["reader_lost_pictures"] == before["reader_lost_pictures"], "the quick reader lost some")
-    #expect(try Video.complaints(file) == "")
+    #expect(try Video.complaints(slow.file) == "")
     #expect(try Video.complaints(quick.file) == "")
-    let numbers = try Video.patternNumbers(file, width: 640, height: 360).compactMap { $0 }
+    let numbers = try Video.patternNumbers(slow.file, width: 640, height: 360).compactMap { $0 }
     let steps = zip(numbers.dropFirst(), numbers).map(-)
     let gap = try #require(steps.firstIndex { $0 > 15 }, "the slow reader lost nothing: \(steps)")
     // It goes on at a key frame.
-    let frames = try Video.frames(file)
+    let frames = try Video.frames(slow.file)
     try #require(frames.count == numbers.count)
     #expect(frames[gap + 1].isKey)
     // The quick one got every picture that was coded since it came.

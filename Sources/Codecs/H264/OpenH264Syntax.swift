@@ -30,7 +30,7 @@ enum OpenH264Syntax {
       p.sSpatialLayers.0.sSliceArgument.uiSliceMode = SM_RASTER_SLICE
       withUnsafeMutableBytes(of: &p.sSpatialLayers.0.sSliceArgument.uiSliceMbNum) { bytes in
         let sizes = bytes.bindMemory(to: UInt32.self)
-        for slice in 0..<min(sizes.count, count(c, rows)) {
+        for slice in 0..<min(sizes.count, c.slices(ofRows: rows)) {
           let left = c.macroblockRows - slice * rows
           sizes[slice] = UInt32(min(rows, left) * c.macroblockColumns)
         }
@@ -38,11 +38,9 @@ enum OpenH264Syntax {
     }
   }
 
-  private static func count(_ c: EncoderConfiguration, _ rows: Int) -> Int { (c.macroblockRows + rows - 1) / rows }
-
   /// - Throws: ERANGE where a picture of that size would have more slices than the library takes.
   static func check(_ c: EncoderConfiguration, engine: String) throws(Failure) {
-    guard case .rows(let rows) = c.slices, count(c, rows) > mostSlices else { return }
+    guard case .rows(let rows) = c.slices, c.slices(ofRows: rows) > mostSlices else { return }
     let least = (c.macroblockRows + mostSlices - 1) / mostSlices
     throw Failure(
       .outOfRange, SettingKey<Int>.sliceSize.name, on: engine,

@@ -80,7 +80,11 @@ public struct ParameterSets: Sendable {
   }
 
   private func isSlice(_ unit: UnsafeRawBufferPointer) -> Bool {
-    isHEVC ? unit[0] >> 1 & 63 < 32 : [1, 2, 5].contains(unit[0] & 31)
+    guard let header = unit.first else { return false }
+    // H.265 numbers its slices 0 to 31.
+    if isHEVC { return header >> 1 & 63 < 32 }
+    let kind = header & 31
+    return kind == 1 || kind == 2 || kind == 5
   }
 
   /// Number of the picture parameter set a slice refers to.

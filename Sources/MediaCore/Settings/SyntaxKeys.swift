@@ -46,6 +46,9 @@ extension EncoderConfiguration {
   /// Rows of macroblocks of a picture.
   public var macroblockRows: Int { (height + 15) / 16 }
   public var macroblockColumns: Int { (width + 15) / 16 }
+
+  /// Slices of a picture that is cut into so many rows of macroblocks each.
+  public func slices(ofRows rows: Int) -> Int { (macroblockRows + rows - 1) / rows }
 }
 
 extension SliceMode {

@@ -104,3 +104,37 @@ final class Recording {
     try bytes.write(to: .init(filePath: file))
   }
 }
+
+/// A reader that reads a little, then nothing until told to, then on to the end of the stream.
+final class StallingReader {
+  let file: String
+  private let signal: String
+  private let program: Child
+
+  init(_ served: Served, _ node: String) throws {
+    file = served.scratch + "/" + UUID().uuidString
+    signal = file + ".go"
+    program = try Child([
+      "python3", "-c",
+      """
+      import os, sys, time
+      fd = os.open(sys.argv[1], os.O_RDONLY)
+      out = open(sys.argv[2], 'wb')
+      out.write(os.read(fd, 2000)); out.flush()
+      while not os.path.exists(sys.argv[3]): time.sleep(0.05)
+      while True:
+          data = os.read(fd, 65536)
+          if not data: break
+          out.write(data)
+      """, served.path(node), file, signal,
+    ])
+  }
+
+  var errors: String { program.errors }
+
+  func goOn(sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(FileManager.default.createFile(atPath: signal, contents: nil), sourceLocation: sourceLocation)
+  }
+
+  func ended() -> Int32? { program.ended() }
+}

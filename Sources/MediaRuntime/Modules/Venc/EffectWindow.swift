@@ -63,21 +63,17 @@ struct EffectWindow: Sendable {
     Double(arrived &- arrivedBefore) * 1e6 / Double(max(1, pts - start))
   }
 
+  private var telling: Quantisers { quantisers.count > 0 ? quantisers : keyQuantisers }
+
   /// `12..14`, of the pictures that can tell.
   var quantiserText: String? {
-    let seen = quantisers.count > 0 ? quantisers : keyQuantisers
+    let seen = telling
     return seen.count == 0 ? nil : seen.low == seen.high ? "\(seen.low)" : "\(seen.low)..\(seen.high)"
   }
 
   /// Most of its pictures had the coarsest quantiser there may be, or the finest.
-  var isAtHighest: Bool {
-    let seen = quantisers.count > 0 ? quantisers : keyQuantisers
-    return seen.atHigh * 2 > seen.count
-  }
-  var isAtLowest: Bool {
-    let seen = quantisers.count > 0 ? quantisers : keyQuantisers
-    return seen.atLow * 2 > seen.count
-  }
+  var isAtHighest: Bool { telling.atHigh * 2 > telling.count }
+  var isAtLowest: Bool { telling.atLow * 2 > telling.count }
 }
 
 extension EffectChange {

@@ -163,19 +163,9 @@ final class PictureWriter {
   private func parameterSets(_ info: PictureInfo) -> UnsafeRawBufferPointer? {
     guard codec == .h264 || codec == .h265, info.hasParameterSets, headCount > 0 else { return nil }
     let bytes = UnsafeRawBufferPointer(start: head, count: headCount)
-    var units = AnnexBUnits(bytes)
-    while let unit = units.next() {
-      guard let first = unit.baseAddress, let header = unit.first else { continue }
-      // H.265 numbers its slices 0 to 31.
-      if codec == .h264 ? header & 31 == 1 || header & 31 == 5 : header >> 1 & 63 < 32 {
-        // Back over the start code, which has three or four bytes.
-        var end = first - UnsafeRawPointer(head) - 3
-        if end > 0, bytes[end - 1] == 0 { end -= 1 }
-        return end > 0 ? UnsafeRawBufferPointer(rebasing: bytes[..<end]) : nil
-      }
-    }
+    let sets = ParameterSets.leading(bytes, codec)
     // Sets alone, or longer than what is looked at: all of it up to there is not one.
-    return nil
+    return sets.isEmpty || sets.count == bytes.count ? nil : sets
   }
 
   /// The frame of this picture is answered for; older ones that were not are what the engine left out.

@@ -30,12 +30,12 @@ extension VencChannel {
         case .quantiser(let ofKeys): (ofKeys ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
         default: nil
         }
-      if measure == .frameRate, let codedRate, codedRate < wanted * 0.95 {
+      if measure == .frameRate, let missing = missingFrames(new) {
         // Frames that do not come cannot be coded: nothing to wait for.
-        if let remark = rateRemark(new) { log(.warning, "\(path): \(remark)") }
+        log(.warning, "\(path): \(missing.remark)")
         effects.addSettled(
           key: key, old: old.shown(key), new: new.shown(key), verdict: .limited(.sourceRate),
-          measured: "\((codedRate * 10).rounded() / 10)", unit: "fps")
+          measured: missing.coming, unit: "fps")
         continue
       }
       effects.add(
@@ -47,12 +47,13 @@ extension VencChannel {
     }
   }
 
-  /// That more frames a second are asked for than come; `nil` where that is not so.
-  func rateRemark(_ settings: ObjectSettings) -> String? {
+  /// The frames a second that come where more are asked for, and a remark on it; `nil` where that is not so.
+  func missingFrames(_ settings: ObjectSettings) -> (coming: String, remark: String)? {
     guard let asked = settings.integer("fps_dst"), let rate = codedRate(settings)?.framesPerSecond,
-      rate < Double(asked) * 0.95
+      rate < Double(asked) * (1 - Double(EffectRule.frameRate.tolerancePercent) / 100)
     else { return nil }
-    return "fps_dst \(asked) asked, \((rate * 10).rounded() / 10) come"
+    let coming = "\((rate * 10).rounded() / 10)"
+    return (coming, "fps_dst \(asked) asked, \(coming) come")
   }
 
   /// Slices that a key picture must have, as far as it is known; 1 or more of them. `nil` where it may have one or several.
@@ -63,7 +64,7 @@ extension VencChannel {
     configuration.settings[.sliceSize] = settings[.sliceSize]
     switch configuration.slices {
     case .none: return 1
-    case .rows(let rows): return Double((configuration.macroblockRows + rows - 1) / rows)
+    case .rows(let rows): return Double(configuration.slices(ofRows: rows))
     // Twice as large as one slice may be: not by chance.
     case .bytes(let size): return keyBytes.flatMap { $0 > 2 * size ? Double(2) : nil }
     }

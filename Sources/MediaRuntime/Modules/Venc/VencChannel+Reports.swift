@@ -36,7 +36,7 @@ extension VencChannel {
     if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
     }
-    if let remark = rateRemark(settings) { facts.append(KeyValue(key: "differs", value: remark)) }
+    if let missing = missingFrames(settings) { facts.append(KeyValue(key: "differs", value: missing.remark)) }
     if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
