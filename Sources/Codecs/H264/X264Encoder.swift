@@ -147,7 +147,10 @@
     var lastQP: Int { Int(handle.output.pointee.i_qpplus1) - 1 }
 
     func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-      guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
+      // Whether it spreads the quantiser over the blocks is settled when it is opened.
+      guard new.isLive(from: configuration, obeyed: Self.settings),
+        (new.rateMode == .fixqp) == (configuration.rateMode == .fixqp)
+      else { return false }
       configuration = new
       return true
     }

@@ -66,6 +66,10 @@ extension VencChannel {
         Statistic(
           "rate_overflows", .counter, "Pictures after which stat_time had more bits than rc_mode allows.",
           coded.overflows))
+      all.append(
+        Statistic("reencoded", .counter, "Key pictures that were too large and coded again.", coded.reencoded))
+      all.append(
+        Statistic("discarded", .counter, "Pictures that were too large for the stream.", coded.discarded))
     }
     if let rate = targetBitsPerSecond(settings) {
       all.append(
@@ -133,7 +137,10 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") || VencSyntaxRows.keys.contains(key) ? "auto" : ""
+    case .none:
+      key.hasPrefix("fps")
+        ? "-1"
+        : key.contains("qp") || VencSyntaxRows.keys.contains(key) || VencRateRows.names.contains(key) ? "auto" : ""
     }
   }
 }

@@ -27,11 +27,17 @@ enum VencRows {
           SettingKey.gop.name, .integer(1...65536), default: .integer(60), unit: "frames", .live, effect: .groups,
           "distance from one key frame to the next", useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
         Attribute(
+          SettingKey<String>.gopMode.name, .choice(["normalp"], elsewhere: ["smartp"]), default: .text("normalp"),
+          .live,
+          "what pictures are predicted from: normalp, the one before; smartp, a background besides, no engine here "
+            + "has",
+          useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
+        Attribute(
           SettingKey.rateControl.name,
           .choice(
             catalogue.everyRateMode,
             elsewhere: CommonRows.names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
-          default: .text("cbr"), .restart,
+          default: .text("cbr"), .live, effect: .rateMode,
           "rate control: cbr holds bitrate; vbr and avbr keep to it on average and to max_bitrate always, and avbr saves where "
             + "nothing moves; fixqp holds the quantisers qp_i and qp_p (mjpeg: quality)",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
@@ -84,7 +90,8 @@ enum VencRows {
     // What no coding of this build uses is no attribute at all.
     let hasStreams = codecs.contains { $0 != .mjpeg }
     let absent =
-      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (codecs.contains(.mjpeg) ? [] : ["quality"])
+      (hasStreams ? [] : ["profile", "gop", "gop_mode", "bitrate", "idr"])
+      + (codecs.contains(.mjpeg) ? [] : ["quality"])
       + ([SettingKey.keyQP.name, SettingKey.predictedQP.name] + VencRateRows.names).filter {
         catalogue.engineSettings($0).isEmpty
       }
