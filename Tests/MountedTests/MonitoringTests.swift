@@ -334,8 +334,10 @@ import Testing
       keys == [
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp", "max_i_qp",
         "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "fps_src", "fps_dst",
-        "quality", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "chroma_qp_offset",
-        "slice_mode", "slice_size", "rotation", "mirror", "idr",
+        "quality", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "deblocking_tc",
+        "sao",
+        "intra_smoothing", "chroma_qp_offset", "slice_mode", "slice_size", "rotation", "mirror", "intra_refresh",
+        "gop_mode", "bg_interval", "roi0", "roi1", "roi2", "roi3", "roi4", "roi5", "roi6", "roi7", "idr",
         "backend", "source", "enable", "state", "active", "stats", "stream", "stream.ts", "stream.mp4",
         "stream.mjpeg", "stream.info", "snapshot.jpg", "effect",
       ])

@@ -25,7 +25,8 @@ enum VencRows {
           useless: { isPictures($0) ? "mjpeg has no profiles" : nil }),
         Attribute(
           SettingKey.gop.name, .integer(1...65536), default: .integer(60), unit: "frames", .live, effect: .groups,
-          "distance from one key frame to the next", useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
+          "distance from one key frame to the next, or what intra_refresh and smart_p have in their place",
+          useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
         Attribute(
           SettingKey.rateControl.name,
           .choice(
@@ -64,7 +65,7 @@ enum VencRows {
           SettingKey.quality.name, .integer(1...99), default: .integer(70), .live, effect: .quality,
           "JPEG quality factor (mjpeg)",
           useless: { isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor" }),
-      ] + VencSyntaxRows.rows(catalogue) + [
+      ] + VencSyntaxRows.rows(catalogue) + VencPictureRows.rows(catalogue) + [
         CommonRows.backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
