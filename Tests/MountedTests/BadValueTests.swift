@@ -133,6 +133,9 @@ import Testing
     case "rectangle":
       add(["1,2,3", "a,b,c,d", "0,0,64,64,64", "0;0;64;64", "1,0,64,64", "0, 0, 64, 64"], "EINVAL")
       add(["0,0,8,8", "0,0,99998,64", "0,0,64,-64"], "ERANGE")
+    case "region":
+      add(["", "on", "0,0,64,64", "0,0,64,64 abs", "0,0,64,64 22", "1,0,64,64 abs 22", "0,0,64,64 abs 22 1"], "EINVAL")
+      add(["0,0,64,64 abs 52", "0,0,64,64 rel -52", "0,0,8,8 abs 22", "0,0,99998,64 rel 1"], "ERANGE")
     case "object":
       let own = path.split(separator: "/").prefix(2).joined(separator: "/")
       add(["venc/0", "vpss/0"].filter { $0 != own } + ["vi", "vi/", "vi/00", "/vi/0", " vi/0"], "EINVAL")

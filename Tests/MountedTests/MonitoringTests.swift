@@ -332,12 +332,13 @@ import Testing
     let keys = HelpPage(try served.cat("help")).keys(of: "venc/N")
     #expect(
       keys == [
-        "codec", "profile", "gop", "gop_mode", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp",
-        "max_i_qp",
+        "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp", "max_i_qp",
         "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "enc_gap",
         "super_frame_mode", "super_i_frame", "super_p_frame", "rc_priority", "max_reencode_times", "fps_src", "fps_dst",
-        "quality", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "chroma_qp_offset",
-        "slice_mode", "slice_size", "rotation", "mirror", "idr",
+        "quality", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "deblocking_tc",
+        "sao",
+        "intra_smoothing", "chroma_qp_offset", "slice_mode", "slice_size", "rotation", "mirror", "intra_refresh",
+        "gop_mode", "bg_interval", "roi0", "roi1", "roi2", "roi3", "roi4", "roi5", "roi6", "roi7", "idr",
         "backend", "source", "enable", "state", "active", "stats", "stream", "stream.ts", "stream.mp4",
         "stream.mjpeg", "stream.info", "snapshot.jpg", "effect",
       ])

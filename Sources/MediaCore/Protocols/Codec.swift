@@ -19,6 +19,8 @@ public struct EncoderCapabilities: OptionSet, Sendable {
   public static let perFrameQP = EncoderCapabilities(rawValue: 1 << 0)
   /// Its rate is held by the QP of each picture, which the runtime's own rate control decides: it has none of its own, or a worse one.
   public static let heldByQP = EncoderCapabilities(rawValue: 1 << 2)
+  /// The quantiser in a picture's header is that of its first block, not the picture's.
+  public static let headerHasFirstBlock = EncoderCapabilities(rawValue: 1 << 3)
   /// Takes a picture type with every frame.
   public static let forceType = EncoderCapabilities(rawValue: 1 << 1)
 }

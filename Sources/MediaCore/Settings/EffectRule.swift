@@ -7,8 +7,12 @@ public struct EffectRule: Sendable, Equatable {
     case keyFrame
     /// kbps of the stream.
     case bitrate
-    /// Frames from one key frame to the next.
+    /// Frames from one beginning of a group to the next.
     case groups
+    /// Frames from one key picture to the next, where groups begin between them.
+    case backgrounds
+    /// What the groups begin with.
+    case structure
     /// Pictures a second.
     case frameRate
     /// JPEG quality factor.
@@ -64,6 +68,9 @@ public struct EffectRule: Sendable, Equatable {
   public static let frameRate = EffectRule(.frameRate, .seconds(2), attempts: 3, tolerancePercent: 5)
   /// The distance of key frames: the group under way may still have the old one.
   public static let groups = EffectRule(.groups, .groups(2))
+  public static let backgrounds = EffectRule(.backgrounds, .groups(2))
+  /// The group after the first new key picture begins with one, with a refresh or with a picture of the background.
+  public static let structure = EffectRule(.structure, .groups(2))
   /// The quantiser of the next key picture, or of the next other one.
   public static func quantiser(ofKeys: Bool) -> EffectRule { EffectRule(.quantiser(ofKeys: ofKeys), .groups(1)) }
   /// Predicted pictures keep a bound of their quantiser; the rate control may need some to get there.

@@ -41,5 +41,4 @@ extension SettingKey where Value == String {
   public static let superFrameMode = SettingKey("super_frame_mode")
   /// Whether a super frame stays that the rate has room for.
   public static let ratePriority = SettingKey("rc_priority")
-  public static let gopMode = SettingKey("gop_mode")
 }

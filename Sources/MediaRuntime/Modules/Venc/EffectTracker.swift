@@ -218,7 +218,9 @@ final class EffectTracker: Sendable {
     case .lowestQuantiser, .highestQuantiser: return judgeBound(&watch, Int(wanted), picture)
     case .syntax: return judgeSyntax(&watch, picture, syntax())
     case .slices: return judgeSlices(&watch, picture)
-    case .groups: return judgeGroup(&watch, Int(wanted), picture, number)
+    case .groups: return judgeGroup(&watch, Int(wanted), picture.beginsGroup, number)
+    case .backgrounds: return judgeGroup(&watch, Int(wanted), picture.isKey, number)
+    case .structure: return judgeStructure(&watch, picture, number)
     case .bitrate: return judgeRate(&watch, picture, pts, bytes, .bitrate)
     case .frameRate: return judgeRate(&watch, picture, pts, bytes, .frameRate)
     case .peakRate, .lossRun: return judgePeak(&watch, picture, bytes, pts, leftOut)
@@ -297,10 +299,8 @@ final class EffectTracker: Sendable {
   }
 
   /// The first group after the change is one that began before it or with it; the next two count.
-  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture, _ number: UInt64)
-    -> EffectFinding?
-  {
-    guard picture.isKey else {
+  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ begins: Bool, _ number: UInt64) -> EffectFinding? {
+    guard begins else {
       watch.pictures += 1
       guard let key = watch.lastKey else {
         // No key frame at all within two of the longer groups.
@@ -317,6 +317,22 @@ final class EffectTracker: Sendable {
     if distance == UInt64(wanted) { return finding(true, "\(distance)", unit: "frames") }
     return watch.groups < EffectRule.groups.groups ?? 1
       ? nil : finding(false, "\(distance)", unit: "frames")
+  }
+
+  /// The engine is opened anew, so a key picture comes; what the next group begins with tells.
+  private func judgeStructure(_ watch: inout Watch, _ picture: CodedPicture, _ number: UInt64) -> EffectFinding? {
+    guard picture.beginsGroup else { return nil }
+    guard watch.lastKey != nil else {
+      if picture.isKey { watch.lastKey = number }
+      return nil
+    }
+    watch.groups += 1
+    let found =
+      watch.change.key == SettingKey<String>.gopMode.name
+      ? (picture.isVirtualKey ? "smart_p" : "normal_p") : (picture.isKey ? "off" : "column")
+    let isEffective = found == watch.change.new
+    guard isEffective || watch.groups >= EffectRule.structure.groups ?? 1 else { return nil }
+    return finding(isEffective, found)
   }
 
   /// The stream's own word where it has one; else the mean size of such pictures, which a coarser quantiser makes smaller.

@@ -42,6 +42,7 @@ extension VencChannel {
     report.status.lastCombinedStartMicroseconds = coded.startedAtRealtime
     report.status.lastCombinedEndMicroseconds = coded.startedAtRealtime
     report.ring = EncoderRing(ring)
+    report.regionsOfInterest = regions(facts)
     let isBusy = session.runningSince != 0
     report.engine.isBusy = isBusy
     report.engine.stage = coded.lastStart == 0 ? .configuring : isBusy ? .started : .finished
@@ -69,7 +70,23 @@ extension VencChannel {
     attributes.rotation = facts.settings.integer("rotation") ?? 0
     attributes.isMirrored = facts.settings.flag("mirror")
     (attributes.sliceMode, attributes.sliceSize) = slices(facts)
+    if let used = facts.used?.configuration {
+      attributes.refreshedColumns = used.refreshesColumns ? used.refreshedColumns : nil
+      attributes.gopMode = used.keepsBackground ? .smartP : .normalP
+    }
     return attributes
+  }
+
+  /// Those the engine is told of.
+  private func regions(_ facts: Facts) -> [RegionOfInterest] {
+    guard let settings = facts.used?.configuration.settings else { return [] }
+    return SettingKey<PictureRegion>.regions.enumerated().compactMap { number, key in
+      settings[key].map {
+        RegionOfInterest(
+          index: number, x: $0.area.x, y: $0.area.y, width: $0.area.width, height: $0.area.height, quality: $0.qp,
+          isAbsolute: $0.isAbsolute)
+      }
+    }
   }
 
   /// As they are cut, where the engine does that.
@@ -129,6 +146,9 @@ extension VencChannel {
     let target = targetBitsPerSecond(settings)
     var report = RateControlReport(mode: mode)
     report.gop = facts.codec == .mjpeg ? nil : settings.integer("gop")
+    if let used = facts.used?.configuration, used.keepsBackground {
+      (report.gopMode, report.backgroundInterval) = (.smartP, used.backgroundInterval)
+    }
     report.sourceFrameRate = facts.sourceRate
     report.targetFrameRate = facts.codedRate
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }

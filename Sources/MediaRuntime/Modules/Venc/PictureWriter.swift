@@ -145,6 +145,8 @@ final class PictureWriter {
     picture.quality = info.quality
     picture.slices = info.slices > 0 ? info.slices : nil
     picture.isKey = info.isKey
+    picture.recoversAfter = info.recoversAfter
+    picture.isVirtualKey = info.isVirtualKey
     picture.hasParameterSets = info.hasParameterSets
     if codec == .vp8, let syntax = parser.syntax {
       // "VP80"

@@ -24,11 +24,13 @@ extension VencChannel {
         switch measure {
         case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
         case .syntax: new.shown(key) == "auto" ? nil : 1
+        case .structure: 1
         case .slices: slices(new, keyBytes: figures.keyBytes)
         case .peakRate, .lossRun, .largest: wanted(measure, key, new, goals)
         case .quantiser(let ofKeys) where rule.measure == .rateMode:
           (ofKeys ? goals?.fixed?.key : goals?.fixed?.predicted).map { Double($0) }
         case .bitrate: new[.bitrate].map { Double($0) }
+        case .quantiser: value(new).map { Double(headerQuantiser($0, new)) }
         default: value(new).map { Double($0) }
         }
       guard let wanted else {
@@ -113,6 +115,16 @@ extension VencChannel {
     else { return nil }
     let coming = "\((rate * 10).rounded() / 10)"
     return (coming, "fps_dst \(asked) asked, \(coming) come")
+  }
+
+  /// The quantiser in the header of a picture that is coded with `qp`: with some engines that of its first block, which may lie in a
+  /// region.
+  private func headerQuantiser(_ qp: Int, _ settings: ObjectSettings) -> Int {
+    guard let used, used.factory.capabilities(for: used.configuration.codec).contains(.headerHasFirstBlock) else {
+      return qp
+    }
+    let first = SettingKey<PictureRegion>.regions.compactMap { settings[$0] }.last { $0.area.x < 16 && $0.area.y < 16 }
+    return first?.quantiser(in: qp, within: PictureRegion.quantisers) ?? qp
   }
 
   /// Slices that a key picture must have, as far as it is known; 1 or more of them. `nil` where it may have one or several.

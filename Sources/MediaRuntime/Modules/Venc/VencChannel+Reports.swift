@@ -38,6 +38,7 @@ extension VencChannel {
     }
     if let missing = missingFrames(settings) { facts.append(KeyValue(key: "differs", value: missing.remark)) }
     if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
+    facts += used.clippedRegions.map { KeyValue(key: "differs", value: $0) }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
   }
@@ -47,6 +48,8 @@ extension VencChannel {
     let coded = encoderCounters.figures()
     var all = [
       Statistic("key_frames", .counter, "Key frames coded.", coded.keys),
+      Statistic(
+        "recovery_points", .counter, "Pictures reading can begin at that are no key frames.", coded.recoveryPoints),
       Statistic("readers", .gauge, "Readers of the stream.", ring.readers),
       Statistic("reader_lost_pictures", .counter, "Coded pictures readers were too slow for.", ring.lostPackets),
       Statistic("reader_lost_groups", .counter, "Groups of pictures readers were too slow for.", ring.lostGroups),
@@ -108,6 +111,17 @@ struct VencInUse: Sendable {
   /// What bitrate the device is asked for and why, where it holds one by itself.
   let supervision: String?
 
+  /// Regions that are not wholly inside the pictures of now.
+  var clippedRegions: [String] {
+    SettingKey<PictureRegion>.regions.compactMap { key in
+      guard let region = configuration.settings[key],
+        !region.isInside(width: configuration.width, height: configuration.height)
+      else { return nil }
+      return
+        "\(key.name) reaches beyond the picture of \(configuration.width)x\(configuration.height); what is inside counts"
+    }
+  }
+
   init(_ engine: VencEngine, why: String) {
     factory = engine.factory
     self.engine = engine.encoder.engine
@@ -137,10 +151,14 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
+    case .region(let value): value.text
     case .none:
-      key.hasPrefix("fps")
-        ? "-1"
-        : key.contains("qp") || VencSyntaxRows.keys.contains(key) || VencRateRows.names.contains(key) ? "auto" : ""
+      VencPictureRows.regions.contains(key)
+        ? "off"
+        : key.hasPrefix("fps")
+          ? "-1"
+          : key.contains("qp") || VencSyntaxRows.keys.union(VencPictureRows.keys).contains(key)
+            || VencRateRows.names.contains(key) ? "auto" : ""
     }
   }
 }

@@ -110,6 +110,8 @@ final class VencEngine {
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
     guard new != configuration else { return true }
     supervisor?.change(wanted: Double(new.bitrate) * 1000, gop: new.gop)
+    // What the headers say changes at key pictures alone, and with refreshes in their place none would come.
+    if new.refreshesColumns, new.frameRate != configuration.frameRate { return false }
     guard try encoder.reconfigure(asked(new)) else { return false }
     isToBeAsked = false
     configuration = new

@@ -25,12 +25,7 @@ enum VencRows {
           useless: { isPictures($0) ? "mjpeg has no profiles" : nil }),
         Attribute(
           SettingKey.gop.name, .integer(1...65536), default: .integer(60), unit: "frames", .live, effect: .groups,
-          "distance from one key frame to the next", useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
-        Attribute(
-          SettingKey<String>.gopMode.name, .choice(["normalp"], elsewhere: ["smartp"]), default: .text("normalp"),
-          .live,
-          "what pictures are predicted from: normalp, the one before; smartp, a background besides, no engine here "
-            + "has",
+          "distance from one key frame to the next, or what intra_refresh and smart_p have in their place",
           useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
         Attribute(
           SettingKey.rateControl.name,
@@ -70,7 +65,7 @@ enum VencRows {
           SettingKey.quality.name, .integer(1...99), default: .integer(70), .live, effect: .quality,
           "JPEG quality factor (mjpeg)",
           useless: { isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor" }),
-      ] + VencSyntaxRows.rows(catalogue) + [
+      ] + VencSyntaxRows.rows(catalogue) + VencPictureRows.rows(catalogue) + [
         CommonRows.backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
@@ -90,7 +85,7 @@ enum VencRows {
     // What no coding of this build uses is no attribute at all.
     let hasStreams = codecs.contains { $0 != .mjpeg }
     let absent =
-      (hasStreams ? [] : ["profile", "gop", "gop_mode", "bitrate", "idr"])
+      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"])
       + (codecs.contains(.mjpeg) ? [] : ["quality"])
       + ([SettingKey.keyQP.name, SettingKey.predictedQP.name] + VencRateRows.names).filter {
         catalogue.engineSettings($0).isEmpty

@@ -67,6 +67,7 @@ enum VencRules {
     try checkSuperFrames(change)
 
     try VencSyntaxRows.check(&change)
+    try VencPictureRows.check(change)
 
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
