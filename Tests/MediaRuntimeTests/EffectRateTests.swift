@@ -35,6 +35,21 @@ import Testing
     return tracker.records.last
   }
 
+  /// Each where it belongs: they share a block of numbered counters.
+  @Test func whatTheControlDoesIsCountedApart() {
+    let counters = EncoderCounters()
+    counters.takenBack(.again(qp: 40))
+    for _ in 0..<2 { counters.takenBack(.discarded) }
+    for _ in 0..<3 { counters.leftOut() }
+    for number in 0..<4 {
+      counters.coded(CodedPicture(recoversAfter: 5), bytes: 100, pts: Int64(number), at: Int64(number))
+    }
+    let figures = counters.figures()
+    #expect(figures.reencoded == 1 && figures.discarded == 2)
+    #expect(figures.leftOut == 3 && figures.leftOutInARow == 3 && counters.framesLeftOut == 3)
+    #expect(figures.recoveryPoints == 4 && figures.keys == 0 && figures.pictures == 4)
+  }
+
   @Test func aMaximumIsHeldAgainstTheWorstSecondSinceTheChange() {
     // 25 pictures of 2500 bytes are 500 kbps. What costs more stands where no whole second is, or in the second that counts.
     let calm = record("max_bitrate", .peakRate, wanted: 600, tolerance: 0.05) { _ in 2500 }
