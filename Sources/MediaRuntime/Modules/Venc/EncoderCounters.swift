@@ -120,7 +120,7 @@ struct EncoderCounters: ~Copyable, Sendable {
   }
 
   /// A picture was too large for the stream.
-  func takenBack(_ fate: PictureFate) { count(fate == .discarded ? 30 : 31) }
+  func takenBack(_ fate: PictureFate) { count(fate == .discarded ? 30 : 29) }
 
   /// Frames it has left out so far.
   var framesLeftOut: UInt64 { block.read { $0[27] } }
@@ -174,7 +174,7 @@ struct EncoderCounters: ~Copyable, Sendable {
       figures.overflows = block[26]
       figures.leftOut = block[27]
       figures.leftOutInARow = Int(clamping: block[28])
-      figures.reencoded = block[31]
+      figures.reencoded = block[29]
       figures.discarded = block[30]
       return figures
     }
