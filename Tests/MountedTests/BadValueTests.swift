@@ -183,6 +183,9 @@ import Testing
         venc/1/codec = mjpeg
         venc/2/codec = h264
         venc/3/fps_src = 20
+        venc/4/super_p_frame = 50000
+        venc/5/super_i_frame = 90000
+        venc/5/super_frame_mode = discard
         vpss/1/source = vpss/0/1
         vpss/1/0/width = 320
         """))
@@ -192,7 +195,11 @@ import Testing
         Case("venc/2/backend", "x265\n", "ENOTSUP"), Case("venc/2/backend", "turbojpeg\n", "ENOTSUP"),
         Case("venc/2/backend", "/dev/video99\n", "ENODEV"), Case("venc/2/backend", "/dev/null\n", "ENODEV"),
         Case("venc/1/rc_mode", "vbr\n", "ENOTSUP"), Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"),
-        Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "EINVAL"),
+        Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "ENOTSUP"),
+        Case("venc/2/gop_mode", "smartp\n", "ENOTSUP"), Case("venc/2/max_reencode_times", "4\n", "ERANGE"),
+        // Of what size, and of which kind: nothing would be done.
+        Case("venc/2/super_frame_mode", "reencode\n", "EINVAL"), Case("venc/2/super_frame_mode", "discard\n", "EINVAL"),
+        Case("venc/4/super_frame_mode", "reencode\n", "EINVAL"), Case("venc/5/super_i_frame", "auto\n", "EINVAL"),
         Case("venc/1/slice_mode", "rows\n", "ENOTSUP"), Case("venc/2/chroma_qp_offset", "-4\n", "ENOTSUP"),
         Case("venc/2/qp_p", "52\n", "ERANGE"), Case("venc/1/bitrate", "1\n", "ERANGE"),
         Case("venc/3/fps_dst", "21\n", "ERANGE"),

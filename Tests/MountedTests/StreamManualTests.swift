@@ -131,9 +131,11 @@ import Testing
     let directory = try Served.freshDirectory()
     defer { _ = try? run("rm", "-rf", "--one-file-system", directory) }
     let clip = directory + "/green.mp4"
+    // Noise below the colour, because a browser begins to play when tens of kilobytes are there.
     let made = try run(
-      "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=c=0x20c040:s=320x240:r=25:d=4", "-c:v", "libx264", "-vf",
-      "scale=out_color_matrix=bt709,format=yuv420p", "-colorspace", "bt709", clip)
+      "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=c=0x20c040:s=320x120:r=25:d=4", "-f", "lavfi", "-i",
+      "testsrc2=s=320x120:r=25:d=4,noise=alls=80:allf=t", "-filter_complex",
+      "vstack,scale=out_color_matrix=bt709,format=yuv420p", "-c:v", "libx264", "-colorspace", "bt709", clip)
     try #require(made.status == 0, "\(made.errors)")
     let served = try Served(
       configuration: """
@@ -166,13 +168,13 @@ import Testing
     <script>
     const [video, camera] = ['video', 'camera'].map(name => document.getElementById(name));
     const tell = words => fetch('/cgi-bin/tell?' + words.join(','));
-    // The size of what is shown and the colour of its middle.
+    // The size of what is shown and the colour of its upper half.
     const seen = (source, width, height) => {
       const canvas = document.createElement('canvas');
       [canvas.width, canvas.height] = [width, height];
       const context = canvas.getContext('2d');
       context.drawImage(source, 0, 0);
-      return [width, height, ...context.getImageData(width / 2, height / 2, 1, 1).data.slice(0, 3)];
+      return [width, height, ...context.getImageData(width / 2, height / 4, 1, 1).data.slice(0, 3)];
     };
     video.onerror = () => tell(['error', video.error.message]);
     video.ontimeupdate = () => {

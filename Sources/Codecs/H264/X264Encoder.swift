@@ -159,8 +159,10 @@
     var lastQP: Int { Int(handle.output.pointee.i_qpplus1) - 1 }
 
     func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-      // Without a region it is opened without offsets, where it needs none to spread quantisers.
+      // Whether it spreads the quantiser over the blocks is settled when it is opened; without a region it is opened without
+      // offsets, where it needs none to spread quantisers.
       guard new.isLive(from: configuration, obeyed: Self.settings),
+        (new.rateMode == .fixqp) == (configuration.rateMode == .fixqp),
         new.rateMode != .fixqp || new.regions.isEmpty == configuration.regions.isEmpty,
         // The library takes over no other distance of its refreshes.
         !new.refreshesColumns || new.group == configuration.group

@@ -47,7 +47,9 @@ public struct EncoderConfiguration: Sendable, Equatable {
     var same = self
     same.settings = old.settings
     if obeyed[.codedRate]?.isLive ?? false { same.frameRate = old.frameRate }
-    return same == old && settings[.rateControl] == old.settings[.rateControl]
+    return same == old
+      && (settings[.rateControl] == old.settings[.rateControl]
+        || obeyed[SettingKey<String>.rateControl.name]?.isLive ?? false)
       && obeyed.areLive(settings.changes(from: old.settings))
   }
 

@@ -47,6 +47,12 @@ public final class OwnRate: RateController {
     return EncodeDirective(type: isKey ? .idr : nil, qp: decision.qp)
   }
 
+  public func fate(bytes: Int) -> PictureFate {
+    let fate = plan?.fate(bits: Double(bytes) * 8) ?? .kept
+    if fate == .discarded { keys.keyIsOwed() }
+    return fate
+  }
+
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
     if isKey { keys.keyCame() }
     plan?.coded(bits: Double(bytes) * 8)
@@ -54,8 +60,9 @@ public final class OwnRate: RateController {
 
   public func lost(_ count: Int) { for _ in 0..<count { plan?.lost() } }
 
+  /// With `fixqp` it holds no rate; what pictures cost is learned for the mode that follows.
   public var status: RateStatus? {
-    guard let plan else { return nil }
+    guard let plan, plan.goals.mode != .fixqp else { return nil }
     let goals = plan.goals
     return RateStatus(
       target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,
@@ -67,7 +74,7 @@ extension EncoderFactory {
   /// What drives an encoder of this factory.
   public func rateController(for encoder: any Encoder, _ configuration: EncoderConfiguration) -> any RateController {
     let obeyed = settings(for: configuration.codec)
-    let isOwn = encoder.capabilities.contains(.heldByQP) && configuration.rateMode != .fixqp
+    let isOwn = encoder.capabilities.contains(.heldByQP)
     let control: any RateController = isOwn ? OwnRate(encoder, obeyed: obeyed) : EngineRate(encoder, obeyed: obeyed)
     control.configure(configuration)
     return control
@@ -80,5 +87,9 @@ extension EngineSettings {
     EngineSetting(.maxBitrate, live: true), EngineSetting(.rateWindow, live: true, usual: 1),
     EngineSetting(.minKeyRatio, live: true, usual: 1), EngineSetting(.maxKeyRatio, live: true, usual: 100),
     EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
+    EngineSetting(.lossGap, live: true), EngineSetting(.superFrameMode, live: true),
+    EngineSetting(.superKeyBits, live: true), EngineSetting(.superPredictedBits, live: true),
+    EngineSetting(.ratePriority, live: true), EngineSetting(.maxReencodes, live: true, usual: 1),
+    EngineSetting(.rateControl, live: true),
   ]
 }

@@ -13,12 +13,18 @@ public protocol RateController: AnyObject {
   ///   - activity: how it looks, where that is known.
   /// - Returns: `nil` when the frame is to be left out for the rate's sake.
   func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective?
+  /// A picture came and is not in the stream yet. Asked once for each, of engines that do their work within the call.
+  func fate(bytes: Int) -> PictureFate
   /// What came of a frame, as the bitstream says it.
   func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int)
   /// Frames it was asked about got no picture: the engine failed on them or left them out.
   func lost(_ count: Int)
   /// What it does and why, for reports; `nil` where the engine keeps that to itself.
   var status: RateStatus? { get }
+}
+
+extension RateController {
+  public func fate(bytes: Int) -> PictureFate { .kept }
 }
 
 /// Which frames become key pictures: those asked for, and one a group.
@@ -41,6 +47,9 @@ struct KeySchedule {
   mutating func notGiven() { sinceKey -= 1 }
 
   mutating func keyCame() { awaitsKey = false }
+
+  /// The next one must be a key picture.
+  mutating func keyIsOwed() { awaitsKey = true }
 }
 
 /// The engine holds the bitrate by itself. Which frames become key frames is decided here, unless it places them itself

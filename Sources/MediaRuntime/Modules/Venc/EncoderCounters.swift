@@ -33,11 +33,14 @@ struct EncoderFigures: Sendable, Equatable {
   /// Frames it left out: in all, and one after the other until now.
   var leftOut: UInt64 = 0
   var leftOutInARow = 0
+  /// Pictures that were too large: coded again, and kept out of the stream.
+  var reencoded: UInt64 = 0
+  var discarded: UInt64 = 0
 }
 
 /// The counters only an encoder channel has; written by its session's worker.
 struct EncoderCounters: ~Copyable, Sendable {
-  private let block = CounterBlock(30)
+  private let block = CounterBlock(32)
   private static let none = UInt64.max
 
   init() {
@@ -116,6 +119,12 @@ struct EncoderCounters: ~Copyable, Sendable {
     block.end()
   }
 
+  /// A picture was too large for the stream.
+  func takenBack(_ fate: PictureFate) { count(fate == .discarded ? 30 : 29) }
+
+  /// Frames it has left out so far.
+  var framesLeftOut: UInt64 { block.read { $0[27] } }
+
   func configureFailed() { count(19) }
   func startFailed() { count(20) }
   func refused() { count(21) }
@@ -165,6 +174,8 @@ struct EncoderCounters: ~Copyable, Sendable {
       figures.overflows = block[26]
       figures.leftOut = block[27]
       figures.leftOutInARow = Int(clamping: block[28])
+      figures.reencoded = block[29]
+      figures.discarded = block[30]
       return figures
     }
   }

@@ -191,7 +191,12 @@ extension VencChannel {
     if report.mode == .vbr, goals.maximum > 0 {
       report.changePercent = Int((Double(used.configuration.bitrate) * 100_000 / goals.maximum).rounded())
     }
-    report.maximumReencodes = 0
+    let large = goals.superFrames
+    report.maximumReencodes = large.mode == .reencode ? large.reencodes : 0
+    report.largeKeyFrameBits = large.mode == .none ? 0 : Int(large.key ?? 0)
+    report.largePredictedFrameBits = large.mode == .none ? 0 : Int(large.predicted ?? 0)
+    report.priority = large.priority
+    report.maximumLostInARow = goals.lossGap
     report.lossMode = goals.lossThreshold == nil ? .none : .normal
     report.lossThreshold = goals.lossThreshold.map { Int($0) }
     report.framesLostInARow = coded.leftOutInARow

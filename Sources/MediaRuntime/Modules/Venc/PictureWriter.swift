@@ -24,6 +24,12 @@ final class PictureWriter {
   var recordsWork = false
   /// So many of the oldest frames, or the one just given, get no picture.
   var onLost: (Int) -> Void = { _ in }
+  /// What becomes of a picture of so many bytes; of engines that have nothing inside.
+  var fate: (_ bytes: Int) -> PictureFate = { _ in .kept }
+  /// A picture was not kept: it is coded again, or left out.
+  var onTakenBack: (PictureFate) -> Void = { _ in }
+  /// The QP with which the frame just given is to be coded again.
+  private var again: Int?
   /// What the stream's headers say, for reports.
   private let shown: Published<StreamSyntax?>
   private var shownSyntax: StreamSyntax?
@@ -54,6 +60,12 @@ final class PictureWriter {
       leftOut(1)
     }
     pending.append(PendingFrames.Entry(pts: frame.pts, number: frame.number, start: start, wait: wait))
+  }
+
+  /// The QP with which the frame that the engine was just given is to be coded again, as a key picture; asked once.
+  func takeAgain() -> Int? {
+    defer { again = nil }
+    return again
   }
 
   /// The frame that was just expected does not get to the engine.
@@ -141,6 +153,7 @@ final class PictureWriter {
       picture.framing = IVF(
         fourcc: 0x3038_5056, width: UInt16(clamping: syntax.width), height: UInt16(clamping: syntax.height))
     }
+    guard isKept() else { return }
     let sets = parameterSets(info)
     front?.begin()
     headCount = 0
@@ -158,6 +171,19 @@ final class PictureWriter {
     node.output.counters.countLeaving(at: now, pts: pts, bytes: size)
     node.work.produced(size)
     onPicture(picture, size, pts, now)
+  }
+
+  /// Whether the picture that is in the ring's hands gets into the stream.
+  private func isKept() -> Bool {
+    let fate = fate(bytes)
+    switch fate {
+    case .kept: return true
+    case .again(let qp): again = qp
+    case .discarded: node.work.drop(.rateControl, pending.removeLast()?.name ?? .unknown)
+    }
+    abandonPicture()
+    onTakenBack(fate)
+    return false
   }
 
   /// The parameter sets that came with an H.264 or H.265 picture: what stands before its first slice. They go before the first

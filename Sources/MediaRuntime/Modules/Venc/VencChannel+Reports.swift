@@ -69,6 +69,10 @@ extension VencChannel {
         Statistic(
           "rate_overflows", .counter, "Pictures after which stat_time had more bits than rc_mode allows.",
           coded.overflows))
+      all.append(
+        Statistic("reencoded", .counter, "Key pictures that were too large and coded again.", coded.reencoded))
+      all.append(
+        Statistic("discarded", .counter, "Pictures that were too large for the stream.", coded.discarded))
     }
     if let rate = targetBitsPerSecond(settings) {
       all.append(
@@ -152,7 +156,9 @@ extension ObjectSettings {
       VencPictureRows.regions.contains(key)
         ? "off"
         : key.hasPrefix("fps")
-          ? "-1" : key.contains("qp") || VencSyntaxRows.keys.union(VencPictureRows.keys).contains(key) ? "auto" : ""
+          ? "-1"
+          : key.contains("qp") || VencSyntaxRows.keys.union(VencPictureRows.keys).contains(key)
+            || VencRateRows.names.contains(key) ? "auto" : ""
     }
   }
 }

@@ -316,6 +316,7 @@ final class VencChannel: Channel {
       [unowned self] picture, bytes, pts, now in
       coded(picture, bytes, pts, now)
     }
+    writer.onTakenBack = { [unowned self] fate in encoderCounters.takenBack(fate) }
     do throws(Failure) {
       return try VencEngine(
         factory: factory, configuration: configuration(settings, factory, codec, layout), layout: layout,
@@ -351,7 +352,7 @@ final class VencChannel: Channel {
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
     encoderCounters.coded(picture, bytes: bytes, pts: pts, at: now)
-    effects.picture(picture, bytes: bytes, pts: pts)
+    effects.picture(picture, bytes: bytes, pts: pts, leftOut: encoderCounters.framesLeftOut)
     let engine = held.value.engine
     engine?.pictures += 1
     if held.value.failures > 0 { recovered() }

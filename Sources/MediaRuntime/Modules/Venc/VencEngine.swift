@@ -46,6 +46,8 @@ final class VencEngine {
         range: obeyed[.bitrate]?.range.map { Double($0.lowerBound) * 1000...Double($0.upperBound) * 1000 } ?? 1...1e9)
     }
     writer.onLost = { [control] in control.lost($0) }
+    // One with several pictures inside has gone on when the first of them comes.
+    if encoder.waker == nil { writer.fate = { [control] in control.fate(bytes: $0) } }
     let wanted = configuration.codec.samples(of: layout)
     let takesFormat = encoder.inputFormats.contains(layout.format)
     // An engine that takes RGB makes of it what it codes.
@@ -192,6 +194,7 @@ final class VencEngine {
     do throws(Failure) {
       try ask()
       try encoder.submit(frame, directive, into: &sink)
+      while let qp = writer.takeAgain() { try encoder.submit(frame, EncodeDirective(type: .idr, qp: qp), into: &sink) }
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
       throw error

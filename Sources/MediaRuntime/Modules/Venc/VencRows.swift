@@ -32,7 +32,7 @@ enum VencRows {
           .choice(
             catalogue.everyRateMode,
             elsewhere: CommonRows.names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
-          default: .text("cbr"), .restart,
+          default: .text("cbr"), .live, effect: .rateMode,
           "rate control: cbr holds bitrate; vbr and avbr keep to it on average and to max_bitrate always, and avbr saves where "
             + "nothing moves; fixqp holds the quantisers qp_i and qp_p (mjpeg: quality)",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
@@ -85,7 +85,8 @@ enum VencRows {
     // What no coding of this build uses is no attribute at all.
     let hasStreams = codecs.contains { $0 != .mjpeg }
     let absent =
-      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"]) + (codecs.contains(.mjpeg) ? [] : ["quality"])
+      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"])
+      + (codecs.contains(.mjpeg) ? [] : ["quality"])
       + ([SettingKey.keyQP.name, SettingKey.predictedQP.name] + VencRateRows.names).filter {
         catalogue.engineSettings($0).isEmpty
       }
