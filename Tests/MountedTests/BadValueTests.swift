@@ -196,7 +196,7 @@ import Testing
         Case("venc/2/backend", "/dev/video99\n", "ENODEV"), Case("venc/2/backend", "/dev/null\n", "ENODEV"),
         Case("venc/1/rc_mode", "vbr\n", "ENOTSUP"), Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"),
         Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "ENOTSUP"),
-        Case("venc/2/gop_mode", "smartp\n", "ENOTSUP"), Case("venc/2/max_reencode_times", "4\n", "ERANGE"),
+        Case("venc/2/max_reencode_times", "4\n", "ERANGE"),
         // Of what size, and of which kind: nothing would be done.
         Case("venc/2/super_frame_mode", "reencode\n", "EINVAL"), Case("venc/2/super_frame_mode", "discard\n", "EINVAL"),
         Case("venc/4/super_frame_mode", "reencode\n", "EINVAL"), Case("venc/5/super_i_frame", "auto\n", "EINVAL"),

@@ -55,6 +55,8 @@ public struct RatePlan: Sendable {
   private var sinceStep = Int.max / 2
   private var still = 0
   private var sinceStill = Int.max / 2
+  /// Level of the pictures before nothing moved any more, in this scene.
+  private var motionLevel: Double?
   private var usualDifference: Double?
   /// Pictures that were left out since one was coded.
   private var leftOut = 0
@@ -120,7 +122,7 @@ public struct RatePlan: Sendable {
     let (isCut, isFrozen) = see(activity, isKey: isKey)
     if isCut {
       intra.forgetScene()
-      sinceCut = 0
+      (sinceCut, motionLevel) = (0, nil)
     }
     if isKey || isCut { intra.expect(activity?.texture) }
     let bounds = isKey ? goals.key : goals.predicted
@@ -199,14 +201,16 @@ public struct RatePlan: Sendable {
     if difference >= Self.stillDifference {
       if isStill {
         sinceStill = 0
-        // What it was made finer by says nothing of what motion costs: about a tenth of a key picture at QP 20 (recorded costs).
-        predicted.level = predicted.level(of: 0.1 * intra.model.bits(at: 20), at: 20)
-        learned = min(learned, 1)
+        // What it was made finer by says nothing of what motion costs: as much as before, or about a tenth of a key picture at QP 20
+        // (recorded costs).
+        if motionLevel == nil { learned = min(learned, 1) }
+        predicted.level = motionLevel ?? predicted.level(of: 0.1 * intra.model.bits(at: 20), at: 20)
       } else {
         sinceStill += 1
       }
       still = 0
     } else {
+      if still == 0, learned > 3 { motionLevel = predicted.level }
       still += 1
     }
     guard let usual = usualDifference else {

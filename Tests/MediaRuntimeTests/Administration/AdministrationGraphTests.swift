@@ -96,7 +96,7 @@ private func defaultConfiguration() throws -> [UInt8] {
     for (change, errno): (Change, Errno) in [
       (.set(p("venc/0"), "codec", "mjpeg"), .resourceBusy), (.set(p("venc/0"), "profile", "main"), .resourceBusy),
       (.set(p("vi/0"), "input", "/nowhere.mp4"), .resourceBusy), (.set(p("vpss/0/0"), "width", "320"), .resourceBusy),
-      (.set(p("venc/2"), "bitrate", "1"), .outOfRange), (.set(p("venc/0"), "gop_mode", "smartp"), .notSupported),
+      (.set(p("venc/2"), "bitrate", "1"), .outOfRange), (.set(p("venc/0"), "lost_mode", "pskip"), .notSupported),
       (.set(p("vpss/0"), "source", "vpss/0/0"), .tooManySymbolicLinkLevels), (.remove(p("vpss/0/0")), .resourceBusy),
       (.set(p("vpss/0"), "crop", "0,0,4000,4000"), .outOfRange),
     ] {
