@@ -180,6 +180,9 @@ import Testing
         venc/1/codec = mjpeg
         venc/2/codec = h264
         venc/3/fps_src = 20
+        venc/4/codec = mjpeg
+        venc/4/rc_mode = cbr
+        venc/4/qfmax = 60
         vpss/1/source = vpss/0/1
         vpss/1/0/width = 320
         """))
@@ -188,7 +191,10 @@ import Testing
         Case("venc/2/codec", "vp8\n", "ENOTSUP"), Case("venc/2/codec", "fwht\n", "ENOTSUP"),
         Case("venc/2/backend", "x265\n", "ENOTSUP"), Case("venc/2/backend", "turbojpeg\n", "ENOTSUP"),
         Case("venc/2/backend", "/dev/video99\n", "ENODEV"), Case("venc/2/backend", "/dev/null\n", "ENODEV"),
-        Case("venc/1/rc_mode", "vbr\n", "ENOTSUP"), Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"),
+        Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"), Case("venc/4/rc_mode", "avbr\n", "ENOTSUP"),
+        Case("venc/4/qfmin", "61\n", "ERANGE"), Case("venc/4/qfmax", "29\n", "ERANGE"),
+        Case("venc/1/qfmax", "100\n", "ERANGE"),
+        Case("venc/4/max_reencode_times", "4\n", "ERANGE"), Case("venc/4/max_bitrate", "1\n", "ERANGE"),
         Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "EINVAL"),
         Case("venc/1/slice_mode", "rows\n", "ENOTSUP"), Case("venc/2/chroma_qp_offset", "-4\n", "ENOTSUP"),
         Case("venc/2/qp_p", "52\n", "ERANGE"), Case("venc/1/bitrate", "1\n", "ERANGE"),

@@ -12,13 +12,11 @@ import Testing
     "venc chn attr 1": ["ByFrame", "GopMode", "Prio", "Online", "RefShare"],
     "Syntax INFO1": ["IntraRefresh", "RefreshMode", "RefreshNum"],
     "Syntax INFO2": ["QMatrix"],
-    "jpege chn attr": ["quant", "qfmax", "qfmin"],
+    "jpege chn attr": ["quant"],
     "RC base param 2": ["EnableIdr"],
     "RC run comm param 1": ["EncGap"],
     "RC run comm param 2": ["SprFrmMod", "SprIFrm", "SprPFrm", "RCPriority"],
     "RC gop mode attr": ["GopMode", "IpQpDelta", "BgInterval", "ViQpDelta"],
-    "RC run cbr param": ["MaxReEncTimes"],
-    "RC run vbr common param": ["MaxReEncTimes"],
     "RC run avbr param": ["MaxStillQP", "MotionSensi", "MinPercent", "MinQpDelta"],
     "RC HierarchicalQp INFO": [
       "bEnable", "FrameNum[0]", "FrameNum[1]", "FrameNum[2]", "FrameNum[3]", "QpDelta[0]", "QpDelta[1]", "QpDelta[2]",
@@ -64,6 +62,10 @@ import Testing
       ["venc/0/max_bitrate = 3000", "venc/0/min_qp = 12", "venc/0/max_qp = 45", "venc/0/min_i_qp = 11"],
       ["venc/0/max_i_qp = 44", "venc/0/min_iprop = 3", "venc/0/max_iprop = 40", "venc/0/bitrate = 700"],
       ["stop", "venc/0/rc_mode = avbr"],
+      ["stop venc/1", "venc/1/rc_mode = cbr", "venc/1/bitrate = 2000", "venc/1/qfmin = 20"],
+      ["venc/1/bitrate = 3000", "venc/1/qfmin = 25", "venc/1/qfmax = 80", "venc/1/max_reencode_times = 2"],
+      ["stop venc/1", "venc/1/rc_mode = vbr"],
+      ["venc/1/max_reencode_times = 3"],
       ["stop", "venc/0/rc_mode = fixqp", "venc/0/qp_i = 24", "venc/0/qp_p = 27"],
     ]
   }
@@ -100,13 +102,16 @@ import Testing
     reader.signal(SIGKILL)
     reader.ended()
     for step in Self.steps {
-      let lines = step.filter { $0 != "stop" }
-      if step.first == "stop" {
-        try served.echo("0", to: "venc/0/enable")
+      let stopped = step.first.flatMap {
+        $0.hasPrefix("stop") ? $0 == "stop" ? "venc/0" : String($0.dropFirst(5)) : nil
+      }
+      let lines = step.filter { !$0.hasPrefix("stop") }
+      if let stopped {
+        try served.echo("0", to: "\(stopped)/enable")
         try look()
       }
       let outcome = try served.configure(
-        "create\n" + lines.map { $0 + "\n" }.joined() + (step.first == "stop" ? "venc/0/enable = 1\n" : ""))
+        "create\n" + lines.map { $0 + "\n" }.joined() + (stopped.map { "\($0)/enable = 1\n" } ?? ""))
       #expect(outcome.status == 0, "\(step)")
       try goOn()
       try look()

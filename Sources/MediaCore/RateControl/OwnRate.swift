@@ -9,6 +9,8 @@ public struct RateStatus: Sendable, Equatable {
   public var ceiling: Double
   /// Pictures after which the window had more than its mode allows.
   public var overflows: UInt64
+  /// The quantiser the last picture that came was asked for with, in the coding's numbers.
+  public var asked: Int?
   /// QPs the next predicted and the next key picture can get.
   public var predicted: ClosedRange<Int>
   public var key: ClosedRange<Int>
@@ -20,6 +22,7 @@ public final class OwnRate: RateController {
   private let obeyed: EngineSettings
   private var keys = KeySchedule()
   private var plan: RatePlan?
+  private var asked: Int?
 
   /// - Parameters:
   ///   - encoder: the one that is driven.
@@ -49,7 +52,7 @@ public final class OwnRate: RateController {
 
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
     if isKey { keys.keyCame() }
-    plan?.coded(bits: Double(bytes) * 8)
+    if let number = plan?.coded(bits: Double(bytes) * 8) { asked = number }
   }
 
   public func lost(_ count: Int) { for _ in 0..<count { plan?.lost() } }
@@ -59,7 +62,7 @@ public final class OwnRate: RateController {
     let goals = plan.goals
     return RateStatus(
       target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,
-      overflows: plan.overflows, predicted: goals.predicted, key: goals.key)
+      overflows: plan.overflows, asked: asked, predicted: goals.predicted, key: goals.key)
   }
 }
 
@@ -68,7 +71,14 @@ extension EncoderFactory {
   public func rateController(for encoder: any Encoder, _ configuration: EncoderConfiguration) -> any RateController {
     let obeyed = settings(for: configuration.codec)
     let isOwn = encoder.capabilities.contains(.heldByQP) && configuration.rateMode != .fixqp
-    let control: any RateController = isOwn ? OwnRate(encoder, obeyed: obeyed) : EngineRate(encoder, obeyed: obeyed)
+    let control: any RateController
+    if !isOwn {
+      control = EngineRate(encoder, obeyed: obeyed)
+    } else if configuration.codec.isEachPictureKey {
+      control = PictureRate(encoder, obeyed: obeyed)
+    } else {
+      control = OwnRate(encoder, obeyed: obeyed)
+    }
     control.configure(configuration)
     return control
   }
@@ -81,4 +91,17 @@ extension EngineSettings {
     EngineSetting(.minKeyRatio, live: true, usual: 1), EngineSetting(.maxKeyRatio, live: true, usual: 100),
     EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
   ]
+
+  /// What engines that take a quality factor with each picture obey by it.
+  public static func heldByQuality(_ range: ClosedRange<Int>) -> [EngineSetting] {
+    // Those of the vendor's channels, where nothing is written.
+    let usual = max(range.lowerBound, min(range.upperBound, 30))...max(range.lowerBound, min(range.upperBound, 99))
+    return [
+      EngineSetting(.bitrate, live: true), EngineSetting(.maxBitrate, live: true),
+      EngineSetting(.rateWindow, live: true, usual: 1),
+      EngineSetting(.leastQuality, live: true, range, usual: usual.lowerBound),
+      EngineSetting(.mostQuality, live: true, range, usual: usual.upperBound),
+      EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
+    ]
+  }
 }

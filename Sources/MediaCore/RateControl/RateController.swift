@@ -13,12 +13,19 @@ public protocol RateController: AnyObject {
   ///   - activity: how it looks, where that is known.
   /// - Returns: `nil` when the frame is to be left out for the rate's sake.
   func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective?
+  /// A picture of so many bytes came of the frame that was asked about last, and nobody has it yet.
+  /// - Returns: how it is to be coded again instead; `nil` where it is taken.
+  func again(bytes: Int) -> EncodeDirective?
   /// What came of a frame, as the bitstream says it.
   func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int)
   /// Frames it was asked about got no picture: the engine failed on them or left them out.
   func lost(_ count: Int)
   /// What it does and why, for reports; `nil` where the engine keeps that to itself.
   var status: RateStatus? { get }
+}
+
+extension RateController {
+  public func again(bytes: Int) -> EncodeDirective? { nil }
 }
 
 /// Which frames become key pictures: those asked for, and one a group.

@@ -21,6 +21,11 @@ extension SettingKey where Value == Int {
   /// The rate over which frames are left out.
   public static let lossThreshold = SettingKey("lost_threshold")
   public static let quality = SettingKey("quality")
+  /// The least and the largest quality factor a rate control chooses.
+  public static let leastQuality = SettingKey("qfmin")
+  public static let mostQuality = SettingKey("qfmax")
+  /// How often a picture that is too large is coded again.
+  public static let reencodes = SettingKey("max_reencode_times")
   /// The rate that is left after frame-rate control; an engine gets it as the rate of its frames.
   public static let codedRate = SettingKey("fps_dst")
 }

@@ -28,6 +28,8 @@ struct EncoderFigures: Sendable, Equatable {
   /// Of the runtime's own rate control, where it is in use: bits in its window, and pictures after which there were too many.
   var windowBits: Int?
   var overflows: UInt64 = 0
+  /// Pictures it had coded again, being too large.
+  var reencoded: UInt64 = 0
   /// Frames it left out: in all, and one after the other until now.
   var leftOut: UInt64 = 0
   var leftOutInARow = 0
@@ -116,6 +118,8 @@ struct EncoderCounters: ~Copyable, Sendable {
   func configureFailed() { count(19) }
   func startFailed() { count(20) }
   func refused() { count(21) }
+  /// A picture came out too large and is coded again.
+  func reencoded() { count(29) }
 
   private func count(_ index: Int) {
     block.begin()
@@ -159,6 +163,7 @@ struct EncoderCounters: ~Copyable, Sendable {
       figures.refused = block[21]
       figures.windowBits = known(25)
       figures.overflows = block[26]
+      figures.reencoded = block[29]
       figures.leftOut = block[27]
       figures.leftOutInARow = Int(clamping: block[28])
       return figures

@@ -24,6 +24,11 @@ final class PictureWriter {
   var recordsWork = false
   /// So many of the oldest frames, or the one just given, get no picture.
   var onLost: (Int) -> Void = { _ in }
+  /// Asked about each whole picture: how it is to be coded again, or `nil` where it is taken. Only of engines that do their work within the call.
+  var onSize: (_ bytes: Int) -> EncodeDirective? = { _ in nil }
+  var onAgain: () -> Void = {}
+  /// What `onSize` wanted of the last picture, which is forgotten.
+  private var again: EncodeDirective?
   /// What the stream's headers say, for reports.
   private let shown: Published<StreamSyntax?>
   private var shownSyntax: StreamSyntax?
@@ -125,7 +130,18 @@ final class PictureWriter {
     ring.append(data)
   }
 
+  /// How the picture that was just given is to be coded again.
+  func takeAgain() -> EncodeDirective? {
+    defer { again = nil }
+    return again
+  }
+
   func finishPicture(pts: Int64) {
+    again = onSize(bytes)
+    guard again == nil else {
+      onAgain()
+      return abandonPicture()
+    }
     let info = parser.parse(UnsafeRawBufferPointer(start: head, count: headCount))
     var picture = CodedPicture()
     picture.type = info.type ?? .p

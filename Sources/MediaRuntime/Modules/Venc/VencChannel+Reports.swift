@@ -31,10 +31,18 @@ extension VencChannel {
     if used.configuration.rateMode != .fixqp {
       facts.append(
         KeyValue(
-          key: "rate_control", value: used.isOwnRate ? "the runtime's, by the QP of each picture" : "the engine's"))
+          key: "rate_control",
+          value: !used.isOwnRate
+            ? "the engine's"
+            : "the runtime's, by the \(used.configuration.codec.isEachPictureKey ? "quality factor" : "QP") of each picture"
+        ))
     }
     if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
+    }
+    if let goals = used.goals, used.configuration.codec.isEachPictureKey {
+      facts.append(
+        KeyValue(key: "quality_bounds", value: "\(goals.predicted.lowerBound)..\(goals.predicted.upperBound)"))
     }
     if let missing = missingFrames(settings) { facts.append(KeyValue(key: "differs", value: missing.remark)) }
     if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
@@ -66,6 +74,10 @@ extension VencChannel {
         Statistic(
           "rate_overflows", .counter, "Pictures after which stat_time had more bits than rc_mode allows.",
           coded.overflows))
+    }
+    if used?.factory.capabilities(for: used?.configuration.codec ?? .h264).contains(.codesAgain) ?? false {
+      all.append(
+        Statistic("reencoded", .counter, "Pictures that came out too large and were coded again.", coded.reencoded))
     }
     if let rate = targetBitsPerSecond(settings) {
       all.append(

@@ -316,6 +316,7 @@ final class VencChannel: Channel {
       [unowned self] picture, bytes, pts, now in
       coded(picture, bytes, pts, now)
     }
+    writer.onAgain = { [unowned self] in encoderCounters.reencoded() }
     do throws(Failure) {
       return try VencEngine(
         factory: factory, configuration: configuration(settings, factory, codec, layout), layout: layout,
@@ -350,16 +351,20 @@ final class VencChannel: Channel {
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
+    let engine = held.value.engine
+    let control = engine?.control
+    control?.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
+    let status = control?.status
+    var picture = picture
+    // Where the coding's headers do not tell, it is what was asked for.
+    if picture.qp == nil, engine?.configuration.codec == .fwht { picture.qp = status?.asked }
     encoderCounters.coded(picture, bytes: bytes, pts: pts, at: now)
     effects.picture(picture, bytes: bytes, pts: pts)
-    let engine = held.value.engine
     engine?.pictures += 1
     if held.value.failures > 0 { recovered() }
     guard let engine else { return }
     if engine.supervise(isKey: picture.isKey, bytes: bytes, pts: pts) { show(engine) }
-    let control = engine.control
-    control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
-    if let status = control.status { encoderCounters.controlled(status) }
+    if let status { encoderCounters.controlled(status) }
   }
 
   private func fail(_ failure: Failure, _ now: Int64) {

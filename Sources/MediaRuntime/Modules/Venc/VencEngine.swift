@@ -40,12 +40,13 @@ final class VencEngine {
     writer.recordsWork = encoder.waker != nil
     self.control = factory.rateController(for: encoder, configuration)
     let obeyed = factory.settings(for: configuration.codec)
-    if factory.isHardware, configuration.rateMode != .fixqp, obeyed[.bitrate]?.isLive ?? false {
+    if factory.isHardware, control.status == nil, configuration.rateMode != .fixqp, obeyed[.bitrate]?.isLive ?? false {
       supervisor = BitrateSupervisor(
         wanted: Double(configuration.bitrate) * 1000, gop: configuration.gop,
         range: obeyed[.bitrate]?.range.map { Double($0.lowerBound) * 1000...Double($0.upperBound) * 1000 } ?? 1...1e9)
     }
     writer.onLost = { [control] in control.lost($0) }
+    if encoder.capabilities.contains(.codesAgain) { writer.onSize = { [control] in control.again(bytes: $0) } }
     let wanted = configuration.codec.samples(of: layout)
     let takesFormat = encoder.inputFormats.contains(layout.format)
     // An engine that takes RGB makes of it what it codes.
@@ -190,6 +191,7 @@ final class VencEngine {
     do throws(Failure) {
       try ask()
       try encoder.submit(frame, directive, into: &sink)
+      while let again = writer.takeAgain() { try encoder.submit(frame, again, into: &sink) }
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
       throw error

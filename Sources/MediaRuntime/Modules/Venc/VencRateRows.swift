@@ -59,8 +59,7 @@ enum VencRateRows {
   private static func useless<Value>(
     _ key: SettingKey<Value>, _ settings: ObjectSettings, _ catalogue: EngineCatalogue
   ) -> String? {
-    if VencRows.isPictures(settings) { return "mjpeg has no bitrate; its size follows quality" }
-    if VencRows.isFixed(settings) { return "fixqp holds no bitrate; its size follows qp_i and qp_p" }
+    if VencRows.isFixed(settings) { return VencRows.fixedSize(settings) }
     return catalogue.obeys(key, settings) ? nil : "this engine holds its rate by itself and takes no \(key.name)"
   }
 }
