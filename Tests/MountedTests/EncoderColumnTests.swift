@@ -23,6 +23,7 @@ import Testing
       "QpDelta[3]",
     ],
     "RC debreath_effect info": ["bEnable", "Strength0", "DeBrthEfctCnt"],
+    "mpp_packet pool": ["max_cnt"],
   ]
 
   /// Failures, which a sound engine does not have: `GraphEngineTests` and `GraphHealthTests` drive them.

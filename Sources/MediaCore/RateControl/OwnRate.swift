@@ -21,6 +21,7 @@ public final class OwnRate: RateController {
   private let encoder: any Encoder
   private let obeyed: EngineSettings
   private var keys = KeySchedule()
+  private var placed = PlacedKeys()
   private var plan: RatePlan?
   private var asked: Int?
 
@@ -34,7 +35,9 @@ public final class OwnRate: RateController {
 
   public func configure(_ configuration: EncoderConfiguration) {
     keys.gop = configuration.gop
-    let goals = RateGoals(configuration, obeyed: obeyed)
+    placed.expect(groupsOf: configuration.gop)
+    var goals = RateGoals(configuration, obeyed: obeyed)
+    if encoder.placesKeyFrames { goals.gop = placed.distance }
     if plan == nil { plan = RatePlan(goals) } else { plan?.change(goals) }
   }
 
@@ -42,9 +45,11 @@ public final class OwnRate: RateController {
 
   public func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective? {
     let isKey = keys.isKey(encoder, wanted: wantsKey)
-    guard let decision = plan?.next(at: pts, isKey: isKey, activity) else { return nil }
+    let willBeKey = encoder.placesKeyFrames ? placed.isNext(wanted: isKey) : isKey
+    guard let decision = plan?.next(at: pts, isKey: willBeKey, activity) else { return nil }
     guard !decision.isLeftOut else {
       keys.notGiven()
+      placed.notGiven()
       return nil
     }
     return EncodeDirective(type: isKey ? .idr : nil, qp: decision.qp)
@@ -52,10 +57,24 @@ public final class OwnRate: RateController {
 
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
     if isKey { keys.keyCame() }
+    if encoder.placesKeyFrames { follow(isKey: isKey) }
     if let number = plan?.coded(bits: Double(bytes) * 8) { asked = number }
   }
 
-  public func lost(_ count: Int) { for _ in 0..<count { plan?.lost() } }
+  /// The engine's own groups may be shorter than asked.
+  private func follow(isKey: Bool) {
+    placed.came(isKey: isKey)
+    guard var goals = plan?.goals, goals.gop != placed.distance else { return }
+    goals.gop = placed.distance
+    plan?.change(goals)
+  }
+
+  public func lost(_ count: Int) {
+    for _ in 0..<count {
+      plan?.lost()
+      placed.lost()
+    }
+  }
 
   public var status: RateStatus? {
     guard let plan else { return nil }

@@ -58,6 +58,10 @@ extension VencChannel {
       Statistic("readers", .gauge, "Readers of the stream.", ring.readers),
       Statistic("reader_lost_pictures", .counter, "Coded pictures readers were too slow for.", ring.lostPackets),
       Statistic("reader_lost_groups", .counter, "Groups of pictures readers were too slow for.", ring.lostGroups),
+      Statistic(
+        "packet_pool_full", .counter,
+        "Times no packet was free and a slow reader of this channel gave way, or a picture.",
+        ring.exhausted),
       Statistic("ring_refused", .counter, "Coded pictures the ring had no room for.", ring.refused),
       Statistic("ring_used_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Bytes in the ring.", ring.used),
       Statistic(

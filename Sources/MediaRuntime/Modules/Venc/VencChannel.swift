@@ -43,7 +43,7 @@ final class VencChannel: Channel {
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     core = ChannelCore(node, settings, environment)
     held = Confined(Worker(), to: core.session.affinity)
-    ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
+    ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit, pool: environment.packets)
     effects = EffectTracker(
       path: "\(node.path)", arrivals: { [input = node.input] in input.counters.frames },
       syntax: { [syntax] in syntax.value })
