@@ -59,8 +59,8 @@ import Testing
         #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
-    // Seven of the input, five of the encoder, eleven of each decoder.
-    #expect(ownCounts == 34)
+    // Seven of the input, six of the encoder, eleven of each decoder.
+    #expect(ownCounts == 35)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }
@@ -334,7 +334,7 @@ import Testing
       keys == [
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp", "max_i_qp",
         "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "fps_src", "fps_dst",
-        "quality", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "chroma_qp_offset",
+        "quality", "qfmin", "qfmax", "max_reencode_times", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "chroma_qp_offset",
         "slice_mode", "slice_size", "rotation", "mirror", "idr",
         "backend", "source", "enable", "state", "active", "stats", "stream", "stream.ts", "stream.mp4",
         "stream.mjpeg", "stream.info", "snapshot.jpg", "effect",
