@@ -39,6 +39,10 @@ public enum EffectLimit: String, Sendable, Equatable, CaseIterable {
   case device
   /// The same of an engine in software.
   case engine
+  /// `rc_priority` lets large pictures pass while the rate has room.
+  case ratePriority = "rc_priority"
+  /// A picture was coded again as often as may be.
+  case reencodes = "max_reencode_times"
 }
 
 /// One accepted change of a running channel and what became of it.

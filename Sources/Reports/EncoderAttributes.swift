@@ -60,6 +60,8 @@ public struct EncoderAttributes: Sendable, Equatable {
   public var sliceMode: EncoderSliceMode = .none
   /// Bytes or macroblocks of a slice; 0 where they are not cut.
   public var sliceSize = 0
+  /// Columns of blocks that a picture codes without reference to others while a refresh goes on; nil where there is none.
+  public var refreshedColumns: Int?
 
   public init(codec: CodedFormat) {
     self.codec = codec

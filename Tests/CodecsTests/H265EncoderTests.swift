@@ -112,8 +112,10 @@
           syntax.settings[key] = 0
           try expectTaken(encoder, syntax, false)
         }
-        other.settings[.rateControl] = "fixqp"
-        try expectTaken(encoder, other, false)
+        for mode in ["vbr", "fixqp", "avbr", "cbr"] {
+          other.settings[.rateControl] = mode
+          try expectTaken(encoder, other)
+        }
       }
     }
 

@@ -70,7 +70,7 @@ import Testing
     #expect(settings[.maxQP] == (codec == .fwht ? EngineSetting(.maxQP, live: true, 1...31, usual: 31) : nil))
     #expect(
       settings[.leastQuality] == (codec == .fwht ? nil : EngineSetting(.leastQuality, live: true, 1...99, usual: 30)))
-    #expect(settings[.reencodes] == nil, "what it has made it has made")
+    #expect(settings[.maxReencodes] == nil, "what it has made it has made")
     // One with a bitrate holds it itself; one that reads its quantisers when it is opened cannot be held.
     let own = Self.device(codec) { $0.controls[mpifs_V4L2_CID_MPEG_VIDEO_BITRATE] = .init() }
     #expect(try !Self.factory(own, codec).capabilities(for: codec).contains(.heldByQP))

@@ -45,6 +45,40 @@ import Testing
     #expect(reader.read(max: 10).outcome == .wouldBlock)
   }
 
+  /// A point the stream itself says one can begin at serves as a key frame does: for who joins, and for who was too slow.
+  @Test func aReaderStartsAndGoesOnAtARecoveryPoint() throws {
+    let ring = PacketRing(capacity: 64 << 10, limit: 64 << 10)
+    ring.open()
+    func put(_ numbers: Range<Int>) {
+      for number in numbers {
+        let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 1000)
+        bytes.withUnsafeBytes { ring.append($0) }
+        var picture = CodedPicture(type: number == 0 ? .idr : .p, isKey: number == 0)
+        if number % 10 == 0, number > 0 { picture.recoversAfter = 4 }
+        [UInt8]("set".utf8).withUnsafeBytes { sets in
+          _ = ring.finish(pts: Int64(number) * 33_333, picture: picture, parameterSets: number == 0 ? sets : nil)
+        }
+      }
+    }
+    put(0..<25)
+    let reader = try ring.attach()
+    let bytes = all(reader)
+    #expect(bytes.count == 5003 && bytes.prefix(3).elementsEqual("set".utf8) && bytes[3] == 20 && bytes.last == 24)
+    put(25..<200)
+    let rest = all(reader)
+    let first = try #require(rest.dropFirst(3).first)
+    #expect(rest.prefix(3).elementsEqual("set".utf8) && first % 10 == 0)
+    #expect(ring.figures.lostGroups == UInt64(first) / 10 - 2 && ring.figures.lostPackets == UInt64(first) - 25)
+    #expect(rest.count == 3 + 1000 * (200 - Int(first)))
+    var taken: [UInt8] = []
+    let other = try ring.attach()
+    guard case .picture(let picture) = other.next(into: &taken) else {
+      Issue.record("no picture")
+      return
+    }
+    #expect(picture.isKey && taken.prefix(3).elementsEqual("set".utf8) && taken.last == 190)
+  }
+
   @Test func withoutAKeyFrameAReaderWaitsForTheNext() throws {
     let ring = PacketRing(capacity: 1 << 20, limit: 1 << 20)
     ring.open()

@@ -133,6 +133,9 @@ import Testing
     case "rectangle":
       add(["1,2,3", "a,b,c,d", "0,0,64,64,64", "0;0;64;64", "1,0,64,64", "0, 0, 64, 64"], "EINVAL")
       add(["0,0,8,8", "0,0,99998,64", "0,0,64,-64"], "ERANGE")
+    case "region":
+      add(["", "on", "0,0,64,64", "0,0,64,64 abs", "0,0,64,64 22", "1,0,64,64 abs 22", "0,0,64,64 abs 22 1"], "EINVAL")
+      add(["0,0,64,64 abs 52", "0,0,64,64 rel -52", "0,0,8,8 abs 22", "0,0,99998,64 rel 1"], "ERANGE")
     case "object":
       let own = path.split(separator: "/").prefix(2).joined(separator: "/")
       add(["venc/0", "vpss/0"].filter { $0 != own } + ["vi", "vi/", "vi/00", "/vi/0", " vi/0"], "EINVAL")
@@ -180,9 +183,12 @@ import Testing
         venc/1/codec = mjpeg
         venc/2/codec = h264
         venc/3/fps_src = 20
-        venc/4/codec = mjpeg
-        venc/4/rc_mode = cbr
-        venc/4/qfmax = 60
+        venc/4/super_p_frame = 50000
+        venc/5/super_i_frame = 90000
+        venc/5/super_frame_mode = discard
+        venc/6/codec = mjpeg
+        venc/6/rc_mode = cbr
+        venc/6/qfmax = 60
         vpss/1/source = vpss/0/1
         vpss/1/0/width = 320
         """))
@@ -191,11 +197,14 @@ import Testing
         Case("venc/2/codec", "vp8\n", "ENOTSUP"), Case("venc/2/codec", "fwht\n", "ENOTSUP"),
         Case("venc/2/backend", "x265\n", "ENOTSUP"), Case("venc/2/backend", "turbojpeg\n", "ENOTSUP"),
         Case("venc/2/backend", "/dev/video99\n", "ENODEV"), Case("venc/2/backend", "/dev/null\n", "ENODEV"),
-        Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"), Case("venc/4/rc_mode", "avbr\n", "ENOTSUP"),
-        Case("venc/4/qfmin", "61\n", "ERANGE"), Case("venc/4/qfmax", "29\n", "ERANGE"),
-        Case("venc/1/qfmax", "100\n", "ERANGE"),
-        Case("venc/4/max_reencode_times", "4\n", "ERANGE"), Case("venc/4/max_bitrate", "1\n", "ERANGE"),
-        Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "EINVAL"),
+        Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"), Case("venc/6/rc_mode", "avbr\n", "ENOTSUP"),
+        Case("venc/6/qfmin", "61\n", "ERANGE"), Case("venc/6/qfmax", "29\n", "ERANGE"),
+        Case("venc/1/qfmax", "100\n", "ERANGE"), Case("venc/6/max_bitrate", "1\n", "ERANGE"),
+        Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "ENOTSUP"),
+        Case("venc/2/gop_mode", "smartp\n", "ENOTSUP"), Case("venc/2/max_reencode_times", "4\n", "ERANGE"),
+        // Of what size, and of which kind: nothing would be done.
+        Case("venc/2/super_frame_mode", "reencode\n", "EINVAL"), Case("venc/2/super_frame_mode", "discard\n", "EINVAL"),
+        Case("venc/4/super_frame_mode", "reencode\n", "EINVAL"), Case("venc/5/super_i_frame", "auto\n", "EINVAL"),
         Case("venc/1/slice_mode", "rows\n", "ENOTSUP"), Case("venc/2/chroma_qp_offset", "-4\n", "ENOTSUP"),
         Case("venc/2/qp_p", "52\n", "ERANGE"), Case("venc/1/bitrate", "1\n", "ERANGE"),
         Case("venc/3/fps_dst", "21\n", "ERANGE"),

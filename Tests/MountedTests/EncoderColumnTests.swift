@@ -9,14 +9,13 @@ import Testing
   /// Columns with one value for ever, by title: the vendor's own constants, and what no engine here has.
   static let constants: [String: Set<String>] = [
     "venc chn runing status": ["combo_run", "cb_gap_time"],
-    "venc chn attr 1": ["ByFrame", "GopMode", "Prio", "Online", "RefShare"],
-    "Syntax INFO1": ["IntraRefresh", "RefreshMode", "RefreshNum"],
+    "venc chn attr 1": ["ByFrame", "Prio", "Online", "RefShare"],
+    "Syntax INFO1": Machine.hasX264 ? [] : ["IntraRefresh", "RefreshMode", "RefreshNum"],
     "Syntax INFO2": ["QMatrix"],
     "jpege chn attr": ["quant"],
     "RC base param 2": ["EnableIdr"],
-    "RC run comm param 1": ["EncGap"],
-    "RC run comm param 2": ["SprFrmMod", "SprIFrm", "SprPFrm", "RCPriority"],
-    "RC gop mode attr": ["GopMode", "IpQpDelta", "BgInterval", "ViQpDelta"],
+    "RC run comm param 2": ["SprFrmMod"],
+    "RC gop mode attr": ["IpQpDelta", "ViQpDelta"],
     "RC run avbr param": ["MaxStillQP", "MotionSensi", "MinPercent", "MinQpDelta"],
     "RC HierarchicalQp INFO": [
       "bEnable", "FrameNum[0]", "FrameNum[1]", "FrameNum[2]", "FrameNum[3]", "QpDelta[0]", "QpDelta[1]", "QpDelta[2]",
@@ -24,7 +23,7 @@ import Testing
     ],
     "RC debreath_effect info": ["bEnable", "Strength0", "DeBrthEfctCnt"],
     "mpp_packet pool": ["max_cnt"],
-  ]
+  ].merging(Machine.hasX264 ? ["venc roi attr ": ["intra"]] : [:]) { one, _ in one }
 
   /// Failures, which a sound engine does not have: `GraphEngineTests` and `GraphHealthTests` drive them.
   static let failures: Set<String> = ["pkt_fail_cnt", "ring_fail_cnt", "cfg_fail_cnt", "start_fail_cnt"]
@@ -54,21 +53,33 @@ import Testing
       ],
       ["venc/0/min_qp = 20", "venc/0/max_qp = 40", "venc/0/min_i_qp = 18", "venc/0/max_i_qp = 38"],
       ["venc/0/min_iprop = 2", "venc/0/max_iprop = 30", "venc/0/lost_mode = normal", "venc/0/lost_threshold = 1200"],
+      ["venc/0/enc_gap = 3", "venc/0/super_frame_mode = reencode", "venc/0/super_i_frame = 90000"],
+      ["venc/0/super_p_frame = 60000", "venc/0/rc_priority = framebits"],
+      ["venc/0/enc_gap = 5", "venc/0/max_reencode_times = 2"],
       ["venc/0/entropy = cavlc", "venc/0/deblocking_alpha = 2", "venc/0/deblocking_beta = -2"],
       ["venc/0/slice_mode = rows", "venc/0/slice_size = 4", "venc/0/rotation = 90", "venc/0/mirror = 1"],
       ["venc/0/slice_mode = bytes", "venc/0/slice_size = 900"],
+      ["venc/0/slice_mode = none", "venc/0/gop_mode = smart_p", "venc/0/bg_interval = 40"],
+      ["venc/0/bg_interval = 80", "venc/0/gop_mode = normal_p"],
       ["stop", "venc/0/profile = main"],
+      ["venc/0/rc_mode = vbr"], ["venc/0/super_frame_mode = discard"],
       ["stop", "venc/0/rc_mode = vbr", "venc/0/max_bitrate = 2000", "venc/0/profile = auto", "venc/0/entropy = auto"]
         + (Machine.hasX264 ? ["venc/0/backend = x264"] : []),
       ["venc/0/max_bitrate = 3000", "venc/0/min_qp = 12", "venc/0/max_qp = 45", "venc/0/min_i_qp = 11"],
       ["venc/0/max_i_qp = 44", "venc/0/min_iprop = 3", "venc/0/max_iprop = 40", "venc/0/bitrate = 700"],
-      ["stop", "venc/0/rc_mode = avbr"],
       ["stop venc/1", "venc/1/rc_mode = cbr", "venc/1/bitrate = 2000", "venc/1/qfmin = 20"],
       ["venc/1/bitrate = 3000", "venc/1/qfmin = 25", "venc/1/qfmax = 80", "venc/1/max_reencode_times = 2"],
       ["stop venc/1", "venc/1/rc_mode = vbr"],
       ["venc/1/max_reencode_times = 3"],
-      ["stop", "venc/0/rc_mode = fixqp", "venc/0/qp_i = 24", "venc/0/qp_p = 27"],
     ]
+      + (Machine.hasX264
+        ? [
+          ["venc/0/intra_refresh = column", "venc/0/roi0 = 0,0,64,64 abs 20", "venc/0/roi3 = 16,32,48,80 rel -4"],
+          ["venc/0/intra_refresh = off"],
+        ] : []) + [
+        ["stop", "venc/0/rc_mode = avbr"],
+        ["stop", "venc/0/rc_mode = fixqp", "venc/0/qp_i = 24", "venc/0/qp_p = 27"],
+      ]
   }
 
   @Test func everyColumnTakesASecondValueOrIsListed() throws {

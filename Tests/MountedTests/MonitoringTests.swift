@@ -60,7 +60,7 @@ import Testing
       }
     }
     // Seven of the input, six of the encoder, eleven of each decoder.
-    #expect(ownCounts == 35)
+    #expect(ownCounts == 37)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }
@@ -333,9 +333,13 @@ import Testing
     #expect(
       keys == [
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp", "max_i_qp",
-        "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "fps_src", "fps_dst",
-        "quality", "qfmin", "qfmax", "max_reencode_times", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "chroma_qp_offset",
-        "slice_mode", "slice_size", "rotation", "mirror", "idr",
+        "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "enc_gap",
+        "super_frame_mode", "super_i_frame", "super_p_frame", "rc_priority", "max_reencode_times", "fps_src", "fps_dst",
+        "quality", "qfmin", "qfmax", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta",
+        "deblocking_tc",
+        "sao",
+        "intra_smoothing", "chroma_qp_offset", "slice_mode", "slice_size", "rotation", "mirror", "intra_refresh",
+        "gop_mode", "bg_interval", "roi0", "roi1", "roi2", "roi3", "roi4", "roi5", "roi6", "roi7", "idr",
         "backend", "source", "enable", "state", "active", "stats", "stream", "stream.ts", "stream.mp4",
         "stream.mjpeg", "stream.info", "snapshot.jpg", "effect",
       ])

@@ -28,7 +28,7 @@ import Testing
       default: ("rotation", one("0", "90", "180", "270"))
       }
     }
-    return switch Int.random(in: 0..<12, using: &numbers) {
+    return switch Int.random(in: 0..<14, using: &numbers) {
     case 0, 1, 2: ("bitrate", "\(Int.random(in: 60...3000, using: &numbers))")
     case 3, 4: ("gop", "\(Int.random(in: 3...60, using: &numbers))")
     case 5: ("fps_dst", one("-1", "10", "15", "25"))
@@ -37,6 +37,10 @@ import Testing
     case 8: ("max_qp", one("auto", "42", "38", "30"))
     case 9: ("entropy", one("auto", "cavlc", "cabac"))
     case 10: ("slice_mode", one("none", "rows"))
+    case 11 where engines[channel] == "x264":
+      ("roi0", one("off", "0,0,64,64 rel -6", "64,32,128,96 rel 8", "16,16,304,164 rel -3"))
+    case 12 where engines[channel] == "x264": ("intra_refresh", one("off", "column"))
+    case 11, 12: ("gop_mode", one("normal_p", "smart_p"))
     default: ("mirror", one("0", "1"))
     }
   }

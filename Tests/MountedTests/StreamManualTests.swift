@@ -30,6 +30,18 @@ import Testing
     try Child(["bash", "-c", "cd '\(folder)' && \(command)"])
   }
 
+  /// The page's web server, with its programs.
+  private func webServer(of served: Served, in folder: String, at port: String) throws -> Child {
+    for beginning in [
+      "mkdir -p www", #"printf '#!/bin/sh\nprintf "Content-Type: multipart"#,
+      #"printf '#!/bin/sh\nprintf "Content-Type: video"#, "chmod +x www",
+    ] {
+      let outcome = try shell("cd '\(folder)' && " + command(beginning, served))
+      #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+    return try start("busybox httpd -f -p 127.0.0.1:\(port) -h www", in: folder)
+  }
+
   @Test(.enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"))
   func aRecordingPlays() throws {
     let served = try Shared.pipeline
@@ -90,14 +102,7 @@ import Testing
     let served = try Shared.pipeline
     let folder = try folder(served)
     let port = try port()
-    for beginning in [
-      "mkdir -p www", #"printf '#!/bin/sh\nprintf "Content-Type: multipart"#,
-      #"printf '#!/bin/sh\nprintf "Content-Type: video"#, "chmod +x www",
-    ] {
-      let outcome = try shell("cd '\(folder)' && " + command(beginning, served))
-      #expect(outcome.status == 0, "\(outcome.errors)")
-    }
-    let server = try start("busybox httpd -f -p 127.0.0.1:\(port) -h www", in: folder)
+    let server = try webServer(of: served, in: folder, at: port)
     func get(_ page: String, _ name: String) throws -> String {
       let file = folder + "/" + name
       #expect(
@@ -117,6 +122,88 @@ import Testing
     server.signal(SIGTERM)
     // Who is gone leaves no reader behind.
     #expect(try eventually { try served.stats("venc/2")["readers"] == 0 })
+  }
+
+  @Test(
+    .enabled(if: Machine.hasFFmpeg, "this build has no FFmpeg"),
+    .enabled(if: (try? run("chromium-headless-shell", "--version"))?.status == 0, "Chromium is not here"))
+  func aBrowserShowsThem() throws {
+    let directory = try Served.freshDirectory()
+    defer { _ = try? run("rm", "-rf", "--one-file-system", directory) }
+    let clip = directory + "/green.mp4"
+    // Noise below the colour, because a browser begins to play when tens of kilobytes are there.
+    let made = try run(
+      "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=c=0x20c040:s=320x120:r=25:d=4", "-f", "lavfi", "-i",
+      "testsrc2=s=320x120:r=25:d=4,noise=alls=80:allf=t", "-filter_complex",
+      "vstack,scale=out_color_matrix=bt709,format=yuv420p", "-c:v", "libx264", "-colorspace", "bt709", clip)
+    try #require(made.status == 0, "\(made.errors)")
+    let served = try Served(
+      configuration: """
+        vdec/0/input = \(clip)
+        vdec/0/loop = 1
+        vdec/0/enable = 1
+        venc/0/codec = h264
+        venc/0/gop = 25
+        venc/0/source = vdec/0
+        venc/0/enable = 1
+        venc/2/codec = mjpeg
+        venc/2/source = vdec/0
+        venc/2/enable = 1
+
+        """)
+    let folder = try folder(served)
+    let port = try port()
+    let server = try webServer(of: served, in: folder, at: port)
+    /// What a page's script found out comes back as the question of one more request.
+    try #"""
+    #!/bin/sh
+    printf '%s\n' "$QUERY_STRING" >> ../seen
+    printf 'Content-Type: text/plain\r\n\r\n'
+    """#.write(toFile: folder + "/www/cgi-bin/tell", atomically: true, encoding: .utf8)
+    _ = try shell(#"chmod +x "$1/www/cgi-bin/tell""#, folder)
+    try """
+    <!DOCTYPE html>
+    <video id=video muted autoplay src="/cgi-bin/video"></video>
+    <img id=camera src="/cgi-bin/camera">
+    <script>
+    const [video, camera] = ['video', 'camera'].map(name => document.getElementById(name));
+    const tell = words => fetch('/cgi-bin/tell?' + words.join(','));
+    // The size of what is shown and the colour of its upper half.
+    const seen = (source, width, height) => {
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [width, height];
+      const context = canvas.getContext('2d');
+      context.drawImage(source, 0, 0);
+      return [width, height, ...context.getImageData(width / 2, height / 4, 1, 1).data.slice(0, 3)];
+    };
+    video.onerror = () => tell(['error', video.error.message]);
+    video.ontimeupdate = () => {
+      if (video.currentTime < 2 || camera.naturalWidth == 0) return;
+      video.ontimeupdate = null;
+      tell([...seen(video, video.videoWidth, video.videoHeight), ...seen(camera, camera.naturalWidth, camera.naturalHeight),
+        video.getVideoPlaybackQuality().totalVideoFrames]);
+    };
+    </script>
+    """.write(toFile: folder + "/www/page.html", atomically: true, encoding: .utf8)
+    let browser = try Child([
+      "chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+      "--autoplay-policy=no-user-gesture-required", "--user-data-dir=\(folder)/profile", "--remote-debugging-port=0",
+      "http://127.0.0.1:\(port)/page.html",
+    ])
+    #expect(eventually { FileManager.default.fileExists(atPath: folder + "/www/seen") }, "\(browser.errors)")
+    let seen = try String(contentsOfFile: folder + "/www/seen", encoding: .utf8)
+    browser.signal(SIGTERM)
+    server.signal(SIGTERM)
+    let values = seen.split(whereSeparator: { ",\n".contains($0) }).compactMap { Int($0) }
+    try #require(values.count == 11, "\(seen)")
+    for picture in [values[0..<5], values[5..<10]] {
+      #expect(Array(picture.prefix(2)) == [320, 240])
+      let off = zip(picture.suffix(3), [0x20, 0xc0, 0x40]).map { abs($0 - $1) }
+      // BT.709 taken for BT.601 is off by 25 in green.
+      #expect(off.allSatisfy { $0 <= 6 }, "\(seen)")
+    }
+    #expect(values[10] >= 25, "frames of two seconds: \(seen)")
+    #expect(try eventually { try served.stats("venc/0")["readers"] == 0 })
   }
 
   @Test func oneViewerNeedsNoServer() throws {

@@ -144,6 +144,20 @@ struct VEncInfoTests {
   }
 
   @Test(arguments: Dialect.allCases)
+  func refreshesAndBackgroundsAreShownWhereThereAreAny(_ dialect: Dialect) {
+    var channel = Sample.encoder(codec: .h264, syntax: .h264(H264Syntax()))
+    (channel.attributes.sliceMode, channel.attributes.sliceSize) = (.none, 0)
+    func shown(_ title: String) -> [Substring] { cells(table(page([channel], dialect), title)?.values) }
+    channel.attributes.refreshedColumns = nil
+    #expect(shown("Syntax INFO1") == ["0", "N", "0", "0", "N", "0", "0"])
+    channel.attributes.refreshedColumns = 3
+    #expect(shown("Syntax INFO1") == ["0", "N", "0", "0", "Y", "1", "3"])
+    (channel.rateControl.gopMode, channel.rateControl.backgroundInterval) = (.smartP, 600)
+    (channel.rateControl.keyQPDelta, channel.rateControl.virtualKeyQPDelta) = (nil, nil)
+    #expect(shown("RC gop mode attr") == ["0", "smartp", "N/A", "600", "N/A"])
+  }
+
+  @Test(arguments: Dialect.allCases)
   func everyValueStandsInOrderAlsoWhenItIsTooLong(_ dialect: Dialect) {
     var channel = Sample.encoder(channel: 123_456_789)
     channel.attributes.sequence = .max

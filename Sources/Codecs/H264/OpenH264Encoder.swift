@@ -64,7 +64,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
       EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
       EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
-    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + OpenH264Syntax.settings)
+    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + OpenH264Syntax.settings,
+    lacking: OpenH264Syntax.obstacles)
 
   let engine: String
   let inputFormats: [PixelFormat] = [.i420]
@@ -74,6 +75,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   private var configuration: EncoderConfiguration
   /// What the library was told last, quantiser included.
   private var told = SEncParamExt()
+  private var background = OpenH264Background()
 
   init(_ configuration: EncoderConfiguration) throws(Failure) {
     self.configuration = configuration
@@ -108,7 +110,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.iSpatialLayerNum = 1
     p.iComplexityMode = LOW_COMPLEXITY
     p.uiIntraPeriod = 0
-    p.iNumRefFrame = 1
+    // Two long-term references, as many as the library has, and the last picture.
+    p.iNumRefFrame = c.keepsBackground ? 3 : 1
     p.eSpsPpsIdStrategy = CONSTANT_ID
     p.bPrefixNalAddingCtrl = false
     p.bEnableSSEI = false
@@ -118,7 +121,10 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     p.iMaxQp = CInt(H264Limits.quantisers.upperBound)
     p.iMinQp = CInt(H264Limits.quantisers.lowerBound)
     p.uiMaxNalSize = 0
-    p.bEnableLongTermReference = false
+    p.bEnableLongTermReference = c.keepsBackground
+    p.iLTRRefNum = c.keepsBackground ? 2 : 0
+    // It marks each key picture, and after so many pictures another one: never.
+    p.iLtrMarkPeriod = UInt32(CInt.max)
     p.iMultipleThreadIdc = UInt16(clamping: c.threads)
     p.bUseLoadBalancing = false
     p.bEnableDenoise = false
@@ -159,6 +165,12 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     try configuration.check(frame.layout, as: .i420, "EncodeFrame", on: "openh264")
     if directive.type == .idr || directive.type == .i { _ = mpifs_openh264_force_idr(handle.encoder) }
     if let qp = directive.qp { try setQuantiser(CInt(qp)) }
+    if configuration.keepsBackground, directive.type != .idr, directive.type != .i,
+      background.isDue(group: configuration.group)
+    {
+      try handle.set(ENCODER_LTR_RECOVERY_REQUEST, "LTR_RECOVERY_REQUEST", background.request)
+      background.requested()
+    }
 
     let pixels = try frame.beginPixels(write: false)
     var picture = SSourcePicture()
@@ -192,6 +204,7 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
   private func emit<Sink: PacketSink & ~Copyable>(pts: Int64, into sink: inout Sink) {
     let info = handle.info
     let type = info.pointee.eFrameType
+    background.coded(isKey: type == videoFrameTypeIDR)
     guard type != videoFrameTypeSkip, type != videoFrameTypeInvalid, info.pointee.iLayerNum > 0 else { return }
     withUnsafeMutablePointer(to: &info.pointee.sLayerInfo) { tuple in
       let count = Int(info.pointee.iLayerNum)

@@ -53,6 +53,12 @@ enum H264Limits {
     ]
   }
 
+  /// What another coding alone has.
+  static let onlyHEVC = Dictionary(
+    uniqueKeysWithValues: [SettingKey<Int>.deblockingTc, .sampleAdaptiveOffset, .intraSmoothing].map {
+      ($0.name, "it is H.265's")
+    })
+
   static func checkRate(_ configuration: EncoderConfiguration, engine: String) throws(Failure) {
     guard configuration.rateMode != .smart else {
       throw Failure(

@@ -7,7 +7,16 @@ enum OpenH264Syntax {
   static let settings: [EngineSetting] = [
     EngineSetting(.entropy), EngineSetting(.deblocking, live: false), EngineSetting(.deblockingAlpha, live: false),
     EngineSetting(.deblockingBeta, live: false), EngineSetting(.sliceMode), EngineSetting(.sliceSize, live: false),
+    EngineSetting(.gopMode), EngineSetting(.backgroundInterval, live: true),
   ]
+
+  static let obstacles = H264Limits.onlyHEVC.merging(
+    [SettingKey<String>.intraRefresh.name: "it codes blocks without reference where it likes, in no order"]
+      .merging(SettingKey<PictureRegion>.regions.map { ($0.name, "it has one quantiser for all blocks of a picture") })
+    {
+      own, _ in own
+    }
+  ) { own, _ in own }
 
   /// MAX_SLICES_NUM_TMP of the library: entries of its table of slice sizes.
   private static let mostSlices = 35

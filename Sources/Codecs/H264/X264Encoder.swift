@@ -43,7 +43,7 @@
   ///
   /// Owns the library's encoder. Serial use by the session that owns it.
   final class X264Encoder: Encoder, @unchecked Sendable {
-    static let abilities: EncoderCapabilities = [.forceType, .perFrameQP, .heldByQP]
+    static let abilities: EncoderCapabilities = [.forceType, .perFrameQP, .heldByQP, .headerHasFirstBlock]
     /// `auto` of the quantisers means the library's usual quality, and its usual ratio for key pictures. The bounds are those of
     /// every block, and read when it is opened (`x264_encoder_reconfig` does not take them over).
     static let settings = EngineSettings(
@@ -52,7 +52,8 @@
         EngineSetting(.codedRate, live: true),
         EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
         EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
-      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP + X264Syntax.settings)
+      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP + X264Syntax.settings + EngineSettings.regions,
+      lacking: X264Syntax.obstacles)
 
     let engine = "x264 \(mpifs_x264_build())"
     let inputFormats: [PixelFormat] = [.i420, .nv12]
@@ -60,19 +61,27 @@
 
     private let handle: X264Handle
     private var configuration: EncoderConfiguration
-    private var number: Int64 = 0
+    private var orders: PictureOrders
+    /// How strongly it spreads quantisers by texture, where it does.
+    private let spread: Float?
 
     /// - Parameter adjust: changes the library's settings before it is opened; for tests.
     init(
       _ configuration: EncoderConfiguration, adjust: (inout x264_param_t) -> Void = { _ in }
     ) throws(Failure) {
       self.configuration = configuration
+      orders = PictureOrders(configuration, obeyed: Self.settings)
       handle = try X264Handle {
         let isValid = X264Encoder.fill(&$0, configuration)
         adjust(&$0)
         return isValid
       }
+      let rate = handle.parameters.pointee.rc
+      spread = rate.i_aq_mode == X264_AQ_NONE || rate.f_aq_strength <= Self.noStrength ? nil : rate.f_aq_strength
     }
+
+    /// Adaptive quantisation that adds nothing: offsets for blocks need one, and one of strength 0 is none to the library.
+    private static let noStrength: Float = 1e-5
 
     private static func fill(_ p: inout x264_param_t, _ c: EncoderConfiguration) -> Bool {
       guard x264_param_default_preset(&p, "superfast", "zerolatency") == 0 else { return false }
@@ -83,9 +92,10 @@
       p.i_fps_den = UInt32(c.frameRate.denominator)
       p.i_threads = CInt(clamping: c.threads)
       p.b_sliced_threads = c.threads > 1 ? 1 : 0
-      p.i_keyint_max = X264_KEYINT_MAX_INFINITE
+      // With refreshes this is their distance, and makes no key picture.
+      p.i_keyint_max = c.refreshesColumns ? CInt(clamping: c.group) : CInt(X264_KEYINT_MAX_INFINITE)
       p.i_scenecut_threshold = 0
-      p.b_intra_refresh = 0
+      p.b_intra_refresh = c.refreshesColumns ? 1 : 0
       p.b_vfr_input = 0
       p.b_repeat_headers = 1
       p.b_annexb = 1
@@ -94,7 +104,8 @@
       p.rc.i_rc_method = X264_RC_CRF
       // A fixed quantiser is that of every block.
       if c.rateMode == .fixqp {
-        p.rc.i_aq_mode = X264_AQ_NONE
+        p.rc.i_aq_mode = c.regions.isEmpty ? X264_AQ_NONE : X264_AQ_VARIANCE
+        p.rc.f_aq_strength = noStrength
       } else {
         let goals = RateGoals(c, obeyed: settings)
         p.rc.i_qp_min = CInt(min(goals.predicted.lowerBound, goals.key.lowerBound))
@@ -110,13 +121,14 @@
     ) throws(Failure) {
       try configuration.check(
         frame.layout, as: configuration.format == .nv12 ? .nv12 : .i420, "x264_encoder_encode", on: "x264")
+      let pixels = try frame.beginPixels(write: false)
+      let order = orders.next(directive, spread: spread.map { TextureSpread(strength: $0, of: pixels) })
       let picture = handle.input
       x264_picture_init(picture)
-      picture.pointee.i_type = directive.type == .idr || directive.type == .i ? X264_TYPE_IDR : X264_TYPE_AUTO
-      if let qp = directive.qp { picture.pointee.i_qpplus1 = CInt(qp + 1) }
-      picture.pointee.i_pts = number
-      number += 1
-      let pixels = try frame.beginPixels(write: false)
+      picture.pointee.i_type = order.isKey ? X264_TYPE_IDR : X264_TYPE_AUTO
+      picture.pointee.i_qpplus1 = order.quantiserPlusOne
+      picture.pointee.i_pts = order.number
+      picture.pointee.prop.quant_offsets = order.offsets
       picture.pointee.img.i_csp = handle.parameters.pointee.i_csp
       picture.pointee.img.i_plane = pixels.format == .nv12 ? 2 : 3
       picture.pointee.img.plane.0 = pixels.plane0.base
@@ -147,8 +159,16 @@
     var lastQP: Int { Int(handle.output.pointee.i_qpplus1) - 1 }
 
     func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-      guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
+      // Whether it spreads the quantiser over the blocks is settled when it is opened; without a region it is opened without
+      // offsets, where it needs none to spread quantisers.
+      guard new.isLive(from: configuration, obeyed: Self.settings),
+        (new.rateMode == .fixqp) == (configuration.rateMode == .fixqp),
+        new.rateMode != .fixqp || new.regions.isEmpty == configuration.regions.isEmpty,
+        // The library takes over no other distance of its refreshes.
+        !new.refreshesColumns || new.group == configuration.group
+      else { return false }
       configuration = new
+      orders.take(new)
       return true
     }
 

@@ -9,7 +9,11 @@
       EngineSetting(.entropy), EngineSetting(.transform8x8, live: false), EngineSetting(.deblocking, live: false),
       EngineSetting(.deblockingAlpha, live: false), EngineSetting(.deblockingBeta, live: false),
       EngineSetting(.chromaQPOffset, live: false), EngineSetting(.sliceMode), EngineSetting(.sliceSize, live: false),
+      EngineSetting(.intraRefresh),
     ]
+
+    static let obstacles = H264Limits.onlyHEVC.merging(
+      [SettingKey<String>.gopMode.name: "it keeps no long-term reference"]) { own, _ in own }
 
     /// After the preset, before the profile is applied, which takes away what it does not have.
     static func fill(_ p: inout x264_param_t, _ c: EncoderConfiguration) {

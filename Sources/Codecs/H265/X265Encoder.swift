@@ -72,8 +72,21 @@
         EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 25),
         EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 28),
         EngineSetting(.deblocking, live: false), EngineSetting(.deblockingBeta, live: false),
-        EngineSetting(.chromaQPOffset, live: false),
-      ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP)
+        EngineSetting(.chromaQPOffset, live: false), EngineSetting(.deblockingTc, live: false),
+        EngineSetting(.sampleAdaptiveOffset, live: false), EngineSetting(.intraSmoothing, live: false),
+      ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + EngineSettings.regions,
+      lacking: obstacles)
+
+    private static let obstacles: [String: String] = [
+      SettingKey<String>.entropy.name: "H.265 has CABAC alone",
+      SettingKey<Int>.transform8x8.name: "H.265 chooses transforms of 4x4 to 32x32 block by block",
+      SettingKey<Int>.deblockingAlpha.name: "H.265's filter has deblocking_tc in its place",
+      SettingKey<String>.sliceMode.name: "it cuts pictures only with several threads and a picture's delay",
+      SettingKey<Int>.sliceSize.name: "it cuts pictures only with several threads and a picture's delay",
+      SettingKey<String>.intraRefresh.name:
+        "what it has refreshed is predicted from what it has not, so pictures never become whole",
+      SettingKey<String>.gopMode.name: "it keeps no long-term reference",
+    ]
 
     let engine: String
     let inputFormats: [PixelFormat] = [.i420]
@@ -83,13 +96,14 @@
 
     private let handle: X265Handle
     private var configuration: EncoderConfiguration
-    private var number: Int64 = 0
+    private var orders: PictureOrders
 
     /// - Parameter adjust: changes the library's settings before it is opened; for tests.
     init(
       _ configuration: EncoderConfiguration, adjust: (inout x265_param) -> Void = { _ in }
     ) throws(Failure) {
       self.configuration = configuration
+      orders = PictureOrders(configuration, obeyed: Self.settings)
       // "3.5+1-f0c1022b6"
       let version = String(cString: mpifs_x265_version())
       engine = "x265 \(version.prefix { $0 != "+" })"
@@ -125,14 +139,32 @@
       p.pointee.logLevel = X265_LOG_NONE
       p.pointee.bEnableLoopFilter = c.deblocks ? 1 : 0
       p.pointee.deblockingFilterBetaOffset = CInt(c.settings[.deblockingBeta] ?? 0)
+      p.pointee.deblockingFilterTCOffset = CInt(c.settings[.deblockingTc] ?? 0)
+      if let offset = c.settings[.sampleAdaptiveOffset] { p.pointee.bEnableSAO = CInt(offset) }
+      if let smoothing = c.settings[.intraSmoothing] { p.pointee.bEnableStrongIntraSmoothing = CInt(smoothing) }
       p.pointee.cbQpOffset = CInt(c.settings[.chromaQPOffset] ?? 0)
       p.pointee.crQpOffset = p.pointee.cbQpOffset
-      p.pointee.rc.rateControlMode = CInt(X265_RC_CQP.rawValue)
+      if c.regions.isEmpty {
+        p.pointee.rc.rateControlMode = CInt(X265_RC_CQP.rawValue)
+      } else {
+        takeOffsets(p)
+      }
       // For pictures without one of their own.
       p.pointee.rc.qp = CInt(settings[.predictedQP]?.usual ?? 28)
       // Its own bound, 69, is beyond what a stream can say.
       p.pointee.rc.qpMax = CInt(H264Limits.quantisers.upperBound)
       return x265_param_apply_profile(all, c.profile.isEmpty ? "main" : c.profile) == 0
+    }
+
+    /// The mode called constant quantiser has none but the picture's. In the one called constant rate factor, blocks have offsets,
+    /// and where the quantiser comes with each picture nothing else of it is left. Adaptive quantisation has to be on for that;
+    /// with next to no strength it adds nothing itself.
+    private static func takeOffsets(_ p: UnsafeMutablePointer<x265_param>) {
+      p.pointee.rc.rateControlMode = CInt(X265_RC_CRF.rawValue)
+      p.pointee.rc.aqMode = CInt(X265_AQ_VARIANCE)
+      p.pointee.rc.aqStrength = 1e-5
+      p.pointee.rc.cuTree = 0
+      p.pointee.rc.qgSize = UInt32(QuantiserMap.side)
     }
 
     func submit<Sink: PacketSink & ~Copyable>(
@@ -141,10 +173,11 @@
       try configuration.check(frame.layout, as: .i420, "x265_encoder_encode", on: "x265")
       let picture = handle.input
       x265_picture_init(handle.parameters, picture)
-      picture.pointee.sliceType = directive.type == .idr || directive.type == .i ? X265_TYPE_IDR : X265_TYPE_AUTO
-      if let qp = directive.qp { picture.pointee.forceqp = CInt(qp + 1) }
-      picture.pointee.pts = number
-      number += 1
+      let order = orders.next(directive)
+      picture.pointee.sliceType = order.isKey ? X265_TYPE_IDR : X265_TYPE_AUTO
+      picture.pointee.forceqp = order.quantiserPlusOne
+      picture.pointee.pts = order.number
+      picture.pointee.quantOffsets = order.offsets
       let pixels = try frame.beginPixels(write: false)
       picture.pointee.planes.0 = UnsafeMutableRawPointer(pixels.plane0.base)
       picture.pointee.planes.1 = UnsafeMutableRawPointer(pixels.plane1.base)
@@ -183,8 +216,11 @@
     var processorTime: Int64 { handle.threads.processorTime() }
 
     func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
-      guard new.isLive(from: configuration, obeyed: Self.settings) else { return false }
+      guard new.isLive(from: configuration, obeyed: Self.settings),
+        new.regions.isEmpty == configuration.regions.isEmpty
+      else { return false }
       configuration = new
+      orders.take(new)
       return true
     }
 

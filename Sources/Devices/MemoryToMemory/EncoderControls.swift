@@ -108,7 +108,11 @@ struct EncoderControls {
     if codec.isEachPictureKey { return EngineSettings.heldByQuality(range) }
     // Below 10 of the 51 nobody sees a difference; other scales are the device's own.
     let least = codec == .h264 || codec == .h265 ? min(range.upperBound, max(range.lowerBound, 10)) : range.lowerBound
-    return [EngineSetting(.bitrate, live: true)] + EngineSettings.heldByQP
+    // With several frames inside, no picture can be taken back.
+    let takingBack =
+      [SettingKey.superKeyBits, .superPredictedBits, .maxReencodes].map(\.name)
+      + [SettingKey.superFrameMode, .ratePriority].map(\.name)
+    return [EngineSetting(.bitrate, live: true)] + EngineSettings.heldByQP.filter { !takingBack.contains($0.key) }
       + [(SettingKey.minQP, least), (.minKeyQP, least), (.maxQP, range.upperBound), (.maxKeyQP, range.upperBound)].map {
         key, usual in EngineSetting(key, live: true, range, usual: usual)
       }

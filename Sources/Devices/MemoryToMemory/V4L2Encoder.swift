@@ -377,6 +377,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
     self.configuration = configuration
     self.remarks += remarks
+    told = nil
     return true
   }
 

@@ -25,6 +25,7 @@ struct H264Continuity: Sendable {
       (intraOrder, self.recovery) = (nil, nil)
       return
     }
+    info.recoversAfter = recovery
     if let recovery, recovery > 0 {
       info.isRecoveryPoint = true
       self.recovery = (slice.number, recovery)

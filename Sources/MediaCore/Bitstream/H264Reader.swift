@@ -5,8 +5,10 @@ struct H264Reader: Sendable {
   private var sequences = [H264Sequence](repeating: H264Sequence(), count: 32)
   private var pictures = [H264PictureSet](repeating: H264PictureSet(), count: 256)
   private var continuity = H264Continuity()
+  /// The last picture was a key picture: there is no other to be predicted from.
+  private var followsKey = true
 
-  mutating func restart() { continuity = H264Continuity() }
+  mutating func restart() { (continuity, followsKey) = (H264Continuity(), true) }
 
   /// Fields of a slice header that come out of it.
   struct Slice {
@@ -19,6 +21,8 @@ struct H264Reader: Sendable {
     var isReference = false
     /// Memory management operation 5: what was before is forgotten, and numbers begin anew.
     var forgetsAll = false
+    /// It is predicted from one picture, which is a long-term reference.
+    var refersToLongTerm = false
     var qp = 0
     var pictureSet = 0
     var isField = false
@@ -69,6 +73,8 @@ struct H264Reader: Sendable {
     if info.isKey { info.type = .idr }
     if readable > 0 { info.qp = (qps + readable / 2) / readable }
     if let last {
+      info.isVirtualKey = info.type == .p && last.refersToLongTerm && !followsKey
+      followsKey = info.isKey
       continuity.follow(last, sequences[pictures[last.pictureSet].sequence], recovery: recovery, &info)
       describe(last, &syntax)
     }
@@ -134,8 +140,8 @@ struct H264Reader: Sendable {
       if type == 1 { references.1 = Int(r.ue()) + 1 }
     }
     guard references.0 <= 32, references.1 <= 32, !r.failed else { return nil }
-    if type != 2, type != 4 { H264Reader.skipListChanges(&r) }
-    if type == 1 { H264Reader.skipListChanges(&r) }
+    if type != 2, type != 4 { slice.refersToLongTerm = H264Reader.skipListChanges(&r) && references.0 == 1 }
+    if type == 1 { _ = H264Reader.skipListChanges(&r) }
     if set.weighted && (type == 0 || type == 3) || set.weightedB == 1 && type == 1 {
       H264Reader.skipWeights(&r, references, chroma: sequence.chromaFormat != 0 && !sequence.separatePlanes, type == 1)
     }
@@ -157,9 +163,17 @@ struct H264Reader: Sendable {
   }
 
   /// `ref_pic_list_modification`, one list (7.3.3.1).
-  private static func skipListChanges(_ r: inout BitReader) {
-    guard r.bit() else { return }
-    while !r.failed, r.ue() != 3 { _ = r.ue() }
+  /// - Returns: whether a long-term reference is put first.
+  private static func skipListChanges(_ r: inout BitReader) -> Bool {
+    guard r.bit() else { return false }
+    var first: UInt32?
+    while !r.failed {
+      let operation = r.ue()
+      if operation == 3 { break }
+      first = first ?? operation
+      _ = r.ue()
+    }
+    return first == 2
   }
 
   /// `pred_weight_table` (7.3.3.2).

@@ -96,6 +96,7 @@ struct HEVCReader: Sendable {
     found.crQPOffset = set.crQPOffset
     found.weightedPrediction = set.weighted.p
     found.deblockingControl = set.deblockingControl
+    found.mayOffsetSamples = sequence.sampleAdaptiveOffset
     found.strongIntraSmoothing = sequence.strongIntraSmoothing
     // Of a slice whose header could not be read that far nothing is said.
     if slice.qp != nil {

@@ -113,6 +113,7 @@ struct HEVCContinuity: Sendable {
     add(order)
     if let recovery = picture.recovery, !picture.isIRAP {
       info.isRecoveryPoint = true
+      info.recoversAfter = max(0, recovery)
       recoversAt = order + recovery
     }
     if let target = recoversAt, order >= target {

@@ -27,6 +27,12 @@ public struct PictureInfo: Sendable, Equatable {
   public var isReference = true
   /// Decoding can begin here: a key picture, an intra picture, or where a message says so (H.264 D.2.8, H.265 D.3.8).
   public var isRecoveryPoint = false
+  /// Whoever begins here has whole pictures after so many more, in the order of decoding (H.265: of showing): 0 at a key picture, what
+  /// the message says at a recovery point. `nil` where the stream does not say that one can begin.
+  public var recoversAfter: Int?
+  /// Predicted from a long-term reference alone, and not because there is no other: the first of a group that needs the picture
+  /// which began the stream, and nothing since.
+  public var isVirtualKey = false
   /// Whoever has begun at the last recovery point has whole pictures from this one on, in the order of decoding.
   public var isRecovered = false
   /// It comes after the last intra or key picture, is shown before it, and may refer to what was before both.
@@ -80,6 +86,8 @@ public struct StreamSyntax: Sendable, Equatable {
   /// H.265: sample-adaptive offset works on luma, and on chroma, in the slice.
   public var sampleAdaptiveOffset = false
   public var chromaSampleAdaptiveOffset = false
+  /// H.265: slices may say so, by the sequence parameter set.
+  public var mayOffsetSamples = false
   /// H.265 `strong_intra_smoothing_enabled_flag`.
   public var strongIntraSmoothing = false
   /// Frames a second the headers state (VUI timing), `nil` where they do not.
@@ -187,7 +195,7 @@ public struct PictureParser: Sendable {
       reader = .hevc(hevc)
     case .none: break
     }
-    if info.isKey { (info.isRecoveryPoint, info.isRecovered) = (true, true) }
+    if info.isKey { (info.isRecoveryPoint, info.isRecovered, info.recoversAfter) = (true, true, 0) }
     return info
   }
 }

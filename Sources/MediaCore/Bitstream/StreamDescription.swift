@@ -113,7 +113,7 @@ struct VideoUsability {
 
   /// Takes over a description. A timing that says the same rate in other numbers stays as it is.
   mutating func take(_ description: StreamDescription) {
-    let color = description.color
+    let color = description.color.completed
     // RGB has no place in pictures of luma and colour differences.
     let matrix: ColorDescription.Matrix = color.matrix == .rgb ? .unspecified : color.matrix
     let isSpecified = color.primaries != 2 || color.transfer != 2 || matrix != .unspecified

@@ -65,6 +65,25 @@ public struct ColorDescription: Sendable, Hashable {
     isFullRange == other.isFullRange && matrix.weights == other.matrix.weights
   }
 
+  /// With the primaries and the transfer that the matrix's own standard has, where they are not said.
+  ///
+  /// For those who are told: Chromium takes nothing of a description that is not whole, and shows small pictures as BT.601.
+  public var completed: ColorDescription {
+    let own: (primaries: UInt8, transfer: UInt8)
+    switch matrix {
+    case .bt709: own = (1, 1)
+    case .bt601: own = (5, 6)
+    case .smpte170m: own = (6, 6)
+    case .smpte240m: own = (7, 7)
+    case .bt2020: own = (9, 14)
+    default: return self
+    }
+    var whole = self
+    if primaries == 2 { whole.primaries = own.primaries }
+    if transfer == 2 { whole.transfer = own.transfer }
+    return whole
+  }
+
   /// The same colours with samples as `other` has them.
   public func sampled(as other: ColorDescription) -> ColorDescription {
     ColorDescription(other.matrix, primaries: primaries, transfer: transfer, isFullRange: other.isFullRange)

@@ -20,6 +20,8 @@ public struct EncoderCapabilities: OptionSet, Sendable {
   /// Its rate is held by the QP of each picture, which the runtime's own rate control decides: it has none of its own, or a worse one.
   /// With codings whose every picture stands alone it is their quality factor.
   public static let heldByQP = EncoderCapabilities(rawValue: 1 << 2)
+  /// The quantiser in a picture's header is that of its first block, not the picture's.
+  public static let headerHasFirstBlock = EncoderCapabilities(rawValue: 1 << 3)
   /// Takes a picture type with every frame.
   public static let forceType = EncoderCapabilities(rawValue: 1 << 1)
   /// A picture it has just given can be thrown away and its frame given once more: it keeps nothing of it.

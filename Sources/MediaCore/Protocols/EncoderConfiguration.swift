@@ -47,7 +47,9 @@ public struct EncoderConfiguration: Sendable, Equatable {
     var same = self
     same.settings = old.settings
     if obeyed[.codedRate]?.isLive ?? false { same.frameRate = old.frameRate }
-    return same == old && settings[.rateControl] == old.settings[.rateControl]
+    return same == old
+      && (settings[.rateControl] == old.settings[.rateControl]
+        || obeyed[SettingKey<String>.rateControl.name]?.isLive ?? false)
       && obeyed.areLive(settings.changes(from: old.settings))
   }
 
@@ -70,7 +72,28 @@ public struct EncoderConfiguration: Sendable, Equatable {
   }
 
   /// Frames from one IDR picture to the next; at least 1.
-  public var gop: Int { max(1, settings[.gop] ?? 60) }
+  public var gop: Int {
+    if refreshesColumns { return Self.endless }
+    return keepsBackground ? backgroundInterval : group
+  }
+
+  /// Frames from one beginning of a group to the next: a key picture, a refresh, or a picture predicted from the background alone.
+  public var group: Int { max(1, settings[.gop] ?? 60) }
+  /// More frames than any stream has.
+  static let endless = 1 << 40
+
+  /// Columns of blocks coded without reference go over the picture, in the place of key pictures.
+  public var refreshesColumns: Bool { settings[.intraRefresh] == "column" }
+  /// A key picture stays a reference, and the first picture of each group is predicted from it alone.
+  public var keepsBackground: Bool { settings[.gopMode] == "smart_p" }
+  /// Frames from one background picture to the next; more than a group.
+  public var backgroundInterval: Int {
+    max(group + 1, settings[.backgroundInterval] ?? group * Self.usualGroups)
+  }
+  /// Groups that a background picture serves where nobody says.
+  public static let usualGroups = 10
+  /// Columns of macroblocks that a picture refreshes while a refresh goes on, rounded up.
+  public var refreshedColumns: Int { max(1, (macroblockColumns - 1 + group - 1) / group) }
   public var rateMode: RateMode { settings[.rateControl].flatMap(RateMode.init) ?? .cbr }
   /// Target in kilobits (1000 bits) per second.
   public var bitrate: Int { settings[.bitrate] ?? 2000 }

@@ -52,7 +52,16 @@ public final class OwnRate: RateController {
       placed.notGiven()
       return nil
     }
-    return EncodeDirective(type: isKey ? .idr : nil, qp: decision.qp)
+    // One that places its key pictures has their fixed quantiser itself.
+    let isItsOwn = willBeKey && !isKey
+    return EncodeDirective(
+      type: isKey ? .idr : nil, qp: isItsOwn ? plan?.goals.fixed?.predicted ?? decision.qp : decision.qp)
+  }
+
+  public func fate(bytes: Int) -> PictureFate {
+    let fate = plan?.fate(bits: Double(bytes) * 8) ?? .kept
+    if fate == .discarded { keys.keyIsOwed() }
+    return fate
   }
 
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
@@ -76,8 +85,9 @@ public final class OwnRate: RateController {
     }
   }
 
+  /// With `fixqp` it holds no rate; what pictures cost is learned for the mode that follows.
   public var status: RateStatus? {
-    guard let plan else { return nil }
+    guard let plan, plan.goals.mode != .fixqp else { return nil }
     let goals = plan.goals
     return RateStatus(
       target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,
@@ -89,9 +99,8 @@ extension EncoderFactory {
   /// What drives an encoder of this factory.
   public func rateController(for encoder: any Encoder, _ configuration: EncoderConfiguration) -> any RateController {
     let obeyed = settings(for: configuration.codec)
-    let isOwn = encoder.capabilities.contains(.heldByQP) && configuration.rateMode != .fixqp
     let control: any RateController
-    if !isOwn {
+    if !encoder.capabilities.contains(.heldByQP) {
       control = EngineRate(encoder, obeyed: obeyed)
     } else if configuration.codec.isEachPictureKey {
       control = PictureRate(encoder, obeyed: obeyed)
@@ -109,6 +118,10 @@ extension EngineSettings {
     EngineSetting(.maxBitrate, live: true), EngineSetting(.rateWindow, live: true, usual: 1),
     EngineSetting(.minKeyRatio, live: true, usual: 1), EngineSetting(.maxKeyRatio, live: true, usual: 100),
     EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
+    EngineSetting(.lossGap, live: true), EngineSetting(.superFrameMode, live: true),
+    EngineSetting(.superKeyBits, live: true), EngineSetting(.superPredictedBits, live: true),
+    EngineSetting(.ratePriority, live: true), EngineSetting(.maxReencodes, live: true, usual: 1),
+    EngineSetting(.rateControl, live: true),
   ]
 
   /// What engines that take a quality factor with each picture obey by it.
@@ -121,6 +134,7 @@ extension EngineSettings {
       EngineSetting(.leastQuality, live: true, range, usual: usual.lowerBound),
       EngineSetting(.mostQuality, live: true, range, usual: usual.upperBound),
       EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
+      EngineSetting(.rateControl, live: true),
     ]
   }
 }

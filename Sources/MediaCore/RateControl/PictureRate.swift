@@ -22,15 +22,19 @@ public final class PictureRate: RateController {
     if plan == nil { plan = PicturePlan(goals) } else { plan?.change(goals) }
   }
 
-  public var looks: Bool { true }
+  /// With `fixqp` the configuration's quality factor is used; what pictures cost is learned for the mode that follows.
+  private var isFixed: Bool { plan?.goals.mode == .fixqp }
+
+  public var looks: Bool { !isFixed }
 
   public func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective? {
+    guard !isFixed else { return EncodeDirective() }
     guard let decision = plan?.next(at: pts, activity), !decision.isLeftOut else { return nil }
     return EncodeDirective(quality: decision.qp)
   }
 
-  public func again(bytes: Int) -> EncodeDirective? {
-    plan?.again(bits: Double(bytes) * 8).map { EncodeDirective(quality: $0) }
+  public func fate(bytes: Int) -> PictureFate {
+    plan?.again(bits: Double(bytes) * 8).map { .again(qp: $0) } ?? .kept
   }
 
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
@@ -40,7 +44,7 @@ public final class PictureRate: RateController {
   public func lost(_ count: Int) { for _ in 0..<count { plan?.lost() } }
 
   public var status: RateStatus? {
-    guard let plan else { return nil }
+    guard let plan, !isFixed else { return nil }
     let goals = plan.goals
     return RateStatus(
       target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,

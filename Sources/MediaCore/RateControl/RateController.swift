@@ -13,9 +13,8 @@ public protocol RateController: AnyObject {
   ///   - activity: how it looks, where that is known.
   /// - Returns: `nil` when the frame is to be left out for the rate's sake.
   func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective?
-  /// A picture of so many bytes came of the frame that was asked about last, and nobody has it yet.
-  /// - Returns: how it is to be coded again instead; `nil` where it is taken.
-  func again(bytes: Int) -> EncodeDirective?
+  /// A picture came and is not in the stream yet. Asked once for each, of engines that do their work within the call.
+  func fate(bytes: Int) -> PictureFate
   /// What came of a frame, as the bitstream says it.
   func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int)
   /// Frames it was asked about got no picture: the engine failed on them or left them out.
@@ -25,7 +24,7 @@ public protocol RateController: AnyObject {
 }
 
 extension RateController {
-  public func again(bytes: Int) -> EncodeDirective? { nil }
+  public func fate(bytes: Int) -> PictureFate { .kept }
 }
 
 /// Which frames become key pictures: those asked for, and one a group.
@@ -48,6 +47,9 @@ struct KeySchedule {
   mutating func notGiven() { sinceKey -= 1 }
 
   mutating func keyCame() { awaitsKey = false }
+
+  /// The next one must be a key picture.
+  mutating func keyIsOwed() { awaitsKey = true }
 }
 
 /// The engine holds the bitrate by itself. Which frames become key frames is decided here, unless it places them itself

@@ -23,8 +23,13 @@ public struct RateGoals: Sendable, Equatable {
   public var keyRatio: ClosedRange<Int>
   /// Rate over which frames are left out, where the QP cannot go higher; `nil`: none ever is.
   public var lossThreshold: Double?
-  /// How often a picture may be coded again that came out so large that the window would be overdrawn.
+  /// How often a picture that stands alone may be coded again that came out so large that the window would be overdrawn.
   public var reencodes: Int
+  /// Frames that are left out one after the other at most; `nil`: as many as it takes.
+  public var lossGap: Int?
+  public var superFrames = SuperFrames()
+  /// The QPs of all pictures, with `fixqp`.
+  public var fixed: FixedQP?
 
   public init(
     mode: RateControlMode = .cbr, target: Double, maximum: Double? = nil, window: Double = 1, framesPerSecond: Double,
@@ -77,6 +82,17 @@ public struct RateGoals: Sendable, Equatable {
   /// Windows after which a mean that was missed is made up for.
   var horizon: Double { mode == .cbr ? 1 : 6 }
 
+  /// QPs of key pictures and of the others.
+  public struct FixedQP: Sendable, Equatable {
+    public var key: Int
+    public var predicted: Int
+
+    public init(key: Int, predicted: Int) {
+      self.key = key
+      self.predicted = predicted
+    }
+  }
+
   public init(_ configuration: EncoderConfiguration, obeyed: EngineSettings) {
     let settings = configuration.settings
     func bound(_ key: SettingKey<Int>, _ other: Int) -> Int { settings[key] ?? obeyed[key]?.usual ?? other }
@@ -93,6 +109,9 @@ public struct RateGoals: Sendable, Equatable {
       key: keyLow...max(keyLow, keyHigh), keyRatio: leastRatio...max(leastRatio, mostRatio),
       lossThreshold: settings[.lossMode] == "normal"
         ? Double(settings[.lossThreshold] ?? configuration.bitrate * Self.usualLossPercent / 100) * 1000 : nil,
-      scale: .of(configuration.codec), reencodes: bound(.reencodes, 0))
+      scale: .of(configuration.codec), reencodes: isAlone ? bound(.maxReencodes, 0) : 0)
+    lossGap = settings[.lossGap]
+    superFrames = SuperFrames(settings)
+    if mode == .fixqp { fixed = FixedQP(key: bound(.keyQP, 26), predicted: bound(.predictedQP, 26)) }
   }
 }

@@ -16,7 +16,7 @@ public struct RatePlan: Sendable {
   }
 
   /// A picture that was decided on and has not come.
-  private struct Asked {
+  struct Asked {
     var time: Int64
     var qp: Double
     var bits: Double
@@ -51,8 +51,15 @@ public struct RatePlan: Sendable {
   private var sinceCut = Int.max / 2
   private var sinceStep = Int.max / 2
   private var still = 0
+  private var sinceStill = Int.max / 2
   private var usualDifference: Double?
-  private var asked: [Asked] = []
+  /// Pictures that were left out since one was coded.
+  private var leftOut = 0
+  private(set) var asked: [Asked] = []
+  // Of super frames, see `fate`.
+  var attempts = 0
+  var wasDiscarded = false
+  private var wasKey = false
 
   public init(_ goals: RateGoals) {
     self.goals = goals
@@ -114,17 +121,23 @@ public struct RatePlan: Sendable {
       sinceCut = 0
     }
     if isKey || isCut { intra.expect(activity?.texture) }
-    var qp = isKey || isCut ? unpredicted(isKey: isKey, isCut: isCut, at: time) : following(at: time)
-    if goals.mode == .avbr, Double(still) >= perWindow / 4 { qp = max(qp, Self.stillQP) }
     let bounds = isKey ? goals.key : goals.predicted
-    let number = goals.scale.number(qp, in: bounds)
-    qp = goals.scale.units(number)
+    let number: Int
+    if let fixed = goals.fixed {
+      number = isKey ? fixed.key : fixed.predicted
+    } else {
+      number = goals.scale.number(decide(isKey: isKey, isCut: isCut, at: time), in: bounds)
+    }
+    let qp = goals.scale.units(number)
     forecast = isKey || isCut ? intra.model.bits(at: qp) : learned > 0 ? predicted.bits(at: qp) : share
-    if let threshold = goals.lossThreshold, pictures > 0, !isKey, goals.scale.coarser(than: number, in: bounds) == nil,
+    if let threshold = goals.lossThreshold, goals.fixed == nil, pictures > 0, !isKey,
+      goals.scale.coarser(than: number, in: bounds) == nil, leftOut < goals.lossGap ?? .max,
       window.bits(after: time - window.length) + forecast > threshold * goals.window
     {
+      leftOut += 1
       return Decision(qp: number, isLeftOut: true)
     }
+    leftOut = 0
     asked.append(
       Asked(time: time, qp: qp, bits: forecast, isKey: isKey, isCut: isCut, isFrozen: isFrozen && qp >= lastQP))
     window.add(forecast, at: time)
@@ -142,10 +155,31 @@ public struct RatePlan: Sendable {
     return Decision(qp: number)
   }
 
+  private func decide(isKey: Bool, isCut: Bool, at time: Int64) -> Double {
+    let qp = isKey || isCut ? unpredicted(isKey: isKey, isCut: isCut, at: time) : following(at: time)
+    return goals.mode == .avbr && isStill ? held(qp, isKey: isKey, at: time) : qp
+  }
+
+  // MARK: what stands still
+
   /// Below this nothing moves, in steps of luma: noise of a camera at night is more.
   static let stillDifference = 0.4
-  /// The QP that a picture which does not change is held at, with `avbr`: what is left to see above is little.
+  /// The QP that a picture which does not change is held at, with `avbr`: what is left to see below is little.
   public static let stillQP = 22.0
+  /// What such a scene may cost of the target, which is what its key pictures cost: others of the same QP repeat them for next to nothing.
+  static let stillShare = 1.0 / 3
+
+  private var isStill: Bool { Double(still) >= perWindow / 4 }
+
+  /// A scene that stands still keeps one QP, its key pictures included: a coarser one would be seen as breathing, and made finer again
+  /// for more bits than a finer one costs at once.
+  private func held(_ qp: Double, isKey: Bool, at time: Int64) -> Double {
+    let model = intra.model
+    let held = max(Self.stillQP, model.qp(for: Self.stillShare * Double(goals.gop) * share)).rounded()
+    guard isKey else { return max(qp, held) }
+    let ceiling = goals.ceiling(withCut: false) * goals.window
+    return max(held, model.qp(for: max(ceiling - window.bits(after: time - window.length), share)))
+  }
 
   private mutating func advance(to time: Int64) {
     guard let passed = clock.advance(to: time) else { return }
@@ -156,7 +190,19 @@ public struct RatePlan: Sendable {
   /// Whether it shows another scene than the one before, or nothing new at all.
   private mutating func see(_ activity: PictureActivity?, isKey: Bool) -> (isCut: Bool, isFrozen: Bool) {
     guard let difference = activity?.difference else { return (false, false) }
-    still = difference < Self.stillDifference ? still + 1 : 0
+    if difference >= Self.stillDifference {
+      if isStill {
+        sinceStill = 0
+        // What it was made finer by says nothing of what motion costs: about a tenth of a key picture at QP 20 (recorded costs).
+        predicted.level = predicted.level(of: 0.1 * intra.model.bits(at: 20), at: 20)
+        learned = min(learned, 1)
+      } else {
+        sinceStill += 1
+      }
+      still = 0
+    } else {
+      still += 1
+    }
     guard let usual = usualDifference else {
       usualDifference = difference
       return (!isKey && difference > 16, false)
@@ -180,9 +226,22 @@ public struct RatePlan: Sendable {
       if hasMean { most = min(most, Double(ratio.1) * predictedShare) }
       var qp = max(group < 2 ? 0 : meanQP - 1, model.qp(for: most))
       if ratio.0 > 1 { qp = min(qp, model.qp(for: Double(ratio.0) * predictedShare)) }
-      return group < 2 && hasMean ? min(meanQP + 4, max(meanQP - 2, qp)) : min(qp, meanQP + 12)
+      qp = group < 2 && hasMean ? min(meanQP + 4, max(meanQP - 2, qp)) : min(qp, meanQP + 12)
+      // What stands still got so fine that twelve steps are not enough.
+      if still > 3 { qp = max(qp, model.qp(for: max(room, share))) }
+      return max(qp, leastQP(isKey: true, model))
     }
-    return min(max(lastQP, model.qp(for: max(min(room - 0.5 * share, 10 * share), 1.5 * share))), meanQP + 12)
+    let most = max(min(room - 0.5 * share, 10 * share), 1.5 * share)
+    return max(min(max(lastQP, model.qp(for: most)), meanQP + 12), leastQP(isKey: false, model))
+  }
+
+  /// The QP from which on a picture is no super frame, where their size goes before the rate, or one was just discarded.
+  private func leastQP(isKey: Bool, _ model: CostModel) -> Double {
+    let rules = goals.superFrames
+    guard rules.mode != .none, rules.priority == .frameSize || wasDiscarded,
+      let limit = isKey ? rules.key : rules.predicted
+    else { return 0 }
+    return model.qp(for: 0.9 * limit).rounded(.up)
   }
 
   /// Bits of a predicted picture where all goes as planned.
@@ -213,14 +272,17 @@ public struct RatePlan: Sendable {
     }
 
     let isNew = min(sinceCut, sinceStep) < 8
-    let (up, down): (Double, Double) = (isNew ? 4 : 1, sinceStep < 8 ? 3 : 1)
+    // What stood still may be so fine that motion is far too expensive, or with `avbr` so coarse that it has saved for being sharp at once.
+    let isWaking = sinceStill < 6
+    let up: Double = isWaking ? 12 : isNew ? 4 : 1
+    let down: Double = isWaking && goals.mode == .avbr ? 12 : sinceStep < 8 ? 3 : 1
     var qp = min(lastQP + up, max(lastQP - down, predicted.qp(for: free)))
     if free > most {
-      qp = max(qp, min(lastQP + (isNew ? 4 : 2), predicted.qp(for: max(0.15 * m, most))))
+      qp = max(qp, min(lastQP + max(2, up), predicted.qp(for: max(0.15 * m, most))))
     }
     // To stay as it is costs nothing then.
     if still > 3, window.total < ceiling { qp = min(qp, lastQP) }
-    return qp
+    return max(qp, leastQP(isKey: false, predicted))
   }
 
   // MARK: what came
@@ -233,10 +295,11 @@ public struct RatePlan: Sendable {
   public mutating func coded(bits: Double) -> Int? {
     guard !asked.isEmpty else { return nil }
     let picture = asked.removeFirst()
+    (wasKey, wasDiscarded, attempts) = (picture.isKey, false, 0)
     let used = picture.qp
     window.correct(by: bits - picture.bits, at: picture.time)
     debt = min(2 * goals.target * goals.window, debt + bits)
-    if window.total > goals.overflowRate * goals.window { overflows += 1 }
+    if goals.fixed == nil, window.total > goals.overflowRate * goals.window { overflows += 1 }
     if picture.isKey || picture.isCut {
       intra.learn(bits, at: used, weight: picture.isCut || pictures == 1 ? 0.8 : 0.6)
       if picture.isCut { learned = 0 }
@@ -256,6 +319,29 @@ public struct RatePlan: Sendable {
   public mutating func lost() {
     guard !asked.isEmpty else { return }
     let picture = asked.removeFirst()
+    attempts = 0
     window.correct(by: -picture.bits, at: picture.time)
+  }
+
+  // MARK: what is coded again
+
+  /// A picture may be kept out of the stream.
+  var mayTakeBack: Bool { !wasKey && !wasDiscarded }
+
+  /// What a key picture cost that does not get into the stream.
+  mutating func learnIntra(_ bits: Double, at qp: Double) { intra.learn(bits, at: qp, weight: 0.8) }
+
+  /// Plans the key picture that was decided on anew.
+  /// - Returns: its QP.
+  mutating func replan(below limit: Double) -> Int {
+    let (scale, before) = (goals.scale, goals.scale.number(asked[0].qp, in: goals.key))
+    let wanted = scale.number(intra.model.qp(for: 0.95 * limit) + 0.5, in: goals.key)
+    let number = max(wanted, scale.coarser(than: before, in: goals.key) ?? before)
+    let qp = scale.units(number)
+    let bits = intra.model.bits(at: qp)
+    window.correct(by: bits - asked[0].bits, at: asked[0].time)
+    (asked[0].qp, asked[0].bits) = (qp, bits)
+    lastQP = max(lastQP, qp)
+    return number
   }
 }

@@ -7,8 +7,12 @@ public struct EffectRule: Sendable, Equatable {
     case keyFrame
     /// kbps of the stream.
     case bitrate
-    /// Frames from one key frame to the next.
+    /// Frames from one beginning of a group to the next.
     case groups
+    /// Frames from one key picture to the next, where groups begin between them.
+    case backgrounds
+    /// What the groups begin with.
+    case structure
     /// Pictures a second.
     case frameRate
     /// JPEG quality factor.
@@ -23,6 +27,16 @@ public struct EffectRule: Sendable, Equatable {
     case syntax
     /// Slices of a picture.
     case slices
+    /// kbps of the worst `stat_time`.
+    case peakRate
+    /// Frames left out one after the other.
+    case lossRun
+    /// Size of a key picture over the mean of those that follow it.
+    case keyRatio(isLeast: Bool)
+    /// Bits of the largest pictures.
+    case largest
+    /// What the mode holds: ``bitrate``, ``peakRate`` or ``quantiser(ofKeys:)``.
+    case rateMode
   }
 
   public enum Window: Sendable, Equatable {
@@ -32,6 +46,8 @@ public struct EffectRule: Sendable, Equatable {
     case groups(Int)
     /// Seconds of stream after the change.
     case seconds(Int)
+    /// So many times `stat_time` of stream after the change.
+    case rateWindows(Int)
   }
 
   public var measure: Measure
@@ -54,6 +70,9 @@ public struct EffectRule: Sendable, Equatable {
   public static let frameRate = EffectRule(.frameRate, .seconds(2), attempts: 3, tolerancePercent: 5)
   /// The distance of key frames: the group under way may still have the old one.
   public static let groups = EffectRule(.groups, .groups(2))
+  public static let backgrounds = EffectRule(.backgrounds, .groups(2))
+  /// The group after the first new key picture begins with one, with a refresh or with a picture of the background.
+  public static let structure = EffectRule(.structure, .groups(2))
   /// The quantiser of the next key picture, or of the next other one.
   public static func quantiser(ofKeys: Bool) -> EffectRule { EffectRule(.quantiser(ofKeys: ofKeys), .groups(1)) }
   /// Predicted pictures keep a bound of their quantiser; the rate control may need some to get there.
@@ -66,6 +85,17 @@ public struct EffectRule: Sendable, Equatable {
   public static let syntax = EffectRule(.syntax, .groups(2))
   /// Pictures have several slices, or one.
   public static let slices = EffectRule(.slices, .groups(2))
+  /// No `stat_time` has more than a maximum.
+  public static let peakRate = EffectRule(.peakRate, .rateWindows(2), attempts: 3, tolerancePercent: 5)
+  /// No `stat_time` has much more than what is asked for: a cut takes a quarter.
+  public static let rateWindow = EffectRule(.peakRate, .rateWindows(2), attempts: 3, tolerancePercent: 25)
+  public static let lossRun = EffectRule(.lossRun, .rateWindows(2), attempts: 3)
+  /// What key pictures cost is known to about a quarter.
+  public static func keyRatio(isLeast: Bool) -> EffectRule {
+    EffectRule(.keyRatio(isLeast: isLeast), .groups(1), attempts: 4, tolerancePercent: 25)
+  }
+  public static let largest = EffectRule(.largest, .groups(2), attempts: 3)
+  public static let rateMode = EffectRule(.rateMode, .seconds(2), attempts: 3, tolerancePercent: 15)
   /// The quality factor of the next picture.
   public static let quality = EffectRule(.quality, .frames(1))
   /// The next picture is a key frame.
@@ -90,8 +120,15 @@ public struct EffectRule: Sendable, Equatable {
       case .frames(let count): count == 1 ? "1 frame" : "\(count) frames"
       case .groups(let count): count == 1 ? "1 group" : "\(count) groups"
       case .seconds(let count): "\(count) s"
+      case .rateWindows(let count): "\(count) stat_time"
       }
     return attempts == 1 ? text : "\(attempts) times \(text)"
+  }
+
+  /// The windows of `stat_time`, where it is made of them.
+  public var rateWindows: Int? {
+    if case .rateWindows(let count) = window { return count }
+    return nil
   }
 
   /// For `help`: `exact`, `15 %`.

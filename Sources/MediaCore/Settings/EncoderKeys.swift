@@ -20,12 +20,17 @@ extension SettingKey where Value == Int {
   public static let maxKeyRatio = SettingKey("max_iprop")
   /// The rate over which frames are left out.
   public static let lossThreshold = SettingKey("lost_threshold")
+  /// The most frames that are left out one after the other.
+  public static let lossGap = SettingKey("enc_gap")
+  /// Bits from which a key picture, or another one, is a super frame.
+  public static let superKeyBits = SettingKey("super_i_frame")
+  public static let superPredictedBits = SettingKey("super_p_frame")
+  /// How often a super frame is coded again.
+  public static let maxReencodes = SettingKey("max_reencode_times")
   public static let quality = SettingKey("quality")
   /// The least and the largest quality factor a rate control chooses.
   public static let leastQuality = SettingKey("qfmin")
   public static let mostQuality = SettingKey("qfmax")
-  /// How often a picture that is too large is coded again.
-  public static let reencodes = SettingKey("max_reencode_times")
   /// The rate that is left after frame-rate control; an engine gets it as the rate of its frames.
   public static let codedRate = SettingKey("fps_dst")
 }
@@ -35,4 +40,8 @@ extension SettingKey where Value == String {
   public static let rateControl = SettingKey("rc_mode")
   /// Whether frames are left out where nothing else holds the rate.
   public static let lossMode = SettingKey("lost_mode")
+  /// What becomes of super frames.
+  public static let superFrameMode = SettingKey("super_frame_mode")
+  /// Whether a super frame stays that the rate has room for.
+  public static let ratePriority = SettingKey("rc_priority")
 }

@@ -19,6 +19,11 @@ public struct EngineSetting: Sendable, Equatable {
     self.usual = usual
   }
 
+  public init(_ key: SettingKey<PictureRegion>, live isLive: Bool) {
+    self.key = key.name
+    self.isLive = isLive
+  }
+
   /// A choice by name; usually made when the engine is opened.
   public init(_ key: SettingKey<String>, live isLive: Bool = false) {
     self.key = key.name
@@ -30,8 +35,11 @@ public struct EngineSetting: Sendable, Equatable {
 /// it never reaches the engine.
 public struct EngineSettings: Sendable, Equatable, ExpressibleByArrayLiteral {
   private var settings: [String: EngineSetting]
+  /// Why it has not what others of its coding have, by key, where that is worth telling.
+  public let obstacles: [String: String]
 
-  public init(_ settings: [EngineSetting]) {
+  public init(_ settings: [EngineSetting], lacking obstacles: [String: String] = [:]) {
+    self.obstacles = obstacles
     self.settings = Dictionary(settings.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
   }
 

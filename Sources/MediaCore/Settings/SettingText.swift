@@ -111,6 +111,8 @@ package enum SettingText {
       return .text(input.description)
     case .rectangle(let limit):
       return text.isEmpty ? .none : .rectangle(try rectangle(text, limit: limit, hint))
+    case .region(let limit):
+      return text == "off" ? .none : .region(try region(text, limit: limit, hint))
     case .display(let setting):
       if text.isEmpty { throw bad("is empty") }
       guard let value = setting.canonical(text) else { throw bad("names no \(setting.rawValue)") }
@@ -232,5 +234,23 @@ package enum SettingText {
       throw bad("is out of range", .outOfRange)
     }
     return found
+  }
+
+  /// A rectangle, `abs` or `rel`, and a quantiser, with one blank between them.
+  private static func region(_ text: String, limit: Int, _ hint: String) throws(ValueError) -> PictureRegion {
+    func bad(_ reason: String, _ errno: Errno = .invalidArgument) -> ValueError {
+      ValueError(errno: errno, reason: reason, hint: hint)
+    }
+    guard !text.isEmpty else { throw bad("is empty") }
+    let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 3 else { throw bad("is no rectangle, abs or rel, and quantiser") }
+    let area = try rectangle(parts[0], limit: limit, hint)
+    guard parts[1] == "abs" || parts[1] == "rel" else { throw bad("says neither abs nor rel") }
+    let isAbsolute = parts[1] == "abs"
+    let value = try integer(parts[2], hint, unit: "")
+    guard let value, (isAbsolute ? PictureRegion.quantisers : PictureRegion.differences).contains(value) else {
+      throw bad("is out of range", .outOfRange)
+    }
+    return PictureRegion(area, qp: value, isAbsolute: isAbsolute)
   }
 }

@@ -24,6 +24,8 @@ public enum SettingType: Sendable, Equatable {
   case codedInput
   /// `x,y,w,h` in pixels on even coordinates; an empty line for none.
   case rectangle(limit: Int)
+  /// A rectangle and a quantiser, `x,y,w,h abs 22` or `x,y,w,h rel -6`; `off` for none.
+  case region(limit: Int)
   /// The object frames come from; an empty line for none.
   case source([ObjectType])
   /// A card, connector or mode.
@@ -43,6 +45,7 @@ extension SettingType {
     case .input, .codedInput: "input"
     case .deviceFormat: "format"
     case .rectangle: "rectangle"
+    case .region: "region"
     case .source: "object"
     case .display(let setting): setting.rawValue
     }
@@ -63,6 +66,9 @@ extension SettingType {
     case .deviceFormat: "auto, MJPG, RGGB, ..."
     case .codedInput: "feed, file:/path"
     case .rectangle(let limit): "x,y,w,h even, within 0..\(limit), or empty"
+    case .region(let limit):
+      "off, x,y,w,h abs \(PictureRegion.quantisers.lowerBound)..\(PictureRegion.quantisers.upperBound), "
+        + "x,y,w,h rel \(PictureRegion.differences.lowerBound)..\(PictureRegion.differences.upperBound); x,y,w,h even, within 0..\(limit)"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     case .display(let setting): setting.range
     }
@@ -79,7 +85,7 @@ extension SettingType {
     case .choice(let choices, _, _): choices.count == 1 ? "only \(range) is available" : "one of: \(range)"
     case .input, .codedInput: "one of: \(range)"
     case .deviceFormat: "auto, or a format's four characters as v4l2-ctl --list-formats prints them"
-    case .rectangle: range
+    case .rectangle, .region: range
     case .source, .display: "one of: \(range)"
     }
   }
@@ -94,8 +100,10 @@ extension SettingValue {
     case .rate(let value): return value.description
     case .text(let value): return value
     case .rectangle(let value): return "\(value.x),\(value.y),\(value.width),\(value.height)"
+    case .region(let value): return value.text
     case .object(let value): return value.description
     case .none:
+      if case .region = type { return "off" }
       if case .integer(_, _, let off?) = type { return off }
       return ""
     }

@@ -9,6 +9,8 @@ public enum SettingValue: Sendable, Equatable {
   /// A choice by name or free text.
   case text(String)
   case rectangle(Rectangle)
+  /// A part of the picture with a quantiser of its own.
+  case region(PictureRegion)
   /// `source`: the object a receiver is bound to.
   case object(ObjectPath)
   /// Nothing set: an unbound `source`, frame control off, no crop.

@@ -6,6 +6,10 @@ extension SettingKey where Value == String {
   public static let entropy = SettingKey("entropy")
   /// `none`, `bytes` or `rows`.
   public static let sliceMode = SettingKey("slice_mode")
+  /// `off` or `column`: blocks that are coded without reference to others go over the picture, in the place of key pictures.
+  public static let intraRefresh = SettingKey("intra_refresh")
+  /// `normal_p` or `smart_p`.
+  public static let gopMode = SettingKey("gop_mode")
 }
 
 extension SettingKey where Value == Int {
@@ -16,6 +20,14 @@ extension SettingKey where Value == Int {
   /// Half of what the filter's thresholds are moved by.
   public static let deblockingAlpha = SettingKey("deblocking_alpha")
   public static let deblockingBeta = SettingKey("deblocking_beta")
+  /// H.265: in the place of alpha.
+  public static let deblockingTc = SettingKey("deblocking_tc")
+  /// H.265: 0 switches sample-adaptive offset off.
+  public static let sampleAdaptiveOffset = SettingKey("sao")
+  /// H.265: 0 switches the strong smoothing of what large intra blocks are predicted from off.
+  public static let intraSmoothing = SettingKey("intra_smoothing")
+  /// With `smart_p`, frames from one background picture to the next.
+  public static let backgroundInterval = SettingKey("bg_interval")
   /// What is added to the quantiser for chroma.
   public static let chromaQPOffset = SettingKey("chroma_qp_offset")
   /// Bytes, or rows of macroblocks, by ``sliceMode``.
@@ -65,6 +77,9 @@ extension StreamSyntax {
     case SettingKey<Int>.transform8x8.name where codec == .h264: transform8x8 ? "1" : "0"
     case SettingKey<Int>.deblocking.name: deblockingDisabled == 1 ? "0" : "1"
     case SettingKey<Int>.deblockingAlpha.name where codec == .h264: "\(deblockingAlpha)"
+    case SettingKey<Int>.deblockingTc.name where codec == .h265: "\(deblockingTc)"
+    case SettingKey<Int>.sampleAdaptiveOffset.name where codec == .h265: mayOffsetSamples ? "1" : "0"
+    case SettingKey<Int>.intraSmoothing.name where codec == .h265: strongIntraSmoothing ? "1" : "0"
     case SettingKey<Int>.deblockingBeta.name: "\(deblockingBeta)"
     case SettingKey<Int>.chromaQPOffset.name: "\(chromaQPOffset)"
     default: nil

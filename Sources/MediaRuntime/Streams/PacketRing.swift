@@ -4,22 +4,6 @@ import MediaCore
 import Synchronization
 import SystemPackage
 
-/// What a coded picture is, read from its own bytes.
-struct CodedPicture: Sendable, Equatable {
-  var type: PictureType = .p
-  /// QP of the first slice, or `nil` where the coding has none.
-  var qp: Int?
-  /// Quality factor of a JPEG picture.
-  var quality: Int?
-  /// Slices in the part of it that is looked into; `nil` where the coding has none.
-  var slices: Int?
-  /// A reader can start here.
-  var isKey = false
-  var hasParameterSets = false
-  /// What goes before the picture in a stream of such pictures.
-  var framing: IVF?
-}
-
 /// One coded picture in the ring.
 struct PacketDescriptor: Sendable {
   var number: UInt64 = 0
@@ -27,7 +11,7 @@ struct PacketDescriptor: Sendable {
   /// Place of the first byte, counted since the ring was made.
   var start: UInt64 = 0
   var size = 0
-  /// Counts key frames: pictures of one group have the same number.
+  /// Counts joining points: pictures of one group have the same number.
   var group: UInt64 = 0
   var codec: Codec?
   var picture = CodedPicture()
@@ -172,11 +156,11 @@ final class PacketRing: Sendable {
         if pts - state.packet(state.first).pts < Self.window { counters.exhausted() }
         evictOldest(&state)
       }
-      if picture.isKey { state.groups += 1 }
+      if picture.isJoiningPoint { state.groups += 1 }
       state.packets[Int(state.next % UInt64(Self.descriptors))] = PacketDescriptor(
         number: state.next, pts: pts, start: state.committed, size: size, group: state.groups, codec: state.codec,
         picture: picture)
-      if picture.isKey {
+      if picture.isJoiningPoint {
         state.newestKey = state.next
         for index in state.readers.indices {
           let reader = state.readers[index]
@@ -366,7 +350,9 @@ final class PacketRing: Sendable {
       }
       let packet = state.packet(number)
       bytes.removeAll(keepingCapacity: true)
-      if packet.picture.isKey, !packet.picture.hasParameterSets { bytes.append(contentsOf: state.parameterSets) }
+      if packet.picture.isJoiningPoint, !packet.picture.hasParameterSets {
+        bytes.append(contentsOf: state.parameterSets)
+      }
       let at = Int(packet.start % UInt64(state.capacity))
       let head = min(packet.size, state.capacity - at)
       bytes.append(contentsOf: UnsafeRawBufferPointer(start: state.bytes + at, count: head))
@@ -376,7 +362,7 @@ final class PacketRing: Sendable {
       publish(&state)
       return .picture(
         StreamReader.Picture(
-          pts: packet.pts, interval: interval, isKey: packet.picture.isKey, codec: packet.codec))
+          pts: packet.pts, interval: interval, isKey: packet.picture.isJoiningPoint, codec: packet.codec))
     }
   }
 
@@ -439,7 +425,7 @@ final class PacketRing: Sendable {
   private func keyFrame(from first: UInt64, to end: UInt64, _ state: borrowing State) -> UInt64? {
     var number = first
     while number < end {
-      if state.packet(number).picture.isKey { return number }
+      if state.packet(number).picture.isJoiningPoint { return number }
       number += 1
     }
     return nil

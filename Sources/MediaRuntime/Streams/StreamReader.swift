@@ -37,6 +37,7 @@ public final class StreamReader: CodedStream {
     var pts: Int64
     /// Microseconds to the picture before it or, where there is none in the ring, to the next one; 0 where unknown.
     var interval: Int64
+    /// Reading can begin here.
     var isKey: Bool
     var codec: Codec?
   }

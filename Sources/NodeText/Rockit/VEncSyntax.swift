@@ -83,7 +83,7 @@ extension VEncInfoPage {
     row.end(&out)
   }
 
-  /// Of the refresh by intra blocks the vendor prints nothing but that there is none.
+  /// The vendor prints `N`, 0 and 0, as its encoders refresh nothing; the mode's numbers are those of its interface: 0 rows, 1 columns.
   private static func writeSlices(_ channel: EncoderReport, _ table: VEncTable, to out: inout TextWriter) {
     out.bytes(table.heading)
     var row = VEncRow(table)
@@ -91,9 +91,10 @@ extension VEncInfoPage {
     row.flag(channel.attributes.sliceMode != .none, &out)
     row.cell(channel.attributes.sliceMode.rawValue, &out)
     row.cell(channel.attributes.sliceSize, &out)
-    row.flag(false, &out)
-    row.cell(0, &out)
-    row.cell(0, &out)
+    let refreshed = channel.attributes.refreshedColumns
+    row.flag(refreshed != nil, &out)
+    row.cell(refreshed == nil ? 0 : 1, &out)
+    row.cell(refreshed ?? 0, &out)
     row.end(&out)
   }
 }

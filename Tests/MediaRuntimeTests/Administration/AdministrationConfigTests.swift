@@ -33,6 +33,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
   case .deviceFormat: return ["auto", "mjpeg", "RGGB", "Y16"].randomElement(using: &dice) ?? "auto"
   case .codedInput: return ["feed", "file:/a b.mp4", "file:/ü\\n=#", "file:/x "].randomElement(using: &dice) ?? ""
   case .rectangle: return Bool.random(using: &dice) ? "" : "2,4,640,480"
+  case .region: return ["off", "2,4,640,480 abs 22", "0,0,16,16 rel -51"].randomElement(using: &dice) ?? "off"
   case .display(let setting):
     let values =
       switch setting {
@@ -214,7 +215,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     #expect(given.integer("bitrate") == 2000 && given.integer("gop") == 60)
     #expect(
       given.idle.map(\.value) == [
-        "gop: mjpeg has no groups", "bitrate: mjpeg has no bitrate; its size follows quality",
+        "gop: mjpeg has no groups", "bitrate: fixqp holds no bitrate; its size follows quality",
       ])
     #expect(fake.apply(.set(p("venc/0"), "bitrate", "5000")) == nil)
     #expect(fake.apply(.set(p("venc/0"), "codec", "h264")) == nil)

@@ -84,7 +84,7 @@ private func defaultConfiguration() throws -> [UInt8] {
     #expect(real.waitForPictures("venc/0", 3))
     for change: Change in [
       .set(p("venc/0"), "bitrate", "1000"), .set(p("venc/0"), "gop", "30"), .set(p("venc/0"), "fps_dst", "15"),
-      .set(p("venc/2"), "quality", "40"), .set(p("venc/2"), "bitrate", "100"),
+      .set(p("venc/2"), "quality", "40"), .set(p("venc/2"), "bitrate", "100"), .set(p("venc/0"), "rc_mode", "vbr"),
       .command(p("venc/0"), "idr", Array("1\n".utf8)),
       .set(p("venc/0"), "source", "vpss/0/1"), .set(p("venc/0"), "source", ""), .set(p("venc/0"), "source", "vi/0"),
       .set(p("vpss/0"), "crop", "0,0,640,360"), .set(p("vpss/0/0"), "mirror", "1"), .set(p("vpss/0/1"), "fps", "10"),
@@ -96,7 +96,7 @@ private func defaultConfiguration() throws -> [UInt8] {
     for (change, errno): (Change, Errno) in [
       (.set(p("venc/0"), "codec", "mjpeg"), .resourceBusy), (.set(p("venc/0"), "profile", "main"), .resourceBusy),
       (.set(p("vi/0"), "input", "/nowhere.mp4"), .resourceBusy), (.set(p("vpss/0/0"), "width", "320"), .resourceBusy),
-      (.set(p("venc/2"), "bitrate", "1"), .outOfRange), (.set(p("venc/0"), "rc_mode", "vbr"), .resourceBusy),
+      (.set(p("venc/2"), "bitrate", "1"), .outOfRange), (.set(p("venc/0"), "gop_mode", "smartp"), .notSupported),
       (.set(p("vpss/0"), "source", "vpss/0/0"), .tooManySymbolicLinkLevels), (.remove(p("vpss/0/0")), .resourceBusy),
       (.set(p("vpss/0"), "crop", "0,0,4000,4000"), .outOfRange),
     ] {

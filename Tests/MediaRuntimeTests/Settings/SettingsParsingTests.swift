@@ -92,6 +92,16 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("16000,0,640,64", .outOfRange), ("0, 0, 64, 64", .invalidArgument), ("64x64", .invalidArgument),
         ("0,0,64,64.0", .invalidArgument),
       ]
+  case .region:
+    values +=
+      words + [
+        ("", .invalidArgument), ("0,0,64,64", .invalidArgument), ("0,0,64,64 22", .invalidArgument),
+        ("0,0,64,64 abs", .invalidArgument), ("0,0,64,64 max 22", .invalidArgument),
+        ("0,0,64,64  abs 22", .invalidArgument), ("0,0,64,64 rel +6", .invalidArgument),
+        ("1,0,64,64 abs 22", .invalidArgument), ("0,0,64 abs 22", .invalidArgument), ("Off", .invalidArgument),
+        ("0,0,64,64 abs 52", .outOfRange), ("0,0,64,64 abs -1", .outOfRange), ("0,0,64,64 rel -52", .outOfRange),
+        ("0,0,64,64 rel 52", .outOfRange), ("0,0,8,64 abs 22", .outOfRange), ("16000,0,640,64 abs 22", .outOfRange),
+      ]
   case .display(let setting):
     values +=
       words + [

@@ -22,6 +22,10 @@ struct EffectChange: Sendable {
   var savesBits = false
   /// The engine is hardware.
   var isDevice = false
+  /// What the runtime's own rate control is asked for, where it holds the rate.
+  var goals: RateGoals?
+  /// Part of what was asked by which it may be missed, where the setting's own rule says it.
+  var tolerance = 0.0
 }
 
 /// Watches the coded pictures of a channel and judges each accepted change by them.
@@ -36,8 +40,11 @@ final class EffectTracker: Sendable {
     var change: EffectChange
     var frame: UInt64?
     var attempt = 0
-    /// Where a rate is measured.
+    /// Where a rate is measured, the worst of it, or sizes.
     var window: EffectWindow?
+    var peak: PeakMeter?
+    var ratio = KeyRatioMeter()
+    var largest = LargestMeter()
     var pictures = 0
     var bits = 0
     var lastKey: UInt64?
@@ -143,11 +150,14 @@ final class EffectTracker: Sendable {
   }
 
   /// One coded picture, in order.
-  /// - Parameter pts: microseconds.
-  func picture(_ picture: CodedPicture, bytes: Int, pts: Int64) {
+  /// - Parameters:
+  ///   - pts: microseconds.
+  ///   - leftOut: frames that the rate control has left out so far.
+  func picture(_ picture: CodedPicture, bytes: Int, pts: Int64, leftOut: @autoclosure () -> UInt64 = 0) {
     let number = coded.load(ordering: .relaxed)
     coded.store(number &+ 1, ordering: .releasing)
     guard watching.load(ordering: .acquiring) else { return }
+    let leftOut = leftOut()
     state.withLock { state in
       var index = 0
       var changed = false
@@ -157,7 +167,7 @@ final class EffectTracker: Sendable {
           note(state.watches[index].id, &state) { $0.frame = number }
           changed = true
         }
-        if let finding = judge(&state.watches[index], picture, bytes, pts, number) {
+        if let finding = judge(&state.watches[index], picture, bytes, pts, number, leftOut) {
           note(state.watches[index].id, &state) { record in
             record.verdict = finding.verdict
             record.measured = finding.measured
@@ -189,7 +199,7 @@ final class EffectTracker: Sendable {
   }
 
   private func judge(
-    _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ number: UInt64
+    _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ number: UInt64, _ leftOut: UInt64
   ) -> EffectFinding? {
     let wanted = watch.change.wanted
     switch watch.change.measure {
@@ -209,10 +219,48 @@ final class EffectTracker: Sendable {
     case .lowestQuality, .highestQuality: return judgeBound(&watch, Int(wanted), picture.quality)
     case .syntax: return judgeSyntax(&watch, picture, syntax())
     case .slices: return judgeSlices(&watch, picture)
-    case .groups: return judgeGroup(&watch, Int(wanted), picture, number)
+    case .groups: return judgeGroup(&watch, Int(wanted), picture.beginsGroup, number)
+    case .backgrounds: return judgeGroup(&watch, Int(wanted), picture.isKey, number)
+    case .structure: return judgeStructure(&watch, picture, number)
     case .bitrate: return judgeRate(&watch, picture, pts, bytes, .bitrate)
     case .frameRate: return judgeRate(&watch, picture, pts, bytes, .frameRate)
+    case .peakRate, .lossRun: return judgePeak(&watch, picture, bytes, pts, leftOut)
+    case .keyRatio(let isLeast):
+      guard let group = watch.ratio.add(picture, bytes: bytes) else { return nil }
+      return last(watch.change.verdict(of: group, isLeast: isLeast), &watch, .keyRatio(isLeast: isLeast))
+    case .largest: return judgeLargest(&watch, picture, bytes)
+    // The channel says which of the others it is.
+    case .rateMode: return nil
     }
+  }
+
+  /// A finding that counts: it is effective, or there are no more tries.
+  private func last(_ found: EffectFinding, _ watch: inout Watch, _ rule: EffectRule) -> EffectFinding? {
+    watch.attempt += 1
+    return found.verdict == .effective || watch.attempt >= rule.attempts ? found : nil
+  }
+
+  private func judgePeak(
+    _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ leftOut: UInt64
+  ) -> EffectFinding? {
+    let rule = EffectRule.peakRate
+    var meter = watch.peak ?? PeakMeter(length: Int64((watch.change.goals?.window ?? 1) * 1e6), start: pts)
+    if meter.isFull(rule.rateWindows ?? 1, at: pts) {
+      if let found = last(watch.change.verdict(of: meter), &watch, rule) { return found }
+      meter.begin(at: pts)
+    }
+    meter.add(picture, bytes: bytes, at: pts, leftOut: leftOut, bounds: watch.change.bounds)
+    watch.peak = meter
+    return nil
+  }
+
+  private func judgeLargest(_ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int) -> EffectFinding? {
+    if picture.isKey, watch.largest.groups + 1 >= EffectRule.largest.groups ?? 1 {
+      if let found = last(watch.change.verdict(of: watch.largest), &watch, .largest) { return found }
+      watch.largest = LargestMeter()
+    }
+    watch.largest.add(picture, bytes: bytes)
+    return nil
   }
 
   /// A window of pictures that all keep the bound. The rate control may need some to get there.
@@ -253,10 +301,8 @@ final class EffectTracker: Sendable {
   }
 
   /// The first group after the change is one that began before it or with it; the next two count.
-  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture, _ number: UInt64)
-    -> EffectFinding?
-  {
-    guard picture.isKey else {
+  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ begins: Bool, _ number: UInt64) -> EffectFinding? {
+    guard begins else {
       watch.pictures += 1
       guard let key = watch.lastKey else {
         // No key frame at all within two of the longer groups.
@@ -273,6 +319,22 @@ final class EffectTracker: Sendable {
     if distance == UInt64(wanted) { return finding(true, "\(distance)", unit: "frames") }
     return watch.groups < EffectRule.groups.groups ?? 1
       ? nil : finding(false, "\(distance)", unit: "frames")
+  }
+
+  /// The engine is opened anew, so a key picture comes; what the next group begins with tells.
+  private func judgeStructure(_ watch: inout Watch, _ picture: CodedPicture, _ number: UInt64) -> EffectFinding? {
+    guard picture.beginsGroup else { return nil }
+    guard watch.lastKey != nil else {
+      if picture.isKey { watch.lastKey = number }
+      return nil
+    }
+    watch.groups += 1
+    let found =
+      watch.change.key == SettingKey<String>.gopMode.name
+      ? (picture.isVirtualKey ? "smart_p" : "normal_p") : (picture.isKey ? "off" : "column")
+    let isEffective = found == watch.change.new
+    guard isEffective || watch.groups >= EffectRule.structure.groups ?? 1 else { return nil }
+    return finding(isEffective, found)
   }
 
   /// The stream's own word where it has one; else the mean size of such pictures, which a coarser quantiser makes smaller.

@@ -6,6 +6,8 @@ import MediaCore
 struct EncoderFigures: Sendable, Equatable {
   var pictures: UInt64 = 0
   var keys: UInt64 = 0
+  /// Pictures reading can begin at that are no key pictures.
+  var recoveryPoints: UInt64 = 0
   var lastQP: Int?
   var lastQuality: Int?
   var lastBytes = 0
@@ -28,16 +30,17 @@ struct EncoderFigures: Sendable, Equatable {
   /// Of the runtime's own rate control, where it is in use: bits in its window, and pictures after which there were too many.
   var windowBits: Int?
   var overflows: UInt64 = 0
-  /// Pictures it had coded again, being too large.
-  var reencoded: UInt64 = 0
   /// Frames it left out: in all, and one after the other until now.
   var leftOut: UInt64 = 0
   var leftOutInARow = 0
+  /// Pictures that were too large: coded again, and kept out of the stream.
+  var reencoded: UInt64 = 0
+  var discarded: UInt64 = 0
 }
 
 /// The counters only an encoder channel has; written by its session's worker.
 struct EncoderCounters: ~Copyable, Sendable {
-  private let block = CounterBlock(30)
+  private let block = CounterBlock(32)
   private static let none = UInt64.max
 
   init() {
@@ -63,6 +66,7 @@ struct EncoderCounters: ~Copyable, Sendable {
     block.begin()
     block[0] = block[0] &+ 1
     if picture.isKey { block[1] = block[1] &+ 1 }
+    if picture.isJoiningPoint, !picture.isKey { block[29] = block[29] &+ 1 }
     block[2] = picture.qp.map { UInt64($0) } ?? Self.none
     block[3] = picture.quality.map { UInt64($0) } ?? Self.none
     block[4] = UInt64(bytes)
@@ -115,11 +119,15 @@ struct EncoderCounters: ~Copyable, Sendable {
     block.end()
   }
 
+  /// A picture was too large for the stream.
+  func takenBack(_ fate: PictureFate) { count(fate == .discarded ? 30 : 29) }
+
+  /// Frames it has left out so far.
+  var framesLeftOut: UInt64 { block.read { $0[27] } }
+
   func configureFailed() { count(19) }
   func startFailed() { count(20) }
   func refused() { count(21) }
-  /// A picture came out too large and is coded again.
-  func reencoded() { count(29) }
 
   private func count(_ index: Int) {
     block.begin()
@@ -142,6 +150,7 @@ struct EncoderCounters: ~Copyable, Sendable {
       var figures = EncoderFigures()
       figures.pictures = block[0]
       figures.keys = block[1]
+      figures.recoveryPoints = block[29]
       figures.lastQP = known(2)
       figures.lastQuality = known(3)
       figures.lastBytes = Int(clamping: block[4])
@@ -163,9 +172,10 @@ struct EncoderCounters: ~Copyable, Sendable {
       figures.refused = block[21]
       figures.windowBits = known(25)
       figures.overflows = block[26]
-      figures.reencoded = block[29]
       figures.leftOut = block[27]
       figures.leftOutInARow = Int(clamping: block[28])
+      figures.reencoded = block[29]
+      figures.discarded = block[30]
       return figures
     }
   }

@@ -42,6 +42,7 @@ extension VencChannel {
     report.status.lastCombinedStartMicroseconds = coded.startedAtRealtime
     report.status.lastCombinedEndMicroseconds = coded.startedAtRealtime
     report.ring = EncoderRing(ring)
+    report.regionsOfInterest = regions(facts)
     let isBusy = session.runningSince != 0
     report.engine.isBusy = isBusy
     report.engine.stage = coded.lastStart == 0 ? .configuring : isBusy ? .started : .finished
@@ -69,7 +70,23 @@ extension VencChannel {
     attributes.rotation = facts.settings.integer("rotation") ?? 0
     attributes.isMirrored = facts.settings.flag("mirror")
     (attributes.sliceMode, attributes.sliceSize) = slices(facts)
+    if let used = facts.used?.configuration {
+      attributes.refreshedColumns = used.refreshesColumns ? used.refreshedColumns : nil
+      attributes.gopMode = used.keepsBackground ? .smartP : .normalP
+    }
     return attributes
+  }
+
+  /// Those the engine is told of.
+  private func regions(_ facts: Facts) -> [RegionOfInterest] {
+    guard let settings = facts.used?.configuration.settings else { return [] }
+    return SettingKey<PictureRegion>.regions.enumerated().compactMap { number, key in
+      settings[key].map {
+        RegionOfInterest(
+          index: number, x: $0.area.x, y: $0.area.y, width: $0.area.width, height: $0.area.height, quality: $0.qp,
+          isAbsolute: $0.isAbsolute)
+      }
+    }
   }
 
   /// As they are cut, where the engine does that.
@@ -133,6 +150,9 @@ extension VencChannel {
     let target = targetBitsPerSecond(settings)
     var report = RateControlReport(mode: mode)
     report.gop = facts.codec == .mjpeg ? nil : settings.integer("gop")
+    if let used = facts.used?.configuration, used.keepsBackground {
+      (report.gopMode, report.backgroundInterval) = (.smartP, used.backgroundInterval)
+    }
     report.sourceFrameRate = facts.sourceRate
     report.targetFrameRate = facts.codedRate
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }
@@ -178,7 +198,12 @@ extension VencChannel {
     if report.mode == .vbr, goals.maximum > 0 {
       report.changePercent = Int((Double(used.configuration.bitrate) * 100_000 / goals.maximum).rounded())
     }
-    report.maximumReencodes = goals.reencodes
+    let large = goals.superFrames
+    report.maximumReencodes = goals.reencodes > 0 ? goals.reencodes : large.mode == .reencode ? large.reencodes : 0
+    report.largeKeyFrameBits = large.mode == .none ? 0 : Int(large.key ?? 0)
+    report.largePredictedFrameBits = large.mode == .none ? 0 : Int(large.predicted ?? 0)
+    report.priority = large.priority
+    report.maximumLostInARow = goals.lossGap
     report.lossMode = goals.lossThreshold == nil ? .none : .normal
     report.lossThreshold = goals.lossThreshold.map { Int($0) }
     report.framesLostInARow = coded.leftOutInARow

@@ -24,11 +24,12 @@ final class PictureWriter {
   var recordsWork = false
   /// So many of the oldest frames, or the one just given, get no picture.
   var onLost: (Int) -> Void = { _ in }
-  /// Asked about each whole picture: how it is to be coded again, or `nil` where it is taken. Only of engines that do their work within the call.
-  var onSize: (_ bytes: Int) -> EncodeDirective? = { _ in nil }
-  var onAgain: () -> Void = {}
-  /// What `onSize` wanted of the last picture, which is forgotten.
-  private var again: EncodeDirective?
+  /// What becomes of a picture of so many bytes; of engines that have nothing inside.
+  var fate: (_ bytes: Int) -> PictureFate = { _ in .kept }
+  /// A picture was not kept: it is coded again, or left out.
+  var onTakenBack: (PictureFate) -> Void = { _ in }
+  /// The QP with which the frame just given is to be coded again.
+  private var again: Int?
   /// What the stream's headers say, for reports.
   private let shown: Published<StreamSyntax?>
   private var shownSyntax: StreamSyntax?
@@ -59,6 +60,12 @@ final class PictureWriter {
       leftOut(1)
     }
     pending.append(PendingFrames.Entry(pts: frame.pts, number: frame.number, start: start, wait: wait))
+  }
+
+  /// The QP with which the frame that the engine was just given is to be coded again, as a key picture; asked once.
+  func takeAgain() -> Int? {
+    defer { again = nil }
+    return again
   }
 
   /// The frame that was just expected does not get to the engine.
@@ -130,18 +137,7 @@ final class PictureWriter {
     ring.append(data)
   }
 
-  /// How the picture that was just given is to be coded again.
-  func takeAgain() -> EncodeDirective? {
-    defer { again = nil }
-    return again
-  }
-
   func finishPicture(pts: Int64) {
-    again = onSize(bytes)
-    guard again == nil else {
-      onAgain()
-      return abandonPicture()
-    }
     let info = parser.parse(UnsafeRawBufferPointer(start: head, count: headCount))
     var picture = CodedPicture()
     picture.type = info.type ?? .p
@@ -149,12 +145,15 @@ final class PictureWriter {
     picture.quality = info.quality
     picture.slices = info.slices > 0 ? info.slices : nil
     picture.isKey = info.isKey
+    picture.recoversAfter = info.recoversAfter
+    picture.isVirtualKey = info.isVirtualKey
     picture.hasParameterSets = info.hasParameterSets
     if codec == .vp8, let syntax = parser.syntax {
       // "VP80"
       picture.framing = IVF(
         fourcc: 0x3038_5056, width: UInt16(clamping: syntax.width), height: UInt16(clamping: syntax.height))
     }
+    guard isKept() else { return }
     let sets = parameterSets(info)
     front?.begin()
     headCount = 0
@@ -172,6 +171,19 @@ final class PictureWriter {
     node.output.counters.countLeaving(at: now, pts: pts, bytes: size)
     node.work.produced(size)
     onPicture(picture, size, pts, now)
+  }
+
+  /// Whether the picture that is in the ring's hands gets into the stream.
+  private func isKept() -> Bool {
+    let fate = fate(bytes)
+    switch fate {
+    case .kept: return true
+    case .again(let qp): again = qp
+    case .discarded: node.work.drop(.rateControl, pending.removeLast()?.name ?? .unknown)
+    }
+    abandonPicture()
+    onTakenBack(fate)
+    return false
   }
 
   /// The parameter sets that came with an H.264 or H.265 picture: what stands before its first slice. They go before the first

@@ -35,7 +35,9 @@ extension VencChannel {
     var first: Failure?
     for engine in engines {
       do throws(Failure) {
-        try engine.validate(configuration(settings, engine, codec, layout))
+        let asked = configuration(settings, engine, codec, layout)
+        try engine.validate(asked)
+        try asked.checkRegions(obeyed: engine.settings(for: codec), knowsSize: layout != nil)
         return nil
       } catch {
         first = first ?? error

@@ -13,17 +13,32 @@ extension VencChannel {
     for key in changed.sorted() {
       // One change of the rate, seen once, even where both were written. What is started or bound tells so itself.
       if key == "fps_src" && changed.contains("fps_dst") || key == "enable" || key == "source" { continue }
-      guard let measure = environment.table.attribute(path.type, key)?.effect?.measure else { continue }
+      guard let attribute = environment.table.attribute(path.type, key), let rule = attribute.effect else { continue }
+      // What another change has put out of use is no change of its own.
+      guard attribute.uselessness(new) == nil else { continue }
+      let goals = goals(new)
+      let measure = promise(rule.measure, key, new, goals)
       func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
       let codedRate = codedRate(new)?.framesPerSecond
       let wanted: Double? =
         switch measure {
         case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
         case .syntax: new.shown(key) == "auto" ? nil : 1
+        case .structure: 1
         case .slices: slices(new, keyBytes: figures.keyBytes)
+        case .peakRate, .lossRun, .largest: wanted(measure, key, new, goals)
+        case .quantiser(let ofKeys) where rule.measure == .rateMode:
+          (ofKeys ? goals?.fixed?.key : goals?.fixed?.predicted).map { Double($0) }
+        case .bitrate: new[.bitrate].map { Double($0) }
+        case .quantiser: value(new).map { Double(headerQuantiser($0, new)) }
         default: value(new).map { Double($0) }
         }
-      guard let wanted else { continue }
+      guard let wanted else {
+        if measure == .largest || measure == .lossRun {
+          effects.addSettled(key: key, old: old.shown(key), new: new.shown(key), measured: "no bound")
+        }
+        continue
+      }
       let baseline: Double? =
         switch measure {
         case .bitrate: figures.bitsPerSecond.map { Double($0) / 1000 }
@@ -42,8 +57,54 @@ extension VencChannel {
         EffectChange(
           key: key, old: old.shown(key), new: new.shown(key), measure: measure, wanted: wanted, before: value(old),
           bounds: bounds(new, obeyed), codedRate: codedRate, savesBits: new[.rateControl].map { $0 != "cbr" } ?? false,
-          isDevice: used?.factory.isHardware ?? false),
+          isDevice: used?.factory.isHardware ?? false, goals: goals, tolerance: Double(rule.tolerancePercent) / 100),
         baseline: baseline)
+    }
+  }
+
+  /// What the runtime's own rate control is asked for with these settings; of other engines what they would be asked for.
+  private func goals(_ settings: ObjectSettings) -> RateGoals? {
+    guard let (engines, codec) = try? candidates(settings), let factory = used?.factory ?? engines.first else {
+      return nil
+    }
+    return RateGoals(
+      configuration(settings, factory, codec, node.input.upstream?.format?.layout), obeyed: factory.settings(for: codec)
+    )
+  }
+
+  /// What shows a setting, where that depends on the others.
+  private func promise(
+    _ measure: EffectRule.Measure, _ key: String, _ settings: ObjectSettings, _ goals: RateGoals?
+  ) -> EffectRule.Measure {
+    switch measure {
+    case .rateMode:
+      switch goals?.mode {
+      case .fixqp: .quantiser(ofKeys: goals?.gop == 1)
+      case .vbr, .avbr: .peakRate
+      default: .bitrate
+      }
+    // Without loss none is left out.
+    case .peakRate where key == SettingKey<String>.lossMode.name && goals?.lossThreshold == nil: .lossRun
+    default: measure
+    }
+  }
+
+  /// The bound that a measure is held against; `nil` where there is none to hold.
+  private func wanted(
+    _ measure: EffectRule.Measure, _ key: String, _ settings: ObjectSettings, _ goals: RateGoals?
+  ) -> Double? {
+    guard let goals else { return nil }
+    switch (measure, key) {
+    case (.lossRun, SettingKey.lossGap.name): return goals.lossGap.map { Double($0) }
+    case (.lossRun, _): return 0
+    case (.peakRate, SettingKey<String>.lossMode.name), (.peakRate, SettingKey.lossThreshold.name):
+      return goals.lossThreshold.map { $0 / 1000 }
+    case (.peakRate, SettingKey.rateWindow.name) where goals.mode == .cbr: return goals.target / 1000
+    case (.peakRate, _): return goals.maximum / 1000
+    // What is set back holds nothing.
+    case (.largest, SettingKey.superKeyBits.name): return goals.superFrames.key
+    case (.largest, SettingKey.superPredictedBits.name): return goals.superFrames.predicted
+    default: return goals.superFrames.mode == .none ? nil : 1
     }
   }
 
@@ -54,6 +115,16 @@ extension VencChannel {
     else { return nil }
     let coming = "\((rate * 10).rounded() / 10)"
     return (coming, "fps_dst \(asked) asked, \(coming) come")
+  }
+
+  /// The quantiser in the header of a picture that is coded with `qp`: with some engines that of its first block, which may lie in a
+  /// region.
+  private func headerQuantiser(_ qp: Int, _ settings: ObjectSettings) -> Int {
+    guard let used, used.factory.capabilities(for: used.configuration.codec).contains(.headerHasFirstBlock) else {
+      return qp
+    }
+    let first = SettingKey<PictureRegion>.regions.compactMap { settings[$0] }.last { $0.area.x < 16 && $0.area.y < 16 }
+    return first?.quantiser(in: qp, within: PictureRegion.quantisers) ?? qp
   }
 
   /// Slices that a key picture must have, as far as it is known; 1 or more of them. `nil` where it may have one or several.

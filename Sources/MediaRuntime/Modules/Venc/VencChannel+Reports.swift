@@ -46,6 +46,7 @@ extension VencChannel {
     }
     if let missing = missingFrames(settings) { facts.append(KeyValue(key: "differs", value: missing.remark)) }
     if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
+    facts += used.clippedRegions.map { KeyValue(key: "differs", value: $0) }
     facts += used.remarks.map { KeyValue(key: "differs", value: $0) }
     return facts.filter { !$0.value.isEmpty }
   }
@@ -55,6 +56,8 @@ extension VencChannel {
     let coded = encoderCounters.figures()
     var all = [
       Statistic("key_frames", .counter, "Key frames coded.", coded.keys),
+      Statistic(
+        "recovery_points", .counter, "Pictures reading can begin at that are no key frames.", coded.recoveryPoints),
       Statistic("readers", .gauge, "Readers of the stream.", ring.readers),
       Statistic("reader_lost_pictures", .counter, "Coded pictures readers were too slow for.", ring.lostPackets),
       Statistic("reader_lost_groups", .counter, "Groups of pictures readers were too slow for.", ring.lostGroups),
@@ -78,10 +81,10 @@ extension VencChannel {
         Statistic(
           "rate_overflows", .counter, "Pictures after which stat_time had more bits than rc_mode allows.",
           coded.overflows))
-    }
-    if used?.factory.capabilities(for: used?.configuration.codec ?? .h264).contains(.codesAgain) ?? false {
       all.append(
-        Statistic("reencoded", .counter, "Pictures that came out too large and were coded again.", coded.reencoded))
+        Statistic("reencoded", .counter, "Pictures that were too large and coded again.", coded.reencoded))
+      all.append(
+        Statistic("discarded", .counter, "Pictures that were too large for the stream.", coded.discarded))
     }
     if let rate = targetBitsPerSecond(settings) {
       all.append(
@@ -120,6 +123,17 @@ struct VencInUse: Sendable {
   /// What bitrate the device is asked for and why, where it holds one by itself.
   let supervision: String?
 
+  /// Regions that are not wholly inside the pictures of now.
+  var clippedRegions: [String] {
+    SettingKey<PictureRegion>.regions.compactMap { key in
+      guard let region = configuration.settings[key],
+        !region.isInside(width: configuration.width, height: configuration.height)
+      else { return nil }
+      return
+        "\(key.name) reaches beyond the picture of \(configuration.width)x\(configuration.height); what is inside counts"
+    }
+  }
+
   init(_ engine: VencEngine, why: String) {
     factory = engine.factory
     self.engine = engine.encoder.engine
@@ -149,7 +163,14 @@ extension ObjectSettings {
     case .text(let value): value
     case .object(let value): "\(value)"
     case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .none: key.hasPrefix("fps") ? "-1" : key.contains("qp") || VencSyntaxRows.keys.contains(key) ? "auto" : ""
+    case .region(let value): value.text
+    case .none:
+      VencPictureRows.regions.contains(key)
+        ? "off"
+        : key.hasPrefix("fps")
+          ? "-1"
+          : key.contains("qp") || VencSyntaxRows.keys.union(VencPictureRows.keys).contains(key)
+            || VencRateRows.names.contains(key) ? "auto" : ""
     }
   }
 }

@@ -316,7 +316,7 @@ final class VencChannel: Channel {
       [unowned self] picture, bytes, pts, now in
       coded(picture, bytes, pts, now)
     }
-    writer.onAgain = { [unowned self] in encoderCounters.reencoded() }
+    writer.onTakenBack = { [unowned self] fate in encoderCounters.takenBack(fate) }
     do throws(Failure) {
       return try VencEngine(
         factory: factory, configuration: configuration(settings, factory, codec, layout), layout: layout,
@@ -359,7 +359,7 @@ final class VencChannel: Channel {
     // Where the coding's headers do not tell, it is what was asked for.
     if picture.qp == nil, engine?.configuration.codec == .fwht { picture.qp = status?.asked }
     encoderCounters.coded(picture, bytes: bytes, pts: pts, at: now)
-    effects.picture(picture, bytes: bytes, pts: pts)
+    effects.picture(picture, bytes: bytes, pts: pts, leftOut: encoderCounters.framesLeftOut)
     engine?.pictures += 1
     if held.value.failures > 0 { recovered() }
     guard let engine else { return }

@@ -46,7 +46,8 @@ final class VencEngine {
         range: obeyed[.bitrate]?.range.map { Double($0.lowerBound) * 1000...Double($0.upperBound) * 1000 } ?? 1...1e9)
     }
     writer.onLost = { [control] in control.lost($0) }
-    if encoder.capabilities.contains(.codesAgain) { writer.onSize = { [control] in control.again(bytes: $0) } }
+    // One with several pictures inside has gone on when the first of them comes.
+    if encoder.waker == nil { writer.fate = { [control] in control.fate(bytes: $0) } }
     let wanted = configuration.codec.samples(of: layout)
     let takesFormat = encoder.inputFormats.contains(layout.format)
     // An engine that takes RGB makes of it what it codes.
@@ -109,6 +110,8 @@ final class VencEngine {
   func reconfigure(_ new: EncoderConfiguration) throws(Failure) -> Bool {
     guard new != configuration else { return true }
     supervisor?.change(wanted: Double(new.bitrate) * 1000, gop: new.gop)
+    // What the headers say changes at key pictures alone, and with refreshes in their place none would come.
+    if new.refreshesColumns, new.frameRate != configuration.frameRate { return false }
     guard try encoder.reconfigure(asked(new)) else { return false }
     isToBeAsked = false
     configuration = new
@@ -191,7 +194,12 @@ final class VencEngine {
     do throws(Failure) {
       try ask()
       try encoder.submit(frame, directive, into: &sink)
-      while let again = writer.takeAgain() { try encoder.submit(frame, again, into: &sink) }
+      while let number = writer.takeAgain() {
+        let again =
+          configuration.codec.isEachPictureKey
+          ? EncodeDirective(quality: number) : EncodeDirective(type: .idr, qp: number)
+        try encoder.submit(frame, again, into: &sink)
+      }
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
       throw error

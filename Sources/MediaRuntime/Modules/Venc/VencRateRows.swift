@@ -7,8 +7,8 @@ enum VencRateRows {
   static let names =
     [
       SettingKey.minQP, .maxQP, .minKeyQP, .maxKeyQP, .maxBitrate, .rateWindow, .minKeyRatio, .maxKeyRatio,
-      .lossThreshold,
-    ].map(\.name) + [SettingKey.lossMode.name]
+      .lossThreshold, .lossGap, .superKeyBits, .superPredictedBits, .maxReencodes,
+    ].map(\.name) + [SettingKey.lossMode, .superFrameMode, .ratePriority].map(\.name)
 
   static func rows(_ catalogue: EngineCatalogue) -> [Attribute] {
     let fixed: @Sendable (ObjectSettings) -> String? = {
@@ -25,41 +25,93 @@ enum VencRateRows {
         .maxKeyQP, "largest quantiser of key pictures", meaning: "that of max_qp", catalogue, useless: fixed),
       Attribute(
         SettingKey.maxBitrate.name, .integer(2...400_000, off: "auto"), default: .none, unit: "kbps", .live,
-        "rate that no stat_time goes over with vbr and avbr; auto is 1.5 times bitrate",
+        effect: .peakRate, "rate that no stat_time goes over with vbr and avbr; auto is 1.5 times bitrate",
         useless: {
           useless(.maxBitrate, $0, catalogue)
             ?? ($0[.rateControl] == "cbr" ? "cbr holds bitrate; vbr and avbr have a maximum" : nil)
         }),
       Attribute(
-        SettingKey.rateWindow.name, .integer(1...60), default: .integer(1), unit: "s", .live,
+        SettingKey.rateWindow.name, .integer(1...60), default: .integer(1), unit: "s", .live, effect: .rateWindow,
         "time over which the rate is held", useless: { useless(.rateWindow, $0, catalogue) }),
-      ratio(.minKeyRatio, 1, "least size of key pictures over that of predicted ones", catalogue),
-      ratio(.maxKeyRatio, 100, "largest size of key pictures over that of predicted ones", catalogue),
+      ratio(.minKeyRatio, 1, isLeast: true, "least size of key pictures over that of predicted ones", catalogue),
+      ratio(.maxKeyRatio, 100, isLeast: false, "largest size of key pictures over that of predicted ones", catalogue),
       Attribute(
-        SettingKey.lossMode.name, .choice(["none", "normal"]), default: .text("none"), .live,
-        "normal leaves frames out where the rate would go over lost_threshold at the largest quantiser",
+        SettingKey.lossMode.name, .choice(["none", "normal"], elsewhere: ["pskip"]), default: .text("none"), .live,
+        effect: .rateWindow,
+        "normal leaves frames out where the rate would go over lost_threshold at the largest quantiser; pskip, which repeats "
+          + "the last one instead, no engine here has",
         useless: { useless(.lossMode, $0, catalogue) }),
       Attribute(
         SettingKey.lossThreshold.name, .integer(2...400_000, off: "auto"), default: .none, unit: "kbps", .live,
-        "rate over which lost_mode leaves frames out; auto is 1.3 times bitrate",
+        effect: .rateWindow, "rate over which lost_mode leaves frames out; auto is 1.3 times bitrate",
         useless: {
           useless(.lossThreshold, $0, catalogue) ?? ($0[.lossMode] == "normal" ? nil : "lost_mode is none")
+        }),
+      Attribute(
+        SettingKey.lossGap.name, .integer(1...65535, off: "auto"), default: .none, unit: "frames", .live,
+        effect: .lossRun, "most frames that lost_mode leaves out one after the other; auto is as many as it takes",
+        useless: {
+          useless(.lossGap, $0, catalogue) ?? ($0[.lossMode] == "normal" ? nil : "lost_mode is none")
+        }),
+    ] + superFrames(catalogue)
+  }
+
+  private static func superFrames(_ catalogue: EngineCatalogue) -> [Attribute] {
+    func bits(_ key: SettingKey<Int>, _ which: String) -> Attribute {
+      Attribute(
+        key.name, .integer(1...1_000_000_000, off: "auto"), default: .none, unit: "bits", .live, effect: .largest,
+        "size from which \(which) picture is too large; auto: none is", useless: { unused(key, $0, catalogue) })
+    }
+    return [
+      Attribute(
+        SettingKey.superFrameMode.name, .choice(["none", "reencode", "discard"]), default: .text("none"), .live,
+        effect: .largest,
+        "what becomes of pictures that are too large: reencode codes key pictures again, coarser (others are coded once: no "
+          + "engine here takes back what it predicted from); discard leaves them out, and the next becomes a key picture",
+        useless: { useless(.superFrameMode, $0, catalogue) }),
+      bits(.superKeyBits, "a key"), bits(.superPredictedBits, "a predicted"),
+      Attribute(
+        SettingKey.ratePriority.name, .choice(["bitrate", SuperFrames.framesFirst]), default: .text("bitrate"), .live,
+        effect: .largest,
+        "what goes first: with bitrate a picture that is too large stays where the rate has room, with framebits never",
+        useless: { unused(SettingKey.ratePriority, $0, catalogue) }),
+      Attribute(
+        SettingKey.maxReencodes.name, .integer(1...3), default: .integer(1), .live, effect: .largest,
+        "how often a picture is coded again: one larger than super_frame_mode lets it be, or an mjpeg picture that stat_time has no "
+          + "room for",
+        useless: {
+          // Pictures that stand alone need no other reason than the rate.
+          if VencRows.isPictures($0) { return useless(SettingKey.maxReencodes, $0, catalogue) }
+          return unused(SettingKey.maxReencodes, $0, catalogue)
+            ?? ($0[.superFrameMode] == "discard" ? "super_frame_mode is discard" : nil)
         }),
     ]
   }
 
+  private static func unused<Value>(
+    _ key: SettingKey<Value>, _ settings: ObjectSettings, _ catalogue: EngineCatalogue
+  ) -> String? {
+    let mode = settings[.superFrameMode] ?? SuperFrames.Mode.none.rawValue
+    return useless(key, settings, catalogue)
+      ?? (mode == SuperFrames.Mode.none.rawValue ? "super_frame_mode is none" : nil)
+  }
+
   private static func ratio(
-    _ key: SettingKey<Int>, _ value: Int, _ summary: String, _ catalogue: EngineCatalogue
+    _ key: SettingKey<Int>, _ value: Int, isLeast: Bool, _ summary: String, _ catalogue: EngineCatalogue
   ) -> Attribute {
     Attribute(
-      key.name, .integer(1...100), default: .integer(value), .live, summary,
-      useless: { useless(key, $0, catalogue) })
+      key.name, .integer(1...100), default: .integer(value), .live, effect: .keyRatio(isLeast: isLeast), summary,
+      useless: {
+        useless(key, $0, catalogue) ?? ($0[.gop] == 1 ? "gop is 1: there are no predicted pictures" : nil)
+      })
   }
 
   private static func useless<Value>(
     _ key: SettingKey<Value>, _ settings: ObjectSettings, _ catalogue: EngineCatalogue
   ) -> String? {
     if VencRows.isFixed(settings) { return VencRows.fixedSize(settings) }
-    return catalogue.obeys(key, settings) ? nil : "this engine holds its rate by itself and takes no \(key.name)"
+    if catalogue.obeys(key, settings) { return nil }
+    return VencRows.isPictures(settings)
+      ? "no use for mjpeg's pictures" : "this engine holds its rate by itself and takes no \(key.name)"
   }
 }

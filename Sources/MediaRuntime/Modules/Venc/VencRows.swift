@@ -25,13 +25,14 @@ enum VencRows {
           useless: { isPictures($0) ? "mjpeg has no profiles" : nil }),
         Attribute(
           SettingKey.gop.name, .integer(1...65536), default: .integer(60), unit: "frames", .live, effect: .groups,
-          "distance from one key frame to the next", useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
+          "distance from one key frame to the next, or what intra_refresh and smart_p have in their place",
+          useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
         Attribute(
           SettingKey.rateControl.name,
           .choice(
             catalogue.everyRateMode,
             elsewhere: CommonRows.names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
-          default: .text("cbr"), .restart,
+          default: .text("cbr"), .live, effect: .rateMode,
           "rate control: cbr holds bitrate; vbr and avbr keep to it on average and to max_bitrate always, and avbr saves where "
             + "nothing moves; fixqp holds the quantisers qp_i and qp_p (mjpeg: quality); mjpeg and fwht are fixqp where nothing is written",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
@@ -64,7 +65,7 @@ enum VencRows {
           useless: {
             !isPictures($0) ? hasNoFactor($0) : isFixed($0) ? nil : "it is chosen for bitrate, from qfmin to qfmax"
           }),
-      ] + VencPictureRows.rows(catalogue) + VencSyntaxRows.rows(catalogue) + [
+      ] + VencFactorRows.rows(catalogue) + VencSyntaxRows.rows(catalogue) + VencPictureRows.rows(catalogue) + [
         CommonRows.backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
@@ -85,9 +86,8 @@ enum VencRows {
     let hasStreams = codecs.contains { $0 != .mjpeg }
     let absent =
       (hasStreams ? [] : ["profile", "gop", "idr"]) + (codecs.contains(.mjpeg) ? [] : ["quality"])
-      + (VencPictureRows.names + [
-        SettingKey.bitrate.name, SettingKey.reencodes.name, SettingKey.keyQP.name, SettingKey.predictedQP.name,
-      ] + VencRateRows.names).filter {
+      + (VencFactorRows.names + [SettingKey.bitrate.name, SettingKey.keyQP.name, SettingKey.predictedQP.name]
+      + VencRateRows.names).filter {
         catalogue.engineSettings($0).isEmpty
       }
     return rows.filter { !absent.contains($0.key) }

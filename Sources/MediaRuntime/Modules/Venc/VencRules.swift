@@ -65,7 +65,10 @@ enum VencRules {
     if let mode = new[.rateControl], mode == "vbr" || mode == "avbr" { try order(.bitrate, .maxBitrate, in: change) }
     if new[.lossMode] == "normal" { try order(.bitrate, .lossThreshold, in: change) }
 
+    try checkSuperFrames(change)
+
     try VencSyntaxRows.check(&change)
+    try VencPictureRows.check(change)
 
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
@@ -77,6 +80,21 @@ enum VencRules {
 }
 
 extension VencRules {
+  /// What is to be done with pictures that are too large needs a size, and one of the kind it can be done with.
+  private static func checkSuperFrames(_ change: SettingsChange) throws(Refusal) {
+    let new = change.new
+    guard let mode = new[.superFrameMode].flatMap(SuperFrames.Mode.init), mode != .none, new[.superKeyBits] == nil
+    else { return }
+    guard mode == .reencode || new[.superPredictedBits] == nil else { return }
+    let isMode = change.written[SettingKey<String>.superFrameMode.name] != nil
+    throw change.refusal(
+      isMode ? SettingKey<String>.superFrameMode.name : SettingKey.superKeyBits.name, .invalidArgument,
+      mode == .reencode
+        ? "reencode would have no size of key pictures, and others are coded once"
+        : "discard would have no size above which a picture is too large",
+      hint: mode == .reencode ? "super_i_frame first" : "super_i_frame or super_p_frame first")
+  }
+
   /// Two settings that bound the same from below and from above.
   private static func order(
     _ least: SettingKey<Int>, _ most: SettingKey<Int>, in change: SettingsChange

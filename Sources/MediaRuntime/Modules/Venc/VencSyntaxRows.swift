@@ -17,6 +17,12 @@ enum VencSyntaxRows {
       number(.deblockingBeta, -6...6, "moves the filter's beta threshold, in steps of two", catalogue) {
         isUnfiltered($0)
       },
+      number(
+        .deblockingTc, -6...6, "moves the filter's tc threshold, in steps of two: H.265 has it in the place of alpha",
+        catalogue
+      ) { isUnfiltered($0) },
+      number(.sampleAdaptiveOffset, 0...1, "0 switches H.265's sample-adaptive offset off", catalogue),
+      number(.intraSmoothing, 0...1, "0 switches H.265's strong smoothing of intra prediction off", catalogue),
       number(.chromaQPOffset, -12...12, "is added to the quantiser for chroma", catalogue),
       choice(
         .sliceMode, ["none", "bytes", "rows"], "none",
@@ -36,18 +42,20 @@ enum VencSyntaxRows {
   static let keys: Set<String> = [
     SettingKey<String>.entropy.name, SettingKey<String>.sliceMode.name, SettingKey<Int>.transform8x8.name,
     SettingKey<Int>.deblocking.name, SettingKey<Int>.deblockingAlpha.name, SettingKey<Int>.deblockingBeta.name,
-    SettingKey<Int>.chromaQPOffset.name, SettingKey<Int>.sliceSize.name,
+    SettingKey<Int>.chromaQPOffset.name, SettingKey<Int>.sliceSize.name, SettingKey<Int>.deblockingTc.name,
+    SettingKey<Int>.sampleAdaptiveOffset.name, SettingKey<Int>.intraSmoothing.name,
   ]
 
   private static func isUnfiltered(_ settings: ObjectSettings) -> String? {
     settings[.deblocking] == 0 ? "deblocking is 0" : nil
   }
 
-  private static func choice(
-    _ key: SettingKey<String>, _ choices: [String], _ usual: String, _ summary: String, _ catalogue: EngineCatalogue
+  static func choice(
+    _ key: SettingKey<String>, _ choices: [String], _ usual: String, _ summary: String, _ catalogue: EngineCatalogue,
+    elsewhere: [String] = [], effect rule: EffectRule? = nil
   ) -> Attribute {
     Attribute(
-      key.name, .choice(choices), default: .text(usual), .live, effect: effect(key.name),
+      key.name, .choice(choices, elsewhere: elsewhere), default: .text(usual), .live, effect: rule ?? effect(key.name),
       "\(summary) (\(able(key.name, catalogue)))", useless: { useless(key.name, $0, catalogue) })
   }
 
@@ -65,7 +73,7 @@ enum VencSyntaxRows {
   }
 
   /// The engines that obey it, for `help`.
-  private static func able(_ key: String, _ catalogue: EngineCatalogue) -> String {
+  static func able(_ key: String, _ catalogue: EngineCatalogue) -> String {
     let names = engines(key, catalogue)
     return names.isEmpty ? "no engine here" : names.joined(separator: ", ")
   }
@@ -74,7 +82,7 @@ enum VencSyntaxRows {
     catalogue.encoders.filter { engine in engine.codecs.contains { engine.settings(for: $0)[key] != nil } }.map(\.name)
   }
 
-  private static func useless(_ key: String, _ settings: ObjectSettings, _ catalogue: EngineCatalogue) -> String? {
+  static func useless(_ key: String, _ settings: ObjectSettings, _ catalogue: EngineCatalogue) -> String? {
     guard let (engine, codec) = catalogue.engine(settings) else { return nil }
     return engine.settings(for: codec)[key] == nil ? "\(engine.name) has no \(key) for \(codec.rawValue)" : nil
   }
@@ -87,15 +95,13 @@ enum VencSyntaxRows {
     guard let (engine, codec) = change.catalogue.engine(change.new) else { return }
     let obeyed = engine.settings(for: codec)
     let namesEngine = change.written["backend"] != nil || change.written["codec"] != nil
-    for key in keys.sorted() where obeyed[key] == nil && !namesEngine {
-      guard let value = change.written[key], value != .none, value != .text("auto"), value != .text("none") else {
-        continue
-      }
+    for key in keys.union(VencPictureRows.keys).sorted() where obeyed[key] == nil && !namesEngine {
+      guard let value = change.written[key], !asksForNothing.contains(value) else { continue }
       let able = engines(key, change.catalogue)
       throw Refusal(
         .notSupported, path: "\(change.path)/\(key)",
         value: Array(value.text(change.table.attribute(change.path.type, key)?.type ?? .nothing).utf8),
-        reason: "\(engine.name) has none for \(codec.rawValue)",
+        reason: "\(engine.name) has none for \(codec.rawValue)" + (obeyed.obstacles[key].map { ": \($0)" } ?? ""),
         hint: able.isEmpty ? "leave it as it is: no engine here has it" : "backend \(able.joined(separator: " ")) has")
     }
     let profile = change.new[.profile] ?? "auto"
@@ -115,6 +121,11 @@ enum VencSyntaxRows {
         "a slice of \(size) bytes cannot hold a macroblock", hint: "at least \(leastBytes) bytes")
     }
   }
+
+  /// Values that every engine can be said to obey.
+  private static let asksForNothing: [SettingValue] = [
+    .none, .text("auto"), .text("none"), .text("off"), .text("normal_p"),
+  ]
 
   /// A macroblock takes 3200 bits at most (ITU-T H.264, A.3.1), with a header.
   private static let leastBytes = 450

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import MediaCore
+import Reports
+import TestSupport
+import Testing
+
+@testable import MediaRuntime
+
+/// What the bounds of a rate control are held to by `effect`.
+@Suite(.ownThread) struct EffectRateTests {
+  private static func goals(_ change: (inout RateGoals) -> Void = { _ in }) -> RateGoals {
+    var goals = RateGoals(
+      mode: .vbr, target: 400_000, maximum: 600_000, framesPerSecond: 25, gop: 25, pixels: 640 * 360,
+      predicted: 10...40, key: 12...38)
+    change(&goals)
+    return goals
+  }
+
+  /// A change, and the pictures after it: 25 a second, a key picture each second.
+  private func record(
+    _ key: String, _ measure: EffectRule.Measure, wanted: Double, tolerance: Double = 0, goals: RateGoals? = goals(),
+    count: Int = 200, qp: Int = 30, lostEachTen lost: Int = 0, bytes: (Int) -> Int
+  ) -> EffectRecord? {
+    let tracker = EffectTracker(path: "venc/0")
+    var change = EffectChange(key: key, old: "1", new: "2", measure: measure, wanted: wanted)
+    change.goals = goals
+    change.tolerance = tolerance
+    change.bounds = QuantiserBounds(lowest: 10, highest: 40)
+    tracker.add(change)
+    for number in 0..<count {
+      tracker.picture(
+        CodedPicture(type: .p, qp: qp, isKey: number % 25 == 0), bytes: bytes(number), pts: Int64(number) * 40_000,
+        leftOut: UInt64(7 + number / 10 * lost))
+    }
+    return tracker.records.last
+  }
+
+  @Test func aMaximumIsHeldAgainstTheWorstSecondSinceTheChange() {
+    // 25 pictures of 2500 bytes are 500 kbps. What costs more stands where no whole second is, or in the second that counts.
+    let calm = record("max_bitrate", .peakRate, wanted: 600, tolerance: 0.05) { _ in 2500 }
+    #expect(calm?.verdict == .effective && calm?.measured == "500" && calm?.unit == "kbps at most")
+    let over = record("max_bitrate", .peakRate, wanted: 600, tolerance: 0.05) { $0 % 25 == 10 ? 20_000 : 2500 }
+    #expect(over?.verdict == .noEffect && over?.measured == "640")
+    // The tries are one after the other: what went over at first only is met.
+    let settles = record("max_bitrate", .peakRate, wanted: 600, tolerance: 0.05) { $0 == 40 ? 20_000 : 2500 }
+    #expect(settles?.verdict == .effective && settles?.measured == "500")
+    let coarse = record("max_bitrate", .peakRate, wanted: 600, tolerance: 0.05, qp: 40) {
+      $0 % 25 == 10 ? 20_000 : 2500
+    }
+    #expect(coarse?.verdict == .limited(.maxQP) && coarse?.quantisers == "qp=40")
+    #expect(record("max_bitrate", .peakRate, wanted: 600, count: 49) { _ in 2500 }?.verdict == .pending)
+  }
+
+  @Test func aWindowIsAsLongAsStatTimeSays() {
+    // Each other second has 700 kbps, the others 100: 400 in any two seconds.
+    func bytes(_ number: Int) -> Int { number / 25 % 2 == 0 ? 3500 : 500 }
+    let long = record(
+      "stat_time", .peakRate, wanted: 400, tolerance: 0.25, goals: Self.goals { $0.window = 2 }, count: 400,
+      bytes: bytes)
+    #expect(long?.verdict == .effective && long?.measured == "400")
+    let short = record("stat_time", .peakRate, wanted: 400, tolerance: 0.25, count: 400, bytes: bytes)
+    #expect(short?.verdict == .noEffect && short?.measured == "700")
+  }
+
+  @Test func framesLeftOutAreCountedBetweenTwoPictures() {
+    let none = record("lost_mode", .lossRun, wanted: 0) { _ in 1000 }
+    #expect(none?.verdict == .effective && none?.measured == "0" && none?.unit == "frames left out in a row")
+    let two = record("enc_gap", .lossRun, wanted: 2, lostEachTen: 2) { _ in 1000 }
+    #expect(two?.verdict == .effective && two?.measured == "2")
+    let three = record("enc_gap", .lossRun, wanted: 2, lostEachTen: 3) { _ in 1000 }
+    #expect(three?.verdict == .noEffect && three?.measured == "3")
+  }
+
+  @Test func aRatioOfKeyPicturesIsThatOfTheGroupTheyBegin() {
+    func ratio(_ times: Int, isLeast: Bool, qp: Int = 30, size: Int = 1000) -> EffectRecord? {
+      record(
+        isLeast ? "min_iprop" : "max_iprop", .keyRatio(isLeast: isLeast), wanted: 8, tolerance: 0.25, qp: qp
+      ) { $0 % 25 == 0 ? times * size : size }
+    }
+    #expect(ratio(10, isLeast: false)?.verdict == .effective && ratio(10, isLeast: false)?.measured == "10.0")
+    #expect(ratio(11, isLeast: false)?.verdict == .noEffect)
+    #expect(ratio(11, isLeast: false, qp: 38)?.verdict == .limited(.maxQP))
+    #expect(ratio(6, isLeast: true)?.verdict == .effective && ratio(5, isLeast: true)?.verdict == .noEffect)
+    #expect(ratio(5, isLeast: true, qp: 12)?.verdict == .limited(.minQP))
+    // Pictures that cost nothing are no measure: 0.3 of a picture's share of 400 kbps are 600 bytes.
+    #expect(ratio(11, isLeast: false, size: 500)?.verdict == .limited(.simplePicture))
+  }
+
+  @Test func sizesAreTheLargestOfWholeGroupsAndWhatLetsThemPassIsNamed() {
+    func sizes(
+      _ key: String, _ rules: SuperFrames, qp: Int = 30, keyBytes: Int = 9000, bytes: Int = 1000
+    ) -> EffectRecord? {
+      record(key, .largest, wanted: 1, goals: Self.goals { $0.superFrames = rules }, qp: qp) {
+        // The picture of before the change says nothing.
+        $0 % 25 == 0 ? keyBytes : $0 < 25 ? 1000 : bytes
+      }
+    }
+    let strict = SuperFrames(.reencode, key: 80_000, predicted: 16_000, priority: .frameSize)
+    let key = sizes("super_i_frame", strict, keyBytes: 10_000)
+    #expect(key?.verdict == .effective && key?.measured == "80000" && key?.unit == "bits at most")
+    #expect(sizes("super_i_frame", strict, keyBytes: 10_001)?.verdict == .limited(.reencodes))
+    #expect(sizes("super_i_frame", strict, qp: 38, keyBytes: 10_001)?.verdict == .limited(.maxQP))
+    #expect(sizes("super_p_frame", strict, bytes: 2001)?.verdict == .limited(.engine), "others are coded once")
+    #expect(sizes("super_frame_mode", strict)?.measured == "72000 for key pictures and 8000 for others")
+    let patient = SuperFrames(.discard, key: 80_000, predicted: 16_000)
+    #expect(sizes("super_p_frame", patient, bytes: 2001)?.verdict == .limited(.ratePriority))
+    let deaf = SuperFrames(.discard, key: 80_000, predicted: 16_000, priority: .frameSize)
+    #expect(sizes("super_p_frame", deaf, bytes: 2001)?.verdict == .noEffect)
+    #expect(sizes("super_p_frame", deaf, bytes: 2000)?.verdict == .effective)
+  }
+}

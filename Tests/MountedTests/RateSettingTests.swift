@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// The settings of the rate control on a running channel: what `effect` says, and what the stream shows of it.
+@Suite(.ownThread) struct RateSettingTests {
+  struct Engine: CustomTestStringConvertible, Sendable {
+    var name: String
+    var isH265: Bool { name == "x265" }
+    var format: String { isH265 ? "hevc" : "h264" }
+    var testDescription: String { name }
+  }
+
+  static let engines =
+    [Engine(name: "openh264")] + (Machine.hasX264 ? [Engine(name: "x264")] : [])
+    + (Machine.hasX265 ? [Engine(name: "x265")] : [])
+
+  private func pipeline(_ engine: Engine, gop: Int, _ more: String = "") -> String {
+    """
+    vi/0/input = pattern
+    vi/0/width = 320
+    vi/0/height = 180
+    vi/0/fps = 30
+    vi/0/enable = 1
+    venc/0/codec = \(engine.isH265 ? "h265" : "h264")
+    venc/0/backend = \(engine.name)
+    venc/0/gop = \(gop)
+    venc/0/bitrate = 300
+    \(more)
+    venc/0/source = vi/0
+    venc/0/enable = 1
+
+    """
+  }
+
+  /// The verdict on the newest change of a setting, once there is one.
+  private func effect(_ served: Served, _ key: String) throws -> String {
+    var line = ""
+    _ = try eventually {
+      line =
+        try served.cat("venc/0/effect").split(separator: "\n").last { $0.hasPrefix("\(key): ") }.map(String.init) ?? ""
+      return !line.isEmpty && !line.contains(": pending")
+    }
+    return line
+  }
+
+  @Test(arguments: engines) func theModeChangesOnTheNextFrame(engine: Engine) throws {
+    let served = try Served(configuration: pipeline(engine, gop: 6000), ahead: true)
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(eventually { recording.size > 0 })
+    #expect(try served.configure("venc/0/qp_p = 37\nvenc/0/rc_mode = fixqp\n").status == 0)
+    let fixed = try effect(served, "rc_mode")
+    #expect(fixed.hasPrefix("rc_mode: effective old=cbr new=fixqp ") && fixed.contains(" measured=37"), "\(fixed)")
+    let page = EncoderPage(try served.cat("venc_info"))
+    #expect(page.value(0, "RC run info1", "StartQp") == "37" && page.value(0, "RC base param 1", "RcMode") == "fixqp")
+    for (old, new) in [("fixqp", "cbr"), ("cbr", "vbr"), ("vbr", "avbr")] {
+      try served.echo(new, to: "venc/0/rc_mode")
+      let line = try effect(served, "rc_mode")
+      #expect(line.hasPrefix("rc_mode: effective old=\(old) new=\(new) ") && line.contains("kbps"), "\(line)")
+    }
+    recording.stop()
+    // x264 spreads the quantiser over the blocks or does not, as it was opened.
+    #expect(try served.stats("venc/0")["key_frames"] == (engine.name == "x264" ? 3 : 1))
+    #expect(try Video.complaints(recording.file, engine.format) == "")
+  }
+
+  /// Sizes of key pictures in the stream from now on.
+  private func keys(_ served: Served, _ engine: Engine) throws -> [Int] {
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "key_frames", by: 6))
+    recording.stop()
+    #expect(try Video.complaints(recording.file, engine.format) == "")
+    // The last one may be cut.
+    return try Video.frames(recording.file, engine.format).filter(\.isKey).map(\.size).dropLast()
+  }
+
+  @Test(arguments: engines) func keyPicturesThatAreTooLargeAreCodedAgain(engine: Engine) throws {
+    let served = try Served(configuration: pipeline(engine, gop: 20), ahead: true)
+    #expect(try served.advances("venc/0", "key_frames", by: 3))
+    let usual = try keys(served, engine)
+    let bits = try #require(usual.min()) * 8 / 4
+    #expect(
+      try served.configure(
+        """
+        venc/0/super_frame_mode = reencode
+        venc/0/super_i_frame = \(bits)
+        venc/0/rc_priority = framebits
+        venc/0/max_reencode_times = 3
+
+        """
+      ).status == 0)
+    #expect(try effect(served, "super_i_frame").hasPrefix("super_i_frame: effective "))
+    // A control that begins anew knows nothing of this picture, whose sharp edges cost more than photographs of its texture.
+    try served.echo("0", to: "venc/0/enable")
+    try served.echo("1", to: "venc/0/enable")
+    #expect(try served.advances("venc/0", "frames_out", by: 1))
+    let small = try keys(served, engine)
+    #expect(small.allSatisfy { $0 * 8 <= bits }, "\(small) bytes, \(bits) bits, \(usual) before")
+    let stats = try served.stats("venc/0")
+    #expect(stats["reencoded"] ?? 0 > 0 && stats["discarded"] == 0, "\(stats)")
+    let page = EncoderPage(try served.cat("venc_info"))
+    #expect(page.value(0, "RC run comm param 2", "SprIFrm") == "\(bits)")
+    #expect(page.value(0, "RC run comm param 2", "RCPriority") == "1")
+    #expect(page.value(0, "RC run cbr param", "MaxReEncTimes") == "3")
+  }
+
+  @Test(arguments: engines) func whatIsDiscardedLeavesAStreamThatDecodes(engine: Engine) throws {
+    let served = try Served(configuration: pipeline(engine, gop: 30), ahead: true)
+    #expect(try served.advances("venc/0", "key_frames", by: 2))
+    let before = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 45))
+    before.stop()
+    let sizes = try Video.frames(before.file, engine.format).filter { !$0.isKey }.map(\.size).sorted()
+    let limit = try #require(sizes.dropFirst(sizes.count / 2).first) * 8 / 2
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(eventually { recording.size > 0 })
+    #expect(
+      try served.configure(
+        "venc/0/super_frame_mode = discard\nvenc/0/super_p_frame = \(limit)\nvenc/0/rc_priority = framebits\n"
+      ).status == 0)
+    #expect(try eventually { try served.stats("venc/0")["discarded"] ?? 0 > 1 })
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    recording.stop()
+    try served.echo("0", to: "vi/0/enable")
+    #expect(try eventually { try served.stats("venc/0")["in_flight"] == 0 })
+    let stats = try served.stats("venc/0")
+    #expect(stats["dropped_rate_control"] == stats["discarded"], "\(stats)")
+    #expect(stats["frames_in"] == (stats["frames_out"] ?? 0) + (stats["dropped"] ?? 0))
+    #expect(try Video.complaints(recording.file, engine.format) == "")
+    // What came out of it, nothing twice.
+    let numbers = try Video.patternNumbers(recording.file, engine.format, width: 320, height: 180).compactMap { $0 }
+    #expect(zip(numbers.dropFirst(), numbers).allSatisfy { $0 > $1 }, "\(numbers)")
+  }
+
+  /// One after the other, each with its verdict.
+  @Test func everySettingOfTheRateControlHasItsLine() throws {
+    let served = try Served(
+      configuration: pipeline(Engine(name: "openh264"), gop: 30, "venc/0/rc_mode = vbr"), ahead: true)
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    for (key, value) in [("max_bitrate", "900"), ("stat_time", "2"), ("max_iprop", "90"), ("min_iprop", "2")] {
+      try served.echo(value, to: "venc/0/\(key)")
+      let line = try effect(served, key)
+      #expect(line.hasPrefix("\(key): effective ") || line.contains("picture too simple"), "\(line)")
+      #expect(line.contains(" measured="), "\(line)")
+    }
+    try served.echo("1", to: "venc/0/stat_time")
+    // At this quantiser the rate is held by leaving frames out alone: some of them, and all that it takes.
+    #expect(try served.configure("venc/0/max_qp = 20\nvenc/0/max_i_qp = 20\nvenc/0/gop = 6000\n").status == 0)
+    #expect(try effect(served, "max_qp").hasPrefix("max_qp: effective "))
+    let needed = Int(EncoderPage(try served.cat("venc_info")).value(0, "RC run info1", "InsBr(kbps)") ?? "") ?? 0
+    let most = needed * 6 / 10
+    #expect(
+      try served.configure(
+        """
+        venc/0/bitrate = \(most / 2)
+        venc/0/max_bitrate = \(most)
+        venc/0/lost_mode = normal
+        venc/0/lost_threshold = \(most)
+        venc/0/enc_gap = 1
+
+        """
+      ).status == 0, "\(needed)")
+    let gap = try effect(served, "enc_gap")
+    #expect(gap.hasPrefix("enc_gap: effective ") && gap.contains(" measured=1 frames left out in a row"), "\(gap)")
+    try served.echo("auto", to: "venc/0/enc_gap")
+    try served.echo("\(most - 1)", to: "venc/0/lost_threshold")
+    let threshold = try effect(served, "lost_threshold")
+    #expect(threshold.hasPrefix("lost_threshold: effective ") && threshold.contains("kbps"), "\(threshold)")
+    try served.echo("none", to: "venc/0/lost_mode")
+    #expect(try effect(served, "lost_mode").hasPrefix("lost_mode: effective old=normal new=none "))
+    #expect(try served.stats("venc/0")["dropped_rate_control"] ?? 0 > 0)
+  }
+}
