@@ -59,8 +59,8 @@ import Testing
       ["venc/0/entropy = cavlc", "venc/0/deblocking_alpha = 2", "venc/0/deblocking_beta = -2"],
       ["venc/0/slice_mode = rows", "venc/0/slice_size = 4", "venc/0/rotation = 90", "venc/0/mirror = 1"],
       ["venc/0/slice_mode = bytes", "venc/0/slice_size = 900"],
-      ["venc/0/slice_mode = none", "venc/0/gop_mode = smart_p", "venc/0/bg_interval = 40"],
-      ["venc/0/bg_interval = 80", "venc/0/gop_mode = normal_p"],
+      ["venc/0/slice_mode = none", "venc/0/gop_mode = smartp", "venc/0/bg_interval = 40"],
+      ["venc/0/bg_interval = 80", "venc/0/gop_mode = normalp"],
       ["stop", "venc/0/profile = main"],
       ["venc/0/rc_mode = vbr"], ["venc/0/super_frame_mode = discard"],
       ["stop", "venc/0/rc_mode = vbr", "venc/0/max_bitrate = 2000", "venc/0/profile = auto", "venc/0/entropy = auto"]

@@ -331,7 +331,7 @@ final class EffectTracker: Sendable {
     watch.groups += 1
     let found =
       watch.change.key == SettingKey<String>.gopMode.name
-      ? (picture.isVirtualKey ? "smart_p" : "normal_p") : (picture.isKey ? "off" : "column")
+      ? (picture.isVirtualKey ? "smartp" : "normalp") : (picture.isKey ? "off" : "column")
     let isEffective = found == watch.change.new
     guard isEffective || watch.groups >= EffectRule.structure.groups ?? 1 else { return nil }
     return finding(isEffective, found)

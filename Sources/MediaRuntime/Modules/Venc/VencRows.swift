@@ -25,7 +25,7 @@ enum VencRows {
           useless: { isPictures($0) ? "mjpeg has no profiles" : nil }),
         Attribute(
           SettingKey.gop.name, .integer(1...65536), default: .integer(60), unit: "frames", .live, effect: .groups,
-          "distance from one key frame to the next, or what intra_refresh and smart_p have in their place",
+          "distance from one key frame to the next, or what intra_refresh and smartp have in their place",
           useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
         Attribute(
           SettingKey.rateControl.name,
