@@ -233,7 +233,7 @@ import Testing
     defer { close(sink) }
     var pipes: [CInt] = [0, 0]
     try #require(pipe(&pipes) == 0)
-    defer { pipes.forEach { _ = close($0) } }
+    defer { for end in pipes { close(end) } }
     let end = try #require(UnsafeRawPointer(bitPattern: ends[0]))
     #expect(write(pipes[1], end - 1, 1) == 1)
     #expect(write(pipes[1], end, 1) == -1 && errno == EFAULT)
