@@ -28,6 +28,9 @@ public enum EffectLimit: String, Sendable, Equatable, CaseIterable {
   case maxQP = "max_qp"
   /// The finest it may use; a lower `min_qp` lets it spend more.
   case minQP = "min_qp"
+  /// The same of a JPEG quality factor.
+  case leastQuality = "qfmin"
+  case mostQuality = "qfmax"
   /// No more frames come.
   case sourceRate = "source rate"
   /// With the finest quantiser there is the picture takes no more bits.
@@ -60,7 +63,7 @@ public struct EffectRecord: Sendable, Equatable {
   public var measured: String?
   /// Unit of `measured`, for example `kbps`; nil for a plain number.
   public var unit: String?
-  /// Quantisers of the pictures measured, for example `12..14`, where they are why.
+  /// Quantisers of the pictures measured, for example `qp=12..14` or `quality=30`, where they are why.
   public var quantisers: String?
 
   public init(

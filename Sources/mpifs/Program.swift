@@ -179,7 +179,10 @@ struct Program {
   ) throws(StartFailure) -> (Runtime, MediaGraph) {
     do throws(Failure) {
       let graph = try MediaGraph(
-        registry: registry, allocator: memory.allocator, options: GraphOptions(isUnthrottled: options.unthrottled),
+        registry: registry, allocator: memory.allocator,
+        options: GraphOptions(
+          isUnthrottled: options.unthrottled,
+          packetLimit: options.dialect == .rockit1432 ? GraphOptions.packets : GraphOptions.laterPackets),
         listener: log)
       let runtime = try Runtime(
         registry: registry, graph: graph, logs: log, options: Runtime.Options(mountPoint: mountPoint))

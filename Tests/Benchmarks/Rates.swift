@@ -95,7 +95,8 @@ enum Rates {
       guard let rate = FrameRate(Rates.framesPerSecond) else { throw BenchError("no rate") }
       self.layout = layout
       configuration = EncoderConfiguration(
-        codec: .h264, width: Int(layout.width), height: Int(layout.height), format: .i420, frameRate: rate,
+        codec: factory.codecs.first ?? .h264, width: Int(layout.width), height: Int(layout.height), format: .i420,
+        frameRate: rate,
         settings: [
           "gop": .integer(gop), "rc_mode": .text(mode), "bitrate": .integer(kilobits), "profile": .text("auto"),
         ])
@@ -122,6 +123,14 @@ enum Rates {
         guard let directive = control.directive(wantsKey: false, pts: frame.pts, activity: activity) else { continue }
         controlNanoseconds += now() - start
         try encoder.submit(frame, directive, into: &sink)
+        while case .again(let number) = control.fate(bytes: sink.bytes) {
+          fseek(output, -sink.bytes, SEEK_CUR)
+          sink = FileSink(file: output)
+          try encoder.submit(
+            frame,
+            directive.quality != nil ? EncodeDirective(quality: number) : EncodeDirective(type: .idr, qp: number),
+            into: &sink)
+        }
         start = now()
         control.coded(.p, isKey: directive.type == .idr, qp: directive.qp, bytes: sink.bytes)
         controlNanoseconds += now() - start

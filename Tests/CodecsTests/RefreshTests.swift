@@ -71,7 +71,7 @@ import Testing
 
   @Test(arguments: keeping) func aGroupNeedsTheBackgroundAndNothingSince(_ engine: String) throws {
     var configuration = try h264(gop: 15)
-    configuration.settings[.gopMode] = "smart_p"
+    configuration.settings[.gopMode] = "smartp"
     configuration.settings[.backgroundInterval] = 60
     let (list, infos) = try encode(engine, configuration, frames: 100)
     #expect(infos.indices.filter { infos[$0].isKey } == [0, 60])
@@ -86,7 +86,7 @@ import Testing
 
   @Test(arguments: keeping) func groupsAreAsLongAsIsAskedWhileItRuns(_ engine: String) throws {
     var configuration = try h264(gop: 10)
-    configuration.settings[.gopMode] = "smart_p"
+    configuration.settings[.gopMode] = "smartp"
     configuration.settings[.rateControl] = "fixqp"
     (configuration.settings[.keyQP], configuration.settings[.predictedQP]) = (22, 30)
     var other = configuration
@@ -99,7 +99,7 @@ import Testing
     #expect(infos.indices.filter { infos[$0].isVirtualKey }.prefix(8) == [10, 20, 26, 32, 38, 44, 56, 62])
     #expect(infos.allSatisfy { $0.qp == ($0.isKey ? 22 : 30) }, "the quantisers stay those asked for")
     #expect(try Tool.decode(list.stream, "h264").errors == "")
-    configuration.settings[.gopMode] = "normal_p"
+    configuration.settings[.gopMode] = "normalp"
     let plain = try encode(engine, configuration, frames: 30)
     #expect(plain.infos.indices.filter { plain.infos[$0].isKey } == [0, 10, 20])
     #expect(!plain.infos.contains { $0.isVirtualKey })

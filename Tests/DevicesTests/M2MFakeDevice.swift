@@ -44,6 +44,10 @@ final class M2MFakeDevice: Kernel {
     var refusesRelease = false
     var failsDequeue: CInt?
     var hasSelection = true
+    /// What a picture is by its number, where that matters.
+    var picture: (@Sendable (_ number: Int) -> [UInt8])?
+    /// Bytes of a picture, by its number and the controls it was coded with.
+    var size: @Sendable (_ number: Int, _ values: [UInt32: Int64]) -> Int = { _, _ in 300 }
   }
 
   private struct Instance {
@@ -58,6 +62,7 @@ final class M2MFakeDevice: Kernel {
     var isStopping = false
     var hasEnded = false
     var pictures: UInt8 = 0
+    var coded = 0
   }
 
   private struct State {
@@ -376,7 +381,13 @@ final class M2MFakeDevice: Kernel {
       instance.done[1].append(from)
       instance.pictures &+= 1
       let isEmpty = switches.damagesNext && switches.damagedIsEmpty
-      let count = isScaler ? Int(mpifs_format_plane(&instance.formats[0], 0).sizeimage) : isEmpty ? 0 : 300
+      let content = isEmpty ? nil : switches.picture?(instance.coded)
+      let count =
+        content?.count
+        ?? (isScaler
+          ? Int(mpifs_format_plane(&instance.formats[0], 0).sizeimage)
+          : isEmpty ? 0 : min(switches.size(instance.coded, instance.values), 65536))
+      instance.coded += 1
       to.num_planes = 1
       to.flags = switches.damagesNext ? BufferFlags.error.rawValue : 0
       if switches.keepsTime {
@@ -389,6 +400,7 @@ final class M2MFakeDevice: Kernel {
         let address = UnsafeMutableRawPointer(bitPattern: Int(number))
       {
         memset(address, CInt(instance.pictures), count)
+        content?.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: address, count: count).copyMemory(from: $0) }
       }
       mpifs_buffer_set_plane(
         &to, 0,

@@ -62,7 +62,7 @@ import Testing
     let coarse = record("max_bitrate", .peakRate, wanted: 600, tolerance: 0.05, qp: 40) {
       $0 % 25 == 10 ? 20_000 : 2500
     }
-    #expect(coarse?.verdict == .limited(.maxQP) && coarse?.quantisers == "40")
+    #expect(coarse?.verdict == .limited(.maxQP) && coarse?.quantisers == "qp=40")
     #expect(record("max_bitrate", .peakRate, wanted: 600, count: 49) { _ in 2500 }?.verdict == .pending)
   }
 

@@ -225,12 +225,12 @@ import Testing
 
   @Test func whatHoldsABitrateUpIsNamedWithTheQuantisersSeen() {
     let coarse = record(asked: 60, bytes: 520, qp: [42, 42, 41, 40])
-    #expect(coarse?.verdict == .limited(.maxQP) && coarse?.measured == "125" && coarse?.quantisers == "40..42")
+    #expect(coarse?.verdict == .limited(.maxQP) && coarse?.measured == "125" && coarse?.quantisers == "qp=40..42")
     // It did not move at all, and that is why.
     #expect(record(asked: 60, bytes: 1000, qp: [42])?.verdict == .limited(.maxQP))
-    #expect(record(asked: 60, bytes: 1000, qp: [42])?.quantisers == "42")
+    #expect(record(asked: 60, bytes: 1000, qp: [42])?.quantisers == "qp=42")
     let fine = record(asked: 20_000, bytes: 1029, qp: [12])
-    #expect(fine?.verdict == .limited(.simplePicture) && fine?.measured == "247" && fine?.quantisers == "12")
+    #expect(fine?.verdict == .limited(.simplePicture) && fine?.measured == "247" && fine?.quantisers == "qp=12")
     #expect(record(asked: 20_000, bytes: 1029, qp: [12], chosen: true)?.verdict == .limited(.minQP))
     // Most of them elsewhere: nothing holds it.
     #expect(record(asked: 20_000, bytes: 1029, qp: [12, 20, 20])?.verdict == .noEffect)

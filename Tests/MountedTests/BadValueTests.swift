@@ -186,6 +186,9 @@ import Testing
         venc/4/super_p_frame = 50000
         venc/5/super_i_frame = 90000
         venc/5/super_frame_mode = discard
+        venc/6/codec = mjpeg
+        venc/6/rc_mode = cbr
+        venc/6/qfmax = 60
         vpss/1/source = vpss/0/1
         vpss/1/0/width = 320
         """))
@@ -194,7 +197,9 @@ import Testing
         Case("venc/2/codec", "vp8\n", "ENOTSUP"), Case("venc/2/codec", "fwht\n", "ENOTSUP"),
         Case("venc/2/backend", "x265\n", "ENOTSUP"), Case("venc/2/backend", "turbojpeg\n", "ENOTSUP"),
         Case("venc/2/backend", "/dev/video99\n", "ENODEV"), Case("venc/2/backend", "/dev/null\n", "ENODEV"),
-        Case("venc/1/rc_mode", "vbr\n", "ENOTSUP"), Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"),
+        Case("venc/1/rc_mode", "avbr\n", "ENOTSUP"), Case("venc/6/rc_mode", "avbr\n", "ENOTSUP"),
+        Case("venc/6/qfmin", "61\n", "ERANGE"), Case("venc/6/qfmax", "29\n", "ERANGE"),
+        Case("venc/1/qfmax", "100\n", "ERANGE"), Case("venc/6/max_bitrate", "1\n", "ERANGE"),
         Case("venc/2/max_bitrate", "1\n", "ERANGE"), Case("venc/2/lost_mode", "pskip\n", "ENOTSUP"),
         Case("venc/2/max_reencode_times", "4\n", "ERANGE"),
         // Of what size, and of which kind: nothing would be done.

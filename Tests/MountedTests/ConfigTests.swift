@@ -137,7 +137,7 @@ import Testing
     let served = try Served(["--load", "none"])
     let text = "create\nvenc/0/codec = mjpeg\nvenc/0/bitrate = 700\n"
     #expect(try served.configure(text).status == 0)
-    #expect(try served.cat("venc/0/active") == "unused: bitrate: mjpeg has no bitrate; its size follows quality\n")
+    #expect(try served.cat("venc/0/active") == "unused: bitrate: fixqp holds no bitrate; its size follows quality\n")
     #expect(try served.cat("config").contains("venc/0/bitrate = 700\n"))
     try served.echo("h264", to: "venc/0/codec")
     #expect(try served.value("venc/0/bitrate") == "700")

@@ -88,7 +88,7 @@ import Testing
   @Test(arguments: [
     ("entropy", "cavlc", "H.265 has CABAC alone"), ("transform_8x8", "1", "block by block"),
     ("deblocking_alpha", "2", "deblocking_tc in its place"), ("slice_mode", "rows", "a picture's delay"),
-    ("intra_refresh", "column", "pictures never become whole"), ("gop_mode", "smart_p", "no long-term reference"),
+    ("intra_refresh", "column", "pictures never become whole"), ("gop_mode", "smartp", "no long-term reference"),
   ]) func whatItHasNotIsRefusedWithAReason(_ key: String, value: String, reason: String) throws {
     let served = try served()
     try served.refusal(of: value, to: "venc/0/\(key)")

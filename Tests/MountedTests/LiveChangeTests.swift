@@ -128,6 +128,48 @@ import Testing
     #expect(frames.count > 10 && frames.filter(\.isKey).count == 1)
   }
 
+  /// A bitrate of motion JPEG: held, changed, and what keeps it back is named.
+  @Test func jpegBitrate() throws {
+    let served = try Served(
+      configuration: Pipelines.small(
+        """
+        venc/1/codec = mjpeg
+        venc/1/rc_mode = cbr
+        venc/1/bitrate = 3000
+        venc/1/qfmin = 5
+        venc/1/source = vpss/0/0
+        venc/1/enable = 1
+        """), ahead: true)
+    #expect(try served.advances("venc/1", "frames_out", by: 45))
+    #expect(
+      try served.facts("venc/1/active")["rate_control"] == "the runtime's, by the quality factor of each picture")
+    let recording = try Recording(served, "venc/1/stream")
+    try served.echo("6000", to: "venc/1/bitrate")
+    let said = try effect(served, "venc/1", "bitrate")
+    #expect(said["old"] == "3000" && said["new"] == "6000", "\(said)")
+    try recording.stopAtImage()
+    try expectHealthy(recording.file, "mjpeg")
+    let second = try Video.frames(recording.file, "mjpeg").map { Double($0.size * 8) }.suffix(30).reduce(0, +)
+    #expect((0.85...1.15).contains(second / 6_000_000), "\(second)")
+    let page = EncoderPage(try served.cat("venc_info"))
+    #expect(
+      page.value(1, "RC base param 1", "RcMode") == "cbr" && page.value(1, "RC base param 1", "Br(kbps)") == "6000")
+    #expect(page.value(1, "jpege chn attr", "qfmin") == "5" && page.value(1, "jpege chn attr", "qfmax") == "99")
+    // The factor is kept low, and the rate with it.
+    try served.echo("20", to: "venc/1/qfmax")
+    let bound = try effect(served, "venc/1", "qfmax")
+    let highest = (bound["measured"] ?? "").split(separator: ".").last.map(String.init)
+    #expect(highest == "20", "\(bound)")
+    try served.echo("8000", to: "venc/1/bitrate")
+    var line: Substring = ""
+    #expect(
+      try eventually {
+        line = try served.cat("venc/1/effect").split(separator: "\n").last { $0.hasPrefix("bitrate: ") } ?? ""
+        return line.contains("limited by qfmax") && line.hasSuffix(" quality=20")
+      }, "\(line)")
+    #expect(EncoderPage(try served.cat("venc_info")).value(1, "jpege chn attr", "qfactor") == "20")
+  }
+
   @Test func jpegQuality() throws {
     let served = try Served(
       configuration: Pipelines.small(

@@ -59,8 +59,8 @@ import Testing
         #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
-    // Seven of the input, five of the encoder, eleven of each decoder.
-    #expect(ownCounts == 36)
+    // Seven of the input, six of the encoder, eleven of each decoder.
+    #expect(ownCounts == 37)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }
@@ -335,7 +335,8 @@ import Testing
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp", "max_i_qp",
         "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "enc_gap",
         "super_frame_mode", "super_i_frame", "super_p_frame", "rc_priority", "max_reencode_times", "fps_src", "fps_dst",
-        "quality", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta", "deblocking_tc",
+        "quality", "qfmin", "qfmax", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta",
+        "deblocking_tc",
         "sao",
         "intra_smoothing", "chroma_qp_offset", "slice_mode", "slice_size", "rotation", "mirror", "intra_refresh",
         "gop_mode", "bg_interval", "roi0", "roi1", "roi2", "roi3", "roi4", "roi5", "roi6", "roi7", "idr",

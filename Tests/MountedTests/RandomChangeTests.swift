@@ -40,7 +40,7 @@ import Testing
     case 11 where engines[channel] == "x264":
       ("roi0", one("off", "0,0,64,64 rel -6", "64,32,128,96 rel 8", "16,16,304,164 rel -3"))
     case 12 where engines[channel] == "x264": ("intra_refresh", one("off", "column"))
-    case 11, 12: ("gop_mode", one("normal_p", "smart_p"))
+    case 11, 12: ("gop_mode", one("normalp", "smartp"))
     default: ("mirror", one("0", "1"))
     }
   }

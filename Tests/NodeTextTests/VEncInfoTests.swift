@@ -147,7 +147,7 @@ struct VEncInfoTests {
   func refreshesAndBackgroundsAreShownWhereThereAreAny(_ dialect: Dialect) {
     var channel = Sample.encoder(codec: .h264, syntax: .h264(H264Syntax()))
     (channel.attributes.sliceMode, channel.attributes.sliceSize) = (.none, 0)
-    func shown(_ title: String) -> [String] { cells(table(page([channel], dialect), title)?.values).map(String.init) }
+    func shown(_ title: String) -> [Substring] { cells(table(page([channel], dialect), title)?.values) }
     channel.attributes.refreshedColumns = nil
     #expect(shown("Syntax INFO1") == ["0", "N", "0", "0", "N", "0", "0"])
     channel.attributes.refreshedColumns = 3

@@ -35,9 +35,9 @@ mkdir $mpi/vi/0 $mpi/venc/0
 put vi/0/input "$VIVID_CAP"
 camera 1280 720 nv12 5
 put venc/0/codec fwht
-check "a codec without bitrate has fixqp" is "$(cat $mpi/venc/0/rc_mode)" fixqp
-check "cbr is refused, with the reason" refused venc/0/rc_mode cbr "holds no bitrate"
-check "a bitrate is kept for a codec that has one" put venc/0/bitrate 4000
+check "fwht has fixqp where nothing is written" is "$(cat $mpi/venc/0/rc_mode)" fixqp
+check "avbr is refused, with what there is" refused venc/0/rc_mode avbr "is not available with fwht"
+check "a bitrate is kept for a rate control that has one" put venc/0/bitrate 4000
 check "software has no fwht" refused venc/0/backend software "does not make fwht"
 put venc/0/gop 8
 put venc/0/source vi/0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import COpenH264
 
-/// When a picture of openh264 is to be predicted from the background alone, with `gop_mode` `smart_p`.
+/// When a picture of openh264 is to be predicted from the background alone, with `gop_mode` `smartp`.
 ///
 /// The library keeps each key picture as a long-term reference and, since nobody confirms another one, predicts from it when a receiver
 /// says that it has lost pictures (`FilterLTRRecoveryRequest`, `WelsBuildRefList`). It is told so at the beginning of each group. A

@@ -10,7 +10,9 @@ public struct TurboJPEGFactory: EncoderFactory {
   public var isHardware: Bool { false }
   public var priority: Int { 20 }
 
-  public func capabilities(for codec: Codec) -> EncoderCapabilities { [] }
+  public func capabilities(for codec: Codec) -> EncoderCapabilities {
+    codec == .mjpeg ? TurboJPEGEncoder.abilities : []
+  }
 
   public func settings(for codec: Codec) -> EngineSettings { codec == .mjpeg ? TurboJPEGEncoder.settings : [] }
 
@@ -34,15 +36,19 @@ public struct TurboJPEGFactory: EncoderFactory {
 
 /// One motion JPEG channel of libturbojpeg.
 ///
-/// The samples are coded as they come, like hardware encoders do: whoever gives the frames makes them what JPEG has. Bitrate, GOP and frame rate mean nothing here: size follows `quality`, and every picture is a key picture.
+/// The samples are coded as they come, like hardware encoders do: whoever gives the frames makes them what JPEG has. GOP means nothing here: every picture is a key
+/// picture, and its size follows the quality factor that comes with it, or `quality`.
 final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
-  static let settings: EngineSettings = [
-    EngineSetting(.quality, live: true, 1...99, usual: 70), EngineSetting(.codedRate, live: true),
-  ]
+  static let settings = EngineSettings(
+    [
+      EngineSetting(.quality, live: true, 1...99, usual: 70), EngineSetting(.codedRate, live: true),
+    ] + EngineSettings.heldByQuality(1...99) + [EngineSetting(.maxReencodes, live: true, usual: 1)])
+
+  static let abilities: EncoderCapabilities = [.heldByQP, .codesAgain]
 
   let engine = JPEGCompressor.engine
   let inputFormats: [PixelFormat] = [.i420, .nv12]
-  var capabilities: EncoderCapabilities { [] }
+  var capabilities: EncoderCapabilities { Self.abilities }
 
   private var compressor: JPEGCompressor
   private var configuration: EncoderConfiguration
@@ -59,7 +65,7 @@ final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
     let pixels = try frame.beginPixels(write: false)
     let picture: UnsafeRawBufferPointer
     do throws(Failure) {
-      picture = try compressor.compressSamples(pixels, quality: quality)
+      picture = try compressor.compressSamples(pixels, quality: directive.quality ?? quality)
     } catch {
       try frame.endPixels(write: false)
       throw error

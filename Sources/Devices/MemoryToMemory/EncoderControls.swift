@@ -88,7 +88,34 @@ struct EncoderControls {
     // A picture type can always be forced: by the control, or by starting the coded queue anew.
     var found: EncoderCapabilities = .forceType
     if qpI != nil && qpP != nil && live.contains(.quantiser) { found.insert(.perFrameQP) }
+    if heldRange != nil { found.insert(.heldByQP) }
     return found
+  }
+
+  /// The quantisers, or quality factors, that the runtime's rate control may give it with each picture: it has no rate control of its own and
+  /// takes them while it runs. `nil` where that is not so.
+  private var heldRange: ClosedRange<Int>? {
+    guard bitrate == nil else { return nil }
+    if codec.isEachPictureKey {
+      return live.contains(.quality) ? quality.flatMap { range($0, $0) }.map { $0.clamped(to: 1...99) } : nil
+    }
+    guard live.contains(.quantiser), let qpI, let qpP else { return nil }
+    return range(qpI, qpP)
+  }
+
+  /// What is obeyed with the runtime's rate control.
+  private func held(_ range: ClosedRange<Int>) -> [EngineSetting] {
+    if codec.isEachPictureKey { return EngineSettings.heldByQuality(range) }
+    // Below 10 of the 51 nobody sees a difference; other scales are the device's own.
+    let least = codec == .h264 || codec == .h265 ? min(range.upperBound, max(range.lowerBound, 10)) : range.lowerBound
+    // With several frames inside, no picture can be taken back.
+    let takingBack =
+      [SettingKey.superKeyBits, .superPredictedBits, .maxReencodes].map(\.name)
+      + [SettingKey.superFrameMode, .ratePriority].map(\.name)
+    return [EngineSetting(.bitrate, live: true)] + EngineSettings.heldByQP.filter { !takingBack.contains($0.key) }
+      + [(SettingKey.minQP, least), (.minKeyQP, least), (.maxQP, range.upperBound), (.maxKeyQP, range.upperBound)].map {
+        key, usual in EngineSetting(key, live: true, range, usual: usual)
+      }
   }
 
   /// The settings the device has a control for, live where its driver applies them to the running stream.
@@ -110,6 +137,7 @@ struct EncoderControls {
         found.append(EngineSetting(key, live: live.contains(.bounds), range, usual: Int(control.defaultValue)))
       }
     }
+    if let heldRange { found += held(heldRange) }
     return EngineSettings(found)
   }
 
@@ -191,6 +219,10 @@ struct EncoderControls {
     for control in [qpI, qpP] {
       if let control { try device.setValue(min(max(Int64(value), control.minimum), control.maximum), of: control) }
     }
+  }
+
+  func setQuality(_ value: Int) throws(KernelError) {
+    if let quality { try device.setValue(min(max(Int64(value), quality.minimum), quality.maximum), of: quality) }
   }
 
   func pressForceKey() throws(KernelError) {

@@ -27,6 +27,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   private let obeyed: EngineSettings
   /// A frame was given another QP than the configuration's.
   private var isQPOverridden = false
+  /// The QP, or the quality factor, that the device was told last of those that came with a frame.
+  private var told: Int?
   private(set) var configuration: EncoderConfiguration
   let raw: M2MPort
   private let coded: M2MPort
@@ -182,7 +184,17 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     _ directive: EncodeDirective, _ sink: inout Sink
   ) throws(Failure) {
     let key = directive.type == .idr || directive.type == .i
-    if let qp = directive.qp { try asFailure { () throws(KernelError) in try setQP(qp, isKey: key) } }
+    if let quality = directive.quality {
+      try tell(quality, &sink) { controls throws(KernelError) in try controls.setQuality(quality) }
+    }
+    if let qp = directive.qp {
+      if configuration.rateMode == .fixqp {
+        try asFailure { () throws(KernelError) in try setQP(qp, isKey: key) }
+      } else {
+        try tell(qp, &sink) { controls throws(KernelError) in try controls.setQP(qp) }
+        isQPOverridden = true
+      }
+    }
     // A stream begins with a key frame unasked.
     guard key, next > 1 else { return }
     if controls.canForceKey {
@@ -192,6 +204,16 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       try settle(below: 1, &sink)
       try asFailure { () throws(KernelError) in try restartCoded() }
     }
+  }
+
+  /// A control holds for what the device begins from then on, which may be a frame from before: those inside come out first.
+  private func tell<Sink: PacketSink & ~Copyable>(
+    _ number: Int, _ sink: inout Sink, _ set: (EncoderControls) throws(KernelError) -> Void
+  ) throws(Failure) {
+    guard number != told else { return }
+    try settle(below: 1, &sink)
+    try asFailure { () throws(KernelError) in try set(controls) }
+    told = number
   }
 
   /// The controls hold the QP of the configuration already: a call a frame is made only where another one is asked for.
@@ -355,6 +377,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
     }
     self.configuration = configuration
     self.remarks += remarks
+    told = nil
     return true
   }
 

@@ -37,7 +37,7 @@ struct H264Continuity: Sendable {
       (self.recovery, intraOrder) = (nil, shown)
       return
     }
-    if let (from, count) = self.recovery, slice.isReference, (slice.number - from + most) % most >= count {
+    if let (from, count) = self.recovery, slice.isReference, Self.steps(from, slice.number, most) >= count {
       info.isRecovered = true
       self.recovery = nil
     }
@@ -48,13 +48,17 @@ struct H264Continuity: Sendable {
     _ slice: H264Reader.Slice, _ most: Int, _ gapsAllowed: Bool, _ info: inout PictureInfo
   ) {
     if !slice.isIDR, let last = lastReference, slice.number != last, slice.number != (last + 1) % most {
-      if !gapsAllowed { info.missing = (slice.number - last - 1 + most) % most }
+      if !gapsAllowed { info.missing = Self.steps(last + 1, slice.number, most) }
       lastReference = (slice.number - 1 + most) % most
     }
     // The second field of a picture has the number of the first.
     if slice.isReference { lastReference = slice.forgetsAll ? 0 : slice.number }
     if lastReference == nil { lastReference = (slice.number - 1 + most) % most }
   }
+
+  /// How many numbers later, of those that begin again after `most`. The one before may be of a stream with more of them: a set was damaged, or
+  /// changed without a key picture.
+  private static func steps(_ from: Int, _ to: Int, _ most: Int) -> Int { ((to - from) % most + most) % most }
 
   /// `PicOrderCnt`, where it is coded in the picture.
   private mutating func place(_ slice: H264Reader.Slice, _ most: Int) -> Int {

@@ -18,24 +18,35 @@ public struct EncoderCapabilities: OptionSet, Sendable {
   /// Takes a QP with every frame and uses exactly it.
   public static let perFrameQP = EncoderCapabilities(rawValue: 1 << 0)
   /// Its rate is held by the QP of each picture, which the runtime's own rate control decides: it has none of its own, or a worse one.
+  /// With codings whose every picture stands alone it is their quality factor.
   public static let heldByQP = EncoderCapabilities(rawValue: 1 << 2)
   /// The quantiser in a picture's header is that of its first block, not the picture's.
   public static let headerHasFirstBlock = EncoderCapabilities(rawValue: 1 << 3)
   /// Takes a picture type with every frame.
   public static let forceType = EncoderCapabilities(rawValue: 1 << 1)
+  /// A picture it has just given can be thrown away and its frame given once more: it keeps nothing of it.
+  public static let codesAgain = EncoderCapabilities(rawValue: 1 << 3)
 }
 
 /// What the rate controller decides for one frame; `nil` leaves it to the engine.
 public struct EncodeDirective: Sendable, Equatable {
   public var type: PictureType?
   public var qp: Int?
+  /// Quality factor, of codings that have one.
+  public var quality: Int?
   /// Size wished for this picture, in bits.
   public var targetBits: Int?
-  public init(type: PictureType? = nil, qp: Int? = nil, targetBits: Int? = nil) {
+  public init(type: PictureType? = nil, qp: Int? = nil, quality: Int? = nil, targetBits: Int? = nil) {
     self.type = type
     self.qp = qp
+    self.quality = quality
     self.targetBits = targetBits
   }
+}
+
+extension Codec {
+  /// Every picture stands alone: none is predicted, and a reader may start at any.
+  public var isEachPictureKey: Bool { self == .mjpeg }
 }
 
 /// Where an encoder puts its pictures. Implemented by a channel's ring: bytes are copied once, from the engine's

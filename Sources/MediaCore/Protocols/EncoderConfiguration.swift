@@ -85,7 +85,7 @@ public struct EncoderConfiguration: Sendable, Equatable {
   /// Columns of blocks coded without reference go over the picture, in the place of key pictures.
   public var refreshesColumns: Bool { settings[.intraRefresh] == "column" }
   /// A key picture stays a reference, and the first picture of each group is predicted from it alone.
-  public var keepsBackground: Bool { settings[.gopMode] == "smart_p" }
+  public var keepsBackground: Bool { settings[.gopMode] == "smartp" }
   /// Frames from one background picture to the next; more than a group.
   public var backgroundInterval: Int {
     max(group + 1, settings[.backgroundInterval] ?? group * Self.usualGroups)

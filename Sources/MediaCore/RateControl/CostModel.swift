@@ -23,16 +23,20 @@ struct CostModel: Sendable, Equatable {
 /// What pictures cost that nothing predicts: key pictures, and those after a cut. From texture and size alone within about a
 /// quarter; what is left is learned from those that came.
 struct IntraCost: Sendable, Equatable {
-  private(set) var model = CostModel(slope: CostModel.intraSlope)
+  private(set) var model: CostModel
   private let pixels: Double
   /// What the last ones cost more than their texture told, log2.
-  private var bias = 0.0
+  private var bias: Double
+  private let usualBias: Double
   private var texture = IntraCost.usualTexture
 
   private static let usualTexture = 5.0
 
-  init(pixels: Int) {
+  init(pixels: Int, _ scale: QuantiserScale = .qp) {
     self.pixels = Double(max(1, pixels))
+    model = CostModel(slope: scale.intraSlope)
+    bias = scale.intraBias
+    usualBias = scale.intraBias
     expect(nil)
   }
 
@@ -45,7 +49,7 @@ struct IntraCost: Sendable, Equatable {
   }
 
   /// Another scene: half of what was learned is of the engine, the other half was of the scene.
-  mutating func forgetScene() { bias /= 2 }
+  mutating func forgetScene() { bias = (bias + usualBias) / 2 }
 
   mutating func learn(_ bits: Double, at qp: Double, weight: Double) {
     bias += weight * (model.level(of: bits, at: qp) - level(of: texture) - bias)

@@ -9,6 +9,8 @@ public struct RateStatus: Sendable, Equatable {
   public var ceiling: Double
   /// Pictures after which the window had more than its mode allows.
   public var overflows: UInt64
+  /// The quantiser the last picture that came was asked for with, in the coding's numbers.
+  public var asked: Int?
   /// QPs the next predicted and the next key picture can get.
   public var predicted: ClosedRange<Int>
   public var key: ClosedRange<Int>
@@ -19,7 +21,9 @@ public final class OwnRate: RateController {
   private let encoder: any Encoder
   private let obeyed: EngineSettings
   private var keys = KeySchedule()
+  private var placed = PlacedKeys()
   private var plan: RatePlan?
+  private var asked: Int?
 
   /// - Parameters:
   ///   - encoder: the one that is driven.
@@ -31,7 +35,9 @@ public final class OwnRate: RateController {
 
   public func configure(_ configuration: EncoderConfiguration) {
     keys.gop = configuration.gop
-    let goals = RateGoals(configuration, obeyed: obeyed)
+    placed.expect(groupsOf: configuration.gop)
+    var goals = RateGoals(configuration, obeyed: obeyed)
+    if encoder.placesKeyFrames { goals.gop = placed.distance }
     if plan == nil { plan = RatePlan(goals) } else { plan?.change(goals) }
   }
 
@@ -39,12 +45,17 @@ public final class OwnRate: RateController {
 
   public func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective? {
     let isKey = keys.isKey(encoder, wanted: wantsKey)
-    guard let decision = plan?.next(at: pts, isKey: isKey, activity) else { return nil }
+    let willBeKey = encoder.placesKeyFrames ? placed.isNext(wanted: isKey) : isKey
+    guard let decision = plan?.next(at: pts, isKey: willBeKey, activity) else { return nil }
     guard !decision.isLeftOut else {
       keys.notGiven()
+      placed.notGiven()
       return nil
     }
-    return EncodeDirective(type: isKey ? .idr : nil, qp: decision.qp)
+    // One that places its key pictures has their fixed quantiser itself.
+    let isItsOwn = willBeKey && !isKey
+    return EncodeDirective(
+      type: isKey ? .idr : nil, qp: isItsOwn ? plan?.goals.fixed?.predicted ?? decision.qp : decision.qp)
   }
 
   public func fate(bytes: Int) -> PictureFate {
@@ -55,10 +66,24 @@ public final class OwnRate: RateController {
 
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {
     if isKey { keys.keyCame() }
-    plan?.coded(bits: Double(bytes) * 8)
+    if encoder.placesKeyFrames { follow(isKey: isKey) }
+    if let number = plan?.coded(bits: Double(bytes) * 8) { asked = number }
   }
 
-  public func lost(_ count: Int) { for _ in 0..<count { plan?.lost() } }
+  /// The engine's own groups may be shorter than asked.
+  private func follow(isKey: Bool) {
+    placed.came(isKey: isKey)
+    guard var goals = plan?.goals, goals.gop != placed.distance else { return }
+    goals.gop = placed.distance
+    plan?.change(goals)
+  }
+
+  public func lost(_ count: Int) {
+    for _ in 0..<count {
+      plan?.lost()
+      placed.lost()
+    }
+  }
 
   /// With `fixqp` it holds no rate; what pictures cost is learned for the mode that follows.
   public var status: RateStatus? {
@@ -66,7 +91,7 @@ public final class OwnRate: RateController {
     let goals = plan.goals
     return RateStatus(
       target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,
-      overflows: plan.overflows, predicted: goals.predicted, key: goals.key)
+      overflows: plan.overflows, asked: asked, predicted: goals.predicted, key: goals.key)
   }
 }
 
@@ -74,8 +99,14 @@ extension EncoderFactory {
   /// What drives an encoder of this factory.
   public func rateController(for encoder: any Encoder, _ configuration: EncoderConfiguration) -> any RateController {
     let obeyed = settings(for: configuration.codec)
-    let isOwn = encoder.capabilities.contains(.heldByQP)
-    let control: any RateController = isOwn ? OwnRate(encoder, obeyed: obeyed) : EngineRate(encoder, obeyed: obeyed)
+    let control: any RateController
+    if !encoder.capabilities.contains(.heldByQP) {
+      control = EngineRate(encoder, obeyed: obeyed)
+    } else if configuration.codec.isEachPictureKey {
+      control = PictureRate(encoder, obeyed: obeyed)
+    } else {
+      control = OwnRate(encoder, obeyed: obeyed)
+    }
     control.configure(configuration)
     return control
   }
@@ -92,4 +123,18 @@ extension EngineSettings {
     EngineSetting(.ratePriority, live: true), EngineSetting(.maxReencodes, live: true, usual: 1),
     EngineSetting(.rateControl, live: true),
   ]
+
+  /// What engines that take a quality factor with each picture obey by it.
+  public static func heldByQuality(_ range: ClosedRange<Int>) -> [EngineSetting] {
+    // Those of the vendor's channels, where nothing is written.
+    let usual = max(range.lowerBound, min(range.upperBound, 30))...max(range.lowerBound, min(range.upperBound, 99))
+    return [
+      EngineSetting(.bitrate, live: true), EngineSetting(.maxBitrate, live: true),
+      EngineSetting(.rateWindow, live: true, usual: 1),
+      EngineSetting(.leastQuality, live: true, range, usual: usual.lowerBound),
+      EngineSetting(.mostQuality, live: true, range, usual: usual.upperBound),
+      EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
+      EngineSetting(.rateControl, live: true),
+    ]
+  }
 }

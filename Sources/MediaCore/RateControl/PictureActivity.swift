@@ -12,6 +12,14 @@ public struct PictureActivity: Sendable, Equatable {
     self.difference = difference
     self.texture = texture
   }
+
+  /// Whether a picture shows another scene than the one before.
+  /// - Parameters:
+  ///   - difference: mean change of a sample.
+  ///   - usual: what it is in this scene.
+  static func isCut(_ difference: Double, usually usual: Double) -> Bool {
+    difference > 8 && difference > 2.5 * usual + 2
+  }
 }
 
 /// Looks at pictures of one size, one after the other. A value of 400 bytes; a look costs below a microsecond.

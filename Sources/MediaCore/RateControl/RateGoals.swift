@@ -14,13 +14,17 @@ public struct RateGoals: Sendable, Equatable {
   /// Pictures from one key picture to the next.
   public var gop: Int
   public var pixels: Int
-  /// QPs of predicted and of key pictures.
+  /// What the coding counts its quantisers in.
+  public var scale: QuantiserScale
+  /// QPs of predicted and of key pictures; quality factors where every picture stands alone.
   public var predicted: ClosedRange<Int>
   public var key: ClosedRange<Int>
   /// Sizes of key pictures over those of predicted ones.
   public var keyRatio: ClosedRange<Int>
   /// Rate over which frames are left out, where the QP cannot go higher; `nil`: none ever is.
   public var lossThreshold: Double?
+  /// How often a picture that stands alone may be coded again that came out so large that the window would be overdrawn.
+  public var reencodes: Int
   /// Frames that are left out one after the other at most; `nil`: as many as it takes.
   public var lossGap: Int?
   public var superFrames = SuperFrames()
@@ -30,7 +34,7 @@ public struct RateGoals: Sendable, Equatable {
   public init(
     mode: RateControlMode = .cbr, target: Double, maximum: Double? = nil, window: Double = 1, framesPerSecond: Double,
     gop: Int, pixels: Int, predicted: ClosedRange<Int> = 0...51, key: ClosedRange<Int>? = nil,
-    keyRatio: ClosedRange<Int> = 1...100, lossThreshold: Double? = nil
+    keyRatio: ClosedRange<Int> = 1...100, lossThreshold: Double? = nil, scale: QuantiserScale = .qp, reencodes: Int = 0
   ) {
     self.mode = mode
     self.target = max(1, target)
@@ -43,6 +47,8 @@ public struct RateGoals: Sendable, Equatable {
     self.key = key ?? predicted
     self.keyRatio = keyRatio
     self.lossThreshold = lossThreshold
+    self.scale = scale
+    self.reencodes = reencodes
   }
 
   /// `max_bitrate` over `bitrate` where it is not said.
@@ -90,17 +96,20 @@ public struct RateGoals: Sendable, Equatable {
   public init(_ configuration: EncoderConfiguration, obeyed: EngineSettings) {
     let settings = configuration.settings
     func bound(_ key: SettingKey<Int>, _ other: Int) -> Int { settings[key] ?? obeyed[key]?.usual ?? other }
-    let (low, high) = (bound(.minQP, 0), bound(.maxQP, 51))
+    let isAlone = configuration.codec.isEachPictureKey
+    let (low, high) =
+      isAlone ? (bound(.leastQuality, 1), bound(.mostQuality, 99)) : (bound(.minQP, 0), bound(.maxQP, 51))
     let (keyLow, keyHigh) = (settings[.minKeyQP] ?? low, settings[.maxKeyQP] ?? high)
     let (leastRatio, mostRatio) = (bound(.minKeyRatio, 1), bound(.maxKeyRatio, 100))
     self.init(
       mode: configuration.rateMode, target: Double(configuration.bitrate) * 1000,
       maximum: settings[.maxBitrate].map { Double($0) * 1000 }, window: Double(bound(.rateWindow, 1)),
-      framesPerSecond: configuration.frameRate.framesPerSecond, gop: configuration.gop,
+      framesPerSecond: configuration.frameRate.framesPerSecond, gop: isAlone ? 1 : configuration.gop,
       pixels: configuration.width * configuration.height, predicted: low...max(low, high),
       key: keyLow...max(keyLow, keyHigh), keyRatio: leastRatio...max(leastRatio, mostRatio),
       lossThreshold: settings[.lossMode] == "normal"
-        ? Double(settings[.lossThreshold] ?? configuration.bitrate * Self.usualLossPercent / 100) * 1000 : nil)
+        ? Double(settings[.lossThreshold] ?? configuration.bitrate * Self.usualLossPercent / 100) * 1000 : nil,
+      scale: .of(configuration.codec), reencodes: isAlone ? bound(.maxReencodes, 0) : 0)
     lossGap = settings[.lossGap]
     superFrames = SuperFrames(settings)
     if mode == .fixqp { fixed = FixedQP(key: bound(.keyQP, 26), predicted: bound(.predictedQP, 26)) }

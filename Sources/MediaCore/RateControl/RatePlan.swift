@@ -35,7 +35,7 @@ public struct RatePlan: Sendable {
   /// Bits more than the target came to since the stream began, as far as they are made up for.
   public private(set) var debt = 0.0
 
-  private var predicted = CostModel(slope: CostModel.predictedSlope)
+  private var predicted: CostModel
   private var intra: IntraCost
   /// Predicted pictures the level was learned from, in this scene.
   private var learned = 0
@@ -44,11 +44,8 @@ public struct RatePlan: Sendable {
   private var meanQP = 30.0
   private var hasMean = false
 
-  /// Microseconds from picture to picture.
-  private var interval: Double
-  /// Time stamp of the last picture, and the moment it has here: the moments never go back, whatever a source does.
-  private var lastTime: Int64?
-  private var moment: Int64 = 0
+  private var clock: PictureClock
+  private var interval: Double { clock.interval }
   private var pictures: UInt64 = 0
   private var sinceKey = 0
   private var sinceCut = Int.max / 2
@@ -69,8 +66,9 @@ public struct RatePlan: Sendable {
   public init(_ goals: RateGoals) {
     self.goals = goals
     window = RateWindow(length: Int64(goals.window * 1e6))
-    intra = IntraCost(pixels: goals.pixels)
-    interval = 1e6 / goals.framesPerSecond
+    predicted = CostModel(slope: goals.scale.predictedSlope)
+    intra = IntraCost(pixels: goals.pixels, goals.scale)
+    clock = PictureClock(framesPerSecond: goals.framesPerSecond)
     asked.reserveCapacity(8)
   }
 
@@ -79,7 +77,7 @@ public struct RatePlan: Sendable {
     let old = goals
     goals = new
     if new.window != old.window { window.setLength(Int64(new.window * 1e6)) }
-    if new.framesPerSecond != old.framesPerSecond { interval = 1e6 / new.framesPerSecond }
+    if new.framesPerSecond != old.framesPerSecond { clock.expect(framesPerSecond: new.framesPerSecond) }
     if new.pixels != old.pixels { self = RatePlan(new) }
     guard new.target != old.target || new.maximum != old.maximum || new.mode != old.mode else { return }
     debt = 0
@@ -118,7 +116,7 @@ public struct RatePlan: Sendable {
   ///   - activity: how it looks, where somebody looked.
   public mutating func next(at time: Int64, isKey: Bool, _ activity: PictureActivity?) -> Decision {
     advance(to: time)
-    let time = moment
+    let time = clock.moment
     let (isCut, isFrozen) = see(activity, isKey: isKey)
     if isCut {
       intra.forgetScene()
@@ -126,19 +124,20 @@ public struct RatePlan: Sendable {
     }
     if isKey || isCut { intra.expect(activity?.texture) }
     let bounds = isKey ? goals.key : goals.predicted
-    let qp: Double
+    let number: Int
     if let fixed = goals.fixed {
-      qp = Double(isKey ? fixed.key : fixed.predicted)
+      number = isKey ? fixed.key : fixed.predicted
     } else {
-      let wanted = decide(isKey: isKey, isCut: isCut, at: time)
-      qp = min(Double(bounds.upperBound), max(Double(bounds.lowerBound), wanted.rounded()))
+      number = goals.scale.number(decide(isKey: isKey, isCut: isCut, at: time), in: bounds)
     }
+    let qp = goals.scale.units(number)
     forecast = isKey || isCut ? intra.model.bits(at: qp) : learned > 0 ? predicted.bits(at: qp) : share
-    if let threshold = goals.lossThreshold, goals.fixed == nil, pictures > 0, !isKey, qp >= Double(bounds.upperBound),
-      leftOut < goals.lossGap ?? .max, window.bits(after: time - window.length) + forecast > threshold * goals.window
+    if let threshold = goals.lossThreshold, goals.fixed == nil, pictures > 0, !isKey,
+      goals.scale.coarser(than: number, in: bounds) == nil, leftOut < goals.lossGap ?? .max,
+      window.bits(after: time - window.length) + forecast > threshold * goals.window
     {
       leftOut += 1
-      return Decision(qp: Int(qp), isLeftOut: true)
+      return Decision(qp: number, isLeftOut: true)
     }
     leftOut = 0
     asked.append(
@@ -155,7 +154,7 @@ public struct RatePlan: Sendable {
       meanQP += (min(sinceCut, sinceStep) < 10 ? 0.2 : 0.1) * (qp - meanQP)
       hasMean = true
     }
-    return Decision(qp: Int(qp))
+    return Decision(qp: number)
   }
 
   private func decide(isKey: Bool, isCut: Bool, at time: Int64) -> Double {
@@ -185,12 +184,7 @@ public struct RatePlan: Sendable {
   }
 
   private mutating func advance(to time: Int64) {
-    defer { lastTime = time }
-    guard let lastTime else { return }
-    let stamped = time - lastTime
-    let passed = stamped > 0 ? stamped : Int64(interval)
-    moment += max(1, passed)
-    if stamped > 0, Double(stamped) < 8 * interval { interval += 0.1 * (Double(stamped) - interval) }
+    guard let passed = clock.advance(to: time) else { return }
     let bound = goals.target * goals.window
     debt = max(-0.6 * goals.horizon * bound, debt - goals.target * Double(min(passed, window.length)) / 1e6)
   }
@@ -217,7 +211,7 @@ public struct RatePlan: Sendable {
       usualDifference = difference
       return (!isKey && difference > 16, false)
     }
-    let isCut = difference > 8 && difference > 2.5 * usual + 2
+    let isCut = PictureActivity.isCut(difference, usually: usual)
     if !isCut { usualDifference = usual + 0.1 * (difference - usual) }
     return (isCut && !isKey, difference < max(Self.stillDifference, 0.1 * usual))
   }
@@ -300,8 +294,10 @@ public struct RatePlan: Sendable {
   /// The oldest picture that was decided on has come.
   /// It was coded with the QP that was decided on: engines say what they can do with one, and the QP in a slice's header is that of its first
   /// block, which is another one where the engine spreads it by texture.
-  public mutating func coded(bits: Double) {
-    guard !asked.isEmpty else { return }
+  /// - Returns: the coding's quantiser that was decided on; `nil` where none was.
+  @discardableResult
+  public mutating func coded(bits: Double) -> Int? {
+    guard !asked.isEmpty else { return nil }
     let picture = asked.removeFirst()
     (wasKey, wasDiscarded, attempts) = (picture.isKey, false, 0)
     let used = picture.qp
@@ -320,6 +316,7 @@ public struct RatePlan: Sendable {
       predicted.level += weight * (level - predicted.level)
       learned += 1
     }
+    return goals.scale.number(used, in: picture.isKey ? goals.key : goals.predicted)
   }
 
   /// The oldest picture that was decided on did not come, and will not.
@@ -341,12 +338,14 @@ public struct RatePlan: Sendable {
   /// Plans the key picture that was decided on anew.
   /// - Returns: its QP.
   mutating func replan(below limit: Double) -> Int {
-    let wanted = max(asked[0].qp + 1, intra.model.qp(for: 0.95 * limit).rounded(.up))
-    let qp = min(Double(goals.key.upperBound), wanted)
+    let (scale, before) = (goals.scale, goals.scale.number(asked[0].qp, in: goals.key))
+    let wanted = scale.number(intra.model.qp(for: 0.95 * limit) + 0.5, in: goals.key)
+    let number = max(wanted, scale.coarser(than: before, in: goals.key) ?? before)
+    let qp = scale.units(number)
     let bits = intra.model.bits(at: qp)
     window.correct(by: bits - asked[0].bits, at: asked[0].time)
     (asked[0].qp, asked[0].bits) = (qp, bits)
     lastQP = max(lastQP, qp)
-    return Int(qp)
+    return number
   }
 }

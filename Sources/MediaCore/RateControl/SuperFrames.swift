@@ -47,7 +47,7 @@ public struct SuperFrames: Sendable, Equatable {
 /// What becomes of a picture that an engine gave.
 public enum PictureFate: Sendable, Equatable {
   case kept
-  /// It is too large: the same frame is to be coded again, as a key picture of this QP.
+  /// It is too large: the same frame is to be coded again, as a key picture of this QP, or with this quality factor.
   case again(qp: Int)
   /// It is too large: it does not get into the stream, and the next one becomes a key picture.
   case discarded
@@ -64,7 +64,7 @@ extension RatePlan {
       let limit = picture.isKey ? rules.key : rules.predicted, bits > limit, mayTakeBack
     else { return .kept }
     let bounds = picture.isKey ? goals.key : goals.predicted
-    guard Int(picture.qp) < bounds.upperBound else { return .kept }
+    guard picture.qp < goals.scale.units(bounds).upperBound else { return .kept }
     if rules.priority == .bitrate, window.total + bits - picture.bits <= goals.overflowRate * goals.window {
       return .kept
     }

@@ -21,6 +21,8 @@ public struct EffectRule: Sendable, Equatable {
     case quantiser(ofKeys: Bool)
     /// The least QP, or the largest, of predicted pictures.
     case lowestQuantiser, highestQuantiser
+    /// The least quality factor, or the largest.
+    case lowestQuality, highestQuality
     /// What the headers of the stream say.
     case syntax
     /// Slices of a picture.
@@ -76,6 +78,9 @@ public struct EffectRule: Sendable, Equatable {
   /// Predicted pictures keep a bound of their quantiser; the rate control may need some to get there.
   public static let lowestQuantiser = EffectRule(.lowestQuantiser, .frames(16), attempts: 3)
   public static let highestQuantiser = EffectRule(.highestQuantiser, .frames(16), attempts: 3)
+  /// Pictures keep a bound of their quality factor, from the next one on or the one after it.
+  public static let lowestQuality = EffectRule(.lowestQuality, .frames(16), attempts: 3)
+  public static let highestQuality = EffectRule(.highestQuality, .frames(16), attempts: 3)
   /// What the headers say from the next key picture on, or the one after it when that was being coded already.
   public static let syntax = EffectRule(.syntax, .groups(2))
   /// Pictures have several slices, or one.

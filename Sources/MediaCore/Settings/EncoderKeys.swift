@@ -28,6 +28,9 @@ extension SettingKey where Value == Int {
   /// How often a super frame is coded again.
   public static let maxReencodes = SettingKey("max_reencode_times")
   public static let quality = SettingKey("quality")
+  /// The least and the largest quality factor a rate control chooses.
+  public static let leastQuality = SettingKey("qfmin")
+  public static let mostQuality = SettingKey("qfmax")
   /// The rate that is left after frame-rate control; an engine gets it as the rate of its frames.
   public static let codedRate = SettingKey("fps_dst")
 }

@@ -8,7 +8,7 @@ extension SettingKey where Value == String {
   public static let sliceMode = SettingKey("slice_mode")
   /// `off` or `column`: blocks that are coded without reference to others go over the picture, in the place of key pictures.
   public static let intraRefresh = SettingKey("intra_refresh")
-  /// `normal_p` or `smart_p`.
+  /// `normalp` or `smartp`.
   public static let gopMode = SettingKey("gop_mode")
 }
 
@@ -26,7 +26,7 @@ extension SettingKey where Value == Int {
   public static let sampleAdaptiveOffset = SettingKey("sao")
   /// H.265: 0 switches the strong smoothing of what large intra blocks are predicted from off.
   public static let intraSmoothing = SettingKey("intra_smoothing")
-  /// With `smart_p`, frames from one background picture to the next.
+  /// With `smartp`, frames from one background picture to the next.
   public static let backgroundInterval = SettingKey("bg_interval")
   /// What is added to the quantiser for chroma.
   public static let chromaQPOffset = SettingKey("chroma_qp_offset")

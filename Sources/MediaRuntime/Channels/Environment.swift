@@ -22,6 +22,8 @@ final class Environment: Sendable {
   let allocator: any Allocator
   let ledger = MemoryLedger()
   let pools: PoolRegistry
+  /// Coded pictures that wait for readers, of all channels.
+  let packets: PacketPool
   let slots = UserSlots()
   let drops = DropLog()
   let room: Room
@@ -41,6 +43,7 @@ final class Environment: Sendable {
     self.registry = registry
     self.allocator = CountingAllocator(base: allocator, ledger: ledger)
     self.pools = PoolRegistry(ledger)
+    self.packets = PacketPool(limit: options.packetLimit)
     self.room = Room(isLossless: options.isUnthrottled)
     self.services = try Services(workers: options.workers > 0 ? options.workers : cores)
     self.snapshots = SnapshotService(registry.catalogue.picture)

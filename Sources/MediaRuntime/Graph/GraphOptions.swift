@@ -30,6 +30,8 @@ public struct GraphOptions: Sendable {
   public var deviceDepth: Int
   /// Bytes a channel's ring of coded pictures may grow to.
   public var ringLimit: Int
+  /// Coded pictures of all channels that may wait for readers at a time.
+  public var packetLimit: Int
   /// Name the reports give as the creator of buffers.
   public var programName: String
   /// How long an object may stand still before it is called so, nanoseconds.
@@ -39,15 +41,20 @@ public struct GraphOptions: Sendable {
   /// For how long `health` tells of lost frames and of a pace that was not kept, seconds; at most ten.
   var lossSeconds = 10
 
+  /// The vendor's limit until the end of 2022, and its default after that.
+  public static let packets = 128
+  public static let laterPackets = 512
+
   public init(
     workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, deviceDepth: Int = 3, ringLimit: Int = 16 << 20,
-    programName: String = "mpifs", starvedAfter: Int64 = .milliseconds(1500)
+    packetLimit: Int = GraphOptions.packets, programName: String = "mpifs", starvedAfter: Int64 = .milliseconds(1500)
   ) {
     self.workers = workers
     self.isUnthrottled = isUnthrottled
     self.queueDepth = queueDepth
     self.deviceDepth = deviceDepth
     self.ringLimit = ringLimit
+    self.packetLimit = packetLimit
     self.programName = programName
     self.starvedAfter = starvedAfter
   }

@@ -7,9 +7,8 @@ extension MediaGraph {
   public func encodersReport() -> EncodersReport {
     let channels = all.filter { $0.stream != nil }
     let services = environment.services.figures()
-    var packets = 0
-    for channel in channels { packets += channel.stream?.figures.packets ?? 0 }
-    let limit = channels.count * PacketRing.descriptors
+    let packets = environment.packets
+    let (used, made) = (packets.used, packets.made)
     environment.pools.prune()
     let (buffers, idle) = environment.pools.entries.reduce((0, 0)) {
       ($0.0 + $1.pool.buffers.count, $0.1 + $1.pool.free)
@@ -22,7 +21,7 @@ extension MediaGraph {
         lastRunNanoseconds: services.reduce(0) { max($0, $1.lastRunRawNanoseconds) },
         runs: services.reduce(0) { $0 + $1.runs }, triggers: services.reduce(0) { $0 + $1.triggers }),
       channels: channels.compactMap { $0.encoderReport() },
-      packets: PacketPoolReport(unused: limit - packets, used: packets, limit: limit),
+      packets: PacketPoolReport(unused: max(0, made - used), used: used, limit: packets.limit),
       buffers: PacketPoolReport(unused: idle, used: buffers - idle, limit: buffers),
       frames: PacketPoolReport(unused: places - max(0, held), used: max(0, held), limit: places))
   }

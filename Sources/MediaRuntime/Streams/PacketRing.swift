@@ -48,8 +48,11 @@ final class PacketRing: Sendable {
   /// What it holds at least as far as the limit allows, microseconds of stream.
   static let window: Int64 = 2_000_000
 
-  private let state: Mutex<State>
-  private let counters: RingCounters
+  let state: Mutex<State>
+  let counters: RingCounters
+  let pool: PacketPool
+  /// Packets of the pool that its readers' pictures take.
+  let pooled = Atomic<Int>(0)
 
   // Sendable by hand: the pointers are this state's own, and the mutex guards them.
   struct State: ~Copyable, @unchecked Sendable {
@@ -97,11 +100,16 @@ final class PacketRing: Sendable {
     }
   }
 
-  init(capacity: Int, limit: Int) {
+  /// - Parameter pool: that of all channels; one of its own without limit where it is not given.
+  init(capacity: Int, limit: Int, pool: PacketPool? = nil) {
     let capacity = max(64 << 10, min(capacity, limit))
     state = Mutex(State(capacity: capacity, limit: limit))
     counters = RingCounters(capacity: capacity)
+    self.pool = pool ?? PacketPool(limit: .max)
+    self.pool.add(self)
   }
+
+  deinit { pool.change(by: -pooled.load(ordering: .relaxed)) }
 
   var figures: RingFigures { counters.figures() }
 
@@ -126,6 +134,12 @@ final class PacketRing: Sendable {
   /// Makes the picture readable.
   /// - Returns: its size in bytes, or `nil` when the ring had no room for it.
   func finish(pts: Int64, picture: CodedPicture, parameterSets: UnsafeRawBufferPointer?) -> Int? {
+    var reserved = counters.readers > 0 ? 1 : 0
+    guard reserved == 0 || pool.reserve() else {
+      counters.exhausted()
+      abandon()
+      return nil
+    }
     let result: (size: Int?, wake: Bool) = state.withLock { state in
       if state.overflow {
         state.overflow = false
@@ -150,14 +164,18 @@ final class PacketRing: Sendable {
         state.newestKey = state.next
         for index in state.readers.indices {
           let reader = state.readers[index]
-          if reader.cursor == nil && reader.epoch == state.epoch { reader.start(at: state.next) }
+          guard reader.cursor == nil && reader.epoch == state.epoch else { continue }
+          let skipped = reader.start(at: state.next, group: state.groups)
+          if skipped > 0 { counters.lost(packets: skipped, groups: 0) }
         }
       }
       state.next += 1
       state.committed = state.writing
-      publish(&state)
+      publish(&state, reserved: reserved)
+      reserved = 0
       return (size, !state.readers.isEmpty)
     }
+    pool.change(by: -reserved)
     if result.wake { wakeReaders() }
     return result.size
   }
@@ -220,7 +238,8 @@ final class PacketRing: Sendable {
   }
 
   /// Stores the figures reports show.
-  private func publish(_ state: inout State) {
+  /// - Parameter reserved: packets that were taken for the picture that came.
+  func publish(_ state: inout State, reserved: Int = 0) {
     // Needed is what a new reader would start with, and what the slowest reader has still to get.
     var needed = state.newestKey.map { state.packet($0).start } ?? state.committed
     var waiting: UInt64 = 0
@@ -233,6 +252,8 @@ final class PacketRing: Sendable {
       if position < state.next { needed = min(needed, state.packet(position).start) }
       if reader.holdsPacket { taken += 1 }
     }
+    let use = packetsInUse(state)
+    pool.change(by: use - pooled.exchange(use, ordering: .relaxed) - reserved)
     counters.store(
       write: state.committed, read: needed, capacity: state.capacity, packets: state.next - state.first,
       waiting: waiting, taken: taken, readers: state.readers.count, written: state.next)
@@ -276,7 +297,8 @@ final class PacketRing: Sendable {
     let retired = state.withLock { state in
       guard !state.isRetired else { return true }
       reader.epoch = state.isOpen ? state.epoch : state.epoch + 1
-      if state.isOpen, let newest = state.newestKey { reader.start(at: newest) }
+      reader.joined = state.next
+      if state.isOpen, let newest = state.newestKey { reader.start(at: newest, group: state.packet(newest).group) }
       state.readers.append(reader)
       publish(&state)
       return false

@@ -41,6 +41,8 @@ struct RingCounters: ~Copyable, Sendable {
     block.end()
   }
 
+  var readers: Int { block.read { Int($0[11]) } }
+
   func refused() { count(15) }
   func exhausted() { count(16) }
 

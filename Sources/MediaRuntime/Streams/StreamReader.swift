@@ -56,12 +56,16 @@ public final class StreamReader: CodedStream {
 
   // Guarded by the ring's lock.
   nonisolated(unsafe) var epoch: UInt64 = 0
+  /// The first packet that came since it is there: those before are the ring's own, kept for whoever comes.
+  nonisolated(unsafe) var joined: UInt64 = 0
   private(set) nonisolated(unsafe) var cursor: UInt64?
   /// The next picture is the first, or the first after a loss: parameter sets go before it.
   private(set) nonisolated(unsafe) var needsStart = true
   /// Time of the first picture it was given.
   private(set) nonisolated(unsafe) var origin: Int64?
   private nonisolated(unsafe) var group: UInt64 = 0
+  /// The first packet it loses until the next key picture.
+  private nonisolated(unsafe) var lostFrom: UInt64?
   private nonisolated(unsafe) var rest: [UInt8] = []
   private nonisolated(unsafe) var restTaken = 0
 
@@ -128,9 +132,16 @@ public final class StreamReader: CodedStream {
   var hasRest: Bool { restTaken < rest.count }
   var holdsPacket: Bool { hasRest }
 
-  func start(at number: UInt64) {
+  /// - Returns: packets it lost since it gave way.
+  @discardableResult
+  func start(at number: UInt64, group: UInt64) -> UInt64 {
+    let skipped = lostFrom.map { number - $0 } ?? 0
+    lost.add(skipped, ordering: .relaxed)
+    lostFrom = nil
     cursor = number
+    self.group = group
     needsStart = true
+    return skipped
   }
 
   func delivered(_ packet: PacketDescriptor) {
@@ -148,6 +159,15 @@ public final class StreamReader: CodedStream {
     cursor = key.number
     needsStart = true
     return groups
+  }
+
+  /// Loses all that is there and waits for the next key picture.
+  /// - Returns: groups lost in part.
+  func loseAll(before next: UInt64) -> UInt64 {
+    lost.add(next - (cursor ?? next), ordering: .relaxed)
+    lostWhole.add(1, ordering: .relaxed)
+    (cursor, lostFrom) = (nil, next)
+    return 1
   }
 
   /// Keeps a picture the caller's buffer has no room for.

@@ -27,7 +27,7 @@ public enum EffectPage {
           out.line(unit)
         }
         if let quantisers = record.quantisers {
-          out.text(" qp=")
+          out.byte(0x20)
           out.line(quantisers)
         }
       }

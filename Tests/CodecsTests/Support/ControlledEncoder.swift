@@ -7,6 +7,7 @@ final class ControlledEncoder: Encoder, @unchecked Sendable {
   private let control: any RateController
   private var look = PictureLook()
   private var parser: PictureParser
+  private(set) var reencoded = 0
 
   init(_ base: any Encoder, _ configuration: EncoderConfiguration, _ factory: any EncoderFactory) {
     self.base = base
@@ -27,6 +28,13 @@ final class ControlledEncoder: Encoder, @unchecked Sendable {
       let asked = control.directive(wantsKey: directive.type == .idr, pts: frame.pts, activity: activity)
     else { return }
     try base.submit(frame, asked, into: &made)
+    while made.pictures.count == 1, case .again(let number) = control.fate(bytes: made.pictures[0].count) {
+      made = PictureList()
+      let isAlone = asked.quality != nil
+      try base.submit(
+        frame, isAlone ? EncodeDirective(quality: number) : EncodeDirective(type: .idr, qp: number), into: &made)
+      reencoded += 1
+    }
     for (picture, pts) in zip(made.pictures, made.times) {
       let info = picture.withUnsafeBytes { parser.parse($0) }
       control.coded(info.type ?? .p, isKey: info.isKey, qp: info.qp, bytes: picture.count)

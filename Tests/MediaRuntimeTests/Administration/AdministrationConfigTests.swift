@@ -215,7 +215,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     #expect(given.integer("bitrate") == 2000 && given.integer("gop") == 60)
     #expect(
       given.idle.map(\.value) == [
-        "gop: mjpeg has no groups", "bitrate: mjpeg has no bitrate; its size follows quality",
+        "gop: mjpeg has no groups", "bitrate: fixqp holds no bitrate; its size follows quality",
       ])
     #expect(fake.apply(.set(p("venc/0"), "bitrate", "5000")) == nil)
     #expect(fake.apply(.set(p("venc/0"), "codec", "h264")) == nil)

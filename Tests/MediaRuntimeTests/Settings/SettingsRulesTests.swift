@@ -109,7 +109,9 @@ private func change(
     #expect(streams.attribute(.encoder, "quality") == nil && streams.attribute(.encoder, "gop") != nil)
     #expect(streams.attribute(.encoder, "rc_mode")?.type.range == "cbr")
     #expect(streams.attribute(.input, "memory") == nil && table.attribute(.input, "memory") != nil)
-    let pictures = SettingsTable(EngineCatalogue(encoders: [ListedEncoder(name: "turbojpeg", codecs: [.mjpeg])]))
+    var still = ListedEncoder(name: "turbojpeg", codecs: [.mjpeg])
+    still.obeyed = [EngineSetting(.quality, live: true)]
+    let pictures = SettingsTable(EngineCatalogue(encoders: [still]))
     #expect(pictures.settings(.encoder).map(\.key).allSatisfy { !["gop", "bitrate", "profile"].contains($0) })
     #expect(pictures.attribute(.encoder, "idr") == nil)
     #expect(pictures.defaults(.encoder).text("rc_mode") == "fixqp")

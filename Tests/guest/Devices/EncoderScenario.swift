@@ -40,9 +40,9 @@ func encoderScenario(_ checks: Checks, camera: String, encoder path: String, dec
     checks.expect("codecs", factory.codecs, is: [.fwht])
     let can = factory.capabilities(for: .fwht)
     checks.expect(
-      "abilities: QP and type of a picture", can, is: [.perFrameQP, .forceType])
+      "abilities: QP and type of a picture, and so its rate", can, is: [.perFrameQP, .forceType, .heldByQP])
     let obeyed = factory.settings(for: .fwht)
-    checks.expect("no bitrate", obeyed[.bitrate] == nil, is: true)
+    checks.expect("a bitrate, live", obeyed[.bitrate]?.isLive, is: true)
     checks.expect("groups of pictures, live", obeyed[.gop]?.isLive, is: true)
     checks.expect("quantisers, live", obeyed[.keyQP]?.isLive, is: true)
     checks.expect("their range", obeyed[.predictedQP]?.range, is: 1...31)
@@ -64,6 +64,7 @@ func encoderScenario(_ checks: Checks, camera: String, encoder path: String, dec
   depthScenario(checks, camera, path)
   copyScenario(checks, camera, path)
   liveScenario(checks, camera, path)
+  heldRateScenario(checks, path)
   encoderFaultScenario(checks, camera, path)
 }
 

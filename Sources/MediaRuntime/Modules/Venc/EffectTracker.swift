@@ -215,7 +215,8 @@ final class EffectTracker: Sendable {
       return finding(effective, picture.quality.map { "\($0)" } ?? "unknown")
     case .quantiser(let ofKeys):
       return judgeQuantiser(&watch, Int(wanted), watch.change.before ?? Int(wanted), picture, bytes, ofKeys: ofKeys)
-    case .lowestQuantiser, .highestQuantiser: return judgeBound(&watch, Int(wanted), picture)
+    case .lowestQuantiser, .highestQuantiser: return judgeBound(&watch, Int(wanted), picture.isKey ? nil : picture.qp)
+    case .lowestQuality, .highestQuality: return judgeBound(&watch, Int(wanted), picture.quality)
     case .syntax: return judgeSyntax(&watch, picture, syntax())
     case .slices: return judgeSlices(&watch, picture)
     case .groups: return judgeGroup(&watch, Int(wanted), picture.beginsGroup, number)
@@ -262,15 +263,16 @@ final class EffectTracker: Sendable {
     return nil
   }
 
-  /// A window of predicted pictures that all keep the bound. The rate control may need some to get there.
-  private func judgeBound(_ watch: inout Watch, _ wanted: Int, _ picture: CodedPicture) -> EffectFinding? {
-    guard !picture.isKey, let qp = picture.qp, case .frames(let window) = EffectRule.highestQuantiser.window else {
+  /// A window of pictures that all keep the bound. The rate control may need some to get there.
+  /// - Parameter number: what is bounded, of a picture; `nil` where it does not count.
+  private func judgeBound(_ watch: inout Watch, _ wanted: Int, _ number: Int?) -> EffectFinding? {
+    guard let number, case .frames(let window) = EffectRule.highestQuantiser.window else {
       return nil
     }
-    let isUpper = watch.change.measure == .highestQuantiser
+    let isUpper = watch.change.measure == .highestQuantiser || watch.change.measure == .highestQuality
     watch.pictures += 1
-    watch.lowest = min(watch.lowest ?? qp, qp)
-    watch.highest = max(watch.highest ?? qp, qp)
+    watch.lowest = min(watch.lowest ?? number, number)
+    watch.highest = max(watch.highest ?? number, number)
     guard watch.pictures >= window, let low = watch.lowest, let high = watch.highest else { return nil }
     let isKept = isUpper ? high <= wanted : low >= wanted
     watch.attempt += 1
@@ -329,7 +331,7 @@ final class EffectTracker: Sendable {
     watch.groups += 1
     let found =
       watch.change.key == SettingKey<String>.gopMode.name
-      ? (picture.isVirtualKey ? "smart_p" : "normal_p") : (picture.isKey ? "off" : "column")
+      ? (picture.isVirtualKey ? "smartp" : "normalp") : (picture.isKey ? "off" : "column")
     let isEffective = found == watch.change.new
     guard isEffective || watch.groups >= EffectRule.structure.groups ?? 1 else { return nil }
     return finding(isEffective, found)

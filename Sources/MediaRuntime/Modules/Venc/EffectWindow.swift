@@ -9,6 +9,10 @@ struct QuantiserBounds: Sendable, Equatable {
   var highest: Int?
   /// `min_qp` could be set lower.
   var isLowestChosen = false
+  /// The coding has a quality factor: its quantiser is what that falls short of 100 by.
+  var isQuality = false
+
+  func number(_ picture: CodedPicture) -> Int? { isQuality ? picture.quality.map { 100 - $0 } : picture.qp }
 }
 
 /// Coded pictures of one window of the stream, in which a rate is measured.
@@ -22,6 +26,7 @@ struct EffectWindow: Sendable {
   /// Of the pictures that can tell the limit of a rate control: predicted ones, or all where there are no others.
   private var quantisers = Quantisers()
   private var keyQuantisers = Quantisers()
+  private var isQuality = false
 
   private struct Quantisers: Sendable {
     var count = 0
@@ -39,7 +44,8 @@ struct EffectWindow: Sendable {
   mutating func add(_ picture: CodedPicture, bytes: Int, bounds: QuantiserBounds) {
     pictures += 1
     bits += bytes * 8
-    guard let qp = picture.qp else { return }
+    isQuality = bounds.isQuality
+    guard let qp = bounds.number(picture) else { return }
     func count(_ quantisers: inout Quantisers) {
       quantisers.count += 1
       quantisers.low = min(quantisers.low, qp)
@@ -65,10 +71,12 @@ struct EffectWindow: Sendable {
 
   private var telling: Quantisers { quantisers.count > 0 ? quantisers : keyQuantisers }
 
-  /// `12..14`, of the pictures that can tell.
+  /// `qp=12..14`, or `quality=70`, of the pictures that can tell.
   var quantiserText: String? {
     let seen = telling
-    return seen.count == 0 ? nil : seen.low == seen.high ? "\(seen.low)" : "\(seen.low)..\(seen.high)"
+    guard seen.count > 0 else { return nil }
+    let (low, high) = isQuality ? (100 - seen.high, 100 - seen.low) : (seen.low, seen.high)
+    return "\(isQuality ? "quality" : "qp")=\(low == high ? "\(low)" : "\(low)..\(high)")"
   }
 
   /// Most of its pictures had the coarsest quantiser there may be, or the finest.
@@ -97,7 +105,9 @@ extension EffectChange {
       : isShort && window.arrivals(until: pts, arrived) < wanted * (1 - tolerance) ? .sourceRate : nil
     if let limit {
       finding.verdict = .limited(limit)
-      if limit == .maxQP || limit == .minQP || limit == .simplePicture { finding.quantisers = window.quantiserText }
+      if [.maxQP, .minQP, .leastQuality, .mostQuality, .simplePicture].contains(limit) {
+        finding.quantisers = window.quantiserText
+      }
     } else {
       // It went that way and stopped short, or did not move at all.
       let moved = baseline.map { (measured - $0) * ((wanted - $0) > 0 ? 1 : -1) > $0 * tolerance } ?? false
@@ -107,8 +117,10 @@ extension EffectChange {
   }
 
   private func bitrateLimit(_ window: EffectWindow, _ isShort: Bool, until pts: Int64) -> EffectLimit? {
-    guard isShort else { return window.isAtHighest ? .maxQP : nil }
-    if window.isAtLowest { return bounds.isLowestChosen ? .minQP : .simplePicture }
+    guard isShort else { return window.isAtHighest ? bounds.isQuality ? .leastQuality : .maxQP : nil }
+    if window.isAtLowest {
+      return !bounds.isLowestChosen ? .simplePicture : bounds.isQuality ? .mostQuality : .minQP
+    }
     if savesBits { return .simplePicture }
     // The bits of pictures that do not come cannot be spent.
     guard let rate = codedRate, window.pictures(until: pts) < rate * 0.85 else { return nil }

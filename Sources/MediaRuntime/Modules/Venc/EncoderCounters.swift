@@ -66,7 +66,7 @@ struct EncoderCounters: ~Copyable, Sendable {
     block.begin()
     block[0] = block[0] &+ 1
     if picture.isKey { block[1] = block[1] &+ 1 }
-    if picture.isJoiningPoint, !picture.isKey { block[29] = block[29] &+ 1 }
+    if picture.isJoiningPoint, !picture.isKey { block[31] = block[31] &+ 1 }
     block[2] = picture.qp.map { UInt64($0) } ?? Self.none
     block[3] = picture.quality.map { UInt64($0) } ?? Self.none
     block[4] = UInt64(bytes)
@@ -150,7 +150,7 @@ struct EncoderCounters: ~Copyable, Sendable {
       var figures = EncoderFigures()
       figures.pictures = block[0]
       figures.keys = block[1]
-      figures.recoveryPoints = block[29]
+      figures.recoveryPoints = block[31]
       figures.lastQP = known(2)
       figures.lastQuality = known(3)
       figures.lastBytes = Int(clamping: block[4])

@@ -130,6 +130,10 @@ extension VencChannel {
     case .mjpeg:
       var shown = JPEGSyntax()
       shown.quality = facts.coded.lastQuality ?? facts.settings.integer("quality")
+      if let goals = facts.used?.goals {
+        shown.minimumQuality = goals.predicted.lowerBound
+        shown.maximumQuality = goals.predicted.upperBound
+      }
       return .jpeg(shown)
     case .fwht, .vp8: return .other
     }
@@ -179,20 +183,23 @@ extension VencChannel {
   ) {
     report.windowSeconds = Int(goals.window)
     if report.mode != .cbr { report.maximumBitsPerSecond = Int(goals.maximum) }
-    report.limits.minimumKey = goals.key.lowerBound
-    report.limits.maximumKey = goals.key.upperBound
-    report.frameLimits = QPLimits()
-    report.frameLimits.minimum = goals.predicted.lowerBound
-    report.frameLimits.maximum = goals.predicted.upperBound
-    report.frameLimits.minimumKey = goals.key.lowerBound
-    report.frameLimits.maximumKey = goals.key.upperBound
-    report.minimumKeyRatio = goals.keyRatio.lowerBound
-    report.maximumKeyRatio = goals.keyRatio.upperBound
+    // Where every picture stands alone there is no QP, and nothing to be larger than: its bounds are in the coding's own section.
+    if !used.configuration.codec.isEachPictureKey {
+      report.limits.minimumKey = goals.key.lowerBound
+      report.limits.maximumKey = goals.key.upperBound
+      report.frameLimits = QPLimits()
+      report.frameLimits.minimum = goals.predicted.lowerBound
+      report.frameLimits.maximum = goals.predicted.upperBound
+      report.frameLimits.minimumKey = goals.key.lowerBound
+      report.frameLimits.maximumKey = goals.key.upperBound
+      report.minimumKeyRatio = goals.keyRatio.lowerBound
+      report.maximumKeyRatio = goals.keyRatio.upperBound
+    }
     if report.mode == .vbr, goals.maximum > 0 {
       report.changePercent = Int((Double(used.configuration.bitrate) * 100_000 / goals.maximum).rounded())
     }
     let large = goals.superFrames
-    report.maximumReencodes = large.mode == .reencode ? large.reencodes : 0
+    report.maximumReencodes = goals.reencodes > 0 ? goals.reencodes : large.mode == .reencode ? large.reencodes : 0
     report.largeKeyFrameBits = large.mode == .none ? 0 : Int(large.key ?? 0)
     report.largePredictedFrameBits = large.mode == .none ? 0 : Int(large.predicted ?? 0)
     report.priority = large.priority

@@ -143,6 +143,14 @@ extension VencChannel {
 
   /// What the rate control may use with these settings.
   private func bounds(_ settings: ObjectSettings, _ obeyed: EngineSettings?) -> QuantiserBounds {
+    if used?.configuration.codec.isEachPictureKey ?? false {
+      let (low, high) = (
+        settings[.leastQuality] ?? obeyed?[.leastQuality]?.usual, settings[.mostQuality] ?? obeyed?[.mostQuality]?.usual
+      )
+      return QuantiserBounds(
+        lowest: high.map { 100 - $0 }, highest: low.map { 100 - $0 },
+        isLowestChosen: (obeyed?[.mostQuality]?.range?.upperBound ?? 99) > high ?? 99, isQuality: true)
+    }
     let isVideo = used.map { $0.configuration.codec == .h264 || $0.configuration.codec == .h265 } ?? false
     let codec = isVideo ? 0...51 : nil
     let lowest = settings[.minQP] ?? obeyed?[.minQP]?.usual ?? codec?.lowerBound

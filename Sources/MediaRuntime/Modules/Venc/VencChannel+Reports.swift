@@ -31,10 +31,18 @@ extension VencChannel {
     if used.configuration.rateMode != .fixqp {
       facts.append(
         KeyValue(
-          key: "rate_control", value: used.isOwnRate ? "the runtime's, by the QP of each picture" : "the engine's"))
+          key: "rate_control",
+          value: !used.isOwnRate
+            ? "the engine's"
+            : "the runtime's, by the \(used.configuration.codec.isEachPictureKey ? "quality factor" : "QP") of each picture"
+        ))
     }
     if used.configuration.rateMode != .fixqp, let low = used.lowestQP, let high = used.highestQP {
       facts.append(KeyValue(key: "qp_bounds", value: "\(low)..\(high)"))
+    }
+    if let goals = used.goals, used.configuration.codec.isEachPictureKey {
+      facts.append(
+        KeyValue(key: "quality_bounds", value: "\(goals.predicted.lowerBound)..\(goals.predicted.upperBound)"))
     }
     if let missing = missingFrames(settings) { facts.append(KeyValue(key: "differs", value: missing.remark)) }
     if let asked = used.supervision { facts.append(KeyValue(key: "device_bitrate", value: asked)) }
@@ -53,6 +61,10 @@ extension VencChannel {
       Statistic("readers", .gauge, "Readers of the stream.", ring.readers),
       Statistic("reader_lost_pictures", .counter, "Coded pictures readers were too slow for.", ring.lostPackets),
       Statistic("reader_lost_groups", .counter, "Groups of pictures readers were too slow for.", ring.lostGroups),
+      Statistic(
+        "packet_pool_full", .counter,
+        "Times no packet was free and a slow reader of this channel gave way, or a picture.",
+        ring.exhausted),
       Statistic("ring_refused", .counter, "Coded pictures the ring had no room for.", ring.refused),
       Statistic("ring_used_bytes", .gauge, unit: .bytes, in: .onlyMetrics, "Bytes in the ring.", ring.used),
       Statistic(
@@ -70,7 +82,7 @@ extension VencChannel {
           "rate_overflows", .counter, "Pictures after which stat_time had more bits than rc_mode allows.",
           coded.overflows))
       all.append(
-        Statistic("reencoded", .counter, "Key pictures that were too large and coded again.", coded.reencoded))
+        Statistic("reencoded", .counter, "Pictures that were too large and coded again.", coded.reencoded))
       all.append(
         Statistic("discarded", .counter, "Pictures that were too large for the stream.", coded.discarded))
     }

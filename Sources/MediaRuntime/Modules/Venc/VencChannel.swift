@@ -43,7 +43,7 @@ final class VencChannel: Channel {
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     core = ChannelCore(node, settings, environment)
     held = Confined(Worker(), to: core.session.affinity)
-    ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit)
+    ring = PacketRing(capacity: 512 << 10, limit: environment.options.ringLimit, pool: environment.packets)
     effects = EffectTracker(
       path: "\(node.path)", arrivals: { [input = node.input] in input.counters.frames },
       syntax: { [syntax] in syntax.value })
@@ -351,16 +351,20 @@ final class VencChannel: Channel {
   }
 
   private func coded(_ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ now: Int64) {
+    let engine = held.value.engine
+    let control = engine?.control
+    control?.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
+    let status = control?.status
+    var picture = picture
+    // Where the coding's headers do not tell, it is what was asked for.
+    if picture.qp == nil, engine?.configuration.codec == .fwht { picture.qp = status?.asked }
     encoderCounters.coded(picture, bytes: bytes, pts: pts, at: now)
     effects.picture(picture, bytes: bytes, pts: pts, leftOut: encoderCounters.framesLeftOut)
-    let engine = held.value.engine
     engine?.pictures += 1
     if held.value.failures > 0 { recovered() }
     guard let engine else { return }
     if engine.supervise(isKey: picture.isKey, bytes: bytes, pts: pts) { show(engine) }
-    let control = engine.control
-    control.coded(picture.type, isKey: picture.isKey, qp: picture.qp, bytes: bytes)
-    if let status = control.status { encoderCounters.controlled(status) }
+    if let status { encoderCounters.controlled(status) }
   }
 
   private func fail(_ failure: Failure, _ now: Int64) {

@@ -40,7 +40,7 @@ final class VencEngine {
     writer.recordsWork = encoder.waker != nil
     self.control = factory.rateController(for: encoder, configuration)
     let obeyed = factory.settings(for: configuration.codec)
-    if factory.isHardware, configuration.rateMode != .fixqp, obeyed[.bitrate]?.isLive ?? false {
+    if factory.isHardware, control.status == nil, configuration.rateMode != .fixqp, obeyed[.bitrate]?.isLive ?? false {
       supervisor = BitrateSupervisor(
         wanted: Double(configuration.bitrate) * 1000, gop: configuration.gop,
         range: obeyed[.bitrate]?.range.map { Double($0.lowerBound) * 1000...Double($0.upperBound) * 1000 } ?? 1...1e9)
@@ -194,7 +194,12 @@ final class VencEngine {
     do throws(Failure) {
       try ask()
       try encoder.submit(frame, directive, into: &sink)
-      while let qp = writer.takeAgain() { try encoder.submit(frame, EncodeDirective(type: .idr, qp: qp), into: &sink) }
+      while let number = writer.takeAgain() {
+        let again =
+          configuration.codec.isEachPictureKey
+          ? EncodeDirective(quality: number) : EncodeDirective(type: .idr, qp: number)
+        try encoder.submit(frame, again, into: &sink)
+      }
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
       throw error

@@ -14,18 +14,18 @@ enum VencPictureRows {
         "column: in the place of key frames, columns of blocks that need no other picture go over the picture, one refresh "
           + "every gop frames; readers begin there", catalogue, elsewhere: ["row"], effect: .structure),
       VencSyntaxRows.choice(
-        .gopMode, ["normal_p", "smart_p"], "normal_p",
-        "smart_p: a key frame stays the background of many groups, each of which begins with a frame predicted from it alone",
+        .gopMode, ["normalp", "smartp"], "normalp",
+        "smartp: a key frame stays the background of many groups, each of which begins with a frame predicted from it alone",
         catalogue, effect: .structure),
       Attribute(
         SettingKey<Int>.backgroundInterval.name, .integer(2...65536, off: "auto"), default: .none, unit: "frames",
         .live,
         effect: .backgrounds,
-        "distance from one background frame to the next with smart_p, a multiple of gop; auto is "
+        "distance from one background frame to the next with smartp, a multiple of gop; auto is "
           + "\(EncoderConfiguration.usualGroups) times gop (\(VencSyntaxRows.able(SettingKey<Int>.backgroundInterval.name, catalogue)))",
         useless: {
           VencSyntaxRows.useless(SettingKey<Int>.backgroundInterval.name, $0, catalogue)
-            ?? ($0[.gopMode] == "smart_p" ? nil : "gop_mode is normal_p")
+            ?? ($0[.gopMode] == "smartp" ? nil : "gop_mode is normalp")
         }),
     ] + SettingKey<PictureRegion>.regions.map { region($0, catalogue) }
   }
@@ -38,7 +38,7 @@ enum VencPictureRows {
   /// What contradicts another setting.
   static func check(_ change: SettingsChange) throws(Refusal) {
     let (gop, interval) = (change.new[.gop] ?? 60, change.new[.backgroundInterval])
-    if change.new[.gopMode] == "smart_p", let interval, interval <= gop || interval % gop != 0 {
+    if change.new[.gopMode] == "smartp", let interval, interval <= gop || interval % gop != 0 {
       let isWritten = change.written[SettingKey<Int>.backgroundInterval.name] != nil
       throw change.refusal(
         isWritten ? SettingKey<Int>.backgroundInterval.name : SettingKey<Int>.gop.name, .invalidArgument,

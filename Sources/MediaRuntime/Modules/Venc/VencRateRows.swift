@@ -77,9 +77,12 @@ enum VencRateRows {
         useless: { unused(SettingKey.ratePriority, $0, catalogue) }),
       Attribute(
         SettingKey.maxReencodes.name, .integer(1...3), default: .integer(1), .live, effect: .largest,
-        "how often a picture is coded again",
+        "how often a picture is coded again: one larger than super_frame_mode lets it be, or an mjpeg picture that stat_time has no "
+          + "room for",
         useless: {
-          unused(SettingKey.maxReencodes, $0, catalogue)
+          // Pictures that stand alone need no other reason than the rate.
+          if VencRows.isPictures($0) { return useless(SettingKey.maxReencodes, $0, catalogue) }
+          return unused(SettingKey.maxReencodes, $0, catalogue)
             ?? ($0[.superFrameMode] == "discard" ? "super_frame_mode is discard" : nil)
         }),
     ]
@@ -106,8 +109,9 @@ enum VencRateRows {
   private static func useless<Value>(
     _ key: SettingKey<Value>, _ settings: ObjectSettings, _ catalogue: EngineCatalogue
   ) -> String? {
-    if VencRows.isPictures(settings) { return "mjpeg has no bitrate; its size follows quality" }
-    if VencRows.isFixed(settings) { return "fixqp holds no bitrate; its size follows qp_i and qp_p" }
-    return catalogue.obeys(key, settings) ? nil : "this engine holds its rate by itself and takes no \(key.name)"
+    if VencRows.isFixed(settings) { return VencRows.fixedSize(settings) }
+    if catalogue.obeys(key, settings) { return nil }
+    return VencRows.isPictures(settings)
+      ? "no use for mjpeg's pictures" : "this engine holds its rate by itself and takes no \(key.name)"
   }
 }

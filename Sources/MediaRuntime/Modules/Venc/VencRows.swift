@@ -25,7 +25,7 @@ enum VencRows {
           useless: { isPictures($0) ? "mjpeg has no profiles" : nil }),
         Attribute(
           SettingKey.gop.name, .integer(1...65536), default: .integer(60), unit: "frames", .live, effect: .groups,
-          "distance from one key frame to the next, or what intra_refresh and smart_p have in their place",
+          "distance from one key frame to the next, or what intra_refresh and smartp have in their place",
           useless: { isPictures($0) ? "mjpeg has no groups" : nil }),
         Attribute(
           SettingKey.rateControl.name,
@@ -34,17 +34,15 @@ enum VencRows {
             elsewhere: CommonRows.names(["cbr", "vbr", "avbr", "fixqp"], but: catalogue.everyRateMode)),
           default: .text("cbr"), .live, effect: .rateMode,
           "rate control: cbr holds bitrate; vbr and avbr keep to it on average and to max_bitrate always, and avbr saves where "
-            + "nothing moves; fixqp holds the quantisers qp_i and qp_p (mjpeg: quality)",
+            + "nothing moves; fixqp holds the quantisers qp_i and qp_p (mjpeg: quality); mjpeg and fwht are fixqp where nothing is written",
           dependentDefault: { .text(catalogue.usualRateMode($0)) }),
         Attribute(
           SettingKey.bitrate.name, .integer(2...200_000), default: .integer(2000), unit: "kbps", .live,
           effect: .bitrate, "rate of the stream (1000 bits a second)",
           useless: {
-            isPictures($0)
-              ? "mjpeg has no bitrate; its size follows quality"
-              : !catalogue.obeys(.bitrate, $0)
-                ? "this engine holds no bitrate; its size follows the quantiser"
-                : isFixed($0) ? "fixqp holds no bitrate; its size follows qp_i and qp_p" : nil
+            !catalogue.obeys(.bitrate, $0)
+              ? "this engine holds no bitrate; its size follows \(isPictures($0) ? "quality" : "the quantiser")"
+              : isFixed($0) ? fixedSize($0) : nil
           }),
         quantiser(.keyQP, effect: .quantiser(ofKeys: true), "quantiser of key pictures with rc_mode fixqp", catalogue) {
           isFixed($0) ? nil : "rc_mode is not fixqp"
@@ -64,8 +62,10 @@ enum VencRows {
         Attribute(
           SettingKey.quality.name, .integer(1...99), default: .integer(70), .live, effect: .quality,
           "JPEG quality factor (mjpeg)",
-          useless: { isPictures($0) ? nil : "\($0.text("codec") ?? "the codec") has no quality factor" }),
-      ] + VencSyntaxRows.rows(catalogue) + VencPictureRows.rows(catalogue) + [
+          useless: {
+            !isPictures($0) ? hasNoFactor($0) : isFixed($0) ? nil : "it is chosen for bitrate, from qfmin to qfmax"
+          }),
+      ] + VencFactorRows.rows(catalogue) + VencSyntaxRows.rows(catalogue) + VencPictureRows.rows(catalogue) + [
         CommonRows.backend(
           catalogue.encoders.map { ($0.name, $0.isHardware) }, "engine that codes; auto prefers hardware",
           elsewhere: ["openh264", "x264", "x265", "turbojpeg"]),
@@ -85,9 +85,9 @@ enum VencRows {
     // What no coding of this build uses is no attribute at all.
     let hasStreams = codecs.contains { $0 != .mjpeg }
     let absent =
-      (hasStreams ? [] : ["profile", "gop", "bitrate", "idr"])
-      + (codecs.contains(.mjpeg) ? [] : ["quality"])
-      + ([SettingKey.keyQP.name, SettingKey.predictedQP.name] + VencRateRows.names).filter {
+      (hasStreams ? [] : ["profile", "gop", "idr"]) + (codecs.contains(.mjpeg) ? [] : ["quality"])
+      + (VencFactorRows.names + [SettingKey.bitrate.name, SettingKey.keyQP.name, SettingKey.predictedQP.name]
+      + VencRateRows.names).filter {
         catalogue.engineSettings($0).isEmpty
       }
     return rows.filter { !absent.contains($0.key) }
@@ -118,6 +118,14 @@ enum VencRows {
 
   /// Codings whose every picture stands alone.
   static func isPictures(_ settings: ObjectSettings) -> Bool { settings.text("codec") == Codec.mjpeg.rawValue }
+
+  static func hasNoFactor(_ settings: ObjectSettings) -> String {
+    "\(settings.text("codec") ?? "the codec") has no quality factor"
+  }
+
+  static func fixedSize(_ settings: ObjectSettings) -> String {
+    "fixqp holds no bitrate; its size follows \(isPictures(settings) ? "quality" : "qp_i and qp_p")"
+  }
 
   static func isFixed(_ settings: ObjectSettings) -> Bool { settings[.rateControl] == "fixqp" }
 }

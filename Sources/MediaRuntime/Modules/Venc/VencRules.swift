@@ -61,6 +61,7 @@ enum VencRules {
     try order(.minQP, .maxQP, in: change)
     try order(.minKeyQP, .maxKeyQP, in: change)
     try order(.minKeyRatio, .maxKeyRatio, in: change)
+    try order(.leastQuality, .mostQuality, in: change)
     if let mode = new[.rateControl], mode == "vbr" || mode == "avbr" { try order(.bitrate, .maxBitrate, in: change) }
     if new[.lossMode] == "normal" { try order(.bitrate, .lossThreshold, in: change) }
 
@@ -106,6 +107,11 @@ extension VencRules {
   }
 }
 
+extension Codec {
+  /// Scenes that stand still cost next to nothing in it, at any quantiser.
+  fileprivate var hasStillScenes: Bool { self != .mjpeg && self != .fwht }
+}
+
 /// What the engines here obey.
 extension EngineCatalogue {
   /// Whether the engine these settings mean is gone: it was there when they were made.
@@ -145,19 +151,28 @@ extension EngineCatalogue {
     let hasOwn = codecs.contains { codec in
       encoders(for: codec).contains { $0.capabilities(for: codec).contains(.heldByQP) }
     }
-    return (streams.isEmpty ? [] : ["cbr"]) + (hasOwn ? ["vbr", "avbr"] : []) + (hasQuantiser ? ["fixqp"] : [])
+    // What saves where nothing moves needs pictures that are predicted.
+    let saves = streams.contains { codec in
+      codec.hasStillScenes && encoders(for: codec).contains { $0.capabilities(for: codec).contains(.heldByQP) }
+    }
+    return (streams.isEmpty && !hasOwn ? [] : ["cbr"]) + (hasOwn ? ["vbr"] : []) + (saves ? ["avbr"] : [])
+      + (hasQuantiser ? ["fixqp"] : [])
   }
 
   /// The rate controls these settings' coding and engine have, the usual one first.
   func rateModes(_ settings: ObjectSettings) -> [String] {
     let usual = usualRateMode(settings)
-    guard usual == "cbr" else { return [usual] }
-    return ["cbr"] + (isHeldByQP(settings) ? ["vbr", "avbr"] : []) + (obeys(.keyQP, settings) ? ["fixqp"] : [])
+    guard obeys(.bitrate, settings), isHeldByQP(settings) || !VencRows.isPictures(settings) else { return [usual] }
+    let saves = settings.text("codec").flatMap(Codec.init(rawValue:))?.hasStillScenes ?? false
+    let held = ["cbr"] + (isHeldByQP(settings) ? saves ? ["vbr", "avbr"] : ["vbr"] : [])
+    guard obeys(.keyQP, settings) || obeys(.quality, settings) else { return held }
+    return usual == "fixqp" ? ["fixqp"] + held : held + ["fixqp"]
   }
 
-  /// The rate control these settings' coding and engine have unasked: `fixqp` where every picture stands alone or the
-  /// engine holds no bitrate, else `cbr`.
+  /// The rate control these settings' coding and engine have unasked: `fixqp` where the engine holds no bitrate, or the coding is one of which
+  /// hardly anybody wants one held (motion JPEG, the kernel's FWHT); else `cbr`.
   func usualRateMode(_ settings: ObjectSettings) -> String {
-    VencRows.isPictures(settings) || engine(settings) != nil && !obeys(.bitrate, settings) ? "fixqp" : "cbr"
+    let codec = settings.text("codec").flatMap(Codec.init(rawValue:))
+    return codec == .mjpeg || codec == .fwht || engine(settings) != nil && !obeys(.bitrate, settings) ? "fixqp" : "cbr"
   }
 }

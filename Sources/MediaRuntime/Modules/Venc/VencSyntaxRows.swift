@@ -124,7 +124,7 @@ enum VencSyntaxRows {
 
   /// Values that every engine can be said to obey.
   private static let asksForNothing: [SettingValue] = [
-    .none, .text("auto"), .text("none"), .text("off"), .text("normal_p"),
+    .none, .text("auto"), .text("none"), .text("off"), .text("normalp"),
   ]
 
   /// A macroblock takes 3200 bits at most (ITU-T H.264, A.3.1), with a header.
