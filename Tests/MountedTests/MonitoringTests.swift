@@ -60,7 +60,7 @@ import Testing
       }
     }
     // Seven of the input, six of the encoder, eleven of each decoder.
-    #expect(ownCounts == 37)
+    #expect(ownCounts == 38)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }

@@ -127,7 +127,7 @@ public struct PicturePlan: Sendable {
     // A rate that may vary follows the pictures slowly, over cuts too; one that may not, as fast as it is not seen.
     let isConstant = goals.mode == .cbr
     if let lastUnits, min(sinceStep, isConstant ? sinceCut : Int.max) >= Self.settling {
-      let pace = isConstant ? 1.5 : 1.5 / (goals.horizon * perWindow)
+      let pace = isConstant ? 1.5 : 8 / (goals.horizon * perWindow)
       units = min(lastUnits + pace, max(lastUnits - pace, units))
     }
     return free > most || cost.model.bits(at: units) > most ? max(units, cost.model.qp(for: most)) : units
