@@ -182,7 +182,7 @@ import Testing
     #expect(try served.value("venc/0/enable") == "1")
   }
 
-  @Test func oneWriteOfAtMost128KiBIsOneTransaction() throws {
+  @Test func oneWriteOfAtMost240KiBIsOneTransaction() throws {
     let served = try Served(configuration: Pipelines.small())
     let before = try served.cat("config")
     let script = """
@@ -198,8 +198,8 @@ import Testing
           os.close(fd)
       line = b'venc/0/bitrate = 600\\n'
       filler = b'#' * 99 + b'\\n'
-      exact = filler * 1310 + b'#' * (131072 - 131000 - len(line) - 1) + b'\\n' + line
-      assert len(exact) == 131072
+      exact = filler * 2457 + b'#' * (245760 - 245700 - len(line) - 1) + b'\\n' + line
+      assert len(exact) == 245760
       attempt(exact)
       attempt(b'#\\n' + exact)
       attempt(line[:-1])

@@ -59,7 +59,7 @@ import Testing
         #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
-    // Seven of the input, six of the encoder, eleven of each decoder.
+    // Seven of the input, nine of the encoder, eleven of each decoder.
     #expect(ownCounts == 38)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")

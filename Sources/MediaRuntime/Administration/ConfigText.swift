@@ -8,8 +8,8 @@ import SystemPackage
 /// loads where its objects are not; objects by class and number, settings in the order of the settings table (so `source` and
 /// `enable` last), an empty value as `path =`.
 enum ConfigText {
-  /// Largest text taken as one transaction.
-  static let largest = 128 * 1024
+  /// Largest text taken as one transaction: what the file system takes in one write, less a page that a buffer begins within.
+  static let largest = 240 * 1024
 
   static func render(
     _ objects: [(path: ObjectPath, settings: ObjectSettings)], _ table: SettingsTable
@@ -46,7 +46,7 @@ enum ConfigText {
 
   /// - Parameter creates: whether objects that are named and not there are made. Else that takes a first line `create` or
   ///   `replace`: a number that was mistyped must not become an object.
-  /// - Throws: E2BIG above 128 KiB; EINVAL for a text that does not end in a newline, a line that has not the form or
+  /// - Throws: E2BIG above 240 KiB; EINVAL for a text that does not end in a newline, a line that has not the form or
   ///   a `replace` with nothing after it; the reason starts with the line's number.
   static func parse(_ text: [UInt8], name: String, creates: Bool, _ table: SettingsTable) throws(Refusal) -> Transaction
   {
@@ -58,7 +58,7 @@ enum ConfigText {
     guard text.isEmpty || text.last == UInt8(ascii: "\n") else {
       throw Refusal(
         .invalidArgument, path: name, value: Array(text.suffix(80)), reason: "the text does not end in a newline",
-        hint: "the whole text has to come in one write: use cat, cp or a here-document")
+        hint: "the whole text has to come in one write: use cat, cp or a here-document, above 128 KiB dd bs=256K")
     }
     var transaction = Transaction(changes: [], name: name, createsNamed: creates)
     var seen: [String: Int] = [:]
@@ -71,7 +71,7 @@ enum ConfigText {
         guard line.endIndex < text.count - 1 else {
           throw refusal(
             .invalidArgument, line, index + 1, name, "nothing follows, which would remove every object",
-            "the whole text has to come in one write: use cat, cp or a here-document; "
+            "the whole text has to come in one write: use cat, cp or a here-document, above 128 KiB dd bs=256K; "
               + "to remove everything let a comment follow")
         }
         transaction.removesOthers = true

@@ -3,7 +3,7 @@
 /// `config`: the whole configuration, loadable as it is.
 enum ConfigPage {
   /// Longest configuration that is taken, in one write.
-  private static let limit = 128 << 10
+  private static let limit = 240 << 10
 
   static let page = Page(
     "config",
