@@ -123,13 +123,10 @@ enum Rates {
         guard let directive = control.directive(wantsKey: false, pts: frame.pts, activity: activity) else { continue }
         controlNanoseconds += now() - start
         try encoder.submit(frame, directive, into: &sink)
-        while case .again(let number) = control.fate(bytes: sink.bytes) {
+        while case .again(let again) = control.fate(bytes: sink.bytes) {
           fseek(output, -sink.bytes, SEEK_CUR)
           sink = FileSink(file: output)
-          try encoder.submit(
-            frame,
-            directive.quality != nil ? EncodeDirective(quality: number) : EncodeDirective(type: .idr, qp: number),
-            into: &sink)
+          try encoder.submit(frame, again, into: &sink)
         }
         start = now()
         control.coded(.p, isKey: directive.type == .idr, qp: directive.qp, bytes: sink.bytes)

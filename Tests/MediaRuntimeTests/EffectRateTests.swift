@@ -38,7 +38,7 @@ import Testing
   /// Each where it belongs: they share a block of numbered counters.
   @Test func whatTheControlDoesIsCountedApart() {
     let counters = EncoderCounters()
-    counters.takenBack(.again(qp: 40))
+    counters.takenBack(.again(EncodeDirective(type: .idr, qp: 40)))
     for _ in 0..<2 { counters.takenBack(.discarded) }
     for _ in 0..<3 { counters.leftOut() }
     for number in 0..<4 {

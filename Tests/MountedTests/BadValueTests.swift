@@ -229,7 +229,7 @@ import Testing
       Case("config", "venc/0/gop = 5\nvenc/0/gop = 6\n", "EINVAL"), Case("config", "venc/0/idr = 1\n", "EINVAL"),
       Case("config", "venc/0/state = running\n", "EACCES"), Case("config", "replace me\n", "EINVAL"),
       Case("config", "replace\n", "EINVAL"),
-      Case("config", Array(repeating: 0x23, count: 131_073), ["E2BIG"]),
+      Case("config", Array(repeating: 0x23, count: 245_761), ["E2BIG"]),
     ]
     for node in [
       "mpp_service/load_interval", "mpp_service/timing_en", "mpp_service/cpu/timing_check",

@@ -34,7 +34,7 @@ public final class PictureRate: RateController {
   }
 
   public func fate(bytes: Int) -> PictureFate {
-    plan?.again(bits: Double(bytes) * 8).map { .again(qp: $0) } ?? .kept
+    plan?.again(bits: Double(bytes) * 8).map { .again(EncodeDirective(quality: $0)) } ?? .kept
   }
 
   public func coded(_ type: PictureType, isKey: Bool, qp: Int?, bytes: Int) {

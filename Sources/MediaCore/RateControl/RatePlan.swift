@@ -254,6 +254,13 @@ public struct RatePlan: Sendable {
     return max(0.3 * share, (group * share - key) / max(1, group - 1))
   }
 
+  /// Windows may have so much more, bits a second, while the mean stays behind: their ceiling is what holds it there.
+  private var arrears: Double {
+    guard goals.mode == .cbr else { return 0 }
+    let seconds = -debt / goals.target
+    return goals.target * min(0.02, max(0, seconds - 0.1) * 0.1)
+  }
+
   private func following(at time: Int64) -> Double {
     guard learned > 0 else { return lastQP }
     let (n, m) = (perWindow, share)
@@ -264,7 +271,7 @@ public struct RatePlan: Sendable {
     // What nothing moves in becomes finer by single expensive pictures, as soon as they can be paid for.
     if still > 3 { free = max(free, planned - debt) }
 
-    let ceiling = goals.ceiling(withCut: sinceCut < Int(n)) * goals.window
+    let ceiling = (goals.ceiling(withCut: sinceCut < Int(n)) + arrears) * goals.window
     let key = min(intra.model.bits(at: meanQP - 1), keyShare)
     let untilKey = goals.gop - sinceKey
     let slack = 0.01 * m

@@ -47,8 +47,8 @@ public struct SuperFrames: Sendable, Equatable {
 /// What becomes of a picture that an engine gave.
 public enum PictureFate: Sendable, Equatable {
   case kept
-  /// It is too large: the same frame is to be coded again, as a key picture of this QP, or with this quality factor.
-  case again(qp: Int)
+  /// It is too large: the same frame is to be coded again, so.
+  case again(EncodeDirective)
   /// It is too large: it does not get into the stream, and the next one becomes a key picture.
   case discarded
 }
@@ -73,7 +73,7 @@ extension RatePlan {
     case .reencode:
       guard picture.isKey, attempts < rules.reencodes else { return .kept }
       attempts += 1
-      return .again(qp: replan(below: limit))
+      return .again(EncodeDirective(type: .idr, qp: replan(below: limit)))
     case .discard:
       wasDiscarded = true
       lost()

@@ -28,11 +28,9 @@ final class ControlledEncoder: Encoder, @unchecked Sendable {
       let asked = control.directive(wantsKey: directive.type == .idr, pts: frame.pts, activity: activity)
     else { return }
     try base.submit(frame, asked, into: &made)
-    while made.pictures.count == 1, case .again(let number) = control.fate(bytes: made.pictures[0].count) {
+    while made.pictures.count == 1, case .again(let again) = control.fate(bytes: made.pictures[0].count) {
       made = PictureList()
-      let isAlone = asked.quality != nil
-      try base.submit(
-        frame, isAlone ? EncodeDirective(quality: number) : EncodeDirective(type: .idr, qp: number), into: &made)
+      try base.submit(frame, again, into: &made)
       reencoded += 1
     }
     for (picture, pts) in zip(made.pictures, made.times) {

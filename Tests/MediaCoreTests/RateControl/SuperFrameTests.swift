@@ -29,7 +29,7 @@ import Testing
         let bits = RecordedCosts.bits(picture, isKey: isKey, qp: qp)
         let fate = plan.fate(bits: bits)
         owesKey = fate == .discarded
-        if case .again(let new) = fate {
+        if case .again(let directive) = fate, let new = directive.qp {
           #expect(isKey && new > qp && key.contains(new), "only key pictures, and coarser")
           outcome.tries += 1
           qp = new

@@ -253,7 +253,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     let cut = fake.load("vi/0/width = 640\nvi/0/hei")
     #expect(cut?.errno == .invalidArgument)
     #expect(cut?.hint.contains("here-document") == true)
-    let long = fake.load(String(repeating: "# ........\n", count: 12_000))
+    let long = fake.load(String(repeating: "# ........\n", count: 24_000))
     #expect(long?.errno == .argListTooLong)
     #expect(fake.load("\u{0}\n")?.errno == .invalidArgument)
     #expect(fake.runtime.objects.isEmpty)

@@ -28,8 +28,8 @@ final class PictureWriter {
   var fate: (_ bytes: Int) -> PictureFate = { _ in .kept }
   /// A picture was not kept: it is coded again, or left out.
   var onTakenBack: (PictureFate) -> Void = { _ in }
-  /// The QP with which the frame just given is to be coded again.
-  private var again: Int?
+  /// How the frame just given is to be coded again.
+  private var again: EncodeDirective?
   /// What the stream's headers say, for reports.
   private let shown: Published<StreamSyntax?>
   private var shownSyntax: StreamSyntax?
@@ -62,8 +62,8 @@ final class PictureWriter {
     pending.append(PendingFrames.Entry(pts: frame.pts, number: frame.number, start: start, wait: wait))
   }
 
-  /// The QP with which the frame that the engine was just given is to be coded again, as a key picture; asked once.
-  func takeAgain() -> Int? {
+  /// How the frame that the engine was just given is to be coded again; asked once.
+  func takeAgain() -> EncodeDirective? {
     defer { again = nil }
     return again
   }
@@ -178,7 +178,7 @@ final class PictureWriter {
     let fate = fate(bytes)
     switch fate {
     case .kept: return true
-    case .again(let qp): again = qp
+    case .again(let directive): again = directive
     case .discarded: node.work.drop(.rateControl, pending.removeLast()?.name ?? .unknown)
     }
     abandonPicture()

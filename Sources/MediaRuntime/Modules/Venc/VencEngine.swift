@@ -194,12 +194,7 @@ final class VencEngine {
     do throws(Failure) {
       try ask()
       try encoder.submit(frame, directive, into: &sink)
-      while let number = writer.takeAgain() {
-        let again =
-          configuration.codec.isEachPictureKey
-          ? EncodeDirective(quality: number) : EncodeDirective(type: .idr, qp: number)
-        try encoder.submit(frame, again, into: &sink)
-      }
+      while let again = writer.takeAgain() { try encoder.submit(frame, again, into: &sink) }
     } catch {
       if isAsynchronous { writer.failedAll(error, isGiven: true) } else { writer.failedLast() }
       throw error
