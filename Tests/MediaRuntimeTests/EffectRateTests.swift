@@ -123,4 +123,37 @@ import Testing
     #expect(sizes("super_p_frame", deaf, bytes: 2001)?.verdict == .noEffect)
     #expect(sizes("super_p_frame", deaf, bytes: 2000)?.verdict == .effective)
   }
+
+  /// A bound, and then another one that explains it: both ways round the same is said.
+  @Test func whatIsStillLookedForIsHeldAgainstWhatIsInForce() throws {
+    let tracker = EffectTracker(path: "venc/0")
+    func change(_ wanted: Double, _ maximum: Double) -> EffectChange {
+      var change = EffectChange(key: "max_bitrate", old: "1", new: "2", measure: .peakRate, wanted: wanted)
+      change.goals = Self.goals { $0.maximum = maximum }
+      return change
+    }
+    func pictures(_ range: Range<Int>, _ bytes: Int) {
+      for number in range {
+        tracker.picture(
+          CodedPicture(type: .p, qp: 30, isKey: number % 25 == 0), bytes: bytes, pts: Int64(number) * 40_000)
+      }
+    }
+    tracker.add(change(600, 600_000))
+    pictures(0..<40, 5000)
+    #expect(tracker.pendingKeys == ["max_bitrate"])
+    tracker.look(for: change(1200, 1_200_000), inPlaceOf: "max_bitrate")
+    pictures(40..<200, 5000)
+    #expect(tracker.records.last?.verdict == .effective && tracker.records.last?.measured == "1000")
+    #expect(tracker.pendingKeys.isEmpty)
+    // What other settings have put out of use is not judged.
+    tracker.add(change(600, 600_000))
+    tracker.look(for: nil, inPlaceOf: "max_bitrate")
+    pictures(200..<400, 5000)
+    #expect(tracker.records.last?.verdict == .pending && tracker.records.last?.measured?.contains("replaced") == true)
+    // Nor what was set back.
+    tracker.add(change(600, 600_000))
+    tracker.addSettled(key: "max_bitrate", old: "2", new: "1", measured: "no bound")
+    pictures(400..<600, 5000)
+    #expect(tracker.records.suffix(2).map(\.verdict) == [.pending, .effective])
+  }
 }

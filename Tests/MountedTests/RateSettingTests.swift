@@ -172,4 +172,30 @@ import Testing
     #expect(try effect(served, "lost_mode").hasPrefix("lost_mode: effective old=normal new=none "))
     #expect(try served.stats("venc/0")["dropped_rate_control"] ?? 0 > 0)
   }
+
+  /// The bitrate is over because of a bound that was written after it.
+  @Test(arguments: engines) func aBoundExplainsTheBitrateInEitherOrder(engine: Engine) throws {
+    let served = try Served(configuration: pipeline(engine, gop: 30), ahead: true)
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    try served.echo("20", to: "venc/0/bitrate")
+    try served.echo("20", to: "venc/0/max_qp")
+    let line = try effect(served, "bitrate")
+    #expect(line.hasPrefix("bitrate: limited by max_qp old=300 new=20 "), "\(line)")
+    // And a mode by the quantiser that follows it.
+    try served.echo("auto", to: "venc/0/max_qp")
+    try served.echo("fixqp", to: "venc/0/rc_mode")
+    try served.echo("30", to: "venc/0/qp_i")
+    try served.echo("33", to: "venc/0/qp_p")
+    let mode = try effect(served, "rc_mode")
+    #expect(mode.hasPrefix("rc_mode: effective old=cbr new=fixqp ") && mode.contains(" measured=33"), "\(mode)")
+  }
+
+  @Test func aBoundOfKeyPicturesIsNotAboveThatOfTheOthers() throws {
+    let served = try Served(configuration: pipeline(Self.engines[0], gop: 30, "venc/0/min_i_qp = 40"))
+    _ = try served.refusal(of: "30", to: "venc/0/max_qp")
+    let line = try #require(try served.errorLog().last)
+    #expect(line.contains("ERANGE") && line.contains("min_i_qp would be above max_qp"), "\(line)")
+    try served.echo("42", to: "venc/0/max_i_qp")
+    try served.echo("30", to: "venc/0/max_qp")
+  }
 }

@@ -8,7 +8,7 @@ struct CodedPicture: Sendable, Equatable {
   var qp: Int?
   /// Quality factor of a JPEG picture.
   var quality: Int?
-  /// Slices in the part of it that is looked into; `nil` where the coding has none.
+  /// `nil` where the coding has none.
   var slices: Int?
   /// An IDR picture, or one of the kind: what came before is not needed from here on.
   var isKey = false

@@ -26,6 +26,17 @@ struct EffectChange: Sendable {
   var goals: RateGoals?
   /// Part of what was asked by which it may be missed, where the setting's own rule says it.
   var tolerance = 0.0
+
+  /// The stream must show the same.
+  func promises(as other: EffectChange) -> Bool {
+    guard measure == other.measure, wanted == other.wanted else { return false }
+    switch measure {
+    case .bitrate, .frameRate, .peakRate, .lossRun, .keyRatio, .largest:
+      return bounds == other.bounds && codedRate == other.codedRate && savesBits == other.savesBits
+        && goals == other.goals
+    default: return true
+    }
+  }
 }
 
 /// Watches the coded pictures of a channel and judges each accepted change by them.
@@ -90,11 +101,7 @@ final class EffectTracker: Sendable {
   /// - Parameter baseline: what the measure was before, where it is known.
   func add(_ change: EffectChange, baseline: Double? = nil) {
     state.withLock { state in
-      // A newer change of the same setting makes the older one unanswerable: its verdict stays as far as it got.
-      for old in state.watches where old.change.key == change.key {
-        note(old.id, &state) { $0.measured = "nothing: replaced before it could be measured" }
-      }
-      state.watches.removeAll { $0.change.key == change.key }
+      drop(change.key, &state)
       let id = state.nextID
       state.nextID += 1
       state.watches.append(Watch(id: id, change: change, baseline: baseline))
@@ -111,11 +118,51 @@ final class EffectTracker: Sendable {
     watching.store(true, ordering: .releasing)
   }
 
+  /// Settings whose change is still looked for.
+  var pendingKeys: Set<String> {
+    guard watching.load(ordering: .acquiring) else { return [] }
+    return state.withLock { state in Set(state.watches.map(\.change.key)) }
+  }
+
+  /// Nothing is to be looked for any more.
+  func giveUp(_ key: String) {
+    state.withLock { state in
+      guard state.watches.contains(where: { $0.change.key == key }) else { return }
+      drop(key, &state)
+      publish(state)
+    }
+  }
+
+  /// Other settings have changed: what was looked for is measured anew against what is in force, where that makes a difference.
+  /// - Parameter change: `nil` where it means nothing beside the others now.
+  func look(for change: EffectChange?, inPlaceOf key: String) {
+    guard let change else { return giveUp(key) }
+    state.withLock { state in
+      for index in state.watches.indices where state.watches[index].change.key == key {
+        let old = state.watches[index]
+        guard !change.promises(as: old.change) else { continue }
+        var new = old.change
+        (new.measure, new.wanted, new.bounds) = (change.measure, change.wanted, change.bounds)
+        (new.codedRate, new.savesBits, new.goals) = (change.codedRate, change.savesBits, change.goals)
+        state.watches[index] = Watch(id: old.id, change: new, frame: old.frame, baseline: old.baseline)
+      }
+    }
+  }
+
+  /// A newer change makes an older one unanswerable: its verdict stays as far as it got.
+  private func drop(_ key: String, _ state: inout State) {
+    for old in state.watches where old.change.key == key {
+      note(old.id, &state) { $0.measured = "nothing: replaced before it could be measured" }
+    }
+    state.watches.removeAll { $0.change.key == key }
+  }
+
   /// A change whose effect is plain without the stream: a channel that was stopped, or what cannot come true.
   func addSettled(
     key: String, old: String, new: String, verdict: EffectVerdict = .effective, measured: String?, unit: String? = nil
   ) {
     state.withLock { state in
+      drop(key, &state)
       let id = state.nextID
       state.nextID += 1
       var record = EffectRecord(

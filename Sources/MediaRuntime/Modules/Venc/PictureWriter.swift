@@ -18,6 +18,7 @@ final class PictureWriter {
   private let head = UnsafeMutableRawPointer.allocate(byteCount: PictureWriter.headSize, alignment: 16)
   private var headCount = 0
   private var bytes = 0
+  private var slices: SliceCounter?
 
   private var pending = PendingFrames()
   /// The engine has several frames inside: each one's work ends when it is answered for, and is recorded then.
@@ -43,6 +44,7 @@ final class PictureWriter {
     self.codec = codec
     self.parser = PictureParser(codec)
     self.front = PictureFront(codec)
+    self.slices = SliceCounter(codec)
     self.shown = shown
     self.onPicture = onPicture
   }
@@ -96,6 +98,7 @@ final class PictureWriter {
     front?.begin()
     headCount = 0
     bytes = 0
+    slices?.begin()
     ring.abandon()
   }
 
@@ -134,6 +137,7 @@ final class PictureWriter {
       headCount += count
     }
     bytes += data.count
+    slices?.add(data)
     ring.append(data)
   }
 
@@ -143,7 +147,8 @@ final class PictureWriter {
     picture.type = info.type ?? .p
     picture.qp = info.qp
     picture.quality = info.quality
-    picture.slices = info.slices > 0 ? info.slices : nil
+    let count = slices?.count ?? info.slices
+    picture.slices = count > 0 ? count : nil
     picture.isKey = info.isKey
     picture.recoversAfter = info.recoversAfter
     picture.isVirtualKey = info.isVirtualKey
@@ -158,6 +163,7 @@ final class PictureWriter {
     front?.begin()
     headCount = 0
     bytes = 0
+    slices?.begin()
     let frame = settle(pts)
     if shownSyntax != parser.syntax {
       shownSyntax = parser.syntax

@@ -6,46 +6,31 @@ import Reports
 extension VencChannel {
   var effectRecords: [EffectRecord] { effects.records }
 
-  /// Notes the changes the stream must show.
+  /// Notes the changes the stream must show. Those that are still looked for are looked for with what is in force now: a bound that is
+  /// written after the bitrate explains it as one that was there before.
   func record(_ changed: Set<String>, _ old: ObjectSettings, _ new: ObjectSettings) {
+    for key in effects.pendingKeys.subtracting(changed).sorted() {
+      guard environment.table.attribute(path.type, key)?.effect != nil else { continue }
+      effects.look(for: change(of: key, new, new), inPlaceOf: key)
+    }
     let figures = encoderCounters.figures()
-    let obeyed = used.map { $0.factory.settings(for: $0.configuration.codec) }
     for key in changed.sorted() {
       // One change of the rate, seen once, even where both were written. What is started or bound tells so itself.
       if key == "fps_src" && changed.contains("fps_dst") || key == "enable" || key == "source" { continue }
-      guard let attribute = environment.table.attribute(path.type, key), let rule = attribute.effect else { continue }
-      // What another change has put out of use is no change of its own.
-      guard attribute.uselessness(new) == nil else { continue }
-      let goals = goals(new)
-      let measure = promise(rule.measure, key, new, goals)
-      func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
-      let codedRate = codedRate(new)?.framesPerSecond
-      let wanted: Double? =
-        switch measure {
-        case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
-        case .syntax: new.shown(key) == "auto" ? nil : 1
-        case .structure: 1
-        case .slices: slices(new, keyBytes: figures.keyBytes)
-        case .peakRate, .lossRun, .largest: wanted(measure, key, new, goals)
-        case .quantiser(let ofKeys) where rule.measure == .rateMode:
-          (ofKeys ? goals?.fixed?.key : goals?.fixed?.predicted).map { Double($0) }
-        case .bitrate: new[.bitrate].map { Double($0) }
-        case .quantiser: value(new).map { Double(headerQuantiser($0, new)) }
-        default: value(new).map { Double($0) }
-        }
-      guard let wanted else {
-        if measure == .largest || measure == .lossRun {
+      guard let change = change(of: key, old, new) else {
+        effects.giveUp(key)
+        if setBack(key, new) {
           effects.addSettled(key: key, old: old.shown(key), new: new.shown(key), measured: "no bound")
         }
         continue
       }
       let baseline: Double? =
-        switch measure {
+        switch change.measure {
         case .bitrate: figures.bitsPerSecond.map { Double($0) / 1000 }
         case .quantiser(let ofKeys): (ofKeys ? figures.keyBytes : figures.predictedBytes).map { Double($0) }
         default: nil
         }
-      if measure == .frameRate, let missing = missingFrames(new) {
+      if change.measure == .frameRate, let missing = missingFrames(new) {
         // Frames that do not come cannot be coded: nothing to wait for.
         log(.warning, "\(path): \(missing.remark)")
         effects.addSettled(
@@ -53,13 +38,48 @@ extension VencChannel {
           measured: missing.coming, unit: "fps")
         continue
       }
-      effects.add(
-        EffectChange(
-          key: key, old: old.shown(key), new: new.shown(key), measure: measure, wanted: wanted, before: value(old),
-          bounds: bounds(new, obeyed), codedRate: codedRate, savesBits: new[.rateControl].map { $0 != "cbr" } ?? false,
-          isDevice: used?.factory.isHardware ?? false, goals: goals, tolerance: Double(rule.tolerancePercent) / 100),
-        baseline: baseline)
+      effects.add(change, baseline: baseline)
     }
+  }
+
+  /// What a setting's change must show; `nil` where there is nothing to look for, or another setting has put it out of use.
+  private func change(of key: String, _ old: ObjectSettings, _ new: ObjectSettings) -> EffectChange? {
+    guard let attribute = environment.table.attribute(path.type, key), let rule = attribute.effect,
+      attribute.uselessness(new) == nil
+    else { return nil }
+    let obeyed = used.map { $0.factory.settings(for: $0.configuration.codec) }
+    let goals = goals(new)
+    let measure = promise(rule.measure, key, new, goals)
+    func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
+    let codedRate = codedRate(new)?.framesPerSecond
+    let wanted: Double? =
+      switch measure {
+      case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
+      case .syntax: new.shown(key) == "auto" ? nil : 1
+      case .structure: 1
+      case .slices: slices(new, keyBytes: encoderCounters.figures().keyBytes)
+      case .peakRate, .lossRun, .largest: self.wanted(measure, key, new, goals)
+      case .quantiser(let ofKeys) where rule.measure == .rateMode:
+        (ofKeys ? goals?.fixed?.key : goals?.fixed?.predicted).map { Double($0) }
+      case .bitrate: new[.bitrate].map { Double($0) }
+      case .quantiser: value(new).map { Double(headerQuantiser($0, new)) }
+      default: value(new).map { Double($0) }
+      }
+    return wanted.map { wanted in
+      EffectChange(
+        key: key, old: old.shown(key), new: new.shown(key), measure: measure, wanted: wanted, before: value(old),
+        bounds: bounds(new, obeyed), codedRate: codedRate, savesBits: new[.rateControl].map { $0 != "cbr" } ?? false,
+        isDevice: used?.factory.isHardware ?? false, goals: goals, tolerance: Double(rule.tolerancePercent) / 100)
+    }
+  }
+
+  /// It bounds nothing any more, which needs no looking for.
+  private func setBack(_ key: String, _ new: ObjectSettings) -> Bool {
+    guard let attribute = environment.table.attribute(path.type, key), let rule = attribute.effect,
+      attribute.uselessness(new) == nil
+    else { return false }
+    let measure = promise(rule.measure, key, new, goals(new))
+    return measure == .largest || measure == .lossRun
   }
 
   /// What the runtime's own rate control is asked for with these settings; of other engines what they would be asked for.

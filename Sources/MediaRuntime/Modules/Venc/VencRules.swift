@@ -59,7 +59,8 @@ enum VencRules {
     }
 
     try order(.minQP, .maxQP, in: change)
-    try order(.minKeyQP, .maxKeyQP, in: change)
+    // `auto` of key pictures' bounds is that of the others'.
+    try order(new[.minKeyQP] == nil ? .minQP : .minKeyQP, new[.maxKeyQP] == nil ? .maxQP : .maxKeyQP, in: change)
     try order(.minKeyRatio, .maxKeyRatio, in: change)
     try order(.leastQuality, .mostQuality, in: change)
     if let mode = new[.rateControl], mode == "vbr" || mode == "avbr" { try order(.bitrate, .maxBitrate, in: change) }
