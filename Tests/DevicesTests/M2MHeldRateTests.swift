@@ -159,4 +159,20 @@ import Testing
     }
     #expect(device.written(Self.i) == [7] && device.written(Self.p) == [9])
   }
+
+  @Test func withoutAQuantiserTheDevicesOwnStay() throws {
+    let device = Self.device(.fwht)
+    let factory = try Self.factory(device, .fwht)
+    let configuration = try Self.configuration(.fwht, factory, ["rc_mode": .text("fixqp")])
+    let encoder = try factory.open(configuration)
+    let control = factory.rateController(for: encoder, configuration)
+    let frames = try TestFrames(.nv12, 640, 360, dmabuf: true)
+    var list = PictureList()
+    let before = (device.written(Self.i), device.written(Self.p))
+    for number in 0..<10 {
+      let directive = try #require(control.directive(wantsKey: false, pts: Int64(number), activity: nil))
+      try encoder.submit(try frames.frame(pts: Int64(number)), directive, into: &list)
+    }
+    #expect((device.written(Self.i), device.written(Self.p)) == before)
+  }
 }

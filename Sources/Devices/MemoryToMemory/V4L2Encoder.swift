@@ -91,7 +91,7 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       let found = try EncoderControls(device, configuration.codec)
       return (found, interval, try found.apply(configuration, &remarks))
     }
-    if interval == nil, found.settings[.bitrate]?.isLive ?? false {
+    if interval == nil, !found.capabilities.contains(.heldByQP), found.settings[.bitrate]?.isLive ?? false {
       remarks.append("the device takes no frame rate: its bitrate holds for the one it assumes")
     }
     self.device = device

@@ -100,7 +100,9 @@ extension EncoderFactory {
   public func rateController(for encoder: any Encoder, _ configuration: EncoderConfiguration) -> any RateController {
     let obeyed = settings(for: configuration.codec)
     let control: any RateController
-    if !encoder.capabilities.contains(.heldByQP) {
+    // What does not go from fixed quantisers to a rate while it runs has quantisers of its own, where none are written.
+    let isFixed = configuration.rateMode == .fixqp && obeyed[SettingKey<String>.rateControl.name] == nil
+    if isFixed || !encoder.capabilities.contains(.heldByQP) {
       control = EngineRate(encoder, obeyed: obeyed)
     } else if configuration.codec.isEachPictureKey {
       control = PictureRate(encoder, obeyed: obeyed)
