@@ -22,9 +22,9 @@ public struct SliceCounter: Sendable {
   public mutating func add(_ data: UnsafeRawBufferPointer) {
     guard let base = data.baseAddress, data.count > 0 else { return }
     // What begins in the last piece and ends in this one.
-    for byte in data.prefix(3) {
-      if last == (0, 0, 1) { note(byte) }
-      last = (last.1, last.2, byte)
+    for index in 0..<min(3, data.count) {
+      if last == (0, 0, 1) { note(data[index]) }
+      last = (last.1, last.2, data[index])
     }
     // What lies in this one: found by the 1, which is rarer than zeros.
     var at = 2
