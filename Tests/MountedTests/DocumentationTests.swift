@@ -141,6 +141,9 @@ import Testing
         #expect(try run("mkdir", served.path("vi/8")).status == 0)
         try served.echo("file:" + storage.path("help"), to: "vi/8/input")
         storage.program.signal(SIGSTOP)
+        // Its threads stop one after the other.
+        let status = "/proc/\(storage.pid)/status"
+        #expect(eventually { (try? String(contentsOfFile: status, encoding: .utf8))?.contains("State:\tT") ?? false })
       }
       let outcome = try shell(#"cd "$1" && eval "$2""#, served.at, example)
       #expect(outcome.status != 0, "\(example) worked")

@@ -30,7 +30,11 @@ import Testing
   }
 
   private func moment(_ served: Served) throws -> Moment? {
+    func sequence(_ page: EncoderPage) -> Int? { page.number(0, "venc chn attr 1", "Sequence") }
+    // A picture counts as left before it counts in the means: between two looks at the same one it has.
+    let before = sequence(EncoderPage(try served.cat("venc_info")))
     let page = EncoderPage(try served.cat("venc_info"))
+    guard sequence(page) == before else { return nil }
     let run = "RC run info1"
     guard let coded = page.number(0, "venc chn attr 1", "Sequence"),
       let tenths = page.number(0, "venc chn attr 2", "RealFps*10"),
@@ -121,7 +125,8 @@ import Testing
         (bits, pictures) = (bits + sizes[index] * 8, pictures + 1)
       }
       let ratio = try #require(key.flatMap { key in predicted.map { key * 100 / $0 } })
-      #expect(moment.ratio == ratio, "IPRatio after \(moment.coded)")
+      // FFmpeg cuts the stream into pictures by itself; a byte more or less is one of these per mille.
+      #expect(abs((moment.ratio ?? 0) - ratio) <= 2, "IPRatio after \(moment.coded): \(moment.ratio ?? 0), \(ratio)")
       #expect(moment.quantiser == found[moment.coded - 1], "StartQp after \(moment.coded)")
       let now = try #require(windows.last)
       #expect(abs(Double(moment.rate) - now.rate / 1000) <= 1.5, "InsBr after \(moment.coded): \(now.rate)")
