@@ -64,7 +64,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
       EngineSetting(.bitrate, live: true, 1...OpenH264Factory.maximumBitrate), EngineSetting(.codedRate, live: true),
       EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 23),
       EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 26),
-    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + OpenH264Syntax.settings,
+    ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + EngineSettings.liveMode + EngineSettings.takenBack
+      + OpenH264Syntax.settings,
     lacking: OpenH264Syntax.obstacles)
 
   let engine: String

@@ -52,7 +52,8 @@
         EngineSetting(.codedRate, live: true),
         EngineSetting(.keyQP, live: true, H264Limits.quantisers, usual: 20),
         EngineSetting(.predictedQP, live: true, H264Limits.quantisers, usual: 23),
-      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP + X264Syntax.settings + EngineSettings.regions,
+      ] + H264Limits.bounds(live: false) + EngineSettings.heldByQP + EngineSettings.liveMode + EngineSettings.takenBack
+        + X264Syntax.settings + EngineSettings.regions,
       lacking: X264Syntax.obstacles)
 
     let engine = "x264 \(mpifs_x264_build())"

@@ -74,7 +74,8 @@
         EngineSetting(.deblocking, live: false), EngineSetting(.deblockingBeta, live: false),
         EngineSetting(.chromaQPOffset, live: false), EngineSetting(.deblockingTc, live: false),
         EngineSetting(.sampleAdaptiveOffset, live: false), EngineSetting(.intraSmoothing, live: false),
-      ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + EngineSettings.regions,
+      ] + H264Limits.bounds(live: true) + EngineSettings.heldByQP + EngineSettings.liveMode + EngineSettings.takenBack
+        + EngineSettings.regions,
       lacking: obstacles)
 
     private static let obstacles: [String: String] = [

@@ -42,7 +42,9 @@ final class TurboJPEGEncoder: Encoder, @unchecked Sendable {
   static let settings = EngineSettings(
     [
       EngineSetting(.quality, live: true, 1...99, usual: 70), EngineSetting(.codedRate, live: true),
-    ] + EngineSettings.heldByQuality(1...99) + [EngineSetting(.maxReencodes, live: true, usual: 1)])
+    ] + EngineSettings.heldByQuality(1...99) + EngineSettings.liveMode + [
+      EngineSetting(.maxReencodes, live: true, usual: 1)
+    ])
 
   static let abilities: EncoderCapabilities = [.heldByQP, .codesAgain]
 

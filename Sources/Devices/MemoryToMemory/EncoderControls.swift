@@ -105,16 +105,10 @@ struct EncoderControls {
 
   /// What is obeyed with the runtime's rate control.
   private func held(_ range: ClosedRange<Int>) -> [EngineSetting] {
-    // Its own quantisers are in force again when it is opened anew.
-    let mode = SettingKey<String>.rateControl.name
-    if codec.isEachPictureKey { return EngineSettings.heldByQuality(range).filter { $0.key != mode } }
+    if codec.isEachPictureKey { return EngineSettings.heldByQuality(range) }
     // Below 10 of the 51 nobody sees a difference; other scales are the device's own.
     let least = codec == .h264 || codec == .h265 ? min(range.upperBound, max(range.lowerBound, 10)) : range.lowerBound
-    // With several frames inside, no picture can be taken back.
-    let takingBack =
-      [SettingKey.superKeyBits, .superPredictedBits, .maxReencodes].map(\.name)
-      + [SettingKey.superFrameMode, .ratePriority].map(\.name) + [mode]
-    return [EngineSetting(.bitrate, live: true)] + EngineSettings.heldByQP.filter { !takingBack.contains($0.key) }
+    return [EngineSetting(.bitrate, live: true)] + EngineSettings.heldByQP
       + [(SettingKey.minQP, least), (.minKeyQP, least), (.maxQP, range.upperBound), (.maxKeyQP, range.upperBound)].map {
         key, usual in EngineSetting(key, live: true, range, usual: usual)
       }

@@ -120,10 +120,18 @@ extension EngineSettings {
     EngineSetting(.maxBitrate, live: true), EngineSetting(.rateWindow, live: true, usual: 1),
     EngineSetting(.minKeyRatio, live: true, usual: 1), EngineSetting(.maxKeyRatio, live: true, usual: 100),
     EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
-    EngineSetting(.lossGap, live: true), EngineSetting(.superFrameMode, live: true),
-    EngineSetting(.superKeyBits, live: true), EngineSetting(.superPredictedBits, live: true),
-    EngineSetting(.ratePriority, live: true), EngineSetting(.maxReencodes, live: true, usual: 1),
-    EngineSetting(.rateControl, live: true),
+    EngineSetting(.lossGap, live: true),
+  ]
+
+  /// The rate control's mode changes on the running stream: where quantisers come with the pictures alone. A device has some of its own, which are
+  /// in force again when it is opened anew.
+  public static let liveMode: [EngineSetting] = [EngineSetting(.rateControl, live: true)]
+
+  /// A picture can be taken back: where none is inside when one has come.
+  public static let takenBack: [EngineSetting] = [
+    EngineSetting(.superFrameMode, live: true), EngineSetting(.superKeyBits, live: true),
+    EngineSetting(.superPredictedBits, live: true), EngineSetting(.ratePriority, live: true),
+    EngineSetting(.maxReencodes, live: true, usual: 1),
   ]
 
   /// What engines that take a quality factor with each picture obey by it.
@@ -136,7 +144,6 @@ extension EngineSettings {
       EngineSetting(.leastQuality, live: true, range, usual: usual.lowerBound),
       EngineSetting(.mostQuality, live: true, range, usual: usual.upperBound),
       EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
-      EngineSetting(.rateControl, live: true),
     ]
   }
 }

@@ -102,17 +102,11 @@ final class EffectTracker: Sendable {
   func add(_ change: EffectChange, baseline: Double? = nil) {
     state.withLock { state in
       drop(change.key, &state)
-      let id = state.nextID
-      state.nextID += 1
+      let id = append(
+        EffectRecord(
+          path: path, key: change.key, old: change.old, new: change.new, frame: coded.load(ordering: .acquiring)),
+        &state)
       state.watches.append(Watch(id: id, change: change, baseline: baseline))
-      state.records.append(
-        (
-          id,
-          EffectRecord(
-            path: path, key: change.key, old: change.old, new: change.new,
-            frame: coded.load(ordering: .acquiring))
-        ))
-      if state.records.count > Self.kept { state.records.removeFirst(state.records.count - Self.kept) }
       publish(state)
     }
     watching.store(true, ordering: .releasing)
@@ -149,6 +143,14 @@ final class EffectTracker: Sendable {
     }
   }
 
+  /// The newest record; the oldest goes where there are too many.
+  private func append(_ record: EffectRecord, _ state: inout State) -> UInt64 {
+    defer { state.nextID += 1 }
+    state.records.append((state.nextID, record))
+    if state.records.count > Self.kept { state.records.removeFirst(state.records.count - Self.kept) }
+    return state.nextID
+  }
+
   /// A newer change makes an older one unanswerable: its verdict stays as far as it got.
   private func drop(_ key: String, _ state: inout State) {
     for old in state.watches where old.change.key == key {
@@ -163,14 +165,11 @@ final class EffectTracker: Sendable {
   ) {
     state.withLock { state in
       drop(key, &state)
-      let id = state.nextID
-      state.nextID += 1
       var record = EffectRecord(
         path: path, key: key, old: old, new: new, frame: coded.load(ordering: .acquiring), verdict: verdict)
       record.measured = measured
       record.unit = unit
-      state.records.append((id, record))
-      if state.records.count > Self.kept { state.records.removeFirst(state.records.count - Self.kept) }
+      _ = append(record, &state)
       publish(state)
     }
   }

@@ -19,7 +19,8 @@ extension VencChannel {
       if key == "fps_src" && changed.contains("fps_dst") || key == "enable" || key == "source" { continue }
       guard let change = change(of: key, old, new) else {
         effects.giveUp(key)
-        if setBack(key, new) {
+        // What bounds nothing any more needs no looking for.
+        if let measure = measure(of: key, new)?.measure, measure == .largest || measure == .lossRun {
           effects.addSettled(key: key, old: old.shown(key), new: new.shown(key), measured: "no bound")
         }
         continue
@@ -44,12 +45,8 @@ extension VencChannel {
 
   /// What a setting's change must show; `nil` where there is nothing to look for, or another setting has put it out of use.
   private func change(of key: String, _ old: ObjectSettings, _ new: ObjectSettings) -> EffectChange? {
-    guard let attribute = environment.table.attribute(path.type, key), let rule = attribute.effect,
-      attribute.uselessness(new) == nil
-    else { return nil }
+    guard let (rule, measure, goals) = measure(of: key, new) else { return nil }
     let obeyed = used.map { $0.factory.settings(for: $0.configuration.codec) }
-    let goals = goals(new)
-    let measure = promise(rule.measure, key, new, goals)
     func value(_ settings: ObjectSettings) -> Int? { settings.integer(key) ?? obeyed?[key]?.usual }
     let codedRate = codedRate(new)?.framesPerSecond
     let wanted: Double? =
@@ -73,13 +70,15 @@ extension VencChannel {
     }
   }
 
-  /// It bounds nothing any more, which needs no looking for.
-  private func setBack(_ key: String, _ new: ObjectSettings) -> Bool {
+  /// How a setting shows in the stream beside the others; `nil` where it does not, or another one has put it out of use.
+  private func measure(
+    of key: String, _ settings: ObjectSettings
+  ) -> (rule: EffectRule, measure: EffectRule.Measure, goals: RateGoals?)? {
     guard let attribute = environment.table.attribute(path.type, key), let rule = attribute.effect,
-      attribute.uselessness(new) == nil
-    else { return false }
-    let measure = promise(rule.measure, key, new, goals(new))
-    return measure == .largest || measure == .lossRun
+      attribute.uselessness(settings) == nil
+    else { return nil }
+    let goals = goals(settings)
+    return (rule, promise(rule.measure, key, settings, goals), goals)
   }
 
   /// What the runtime's own rate control is asked for with these settings; of other engines what they would be asked for.
