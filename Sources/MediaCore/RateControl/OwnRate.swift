@@ -88,10 +88,7 @@ public final class OwnRate: RateController {
   /// With `fixqp` it holds no rate; what pictures cost is learned for the mode that follows.
   public var status: RateStatus? {
     guard let plan, plan.goals.mode != .fixqp else { return nil }
-    let goals = plan.goals
-    return RateStatus(
-      target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,
-      overflows: plan.overflows, asked: asked, predicted: goals.predicted, key: goals.key)
+    return plan.account.status(asked: asked)
   }
 }
 

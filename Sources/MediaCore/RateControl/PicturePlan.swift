@@ -17,17 +17,15 @@ public struct PicturePlan: Sendable {
     var tries = 0
   }
 
-  public private(set) var goals: RateGoals
-  public private(set) var window: RateWindow
-  /// Pictures after which a window had more than it may, see ``RateGoals/overflowRate``.
-  public private(set) var overflows: UInt64 = 0
+  private(set) var account: RateAccount
+  public var goals: RateGoals { account.goals }
+  public var window: RateWindow { account.window }
+  public var overflows: UInt64 { account.overflows }
   /// Pictures that were coded again.
   public private(set) var reencoded: UInt64 = 0
-  /// Bits more than the target came to since the stream began, as far as they are made up for.
-  public private(set) var debt = 0.0
+  public var debt: Double { account.debt }
 
   private var cost: IntraCost
-  private var clock: PictureClock
   /// What the last picture was to have, in units of ``QuantiserScale``, before it became one of the coding's numbers.
   private var lastUnits: Double?
   /// Pictures since another scene began, and since another target.
@@ -37,29 +35,22 @@ public struct PicturePlan: Sendable {
   private var asked: [Asked] = []
 
   public init(_ goals: RateGoals) {
-    self.goals = goals
-    window = RateWindow(length: Int64(goals.window * 1e6))
+    account = RateAccount(goals)
     cost = IntraCost(pixels: goals.pixels, goals.scale)
-    clock = PictureClock(framesPerSecond: goals.framesPerSecond)
     asked.reserveCapacity(8)
   }
 
   /// Takes other goals from the next picture on. A new target begins a new account; what pictures cost is known.
   public mutating func change(_ new: RateGoals) {
     let old = goals
-    goals = new
-    if new.window != old.window { window.setLength(Int64(new.window * 1e6)) }
-    if new.framesPerSecond != old.framesPerSecond { clock.expect(framesPerSecond: new.framesPerSecond) }
+    let isAnew = account.change(new)
     if new.pixels != old.pixels { self = PicturePlan(new) }
-    guard new.target != old.target || new.maximum != old.maximum || new.mode != old.mode else { return }
-    debt = 0
-    window.removeAll()
+    guard isAnew else { return }
     sinceStep = 0
   }
 
-  /// Bits of a picture at the target.
-  private var share: Double { goals.target * clock.interval / 1e6 }
-  private var perWindow: Double { max(1, (goals.window * 1e6 / clock.interval).rounded()) }
+  private var share: Double { account.share }
+  private var perWindow: Double { account.perWindow }
 
   // MARK: the next picture
 
@@ -67,13 +58,13 @@ public struct PicturePlan: Sendable {
   ///   - time: its time stamp in microseconds.
   ///   - activity: how it looks, where somebody looked.
   public mutating func next(at time: Int64, _ activity: PictureActivity?) -> Decision {
-    advance(to: time)
+    account.advance(to: time)
     let isCut = see(activity)
     if isCut || lastUnits == nil {
       if isCut { cost.forgetScene() }
       cost.expect(activity?.texture)
     }
-    let time = clock.moment
+    let time = account.clock.moment
     let most = room(at: time)
     let units = goals.scale.units(goals.predicted)
     let wanted = min(units.upperBound, max(units.lowerBound, self.wanted(most)))
@@ -86,17 +77,11 @@ public struct PicturePlan: Sendable {
       return Decision(qp: number, isLeftOut: true)
     }
     asked.append(Asked(time: time, number: number, bits: forecast, isCut: isCut))
-    window.add(forecast, at: time)
+    account.window.add(forecast, at: time)
     lastUnits = wanted
     sinceCut += 1
     sinceStep += 1
     return Decision(qp: number)
-  }
-
-  private mutating func advance(to time: Int64) {
-    guard let passed = clock.advance(to: time) else { return }
-    let bound = goals.target * goals.window
-    debt = max(-0.6 * goals.horizon * bound, debt - goals.target * Double(min(passed, window.length)) / 1e6)
   }
 
   private mutating func see(_ activity: PictureActivity?) -> Bool {
@@ -115,7 +100,8 @@ public struct PicturePlan: Sendable {
     let ceiling = goals.ceiling(withCut: false) * goals.window
     return max(
       0.1 * share,
-      window.least(from: time, interval: Int64(clock.interval)) { coming, before in (ceiling - before) / Double(coming)
+      window.least(from: time, interval: Int64(account.clock.interval)) { coming, before in
+        (ceiling - before) / Double(coming)
       })
   }
 
@@ -152,7 +138,7 @@ public struct PicturePlan: Sendable {
     let best = goals.scale.number(cost.model.qp(for: 0.95 * room), in: goals.predicted)
     let number = goals.scale.units(best) > goals.scale.units(next) ? best : next
     let forecast = cost.model.bits(at: goals.scale.units(number))
-    window.correct(by: forecast - picture.bits, at: picture.time)
+    account.window.correct(by: forecast - picture.bits, at: picture.time)
     asked[asked.count - 1] = Asked(
       time: picture.time, number: number, bits: forecast, isCut: picture.isCut, tries: picture.tries + 1)
     lastUnits = goals.scale.units(number)
@@ -166,9 +152,7 @@ public struct PicturePlan: Sendable {
   public mutating func coded(bits: Double) -> Int? {
     guard !asked.isEmpty else { return nil }
     let picture = asked.removeFirst()
-    window.correct(by: bits - picture.bits, at: picture.time)
-    debt = min(2 * goals.target * goals.window, debt + bits)
-    if window.total > goals.overflowRate * goals.window { overflows += 1 }
+    account.settle(bits, expected: picture.bits, at: picture.time)
     // Pictures of a scene are alike; the first of one tells more than its texture did.
     cost.learn(bits, at: goals.scale.units(picture.number), weight: min(sinceCut, sinceStep) <= 1 ? 1 : 0.6)
     return picture.number
@@ -178,6 +162,6 @@ public struct PicturePlan: Sendable {
   public mutating func lost() {
     guard !asked.isEmpty else { return }
     let picture = asked.removeFirst()
-    window.correct(by: -picture.bits, at: picture.time)
+    account.window.correct(by: -picture.bits, at: picture.time)
   }
 }

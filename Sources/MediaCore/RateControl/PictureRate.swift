@@ -45,9 +45,6 @@ public final class PictureRate: RateController {
 
   public var status: RateStatus? {
     guard let plan, !isFixed else { return nil }
-    let goals = plan.goals
-    return RateStatus(
-      target: goals.target, level: plan.window.total, ceiling: goals.overflowRate * goals.window,
-      overflows: plan.overflows, asked: asked, predicted: goals.predicted, key: goals.key)
+    return plan.account.status(asked: asked)
   }
 }

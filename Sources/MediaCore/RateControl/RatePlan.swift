@@ -26,14 +26,13 @@ public struct RatePlan: Sendable {
     var isFrozen: Bool
   }
 
-  public private(set) var goals: RateGoals
-  public private(set) var window: RateWindow
-  /// Pictures after which a window had more than it may, see ``RateGoals/overflowRate``.
-  public private(set) var overflows: UInt64 = 0
+  private(set) var account: RateAccount
+  public var goals: RateGoals { account.goals }
+  public var window: RateWindow { account.window }
+  public var overflows: UInt64 { account.overflows }
   /// What the last picture was expected to cost, in bits.
   public private(set) var forecast = 0.0
-  /// Bits more than the target came to since the stream began, as far as they are made up for.
-  public private(set) var debt = 0.0
+  public var debt: Double { account.debt }
 
   private var predicted: CostModel
   private var intra: IntraCost
@@ -44,8 +43,7 @@ public struct RatePlan: Sendable {
   private var meanQP = 30.0
   private var hasMean = false
 
-  private var clock: PictureClock
-  private var interval: Double { clock.interval }
+  private var interval: Double { account.clock.interval }
   private var pictures: UInt64 = 0
   private var sinceKey = 0
   private var sinceCut = Int.max / 2
@@ -64,24 +62,18 @@ public struct RatePlan: Sendable {
   private var wasKey = false
 
   public init(_ goals: RateGoals) {
-    self.goals = goals
-    window = RateWindow(length: Int64(goals.window * 1e6))
+    account = RateAccount(goals)
     predicted = CostModel(slope: goals.scale.predictedSlope)
     intra = IntraCost(pixels: goals.pixels, goals.scale)
-    clock = PictureClock(framesPerSecond: goals.framesPerSecond)
     asked.reserveCapacity(8)
   }
 
   /// Takes other goals from the next picture on. A new target begins a new account; what pictures cost is known.
   public mutating func change(_ new: RateGoals) {
     let old = goals
-    goals = new
-    if new.window != old.window { window.setLength(Int64(new.window * 1e6)) }
-    if new.framesPerSecond != old.framesPerSecond { clock.expect(framesPerSecond: new.framesPerSecond) }
+    let isAnew = account.change(new)
     if new.pixels != old.pixels { self = RatePlan(new) }
-    guard new.target != old.target || new.maximum != old.maximum || new.mode != old.mode else { return }
-    debt = 0
-    window.removeAll()
+    guard isAnew else { return }
     sinceStep = 0
     guard new.target != old.target else { return }
     // Most of the way at once; the rest when it is seen what pictures cost there.
@@ -92,9 +84,8 @@ public struct RatePlan: Sendable {
 
   // MARK: what a picture may cost
 
-  /// Bits of a picture at the target.
-  private var share: Double { goals.target * interval / 1e6 }
-  private var perWindow: Double { max(1, (goals.window * 1e6 / interval).rounded()) }
+  private var share: Double { account.share }
+  private var perWindow: Double { account.perWindow }
   /// Pictures of a group, of those that are planned for.
   private var group: Double { min(Double(goals.gop), 4 * perWindow) }
 
@@ -115,8 +106,8 @@ public struct RatePlan: Sendable {
   ///   - isKey: it is coded without prediction.
   ///   - activity: how it looks, where somebody looked.
   public mutating func next(at time: Int64, isKey: Bool, _ activity: PictureActivity?) -> Decision {
-    advance(to: time)
-    let time = clock.moment
+    account.advance(to: time)
+    let time = account.clock.moment
     let (isCut, isFrozen) = see(activity, isKey: isKey)
     if isCut {
       intra.forgetScene()
@@ -142,7 +133,7 @@ public struct RatePlan: Sendable {
     leftOut = 0
     asked.append(
       Asked(time: time, qp: qp, bits: forecast, isKey: isKey, isCut: isCut, isFrozen: isFrozen && qp >= lastQP))
-    window.add(forecast, at: time)
+    account.window.add(forecast, at: time)
     sinceKey = isKey ? 1 : sinceKey + 1
     sinceCut += 1
     sinceStep += 1
@@ -181,12 +172,6 @@ public struct RatePlan: Sendable {
     guard isKey else { return max(qp, held) }
     let ceiling = goals.ceiling(withCut: false) * goals.window
     return max(held, model.qp(for: max(ceiling - window.bits(after: time - window.length), share)))
-  }
-
-  private mutating func advance(to time: Int64) {
-    guard let passed = clock.advance(to: time) else { return }
-    let bound = goals.target * goals.window
-    debt = max(-0.6 * goals.horizon * bound, debt - goals.target * Double(min(passed, window.length)) / 1e6)
   }
 
   /// Whether it shows another scene than the one before, or nothing new at all.
@@ -308,9 +293,7 @@ public struct RatePlan: Sendable {
     let picture = asked.removeFirst()
     (wasKey, wasDiscarded, attempts) = (picture.isKey, false, 0)
     let used = picture.qp
-    window.correct(by: bits - picture.bits, at: picture.time)
-    debt = min(2 * goals.target * goals.window, debt + bits)
-    if goals.fixed == nil, window.total > goals.overflowRate * goals.window { overflows += 1 }
+    account.settle(bits, expected: picture.bits, at: picture.time)
     if picture.isKey || picture.isCut {
       intra.learn(bits, at: used, weight: picture.isCut || pictures == 1 ? 0.8 : 0.6)
       if picture.isCut { learned = 0 }
@@ -331,7 +314,7 @@ public struct RatePlan: Sendable {
     guard !asked.isEmpty else { return }
     let picture = asked.removeFirst()
     attempts = 0
-    window.correct(by: -picture.bits, at: picture.time)
+    account.window.correct(by: -picture.bits, at: picture.time)
   }
 
   // MARK: what is coded again
@@ -350,7 +333,7 @@ public struct RatePlan: Sendable {
     let number = max(wanted, scale.coarser(than: before, in: goals.key) ?? before)
     let qp = scale.units(number)
     let bits = intra.model.bits(at: qp)
-    window.correct(by: bits - asked[0].bits, at: asked[0].time)
+    account.window.correct(by: bits - asked[0].bits, at: asked[0].time)
     (asked[0].qp, asked[0].bits) = (qp, bits)
     lastQP = max(lastQP, qp)
     return number
