@@ -191,7 +191,8 @@ import Testing
 
   /// How quantisers lie to each other: what `effect` and `venc_info` say, and what is in the stream.
   @Test(arguments: engines) func quantisersOfLayersAndKeyPicturesAreSetLive(engine: Engine) throws {
-    let served = try Served(configuration: pipeline(engine, gop: 24, "venc/0/bitrate = 800"), ahead: true)
+    let served = try Served(configuration: pipeline(engine, gop: 24), ahead: true)
+    try served.echo("800", to: "venc/0/bitrate")
     #expect(try served.advances("venc/0", "key_frames", by: 3))
     #expect(
       try served.configure(
