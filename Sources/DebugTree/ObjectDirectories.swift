@@ -111,10 +111,9 @@ extension DebugTree {
     case .info:
       return info(path, key)
     case .stream:
-      guard let form = StreamForm(rawValue: key) else { return nil }
       return Node.stream { opening in
         do throws(MediaCore.Refusal) {
-          return PacketStream(try graph.openStream(path, as: form), signal: opening.signal) { failure in
+          return PacketStream(try graph.openStream(path, named: key), signal: opening.signal) { failure in
             runtime.errorLog.record(MediaCore.Refusal(failure, path: "\(path)/\(key)"))
           }
         } catch {

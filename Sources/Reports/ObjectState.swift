@@ -33,6 +33,7 @@ public final class ObjectState {
     var moreStatistics: () -> [Statistic]
     var effects: () -> [EffectRecord]
     var controls: () -> ControlsReport?
+    var detection: () -> DetectionReport?
   }
 
   /// What it is doing.
@@ -50,6 +51,9 @@ public final class ObjectState {
   /// The controls of the device it runs on; nil while it runs on none.
   public private(set) lazy var controls = gather.controls()
 
+  /// What a detector saw last; nil where it is none.
+  public private(set) lazy var detection = gather.detection()
+
   public init(
     path: String, kind: String, condition: @escaping @autoclosure () -> ObjectCondition,
     streams: @escaping @autoclosure () -> [StreamReport] = [],
@@ -57,14 +61,15 @@ public final class ObjectState {
     statistics: @escaping @autoclosure () -> ObjectStatistics,
     moreStatistics: @escaping @autoclosure () -> [Statistic] = [],
     effects: @escaping @autoclosure () -> [EffectRecord] = [],
-    controls: @escaping @autoclosure () -> ControlsReport? = nil
+    controls: @escaping @autoclosure () -> ControlsReport? = nil,
+    detection: @escaping @autoclosure () -> DetectionReport? = nil
   ) {
     self.path = path
     self.kind = kind
     gather = Parts(
       condition: condition, streams: streams, active: active, statistics: statistics, moreStatistics: moreStatistics,
       effects: effects,
-      controls: controls)
+      controls: controls, detection: detection)
   }
 }
 

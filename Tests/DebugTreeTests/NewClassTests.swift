@@ -171,7 +171,7 @@ private final class NullChannel: Channel {
     #expect(help.contains("counts one frame of so many") && help.contains("1..100"))
     // Whoever takes frames takes them from it too.
     let sources = runtime.help().filter { $0.path.hasSuffix("/source") }
-    #expect(sources.map(\.path) == ["vpss/N/source", "venc/N/source", "null/N/source"])
+    #expect(sources.map(\.path) == ["vpss/N/source", "venc/N/source", "vda/N/source", "null/N/source"])
     #expect(sources.allSatisfy { $0.range == "vi/N, vpss/N/M, vdec/N, null/N, or empty" })
 
     #expect(await load("null/1/every = 3\nvenc/0/source = null/1\nvi/0/fps = 25\n") == nil)
@@ -248,7 +248,7 @@ private final class NullChannel: Channel {
     let last = try #require(logs.modules.records.last)
     #expect(last.module == ModuleKind("null") && last.text.hasSuffix(" counted"))
     #expect(throws: MediaCore.Refusal.self) { try runtime.logCommand(Array("nil=4".utf8)) }
-    #expect(logs.errors.records.last?.hint?.contains("names: all vi vpss venc vdec vo null rgn mb sys;") == true)
+    #expect(logs.errors.records.last?.hint?.contains("names: all vi vpss venc vdec vo vda null rgn mb sys;") == true)
     _ = runtime.shutDown(milliseconds: 10_000)
   }
 

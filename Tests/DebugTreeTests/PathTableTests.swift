@@ -63,7 +63,7 @@ import Testing
   @Test func theTopHasThePagesAndTheClasses() throws {
     let pages = PageTable(.rockit1432).pages
     let tops = pages.flatMap(\.paths).map { String($0.prefix { $0 != "/" }) }
-    #expect(Set(debug.tree.root.names) == Set(tops).union(["vi", "vpss", "venc"]))
+    #expect(Set(debug.tree.root.names) == Set(tops).union(["vi", "vpss", "venc", "vda"]))
     for page in pages {
       // One node under all its names, so that they read the same.
       let first = try #require(node(page.paths[0]), "\(page.paths[0])")
@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test func onlyKindsThatCanBeMadeHaveADirectory() {
-    for kind in ["vi", "vpss", "venc", "vdec", "vo", "rgn", "vb"] {
+    for kind in ["vi", "vpss", "venc", "vdec", "vo", "vda", "rgn", "vb"] {
       let isMade = runtime.settingsTable.types.contains(ObjectType(kind))
       #expect((names(kind) != nil) == isMade, "\(kind)")
     }

@@ -222,7 +222,9 @@ import Testing
 
     try served.echo("-4", to: "venc/0/ip_qp_delta")
     let delta = try effect(served, "ip_qp_delta")
-    #expect(delta.hasPrefix("ip_qp_delta: effective old=1 new=-4 ") && delta.contains("measured=-"), "\(delta)")
+    #expect(
+      delta.hasPrefix("ip_qp_delta: effective old=1 new=-4 ") && delta.hasSuffix(" steps coarser than the others"),
+      "\(delta)")
     try served.echo("2", to: "venc/0/debreath")
     try served.echo("1", to: "venc/0/ip_qp_delta")
     let calm = try effect(served, "debreath")
@@ -240,6 +242,34 @@ import Testing
     #expect(try served.errorLog().last?.contains("no layer would have a picture") ?? false)
     try served.echo("", to: "venc/0/source")
     #expect(try effect(served, "source").hasPrefix("source: effective old=vi/0 new= "))
+  }
+
+  /// With x264 the header has the quantiser of the first block, which is none of the bounds.
+  @Test(arguments: engines) func aBoundThatKeepsTheRateDownIsNamed(engine: Engine) throws {
+    let served = try Served(configuration: pipeline(engine, gop: 30, "venc/0/min_qp = 38"), ahead: true)
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    try served.echo("3000", to: "venc/0/bitrate")
+    let line = try effect(served, "bitrate")
+    #expect(line.hasPrefix("bitrate: limited by min_qp old=300 new=3000 "), "\(line)")
+  }
+
+  /// What goes back to the engine's own choice has its line too, and so has what was refused its name.
+  @Test(arguments: engines) func goingBackToAutoHasItsLine(engine: Engine) throws {
+    let served = try Served(configuration: pipeline(engine, gop: 15), ahead: true)
+    #expect(try served.advances("venc/0", "frames_out", by: 20))
+    let value = engine.name == "openh264" ? "2" : "-2"
+    try served.echo(value, to: "venc/0/deblocking_beta")
+    #expect(try effect(served, "deblocking_beta").hasPrefix("deblocking_beta: effective old=auto new=\(value) "))
+    try served.echo("auto", to: "venc/0/deblocking_beta")
+    #expect(try effect(served, "deblocking_beta").hasPrefix("deblocking_beta: applied old=\(value) new=auto frame="))
+
+    try served.echo("150", to: "venc/0/max_bitrate")
+    _ = try served.refusal(of: "vbr", to: "venc/0/rc_mode")
+    let line = try #require(try served.errorLog().last)
+    #expect(line.contains("venc/0/rc_mode \"vbr") && line.contains("bitrate would be above max_bitrate"), "\(line)")
+    #expect(try served.configure("venc/0/super_p_frame = 90000\nvenc/0/super_frame_mode = discard\n").status == 0)
+    _ = try served.refusal(of: "auto", to: "venc/0/super_p_frame")
+    #expect(try served.errorLog().last?.contains("venc/0/super_p_frame \"auto") ?? false)
   }
 
   @Test func aBoundOfKeyPicturesIsNotAboveThatOfTheOthers() throws {

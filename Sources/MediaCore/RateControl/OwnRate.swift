@@ -22,6 +22,8 @@ public final class OwnRate: RateController {
   private let obeyed: EngineSettings
   private var keys = KeySchedule()
   private var placed = PlacedKeys()
+  /// Pictures since a group began, where the engine begins groups from a background.
+  private var sinceHead = 0
   private var plan: RatePlan?
   private var asked: Int?
 
@@ -46,12 +48,14 @@ public final class OwnRate: RateController {
   public func directive(wantsKey: Bool, pts: Int64, activity: PictureActivity?) -> EncodeDirective? {
     let isKey = keys.isKey(encoder, wanted: wantsKey)
     let willBeKey = encoder.placesKeyFrames ? placed.isNext(wanted: isKey) : isKey
-    guard let decision = plan?.next(at: pts, isKey: willBeKey, activity) else { return nil }
+    let isHead = !willBeKey && plan.map { $0.goals.hasHeads && sinceHead >= $0.goals.gop } ?? false
+    guard let decision = plan?.next(at: pts, isKey: willBeKey, isHead: isHead, activity) else { return nil }
     guard !decision.isLeftOut else {
       keys.notGiven()
       placed.notGiven()
       return nil
     }
+    sinceHead = willBeKey || isHead ? 1 : sinceHead + 1
     // One that places its key pictures has their fixed quantiser itself.
     let isItsOwn = willBeKey && !isKey
     return EncodeDirective(

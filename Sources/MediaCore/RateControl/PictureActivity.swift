@@ -65,22 +65,10 @@ public struct PictureLook: Sendable {
 extension PictureLook {
   /// Looks at the luma of a frame that the CPU can reach; `nil` for other formats.
   public mutating func look(at frame: borrowing Frame) -> PictureActivity? {
-    let layout = frame.layout
-    guard layout.format == .i420 || layout.format == .nv12 || layout.format == .nv21, layout.plane0.memory == 0
-    else { return nil }
-    let (offset, stride) = (Int(layout.plane0.offset), Int(layout.plane0.stride))
-    let (width, height) = (Int(layout.width), Int(layout.height))
-    let memory = frame.buffer.memory
-    // The layout comes from devices and files.
-    guard offset >= 0, stride >= width, height > 0, offset + stride * (height - 1) + width <= memory.size else {
-      return nil
-    }
     do throws(Failure) {
-      let base = try memory.map()
-      try memory.beginCPUAccess(write: false)
-      let seen = look(
-        at: (base + offset).assumingMemoryBound(to: UInt8.self), stride: stride, width: width, height: height)
-      try memory.endCPUAccess(write: false)
+      guard let luma = try frame.beginLuma() else { return nil }
+      let seen = look(at: luma.samples, stride: luma.stride, width: luma.width, height: luma.height)
+      try frame.endLuma()
       return seen
     } catch {
       // The engine will say so of the same frame.

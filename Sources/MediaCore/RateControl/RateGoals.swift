@@ -11,7 +11,7 @@ public struct RateGoals: Sendable, Equatable {
   /// Length of the window in seconds.
   public var window: Double
   public var framesPerSecond: Double
-  /// Pictures from one key picture to the next.
+  /// Pictures from one beginning of a group to the next.
   public var gop: Int
   public var pixels: Int
   /// What the coding counts its quantisers in.
@@ -28,6 +28,8 @@ public struct RateGoals: Sendable, Equatable {
   /// Frames that are left out one after the other at most; `nil`: as many as it takes.
   public var lossGap: Int?
   public var superFrames = SuperFrames()
+  /// Most groups begin with a picture that is predicted from a background alone.
+  public var hasHeads = false
   /// Layers of predicted pictures.
   public var hierarchy: HierarchicalQP?
   /// QP of predicted pictures minus that of key pictures, where there is room for it.
@@ -115,13 +117,15 @@ public struct RateGoals: Sendable, Equatable {
     self.init(
       mode: configuration.rateMode, target: Double(configuration.bitrate) * 1000,
       maximum: settings[.maxBitrate].map { Double($0) * 1000 }, window: Double(bound(.rateWindow, 1)),
-      framesPerSecond: configuration.frameRate.framesPerSecond, gop: isAlone ? 1 : configuration.gop,
+      framesPerSecond: configuration.frameRate.framesPerSecond,
+      gop: isAlone ? 1 : configuration.keepsBackground ? configuration.group : configuration.gop,
       pixels: configuration.width * configuration.height, predicted: low...max(low, high),
       key: keyLow...max(keyLow, keyHigh), keyRatio: leastRatio...max(leastRatio, mostRatio),
       lossThreshold: settings[.lossMode] == "normal"
         ? Double(settings[.lossThreshold] ?? configuration.bitrate * Self.usualLossPercent / 100) * 1000 : nil,
       scale: .of(configuration.codec), reencodes: isAlone ? bound(.maxReencodes, 0) : 0)
     lossGap = settings[.lossGap]
+    hasHeads = configuration.keepsBackground
     superFrames = SuperFrames(settings)
     keyDelta = settings[.keyQPDelta] ?? Self.usualKeyDelta
     keyRise = settings[.breathing] ?? Self.usualKeyRise

@@ -21,6 +21,7 @@ public struct RatePlan: Sendable {
     var qp: Double
     var bits: Double
     var isKey: Bool
+    var isHead: Bool
     var isCut: Bool
     /// Nothing moved, and it was not to become finer: what it cost says nothing of the next that does.
     var isFrozen: Bool
@@ -36,6 +37,9 @@ public struct RatePlan: Sendable {
 
   private var predicted: CostModel
   private var intra: IntraCost
+  /// What pictures cost that are predicted from a background alone, and whether one has come.
+  private var head: CostModel
+  private var knowsHeads = false
   /// Predicted pictures the level was learned from, in this scene.
   private var learned = 0
   /// QP of the last picture, and about the mean of predicted ones.
@@ -68,6 +72,7 @@ public struct RatePlan: Sendable {
     account = RateAccount(goals)
     predicted = CostModel(slope: goals.scale.predictedSlope)
     intra = IntraCost(pixels: goals.pixels, goals.scale)
+    head = CostModel(slope: goals.scale.predictedSlope)
     asked.reserveCapacity(8)
     layerCost = goals.hierarchy?.meanCost(slope: predicted.slope) ?? 1
   }
@@ -112,11 +117,15 @@ public struct RatePlan: Sendable {
   /// - Parameters:
   ///   - time: its time stamp in microseconds.
   ///   - isKey: it is coded without prediction.
+  ///   - isHead: it begins a group by being predicted from a background alone, which costs nearly as much.
   ///   - activity: how it looks, where somebody looked.
-  public mutating func next(at time: Int64, isKey: Bool, _ activity: PictureActivity?) -> Decision {
+  public mutating func next(
+    at time: Int64, isKey: Bool, isHead: Bool = false, _ activity: PictureActivity?
+  ) -> Decision {
+    let begins = isKey || isHead
     account.advance(to: time)
     let time = account.clock.moment
-    let (isCut, isFrozen) = see(activity, isKey: isKey)
+    let (isCut, isFrozen) = see(activity, isKey: begins)
     if isCut {
       intra.forgetScene()
       (sinceCut, motionLevel) = (0, nil)
@@ -127,14 +136,16 @@ public struct RatePlan: Sendable {
     if let fixed = goals.fixed {
       common = isKey ? fixed.key : fixed.predicted
     } else {
-      common = goals.scale.number(decide(isKey: isKey, isCut: isCut, at: time), in: bounds)
+      common = goals.scale.number(decide(begins: begins, isHead: isHead, isCut: isCut, at: time), in: bounds)
     }
     var position = isKey ? HierarchicalQP.Position() : layers
     let number = isKey ? common : layered(common, &position)
     let qp = goals.scale.units(number)
     let commonQP = goals.scale.units(common)
-    forecast = isKey || isCut ? intra.model.bits(at: qp) : learned > 0 ? predicted.bits(at: qp) : share
-    if let threshold = goals.lossThreshold, goals.fixed == nil, pictures > 0, !isKey,
+    forecast =
+      isHead
+      ? heads.bits(at: qp) : isKey || isCut ? intra.model.bits(at: qp) : learned > 0 ? predicted.bits(at: qp) : share
+    if let threshold = goals.lossThreshold, goals.fixed == nil, pictures > 0, !begins,
       goals.scale.coarser(than: number, in: bounds) == nil, leftOut < goals.lossGap ?? .max,
       window.bits(after: time - window.length) + forecast > threshold * goals.window
     {
@@ -144,14 +155,18 @@ public struct RatePlan: Sendable {
     leftOut = 0
     layers = position
     asked.append(
-      Asked(time: time, qp: qp, bits: forecast, isKey: isKey, isCut: isCut, isFrozen: isFrozen && commonQP >= lastQP))
+      Asked(
+        time: time, qp: qp, bits: forecast, isKey: isKey, isHead: isHead, isCut: isCut,
+        isFrozen: isFrozen && commonQP >= lastQP))
     account.window.add(forecast, at: time)
-    sinceKey = isKey ? 1 : sinceKey + 1
+    sinceKey = begins ? 1 : sinceKey + 1
     sinceCut += 1
     sinceStep += 1
     pictures += 1
-    lastQP = isKey && hasMean ? max(commonQP, lastQP) : commonQP
-    if isKey || isCut {
+    // One that is coarse for its size alone says nothing of those that follow it.
+    let shown = begins && limitsKeys ? min(commonQP, meanQP) : commonQP
+    lastQP = begins && hasMean ? max(shown, lastQP) : commonQP
+    if begins || isCut {
       if !hasMean { meanQP = commonQP } else if isCut { meanQP = (meanQP + commonQP) / 2 }
     } else {
       meanQP += (min(sinceCut, sinceStep) < 10 ? 0.2 : 0.1) * (commonQP - meanQP)
@@ -169,9 +184,29 @@ public struct RatePlan: Sendable {
     return min(bounds.upperBound, max(bounds.lowerBound, number))
   }
 
-  private func decide(isKey: Bool, isCut: Bool, at time: Int64) -> Double {
-    let qp = isKey || isCut ? unpredicted(isKey: isKey, isCut: isCut, at: time) : following(at: time)
-    return goals.mode == .avbr && isStill ? held(qp, isKey: isKey, at: time) : qp
+  /// What pictures predicted from a background cost; before one has come about what a key picture does.
+  private var heads: CostModel {
+    guard !knowsHeads else { return head }
+    var model = head
+    model.level = model.level(of: intra.model.bits(at: meanQP), at: meanQP)
+    return model
+  }
+
+  /// What the next group begins with costs.
+  private func beginning(at qp: Double) -> Double {
+    var bits = goals.hasHeads ? heads.bits(at: qp) : intra.model.bits(at: qp)
+    // A key picture that is too large is not let pass.
+    if !goals.hasHeads, goals.superFrames.mode == .reencode, let limit = goals.superFrames.key {
+      bits = min(bits, limit)
+    }
+    return min(bits, keyShare)
+  }
+
+  private func decide(begins: Bool, isHead: Bool, isCut: Bool, at time: Int64) -> Double {
+    let qp =
+      begins || isCut
+      ? unpredicted(isKey: begins, isHead ? heads : intra.model, at: time) : following(at: time)
+    return goals.mode == .avbr && isStill ? held(qp, isKey: begins, at: time) : qp
   }
 
   // MARK: what stands still
@@ -226,8 +261,7 @@ public struct RatePlan: Sendable {
   }
 
   /// A key picture or a cut.
-  private func unpredicted(isKey: Bool, isCut: Bool, at time: Int64) -> Double {
-    let model = intra.model
+  private func unpredicted(isKey: Bool, _ model: CostModel, at time: Int64) -> Double {
     guard pictures > 0 else { return max(18, model.qp(for: min(keyShare, 7 * share))) }
     let ceiling = goals.ceiling(withCut: sinceCut < Int(perWindow)) * goals.window
     let room = ceiling - window.bits(after: time - window.length)
@@ -259,7 +293,7 @@ public struct RatePlan: Sendable {
 
   /// Bits of a predicted picture where all goes as planned.
   private var predictedShare: Double {
-    let key = min(intra.model.bits(at: meanQP - Double(goals.keyDelta)), keyShare)
+    let key = beginning(at: meanQP - Double(goals.keyDelta))
     return max(0.3 * share, (group * share - key) / max(1, group - 1))
   }
 
@@ -281,7 +315,7 @@ public struct RatePlan: Sendable {
     if still > 3 { free = max(free, planned - debt) }
 
     let ceiling = (goals.ceiling(withCut: sinceCut < Int(n)) + arrears) * goals.window
-    let key = min(intra.model.bits(at: meanQP - Double(goals.keyDelta)), keyShare)
+    let key = beginning(at: meanQP - Double(goals.keyDelta))
     let untilKey = goals.gop - sinceKey
     let slack = 0.01 * m
     let most = window.least(from: time, interval: Int64(interval)) { coming, before in
@@ -318,7 +352,11 @@ public struct RatePlan: Sendable {
     (wasKey, wasDiscarded, attempts) = (picture.isKey, false, 0)
     let used = picture.qp
     account.settle(bits, expected: picture.bits, at: picture.time)
-    if picture.isKey || picture.isCut {
+    if picture.isHead {
+      let level = head.level(of: bits, at: used)
+      head.level = knowsHeads ? head.level + 0.6 * (level - head.level) : level
+      knowsHeads = true
+    } else if picture.isKey || picture.isCut {
       intra.learn(bits, at: used, weight: picture.isCut || pictures == 1 ? 0.8 : 0.6)
       if picture.isCut { learned = 0 }
     } else if learned == 0 {
@@ -343,6 +381,9 @@ public struct RatePlan: Sendable {
 
   // MARK: what is coded again
 
+  /// Key pictures are made coarser than the rate asks for.
+  private var limitsKeys: Bool { goals.superFrames.mode == .reencode && goals.superFrames.key != nil }
+
   /// A picture may be kept out of the stream.
   var mayTakeBack: Bool { !wasKey && !wasDiscarded }
 
@@ -359,7 +400,6 @@ public struct RatePlan: Sendable {
     let bits = intra.model.bits(at: qp)
     account.window.correct(by: bits - asked[0].bits, at: asked[0].time)
     (asked[0].qp, asked[0].bits) = (qp, bits)
-    lastQP = max(lastQP, qp)
     return number
   }
 }

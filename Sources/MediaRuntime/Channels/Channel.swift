@@ -127,8 +127,12 @@ protocol Channel: ModuleObject, SessionWork {
   var intake: FeedQueue? { get }
   /// What became of changed settings.
   var effectRecords: [EffectRecord] { get }
+  /// A reader of the lines it tells as things happen; `nil` where it has no file of this name.
+  func openEvents(_ name: String) -> EventReader?
   /// What the vendor's encoder pages show of it.
   func encoderReport() -> EncoderReport?
+  /// What it saw in the last picture.
+  func detectionReport() -> DetectionReport?
 }
 
 extension Channel {
@@ -305,5 +309,7 @@ extension Channel {
   var stream: PacketRing? { nil }
   var intake: FeedQueue? { nil }
   var effectRecords: [EffectRecord] { [] }
+  func openEvents(_ name: String) -> EventReader? { nil }
   func encoderReport() -> EncoderReport? { nil }
+  func detectionReport() -> DetectionReport? { nil }
 }

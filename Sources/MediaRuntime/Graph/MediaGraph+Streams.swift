@@ -10,6 +10,16 @@ extension MediaGraph {
     try attach(path, .coded)
   }
 
+  /// Opens a stream of an object by its file's name: one form of its coded stream, or lines it tells.
+  /// - Throws: as the others; ENOENT for a name it has not.
+  public func openStream(_ path: ObjectPath, named name: String) throws(Refusal) -> any CodedStream {
+    if let form = StreamForm(rawValue: name) { return try openStream(path, as: form) }
+    guard let object = object(path), let reader = object.openEvents(name) else {
+      throw Refusal(.noSuchFileOrDirectory, path: "\(path)/\(name)", reason: "\(path) has no such stream")
+    }
+    return reader
+  }
+
   /// Opens it in another form. What that needs may have to be loaded: nothing can be read until then.
   /// - Throws: as above; ENOTSUP also where the coding has not this form, or this build cannot make it.
   public func openStream(_ path: ObjectPath, as form: StreamForm) throws(Refusal) -> any CodedStream {

@@ -9,6 +9,7 @@ enum Modules {
     VencChannel.module,
     VdecChannel.module,
     VoChannel.module,
+    VdaChannel.module,
   ]
 
   /// Classes of objects that this build does not make: refused as such, not as a spelling mistake.

@@ -17,7 +17,7 @@ extension MediaGraph {
       streams: self.streamReports(object),
       active: object.activeFacts() + object.settings.idle, statistics: self.statistics(of: object, figures),
       moreStatistics: object.moreStatistics(), effects: object.effectRecords,
-      controls: object.controls.map { ControlsReport($0) })
+      controls: object.controls.map { ControlsReport($0) }, detection: object.detectionReport())
   }
 
   func condition(of object: any Channel, _ figures: NodeFigures) -> ObjectCondition {

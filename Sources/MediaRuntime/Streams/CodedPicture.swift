@@ -6,6 +6,8 @@ struct CodedPicture: Sendable, Equatable {
   var type: PictureType = .p
   /// QP of the first slice, or `nil` where the coding has none.
   var qp: Int?
+  /// The quantiser that was asked for, of engines whose header has that of the first block alone.
+  var asked: Int?
   /// Quality factor of a JPEG picture.
   var quality: Int?
   /// `nil` where the coding has none.

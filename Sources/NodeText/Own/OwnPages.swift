@@ -7,5 +7,7 @@ enum OwnPages {
     MetricsPage.page, ReportPage.page,
   ]
 
-  static let objectPages = [StatePage.page, ActivePage.page, StatsPage.page, EffectPage.page, StreamPage.page]
+  static let objectPages = [
+    StatePage.page, ActivePage.page, StatsPage.page, EffectPage.page, StreamPage.page, ResultPage.page,
+  ]
 }

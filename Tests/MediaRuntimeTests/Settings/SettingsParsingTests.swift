@@ -78,7 +78,8 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ((good + ["1"]).joined(separator: ","), .invalidArgument), (good.joined(separator: " "), .invalidArgument),
         (good.joined(separator: ", "), .invalidArgument), (good.joined(separator: ",") + ",", .invalidArgument),
         ((good.dropFirst() + ["x"]).joined(separator: ","), .invalidArgument),
-        ((good.dropFirst() + [""]).joined(separator: ","), .invalidArgument), (most.joined(separator: ","), .outOfRange),
+        ((good.dropFirst() + [""]).joined(separator: ","), .invalidArgument),
+        (most.joined(separator: ","), .outOfRange),
       ]
   case .codedInput:
     values +=

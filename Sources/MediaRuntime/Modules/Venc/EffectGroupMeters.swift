@@ -97,7 +97,8 @@ extension EffectChange {
       let coarser = "\(max(0, -rounded))"
       return EffectFinding(isKept ? .effective : .noEffect, coarser, unit: "steps coarser than the others")
     }
-    var finding = EffectFinding(.effective, "\(rounded)", unit: "steps finer than the others")
+    var finding = EffectFinding(
+      .effective, "\(abs(rounded))", unit: "steps \(rounded < 0 ? "coarser" : "finer") than the others")
     guard abs(beside.delta - wanted) > 1 else { return finding }
     let isShort = beside.delta < wanted
     finding.verdict =

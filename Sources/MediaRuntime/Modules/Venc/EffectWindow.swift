@@ -12,7 +12,9 @@ struct QuantiserBounds: Sendable, Equatable {
   /// The coding has a quality factor: its quantiser is what that falls short of 100 by.
   var isQuality = false
 
-  func number(_ picture: CodedPicture) -> Int? { isQuality ? picture.quality.map { 100 - $0 } : picture.qp }
+  func number(_ picture: CodedPicture) -> Int? {
+    isQuality ? picture.quality.map { 100 - $0 } : picture.asked ?? picture.qp
+  }
 }
 
 /// Coded pictures of one window of the stream, in which a rate is measured.

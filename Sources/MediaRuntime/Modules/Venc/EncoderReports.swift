@@ -226,8 +226,8 @@ extension VencChannel {
     guard goals.gop > 1 else { return }
     report.keyQPDelta = goals.keyDelta
     report.breathingStrength = used.configuration.settings[.breathing]
-    // What begins a group of smart-P is coded as the predicted pictures around it are.
-    if report.gopMode == .smartP { report.virtualKeyQPDelta = 0 }
+    // What begins a group of smart-P is planned for as a key picture is.
+    if report.gopMode == .smartP { report.virtualKeyQPDelta = goals.keyDelta }
   }
 
   /// Mean size of key frames over that of the others, in per cent.

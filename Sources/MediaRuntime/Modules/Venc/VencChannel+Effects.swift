@@ -57,7 +57,7 @@ extension VencChannel {
     let wanted: Double? =
       switch measure {
       case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
-      case .syntax: shown(key, new) == "auto" ? nil : 1
+      case .syntax: 1
       case .structure, .taken: 1
       case .lowestKeyQuantiser: (new[.minKeyQP] ?? new[.minQP] ?? obeyed?[.minQP]?.usual).map { Double($0) }
       case .highestKeyQuantiser: (new[.maxKeyQP] ?? new[.maxQP] ?? obeyed?[.maxQP]?.usual).map { Double($0) }
@@ -112,6 +112,8 @@ extension VencChannel {
       case .vbr, .avbr: .peakRate
       default: .bitrate
       }
+    // What the engine takes by itself is not known.
+    case .syntax where self.shown(key, settings) == "auto": .taken
     // Without layers there is nothing to compare; with them no picture need have the common quantiser.
     case .layers where goals?.hierarchy == nil: .taken
     case .quantiser(ofKeys: false) where goals?.hierarchy != nil: .taken

@@ -358,6 +358,7 @@ final class VencChannel: Channel {
     var picture = picture
     // Where the coding's headers do not tell, it is what was asked for.
     if picture.qp == nil, engine?.configuration.codec == .fwht { picture.qp = status?.asked }
+    if engine?.encoder.capabilities.contains(.headerHasFirstBlock) ?? false { picture.asked = status?.asked }
     encoderCounters.coded(picture, bytes: bytes, pts: pts, at: now)
     effects.picture(picture, bytes: bytes, pts: pts, leftOut: encoderCounters.framesLeftOut)
     engine?.pictures += 1

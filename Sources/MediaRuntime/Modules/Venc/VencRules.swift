@@ -63,9 +63,14 @@ enum VencRules {
     try order(new[.minKeyQP] == nil ? .minQP : .minKeyQP, new[.maxKeyQP] == nil ? .maxQP : .maxKeyQP, in: change)
     try order(.minKeyRatio, .maxKeyRatio, in: change)
     try order(.leastQuality, .mostQuality, in: change)
-    if let mode = new[.rateControl], mode == "vbr" || mode == "avbr" { try order(.bitrate, .maxBitrate, in: change) }
-    if new[.lossMode] == "normal" { try order(.bitrate, .lossThreshold, in: change) }
-    if new[.rateControl] == "avbr" { try order(.minBitrate, .bitrate, in: change) }
+    let mode = SettingKey<String>.rateControl.name
+    if new[.rateControl] == "vbr" || new[.rateControl] == "avbr" {
+      try order(.bitrate, .maxBitrate, in: change, with: mode)
+    }
+    if new[.lossMode] == "normal" {
+      try order(.bitrate, .lossThreshold, in: change, with: SettingKey<String>.lossMode.name)
+    }
+    if new[.rateControl] == "avbr" { try order(.minBitrate, .bitrate, in: change, with: mode) }
 
     try checkSuperFrames(change)
 
@@ -89,9 +94,11 @@ extension VencRules {
     guard let mode = new[.superFrameMode].flatMap(SuperFrames.Mode.init), mode != .none, new[.superKeyBits] == nil
     else { return }
     guard mode == .reencode || new[.superPredictedBits] == nil else { return }
-    let isMode = change.written[SettingKey<String>.superFrameMode.name] != nil
+    let keys = [
+      SettingKey<String>.superFrameMode.name, SettingKey.superKeyBits.name, SettingKey.superPredictedBits.name,
+    ]
     throw change.refusal(
-      isMode ? SettingKey<String>.superFrameMode.name : SettingKey.superKeyBits.name, .invalidArgument,
+      keys.first { change.written[$0] != nil } ?? SettingKey.superKeyBits.name, .invalidArgument,
       mode == .reencode
         ? "reencode would have no size of key pictures, and others are coded once"
         : "discard would have no size above which a picture is too large",
@@ -99,10 +106,16 @@ extension VencRules {
   }
 
   /// Two settings that bound the same from below and from above.
+  /// - Parameter mode: the setting that makes them do so, where one does; it may be what was written.
   private static func order(
-    _ least: SettingKey<Int>, _ most: SettingKey<Int>, in change: SettingsChange
+    _ least: SettingKey<Int>, _ most: SettingKey<Int>, in change: SettingsChange, with mode: String? = nil
   ) throws(Refusal) {
     guard let low = change.new[least], let high = change.new[most], low > high else { return }
+    if let mode, change.written[mode] != nil, change.written[least.name] == nil, change.written[most.name] == nil {
+      throw change.refusal(
+        mode, .outOfRange, "\(least.name) would be above \(most.name) (\(low) and \(high))",
+        hint: "change \(most.name) first, or write both")
+    }
     let isMost = change.written[least.name] == nil
     throw change.refusal(
       isMost ? most.name : least.name, .outOfRange, "\(least.name) would be above \(most.name) (\(low) and \(high))",
