@@ -160,7 +160,8 @@ final class Converter: Sendable {
   /// Engine and version.
   var engineName: String {
     switch engine {
-    case .scaler(let scaler, _, _): scaler.engine
+    case .scaler(let scaler, let crop, let transform):
+      scaler.engine(for: input, crop: crop, transform: transform, to: layout)
     case .pictures(let pictures): pictures.engine
     }
   }
