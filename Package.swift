@@ -145,7 +145,8 @@ let package = Package(
     .executableTarget(
       name: "mpifs-bench",
       dependencies: [
-        "Base", "MediaRuntime", "Codecs", "Devices", "CYUV", .target(name: "CSwscale", condition: .when(traits: ["FFmpeg"])),
+        "Base", "MediaRuntime", "Codecs", "Devices", "CYUV",
+        .target(name: "CSwscale", condition: .when(traits: ["FFmpeg"])),
       ], path: "Tests/Benchmarks", exclude: ["thresholds"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

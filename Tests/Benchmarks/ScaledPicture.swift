@@ -12,12 +12,22 @@ struct ScaledPicture: ~Copyable {
 
   init(_ format: PixelFormat, _ width: Int, _ height: Int) throws(BenchError) {
     guard let layout = FrameLayout(format, width: width, height: height) else { throw BenchError("no such picture") }
+    let frame = try Self.frame(layout)
+    let memory = frame.buffer.memory
+    do throws(Failure) {
+      base = try memory.map().assumingMemoryBound(to: UInt8.self)
+    } catch {
+      throw BenchError("\(error)")
+    }
     self.layout = layout
+    self.frame = frame
+  }
+
+  private static func frame(_ layout: FrameLayout) throws(BenchError) -> Frame {
     do throws(Failure) {
       let pool = try Pool(name: "scale", size: layout.byteCount, count: 1, allocator: MemfdAllocator())
       guard let buffer = pool.take(as: .anonymous) else { throw Failure(.noMemory, "take", on: "pool") }
-      frame = Frame(buffer, layout: layout, pts: 0, sequence: 0, stamps: FrameStamps())
-      base = try frame.buffer.memory.map().assumingMemoryBound(to: UInt8.self)
+      return Frame(buffer, layout: layout, pts: 0, sequence: 0, stamps: FrameStamps())
     } catch {
       throw BenchError("\(error)")
     }

@@ -9,9 +9,9 @@ import MediaCore
 #endif
 
 /// What scaling and converting a picture costs on one thread, this project's scaler beside libyuv and libswscale, in turns and in one
-/// run; and how near each comes to the picture that is not rounded.
+/// run; and the PSNR of each against the picture that is not rounded.
 enum Scales {
-  /// Signal to noise from which on a way of another library counts as one that does the same work.
+  /// PSNR from which on a way of another library counts as one that does the same work.
   private static let leastDecibels = 40.0
 
   private static let sizes: [(name: String, from: (Int, Int), to: (Int, Int))] = [
@@ -64,7 +64,9 @@ enum Scales {
 
   private static func scaler() throws(BenchError) -> any Scaler {
     do throws(Failure) {
-      guard let factory = SoftwareCodecs.scalerFactories().first else { throw Failure(.notSupported, "scale", on: "bench") }
+      guard let factory = SoftwareCodecs.scalerFactories().first else {
+        throw Failure(.notSupported, "scale", on: "bench")
+      }
       return try factory.open()
     } catch {
       throw BenchError("\(error)")
@@ -81,7 +83,8 @@ enum Scales {
     }
   }
 
-  private static func convert(_ source: borrowing ScaledPicture, to target: borrowing ScaledPicture) throws(BenchError) {
+  private static func convert(_ source: borrowing ScaledPicture, to target: borrowing ScaledPicture) throws(BenchError)
+  {
     var made = try ScaledPicture(target.layout.format, Int(target.width), Int(target.height))
     try scale(try scaler(), source, to: &made)
     memcpy(target.base, made.base, target.layout.byteCount)
@@ -91,10 +94,12 @@ enum Scales {
 
   /// A way to do it.
   private enum Way: String, CaseIterable {
-    case mpifs, box = "libyuv_box", bilinear = "libyuv_bilinear"
-    case fast = "swscale_fast_bilinear", smooth = "swscale_bilinear", area = "swscale_area"
-
-    var isLibyuv: Bool { self == .box || self == .bilinear }
+    case mpifs
+    case box = "libyuv_box"
+    case bilinear = "libyuv_bilinear"
+    case fast = "swscale_fast_bilinear"
+    case smooth = "swscale_bilinear"
+    case area = "swscale_area"
   }
 
   private final class Contest {
@@ -229,7 +234,8 @@ enum Scales {
           try scale(scaler, source, to: &target)
         } else {
           _ = YUY2ToNV12(
-            source.plane(0), source.stride(0), target.plane(0), target.stride(0), target.plane(1), target.stride(1), 1920,
+            source.plane(0), source.stride(0), target.plane(0), target.stride(0), target.plane(1), target.stride(1),
+            1920,
             1080)
         }
         let time = Double(now() - start) / 1e6
@@ -239,5 +245,42 @@ enum Scales {
     report("scale.yuyv_to_nv12.mpifs", ours.median, "ms")
     report("scale.yuyv_to_nv12.libyuv", theirs.median, "ms")
     report("scale.yuyv_to_nv12.to_libyuv", ours.median / max(1e-6, theirs.median), "ratio")
+  }
+
+  /// 720p, 360p and 180p of one picture: each of it, and the smaller ones of the first as a group does it (``NearerPicture`` of
+  /// the runtime).
+  private static func several(_ picture: borrowing ScaledPicture, _ rounds: Int) throws(BenchError) {
+    let source = try ScaledPicture(.nv12, 1920, 1080)
+    try convert(picture, to: source)
+    var first = try ScaledPicture(.nv12, 1280, 720)
+    var second = try ScaledPicture(.nv12, 640, 360)
+    var third = try ScaledPicture(.nv12, 320, 180)
+    let scalers = [try scaler(), try scaler(), try scaler(), try scaler(), try scaler()]
+    var (apart, together) = (Samples(), Samples())
+    for round in 0..<rounds * 2 {
+      for turn in 0..<2 {
+        let isApart = (round + turn) % 2 == 1
+        let start = now()
+        try scale(scalers[0], source, to: &first)
+        if isApart {
+          try scale(scalers[1], source, to: &second)
+          try scale(scalers[2], source, to: &third)
+        } else {
+          try scale(scalers[3], first, to: &second)
+          try scale(scalers[4], first, to: &third)
+        }
+        let time = Double(now() - start) / 1e6
+        if isApart { apart.append(time) } else { together.append(time) }
+      }
+    }
+    // The last turn made them of the first one.
+    for (name, made) in [("360p", second.luma), ("180p", third.luma)] {
+      let (width, height) = name == "360p" ? (640, 360) : (320, 180)
+      let exact = ExactScaling.scaled(source.luma, 1920, 1080, to: width, height)
+      report("scale.three.\(name).psnr", ExactScaling.decibels(made, exact), "dB")
+    }
+    report("scale.three.apart", apart.median, "ms")
+    report("scale.three.together", together.median, "ms")
+    report("scale.three.to_apart", together.median / max(1e-6, apart.median), "ratio")
   }
 }

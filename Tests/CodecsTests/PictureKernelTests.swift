@@ -64,7 +64,9 @@ import Testing
       let source = try GuardedPlane(
         bytes: work.width * work.channels, lines: work.height, gap: any(9) - 1, atEnd: atEnd)
       let kind = any(3)
-      source.fill { _, _ in kind == 1 ? UInt8(truncatingIfNeeded: random.next()) : kind == 2 ? UInt8(any(2) - 1) * 255 : 255 }
+      source.fill { _, _ in
+        kind == 1 ? UInt8(truncatingIfNeeded: random.next()) : kind == 2 ? UInt8(any(2) - 1) * 255 : 255
+      }
       let gap = any(9) - 1
       let best = try Self.scaled(work, Int(PICTURES_BEST), source, upsideDown: upsideDown, gap: gap, atEnd: atEnd)
       let plain = try Self.scaled(work, Int(PICTURES_PLAIN), source, upsideDown: upsideDown, gap: gap, atEnd: atEnd)
@@ -72,7 +74,9 @@ import Testing
       if kind == 3 { #expect(plain.samples.allSatisfy { $0 == 255 }, "\(work) \(plain.name)") }
       seen[best.name, default: 0] += 1
     }
-    for name in Self.ratios.map(\.name) + ["area", "bilinear"] { #expect(seen[name, default: 0] >= 20, "\(name): \(seen)") }
+    for name in Self.ratios.map(\.name) + ["area", "bilinear"] {
+      #expect(seen[name, default: 0] >= 20, "\(name): \(seen)")
+    }
   }
 
   /// One axis: the mean of what a sample covers where it shrinks, between the two nearest where it grows.
@@ -120,7 +124,8 @@ import Testing
       for channel in 0..<channels {
         let lines = (0..<work.height).map { line in
           Self.exact(
-            (0..<work.width).map { Double(source.start[line * source.stride + $0 * channels + channel]) }, work.newWidth)
+            (0..<work.width).map { Double(source.start[line * source.stride + $0 * channels + channel]) }, work.newWidth
+          )
         }
         for column in 0..<work.newWidth {
           for (row, value) in Self.exact(lines.map { $0[column] }, work.newHeight).enumerated() {

@@ -41,7 +41,9 @@ final class GuardedPlane {
   /// Nobody wrote between the lines.
   var gapsAreUntouched: Bool {
     (0..<lines - 1).allSatisfy { line in
-      UnsafeBufferPointer(start: start + line * stride + bytes, count: stride - bytes).allSatisfy { $0 == Self.untouched }
+      UnsafeBufferPointer(start: start + line * stride + bytes, count: stride - bytes).allSatisfy {
+        $0 == Self.untouched
+      }
     }
   }
 
