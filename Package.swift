@@ -50,6 +50,8 @@ let package = Package(
     .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
     .target(name: "CLinux", cSettings: fortified),
+    // Kernels for pictures, which ask the processor for what it has.
+    .target(name: "CPictures", cSettings: fortified),
     .target(
       name: "CBuildInfo",
       cSettings: [
@@ -72,7 +74,7 @@ let package = Package(
     .target(
       name: "Codecs",
       dependencies: [
-        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
+        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPictures",
         .target(name: "CX264", condition: .when(traits: ["X264"])),
         .target(name: "CX265", condition: .when(traits: ["X265"])), system,
       ], swiftSettings: strict),
@@ -114,7 +116,9 @@ let package = Package(
     .target(name: "CPretence", path: "Tests/CPretence"),
     .testTarget(
       name: "CodecsTests",
-      dependencies: ["TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount", "CPretence"],
+      dependencies: [
+        "TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CPictures", "CAllocationCount", "CPretence",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "MediaRuntimeTests",
@@ -136,9 +140,14 @@ let package = Package(
       swiftSettings: strict),
     // Says there what a screen shows.
     .executableTarget(name: "guest-screen", dependencies: ["CDRM"], path: "Tests/guest/Screen", swiftSettings: strict),
+    // What scaling is measured beside.
+    .systemLibrary(name: "CSwscale", path: "Tests/CSwscale", providers: [.apt(["libswscale-dev"])]),
     .executableTarget(
-      name: "mpifs-bench", dependencies: ["Base", "MediaRuntime", "Codecs", "Devices"], path: "Tests/Benchmarks",
-      exclude: ["thresholds"], swiftSettings: strict),
+      name: "mpifs-bench",
+      dependencies: [
+        "Base", "MediaRuntime", "Codecs", "Devices", "CYUV",
+        .target(name: "CSwscale", condition: .when(traits: ["FFmpeg"])),
+      ], path: "Tests/Benchmarks", exclude: ["thresholds"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -50,6 +50,8 @@ struct PlaneExtent {
       return (PlaneExtent(bytes: width, lines: height), PlaneExtent(bytes: half * 2, lines: halfLines), nil)
     case .nv16:
       return (PlaneExtent(bytes: width, lines: height), PlaneExtent(bytes: half * 2, lines: height), nil)
+    case .p010:
+      return (PlaneExtent(bytes: width * 2, lines: height), PlaneExtent(bytes: half * 4, lines: halfLines), nil)
     case .yuyv, .uyvy: return (PlaneExtent(bytes: half * 4, lines: height), nil, nil)
     case .xrgb8888, .argb8888: return (PlaneExtent(bytes: width * 4, lines: height), nil, nil)
     case .rgb24: return (PlaneExtent(bytes: width * 3, lines: height), nil, nil)

@@ -28,6 +28,10 @@ enum Main {
         + "[--frames N] [--gop N] [--mode WORD]",
       Rates.run
     ),
+    (
+      "scale", "scaling and converting beside libyuv and libswscale: --picture RAW (I420, 1920x1080) [--rounds N]",
+      Scales.run
+    ),
     ("windows", "the same of sizes on stdin: --name WORD --kbps N", Rates.windows),
     ("compare", "figures on stdin against limits: --limits FILE", Limits.run),
   ]

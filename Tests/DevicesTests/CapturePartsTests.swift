@@ -132,6 +132,8 @@ import Testing
     #expect(nv12.plane0 == Plane(offset: 0, stride: 704, lines: 360))
     #expect(nv12.plane1 == Plane(offset: 704 * 360, stride: 704, lines: 180))
     #expect(nv12.planeCount == 2)
+    let p010 = try #require(CaptureFormats.layout(of: format(.p010, 640, 360, [(1280, 1280 * 540)])))
+    #expect(p010.format == .p010 && p010.plane1 == Plane(offset: 1280 * 360, stride: 1280, lines: 180))
     let i420 = try #require(CaptureFormats.layout(of: format(.yuv420, 640, 360, [(640, 345600)])))
     #expect(i420.plane1 == Plane(offset: 230400, stride: 320, lines: 180))
     #expect(i420.plane2 == Plane(offset: 288000, stride: 320, lines: 180))
@@ -148,7 +150,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (FourCC.nv12, 640, 360, 600), (.yuyv, 640, 360, 640), (.nv12, 0, 360, 640),
+    (FourCC.nv12, 640, 360, 600), (.yuyv, 640, 360, 640), (.p010, 640, 360, 640), (.nv12, 0, 360, 640),
     (.nv12, 640, 360, Int(UInt32.max)), (.nv12, 70000, 360, 70000),
   ])
   func driversThatLieAboutTheirFormatAreNotBelieved(fourcc: FourCC, width: Int, height: Int, stride: Int) {

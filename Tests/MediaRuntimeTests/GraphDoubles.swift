@@ -311,7 +311,7 @@ final class Bench: @unchecked Sendable {
   init(
     source: ScriptedSourceFactory = ScriptedSourceFactory(), encoder: ScriptedEncoderFactory = ScriptedEncoderFactory(),
     scaler: ScriptedScalerFactory = ScriptedScalerFactory(), decoders: [any DecoderFactory] = [],
-    moreEncoders: [ScriptedEncoderFactory] = [], moreScalers: [ScriptedScalerFactory] = [],
+    moreEncoders: [ScriptedEncoderFactory] = [], moreScalers: [any ScalerFactory] = [],
     options: GraphOptions = GraphOptions(workers: 3), display: (any DisplayFactory)? = nil
   ) throws {
     self.source = source

@@ -2,23 +2,39 @@
 import CYUV
 public import MediaCore
 
-/// Scaling, cropping, turning and conversion on the CPU with libyuv (BSD).
+/// Scaling, cropping, turning and conversion on the CPU: planes are scaled by this project's own kernels, everything else is
+/// libyuv's (BSD).
 public struct LibYUVScalerFactory: ScalerFactory {
   public init() {}
   public var name: String { "libyuv" }
   public var isHardware: Bool { false }
 
   public func supports(from: PixelFormat, to: PixelFormat, transform: PictureTransform) -> Bool {
-    PixelConverter.formats.contains(from) && PixelConverter.formats.contains(to) && transform.rotation % 90 == 0
+    PixelConverter.inputs.contains(from) && PixelConverter.formats.contains(to) && transform.rotation % 90 == 0
   }
 
   public func open() throws(Failure) -> any Scaler { LibYUVScaler() }
 }
 
-/// One output of a scaler on libyuv. Owns its scratch memory; serial use by its session.
+/// One output of a scaler on the CPU. Owns its scratch memory; serial use by its session.
 final class LibYUVScaler: Scaler, @unchecked Sendable {
   let engine = "libyuv \(LIBYUV_VERSION)"
   private let converter = PixelConverter()
+
+  func engine(
+    for from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
+  ) -> String {
+    var (width, height) = (Int(to.width), Int(to.height))
+    if Orientation(transform).swapsAxes { swap(&width, &height) }
+    let kernel = PlaneScaling.name(
+      from: (crop?.width ?? Int(from.width), crop?.height ?? Int(from.height)), to: (width, height))
+    guard let kernel else { return engine }
+    // Planes that go over as they are: nothing is left for libyuv.
+    let isAlone =
+      from.format.is420 && from.format == to.format && Orientation(transform).turn == .none
+      && from.color.hasSameSamples(as: to.color == .unspecified ? from.color : to.color)
+    return isAlone ? kernel : "\(engine), \(kernel)"
+  }
 
   func scale(
     _ source: borrowing Frame, crop: Rectangle?, transform: PictureTransform, to destination: inout Frame
@@ -68,6 +84,9 @@ final class LibYUVScaler: Scaler, @unchecked Sendable {
     case .nv16:
       part.plane0 = p.plane0.at(row: crop.y, column: crop.x)
       part.plane1 = p.plane1.at(row: crop.y, column: crop.x)
+    case .p010:
+      part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 2)
+      part.plane1 = p.plane1.at(row: crop.y / 2, column: crop.x * 2)
     case .yuyv, .uyvy: part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 2)
     case .rgb24: part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 3)
     default: part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 4)

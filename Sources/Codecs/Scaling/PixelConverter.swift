@@ -2,9 +2,9 @@
 import CYUV
 import MediaCore
 
-/// Scales, turns and converts pictures with libyuv, in as few passes as it has kernels for.
+/// Scales, turns and converts pictures, in as few passes as there are kernels for: this project's scale, libyuv's do the rest.
 ///
-/// The way of a picture: formats other than 4:2:0 become I420 first; then each plane is scaled, then turned (scaling
+/// The way of a picture: formats other than 4:2:0 become I420 first (10 bit NV12); then each plane is scaled, then turned (scaling
 /// first, since most scaling is down); formats other than 4:2:0 are made from I420 last. Every pass that does
 /// nothing is left out.
 ///
@@ -19,6 +19,7 @@ final class PixelConverter {
   private var splitU = Scratch()
   private var splitV = Scratch()
   private var unturned = Scratch()
+  private var unturnedPairs = Scratch()
   private var mergeU = Scratch()
   private var mergeV = Scratch()
   private var outputY = Scratch()
@@ -26,16 +27,19 @@ final class PixelConverter {
   private var outputV = Scratch()
   private var recolored = Scratch()
   private var recoloring: Recoloring?
+  private var scaling = PlaneScaling()
   /// Bytes of pixels written in the current call, scratch included.
   private var written = 0
 
+  /// What pictures can be made of, and what can be made.
+  static let inputs: [PixelFormat] = formats + [.p010]
   static let formats: [PixelFormat] = [.nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .xrgb8888, .argb8888, .rgb24]
 
   init() {}
 
   /// Fills `target` from `source`.
   /// - Returns: bytes of pixels written, scratch included.
-  /// - Throws: ENOTSUP for a format that is not in ``formats``.
+  /// - Throws: ENOTSUP for a format that is not in ``inputs`` and ``formats``.
   func convert(
     _ source: Pixels, _ orientation: Orientation, to target: Pixels
   ) throws(Failure) -> Int {
@@ -126,6 +130,9 @@ final class PixelConverter {
     let (w, h) = (CInt(s.width), CInt(s.height))
     let (a, b, c) = (t.plane0, t.plane1, t.plane2)
     switch (s.format, t.format) {
+    case (.p010, .nv12):
+      shorten(s, to: t)
+      return true
     case (.yuyv, .nv12):
       YUY2ToNV12(s.plane0.base, s.plane0.stride, a.base, a.stride, b.base, b.stride, w, h)
     case (.uyvy, .nv12):
@@ -164,9 +171,24 @@ final class PixelConverter {
       result.plane1 = chroma
       return result
     }
+    if s.format == .p010 {
+      var result = s
+      result.format = .nv12
+      result.plane0 = try inputY.plane(bytes: s.width, lines: s.height)
+      result.plane1 = try inputU.plane(bytes: s.chromaWidth * 2, lines: s.chromaHeight)
+      shorten(s, to: result)
+      return result
+    }
     let result = try i420(width: s.width, height: s.height, &inputY, &inputU, &inputV)
     try packedToI420(s, result.plane0, result.plane1, result.plane2, isFullRange: isFullRange)
     return result
+  }
+
+  /// 10 bit to 8 bit.
+  private func shorten(_ s: Pixels, to t: Pixels) {
+    PlaneScaling.shorten(s.plane0, to: t.plane0, count: s.width, lines: s.height)
+    PlaneScaling.shorten(s.plane1, to: t.plane1, count: s.chromaWidth * 2, lines: s.chromaHeight)
+    written += PlaneExtent.byteCount(.nv12, width: s.width, height: s.height)
   }
 
   /// - Parameter isFullRange: of what is made of RGB.
@@ -249,9 +271,10 @@ final class PixelConverter {
       return
     }
     let middle = turn == .none ? t : try unturned.plane(bytes: w, lines: h)
-    // Box is right for shrinking by more than two; libyuv itself goes over to bilinear where that is as good.
-    ScalePlane(
-      s.base, s.stride, CInt(width), CInt(height), middle.base, middle.stride, CInt(w), CInt(h), kFilterBox)
+    if !scaling.scale(s, width, height, to: middle, w, h) {
+      ScalePlane(
+        s.base, s.stride, CInt(width), CInt(height), middle.base, middle.stride, CInt(w), CInt(h), kFilterBox)
+    }
     written += w * h
     if turn != .none { turnPlane(middle, w, h, turn, t) }
   }
@@ -302,10 +325,6 @@ final class PixelConverter {
     } else if sameSize, turn == .none, t.format != .i420 {
       SwapUVPlane(uv.base, uv.stride, to.base, to.stride, CInt(width), CInt(height))
       written += width * height * 2
-    } else if turn == .none, t.format == s.format, width == w * 2, height == h * 2 {
-      UVScale(
-        uv.base, uv.stride, CInt(width), CInt(height), to.base, to.stride, CInt(w), CInt(h), kFilterBox)
-      written += w * h * 2
     } else if sameSize {
       let planar = t.format == .i420
       let u = planar ? t.plane1 : try mergeU.plane(bytes: w, lines: h)
@@ -313,6 +332,13 @@ final class PixelConverter {
       let (a, b) = s.format == .nv12 ? (u, v) : (v, u)
       splitTurned(uv, width, height, turn, a, b)
       if !planar { merge(u, v, t) }
+    } else if let scaled = try scaledPairs(s, turn, t) {
+      if scaled.plane1.base != to.base {
+        try interleavedChroma(scaled, turn, t)
+      } else if t.format != s.format {
+        SwapUVPlane(to.base, to.stride, to.base, to.stride, CInt(w), CInt(h))
+        written += w * h * 2
+      }
     } else {
       // Scaled as two planes: libyuv's interleaved scaler only averages at exact halves.
       let (u, v) = (try splitU.plane(bytes: width, lines: height), try splitV.plane(bytes: width, lines: height))
@@ -320,6 +346,25 @@ final class PixelConverter {
       splitTurned(uv, width, height, .none, a, b)
       try chroma(u: u, v: v, width, height, turn, t)
     }
+  }
+
+  /// Interleaved chroma in the target's size but not yet turned or taken apart: in its place where nothing else is to be done.
+  /// - Returns: `nil` where the kernels do not do it.
+  private func scaledPairs(_ s: Pixels, _ turn: Orientation.Turn, _ t: Pixels) throws(Failure) -> Pixels? {
+    var scaled = s
+    let swaps = turn == .clockwise || turn == .counterClockwise
+    (scaled.width, scaled.height) = swaps ? (t.height, t.width) : (t.width, t.height)
+    let (w, h) = (scaled.chromaWidth, scaled.chromaHeight)
+    if turn != .none || t.format == .i420 {
+      scaled.plane1 = try unturnedPairs.plane(bytes: w * 2, lines: h)
+    } else {
+      scaled.plane1 = t.plane1
+    }
+    guard scaling.scale(s.plane1, s.chromaWidth, s.chromaHeight, to: scaled.plane1, w, h, channels: 2) else {
+      return nil
+    }
+    written += w * h * 2
+    return scaled
   }
 
   private func splitTurned(

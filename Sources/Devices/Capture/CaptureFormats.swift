@@ -21,6 +21,7 @@ enum CaptureFormats {
     case .nv12, .nv12M: .nv12
     case .nv16, .nv16M: .nv16
     case .nv21: .nv21
+    case .p010: .p010
     case .yuv420, .yuv420M: .i420
     case .yuyv: .yuyv
     case .uyvy: .uyvy
@@ -34,7 +35,7 @@ enum CaptureFormats {
 
   /// What costs least to work on, best first: 4:2:0 as the codecs take it, 4:2:2, RGB, and last what must be decoded.
   static let preference: [PixelFormat] = [
-    .nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .xrgb8888, .argb8888, .rgb24, .mjpeg,
+    .nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .p010, .xrgb8888, .argb8888, .rgb24, .mjpeg,
   ]
 
   /// The format to set: one that has the wanted size, among those one that comes nearest to the wanted rate, among those
@@ -184,6 +185,7 @@ enum CaptureFormats {
     }
     switch pixelFormat {
     case .nv12, .nv21: return stride >= width ? layout((stride, height), (stride, halfHeight)) : nil
+    case .p010: return stride >= width * 2 ? layout((stride, height), (stride, halfHeight)) : nil
     case .nv16: return stride >= width ? layout((stride, height), (stride, height)) : nil
     case .i420:
       return stride >= width ? layout((stride, height), (stride / 2, halfHeight), (stride / 2, halfHeight)) : nil

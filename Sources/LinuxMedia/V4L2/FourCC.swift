@@ -20,6 +20,7 @@ public struct FourCC: RawRepresentable, Sendable, Hashable, CustomStringConverti
   public static let nv12 = FourCC(rawValue: mpifs_V4L2_PIX_FMT_NV12)
   public static let nv21 = FourCC(rawValue: mpifs_V4L2_PIX_FMT_NV21)
   public static let nv16 = FourCC(rawValue: mpifs_V4L2_PIX_FMT_NV16)
+  public static let p010 = FourCC(rawValue: mpifs_V4L2_PIX_FMT_P010)
   /// NV12 with its planes in two memories.
   public static let nv12M = FourCC(rawValue: mpifs_V4L2_PIX_FMT_NV12M)
   /// NV16 with its planes in two memories.

@@ -70,6 +70,10 @@ public struct FrameLayout: Sendable, Hashable {
       let luma = plane(start, aligned(width), height)
       let chroma = plane(luma, aligned((width + 1) / 2 * 2), height)
       self.init(format: format, width: width, height: height, plane0: luma, plane1: chroma)
+    case .p010:
+      let luma = plane(start, aligned(width * 2), height)
+      let chroma = plane(luma, aligned((width + 1) / 2 * 4), (height + 1) / 2)
+      self.init(format: format, width: width, height: height, plane0: luma, plane1: chroma)
     case .i420:
       let luma = plane(start, aligned(width), height)
       let cb = plane(luma, aligned((width + 1) / 2), (height + 1) / 2)

@@ -22,6 +22,8 @@ public struct PixelFormat: RawRepresentable, Sendable, Hashable {
   public static let i420 = PixelFormat("YU12")
   /// 4:2:2, Y plane then interleaved CbCr.
   public static let nv16 = PixelFormat("NV16")
+  /// 4:2:0 of 10 bit, as NV12 with 16 bit a sample, of which the upper ten count, the low byte first.
+  public static let p010 = PixelFormat("P010")
   /// 4:2:2 packed, Y0 Cb Y1 Cr.
   public static let yuyv = PixelFormat("YUYV")
   /// 4:2:2 packed, Cb Y0 Cr Y1.
@@ -37,8 +39,8 @@ public struct PixelFormat: RawRepresentable, Sendable, Hashable {
 
   /// The names the tree takes and prints for `format` attributes, in the order `help` lists them.
   public static let named: [(name: String, format: PixelFormat)] = [
-    ("nv12", .nv12), ("i420", .i420), ("nv21", .nv21), ("nv16", .nv16), ("yuyv", .yuyv), ("uyvy", .uyvy),
-    ("xrgb8888", .xrgb8888), ("argb8888", .argb8888), ("rgb24", .rgb24), ("mjpeg", .mjpeg),
+    ("nv12", .nv12), ("i420", .i420), ("nv21", .nv21), ("nv16", .nv16), ("p010", .p010), ("yuyv", .yuyv),
+    ("uyvy", .uyvy), ("xrgb8888", .xrgb8888), ("argb8888", .argb8888), ("rgb24", .rgb24), ("mjpeg", .mjpeg),
   ]
 }
 

@@ -29,12 +29,22 @@ public struct PictureTransform: Sendable, Hashable {
 public protocol Scaler: AnyObject, Sendable {
   /// Engine and version: `libyuv 1857`.
   var engine: String { get }
+  /// The same for one work, with what does it: `mpifs 3:2 AVX2`.
+  func engine(
+    for from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
+  ) -> String
   /// Makes `destination`'s pixels from `source`'s. The destination's buffer is new and only held by the caller.
   /// - Parameter crop: part of the source to use, inside it and on even coordinates; `nil` for all.
   /// - Returns: bytes of pixels the CPU wrote, for the count of bytes copied (0 for a device).
   func scale(
     _ source: borrowing Frame, crop: Rectangle?, transform: PictureTransform, to destination: inout Frame
   ) throws(Failure) -> Int
+}
+
+extension Scaler {
+  public func engine(
+    for from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
+  ) -> String { engine }
 }
 
 /// Makes scalers of one engine.

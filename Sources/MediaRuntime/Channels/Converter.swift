@@ -135,15 +135,18 @@ final class Converter: Sendable {
   }
 
   /// Makes a picture.
+  /// - Parameter isPart: what came is what is to be cropped out of an incoming picture, in whatever size.
   /// - Parameter copied: bytes of pixels the CPU wrote for it are added.
   /// - Returns: `nil` when no buffer is free.
   /// - Throws: EILSEQ when the picture that came is damaged; what the device said.
-  func picture(of frame: borrowing Frame, as user: UserSlot, copied: inout Int) throws(Failure) -> Frame? {
+  func picture(
+    of frame: borrowing Frame, isPart: Bool = false, as user: UserSlot, copied: inout Int
+  ) throws(Failure) -> Frame? {
     guard let buffer = pool.take(as: user) else { return nil }
     var made = Frame(buffer, layout: layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
     switch engine {
     case .scaler(let scaler, let crop, let transform):
-      copied += try scaler.scale(frame, crop: crop, transform: transform, to: &made)
+      copied += try scaler.scale(frame, crop: isPart ? nil : crop, transform: transform, to: &made)
     case .pictures(let pictures):
       copied += try pictures.convert(frame, into: made)
     }
@@ -160,9 +163,21 @@ final class Converter: Sendable {
   /// Engine and version.
   var engineName: String {
     switch engine {
-    case .scaler(let scaler, _, _): scaler.engine
+    case .scaler(let scaler, let crop, let transform):
+      scaler.engine(for: input, crop: crop, transform: transform, to: layout)
     case .pictures(let pictures): pictures.engine
     }
+  }
+
+  /// The same for pictures made of one `ratio` times larger than they are.
+  func engineName(ofPicturesLarger ratio: Int) -> String {
+    if ratio == 1 { return "none, buffers are passed on" }
+    guard case .scaler(let scaler, _, let transform) = engine,
+      let larger = FrameLayout(layout.format, width: Int(layout.width) * ratio, height: Int(layout.height) * ratio)
+    else { return engineName }
+    var from = larger
+    from.color = layout.color
+    return scaler.engine(for: from, crop: nil, transform: transform, to: layout)
   }
 
   /// For `active`: `mjpeg -> i420 by libturbojpeg 2.1.5 (...)`.

@@ -257,6 +257,7 @@ extension PictureFormat {
     case .nv12: self = .nv12
     case .nv21: self = .nv21
     case .nv16: self = .nv16
+    case .p010: self = .nv12With10Bits
     case .i420: self = .i420
     case .yuyv: self = .yuyv
     case .uyvy: self = .uyvy

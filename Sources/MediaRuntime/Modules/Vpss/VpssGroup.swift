@@ -16,9 +16,12 @@ final class VpssGroup: Channel {
   let core: ChannelCore
   /// The devices that outputs wait for.
   private let devices = Mutex<[ObjectPath: String]>([:])
+  /// Of the worker.
+  let nearer: Confined<NearerPicture>
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment) {
     core = ChannelCore(node, settings, environment)
+    nearer = Confined(NearerPicture(), to: core.session.affinity)
     node.input.connect(session)
     session.attach(self)
     node.input.watchUpstream { [weak self] in
@@ -79,6 +82,7 @@ final class VpssGroup: Channel {
     frame.stamps.started = start
     tap.pass(frame)
     let end = node.output.deliver(frame, at: start)
+    nearer.value.clear()
     session.ended()
     node.work.record(.done, wait: wait, run: end - start, end: end)
     return true

@@ -31,6 +31,8 @@ final class VpssOutput: Channel, FrameHandler {
   /// What reports and the wait for room look at.
   private let inUse = Published<InUse?>(nil)
   private let wakeRoom: @Sendable () -> Void
+  /// Which output's picture the last one was made of, and how much larger that was: number * 8 + ratio; 0 for the frame itself.
+  private let madeOf = Atomic<Int>(0)
 
   /// Of the group's worker.
   private struct Held {
@@ -42,10 +44,11 @@ final class VpssOutput: Channel, FrameHandler {
   private struct InUse: Sendable {
     let layout: FrameLayout
     let rate: FrameRate
-    let pool: Pool?
+    let converter: Converter?
     /// Name of the engine's factory, empty where none is needed.
     let backend: String
     let engine: String
+    var pool: Pool? { converter?.pool }
   }
 
   init(_ node: Node, _ settings: ObjectSettings, group: VpssGroup) {
@@ -164,7 +167,7 @@ final class VpssOutput: Channel, FrameHandler {
     of frame: borrowing Frame, by converter: Converter, _ now: Int64, copied: inout Int
   ) -> Frame? {
     do throws(Failure) {
-      if let made = try converter.picture(of: frame, as: node.user, copied: &copied) { return made }
+      if let made = try make(of: frame, by: converter, copied: &copied) { return made }
       node.work.drop(.noBuffer, frame.name)
     } catch {
       fails(error)
@@ -176,6 +179,24 @@ final class VpssOutput: Channel, FrameHandler {
       }
     }
     return nil
+  }
+
+  /// Of another output's picture where there is one that is nearer, else of the frame.
+  private func make(of frame: borrowing Frame, by converter: Converter, copied: inout Int) throws(Failure) -> Frame? {
+    let plan = held.value.plan
+    guard let plan, plan.isUpright else {
+      madeOf.store(0, ordering: .relaxed)
+      return try converter.picture(of: frame, as: node.user, copied: &copied)
+    }
+    if let ratio = group.nearer.value.ratio(to: converter.layout, crop: plan.crop) {
+      madeOf.store(group.nearer.value.output * 8 + ratio, ordering: .relaxed)
+      return try group.nearer.value.picture(by: converter, as: node.user, copied: &copied)
+    }
+    madeOf.store(0, ordering: .relaxed)
+    guard let made = try converter.picture(of: frame, as: node.user, copied: &copied) else { return nil }
+    group.nearer.value.offer(
+      made, crop: plan.crop, incoming: plan.incoming, by: path.output ?? 0, as: node.user)
+    return made
   }
 
   /// The plan for this frame, made anew where needed; `nil` when there is none, and the frame is counted as dropped.
@@ -230,8 +251,8 @@ final class VpssOutput: Channel, FrameHandler {
     }
     func plan(_ converter: Converter?) -> VpssPlan {
       VpssPlan(
-        incoming: incoming, groupVersion: groupBox.version, version: box.version, engines: engines,
-        converter: converter)
+        incoming: incoming, groupVersion: groupBox.version, version: box.version, engines: engines, crop: crop,
+        isUpright: transform.isIdentity && converter?.device == nil, converter: converter)
     }
     if crop == nil && transform.isIdentity && layout.width == incoming.width && layout.height == incoming.height
       && layout.format == incoming.format
@@ -258,9 +279,10 @@ final class VpssOutput: Channel, FrameHandler {
   private func use(_ plan: VpssPlan, rate: FrameRate) {
     let converter = plan.converter
     group.waits(for: converter?.device, path)
+    madeOf.store(0, ordering: .relaxed)
     inUse.store(
       InUse(
-        layout: converter?.layout ?? plan.incoming, rate: rate, pool: converter?.pool,
+        layout: converter?.layout ?? plan.incoming, rate: rate, converter: converter,
         backend: converter?.backend ?? "", engine: converter?.engineName ?? "none, buffers are passed on"))
   }
 
@@ -275,15 +297,17 @@ final class VpssOutput: Channel, FrameHandler {
 
   func activeFacts() -> [KeyValue] {
     guard let use = inUse.value else { return [] }
+    let madeOf = madeOf.load(ordering: .relaxed)
+    let engine = madeOf == 0 ? nil : use.converter?.engineName(ofPicturesLarger: madeOf % 8)
     return [
       KeyValue(key: "backend", value: use.backend.isEmpty ? use.engine : use.backend),
-      KeyValue(key: "engine", value: use.engine),
+      KeyValue(key: "engine", value: engine ?? use.engine),
       KeyValue(key: "width", value: "\(use.layout.width)"), KeyValue(key: "height", value: "\(use.layout.height)"),
       KeyValue(key: "format", value: "\(use.layout.format)"),
     ] + use.layout.meaningFacts + [
       KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),
       KeyValue(key: "memory", value: use.pool?.memoryKind ?? "the source's"),
-    ] + transformFact
+    ] + (madeOf == 0 ? [] : [KeyValue(key: "made_of", value: "\(group.path)/\(madeOf / 8)")]) + transformFact
   }
 
   /// What is done to the picture, in that order; nothing where nothing is.

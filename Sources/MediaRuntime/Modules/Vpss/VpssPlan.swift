@@ -8,6 +8,10 @@ struct VpssPlan {
   let version: UInt64
   /// The engines it was chosen from: when there are others, a better one may be among them.
   let engines: Int
+  /// What of the incoming picture it is made of; `nil` for all.
+  let crop: Rectangle?
+  /// The CPU makes it, and neither turns nor mirrors: other outputs' pictures can be made of it, and it of theirs.
+  let isUpright: Bool
   /// `nil`: the buffer is passed on as it is.
   let converter: Converter?
 
