@@ -127,7 +127,7 @@ private final class PaintTarget {
   let frame: Frame
 
   init(_ pool: Pool, _ layout: FrameLayout) throws(Failure) {
-    guard let reference = try pool.take(as: .anonymous) else { throw Failure(.noMemory, "take", on: "pool") }
+    guard let reference = pool.take(as: .anonymous) else { throw Failure(.noMemory, "take", on: "pool") }
     frame = Frame(reference, layout: layout, pts: 0, sequence: 0, stamps: FrameStamps())
     // Touched once, so that the first drawing pays for no page.
     memset(try frame.buffer.memory.map(), 90, layout.byteCount)

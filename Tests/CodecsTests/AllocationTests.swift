@@ -84,7 +84,7 @@ private struct CountingSink: PacketSink {
     _ format: PixelFormat
   ) throws {
     let layout = try PaintPicture.layout(format, 320, 180)
-    let (frame, _) = try PaintPicture.noise(layout)
+    let frame = try PaintPicture.noise(layout)
     let canvas = try PaintPicture.canvas(200, 40)
     let point = PicturePoint(x: 9, y: 9)
     let prepared = try RegionPainter().prepare(

@@ -34,7 +34,8 @@ import Testing
     for (width, height) in Self.sizes {
       for (x, y) in Self.places {
         for alpha: UInt8 in [255, 100] {
-          let (frame, bytes) = try PaintPicture.noise(try PaintPicture.layout(format, width, height))
+          let frame = try PaintPicture.noise(try PaintPicture.layout(format, width, height))
+          let bytes = try PaintPicture.memory(frame)
           let found = try Self.painted(
             [PlacedDrawing(.canvas(canvas, alpha: alpha), x: x, y: y, layer: 0)], frame)
           var wanted = PaintReference(frame.layout, bytes)
@@ -52,7 +53,8 @@ import Testing
   ) throws {
     let canvas = try PaintPicture.canvas(20, 12)
     let layout = try PaintPicture.layout(.nv12, 32, 16, color)
-    let (frame, bytes) = try PaintPicture.noise(layout)
+    let frame = try PaintPicture.noise(layout)
+    let bytes = try PaintPicture.memory(frame)
     var wanted = PaintReference(layout, bytes)
     wanted.canvas(canvas, alpha: 255, x: 2, y: 2)
     wanted.fill(Self.red) { x, y in (24..<30).contains(x) && y < 8 }
@@ -68,7 +70,8 @@ import Testing
     let canvas = try PaintPicture.canvas(400, 9)
     let layout = try PaintPicture.layout(.nv12, 420, 16)
     for x in [0, 3, -11, 60] {
-      let (frame, bytes) = try PaintPicture.noise(layout)
+      let frame = try PaintPicture.noise(layout)
+      let bytes = try PaintPicture.memory(frame)
       var wanted = PaintReference(layout, bytes)
       wanted.canvas(canvas, alpha: 255, x: x, y: 3)
       let found = try Self.painted([PlacedDrawing(.canvas(canvas, alpha: 255), x: x, y: 3, layer: 0)], frame)
@@ -85,7 +88,7 @@ import Testing
       bytes[index * 4 + 3] = isOpaque ? 255 : 0
     }
     let canvas = try #require(CanvasPixels(width: 200, height: 40, bytes: bytes))
-    let (frame, _) = try PaintPicture.noise(try PaintPicture.layout(.nv12, 256, 64))
+    let frame = try PaintPicture.noise(try PaintPicture.layout(.nv12, 256, 64))
     let prepared = try Self.painter.prepare(
       [PlacedDrawing(.canvas(canvas, alpha: 255), x: 4, y: 4, layer: 0)], for: frame.layout)
     #expect(try prepared.paint(on: frame) == 2 * 16 * 16 * 3 / 2)
@@ -98,7 +101,8 @@ import Testing
     _ drawing: Drawing, x: Int, y: Int, _ format: PixelFormat, _ size: (Int, Int), _ belongs: (Int, Int) -> Bool,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    let (frame, bytes) = try PaintPicture.noise(try PaintPicture.layout(format, size.0, size.1, .bt601))
+    let frame = try PaintPicture.noise(try PaintPicture.layout(format, size.0, size.1, .bt601))
+    let bytes = try PaintPicture.memory(frame)
     var wanted = PaintReference(frame.layout, bytes)
     wanted.fill(Self.red, belongs)
     let found = try Self.painted([PlacedDrawing(drawing, x: x, y: y, layer: 0)], frame)
@@ -162,8 +166,8 @@ import Testing
     let corners = [(0, 0), (37, 0), (37, 23), (0, 23)].map { PicturePoint(x: $0.0, y: $0.1) }
     for thickness in [nil, 1, 5] {
       let layout = try PaintPicture.layout(.i420, 96, 64)
-      let (one, _) = try PaintPicture.noise(layout)
-      let (other, _) = try PaintPicture.noise(layout)
+      let one = try PaintPicture.noise(layout)
+      let other = try PaintPicture.noise(layout)
       let cover = Drawing.cover(width: 37, height: 23, color: Self.red, thickness: thickness)
       let quadrangle = Drawing.quadrangle(corners, color: Self.red, thickness: thickness)
       #expect(
@@ -200,7 +204,7 @@ import Testing
       for (to, count) in [((29, 0), 30 * thickness), ((0, 29), 30 * thickness)] {
         let line = Drawing.line(
           from: PicturePoint(x: 0, y: 0), to: PicturePoint(x: to.0, y: to.1), color: Self.red, thickness: thickness)
-        let (frame, _) = try PaintPicture.noise(try PaintPicture.layout(.rgb24, 64, 64))
+        let frame = try PaintPicture.noise(try PaintPicture.layout(.rgb24, 64, 64))
         let prepared = try Self.painter.prepare([PlacedDrawing(line, x: 16, y: 16, layer: 0)], for: frame.layout)
         #expect(try prepared.paint(on: frame) == count * 3)
       }
@@ -213,7 +217,8 @@ import Testing
     for (width, height) in [(160, 90), (159, 89)] {
       for (x, y) in [(0, 0), (16, 8), (17, 9), (-5, -3), (100, 50), (-70, -40)] {
         for block in RegionPainter.blocks {
-          let (frame, bytes) = try PaintPicture.noise(try PaintPicture.layout(format, width, height))
+          let frame = try PaintPicture.noise(try PaintPicture.layout(format, width, height))
+          let bytes = try PaintPicture.memory(frame)
           var wanted = PaintReference(frame.layout, bytes)
           let blocks = wanted.mosaic(x: x, y: y, width: 83, height: 61, block: block)
           let found = try Self.painted(
@@ -228,7 +233,8 @@ import Testing
 
   @Test func theBlocksOfAWideMosaicAreTheSameAsOfANarrowOne() throws {
     // More bytes of a line than are done at once.
-    let (frame, bytes) = try PaintPicture.noise(try PaintPicture.layout(.xrgb8888, 1300, 20))
+    let frame = try PaintPicture.noise(try PaintPicture.layout(.xrgb8888, 1300, 20))
+    let bytes = try PaintPicture.memory(frame)
     var wanted = PaintReference(frame.layout, bytes)
     wanted.mosaic(x: 3, y: 1, width: 1290, height: 18, block: 16)
     let found = try Self.painted(
@@ -249,7 +255,8 @@ import Testing
       PlacedDrawing(.cover(width: 30, height: 9, color: Self.red, thickness: nil), x: 0, y: 30, layer: 3),
       PlacedDrawing(.canvas(canvas, alpha: 255), x: 32, y: 22, layer: 5),
     ]
-    let (frame, bytes) = try PaintPicture.noise(try PaintPicture.layout(format, 96, 64))
+    let frame = try PaintPicture.noise(try PaintPicture.layout(format, 96, 64))
+    let bytes = try PaintPicture.memory(frame)
     var wanted = PaintReference(frame.layout, bytes)
     wanted.canvas(canvas, alpha: 200, x: 10, y: 6)
     wanted.mosaic(x: 8, y: 8, width: 50, height: 40, block: 8)
@@ -280,7 +287,8 @@ import Testing
     for drawings in [[], nothing] {
       let prepared = try Self.painter.prepare(drawings, for: layout)
       #expect(prepared.isEmpty)
-      let (frame, bytes) = try PaintPicture.noise(layout)
+      let frame = try PaintPicture.noise(layout)
+      let bytes = try PaintPicture.memory(frame)
       #expect(try prepared.paint(on: frame) == 0)
       #expect(try PaintPicture.memory(frame) == bytes)
     }
@@ -291,7 +299,7 @@ import Testing
 
   @Test func bytesWrittenAreCounted() throws {
     let layout = try PaintPicture.layout(.nv12, 96, 64)
-    let (frame, _) = try PaintPicture.noise(layout)
+    let frame = try PaintPicture.noise(layout)
     func count(_ drawing: Drawing, x: Int = 0) throws -> Int {
       try Self.painter.prepare([PlacedDrawing(drawing, x: x, y: 0, layer: 0)], for: layout).paint(on: frame)
     }
@@ -347,7 +355,8 @@ import Testing
       try PaintPicture.layout(.nv12, 96, 62, .bt601), try PaintPicture.layout(.nv21, 96, 64, .bt601),
       try PaintPicture.layout(.nv12, 96, 64, .jfif),
     ] {
-      let (frame, bytes) = try PaintPicture.noise(other)
+      let frame = try PaintPicture.noise(other)
+      let bytes = try PaintPicture.memory(frame)
       var errno: CInt?
       do { _ = try prepared.paint(on: frame) } catch { errno = error.errno.rawValue }
       #expect(errno == EINVAL)

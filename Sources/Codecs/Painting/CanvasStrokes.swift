@@ -10,25 +10,21 @@ struct CanvasStrokes {
   private let top: Int
   private let width: Int
   private let height: Int
-  private let pictureWidth: Int
-  private let pictureHeight: Int
-  private let isRGB: Bool
+  private let picture: PictureSize
   /// Of the part that is in the picture, line by line.
-  private var samples: (first: [UInt16], second: [UInt16], third: [UInt16])
-  private var alpha: [UInt8]
+  private let samples: (first: [UInt16], second: [UInt16], third: [UInt16])
+  private let alpha: [UInt8]
 
   /// - Parameter place: of the canvas in the picture; anywhere.
   /// - Returns: `nil` where nothing of it is to be seen.
   init?(_ canvas: CanvasPixels, alpha share: UInt8, at place: PicturePoint, in layout: FrameLayout) {
-    pictureWidth = Int(layout.width)
-    pictureHeight = Int(layout.height)
-    let columns = Extent(place.x, canvas.width).within(pictureWidth)
-    let rows = Extent(place.y, canvas.height).within(pictureHeight)
+    let picture = PictureSize(width: Int(layout.width), height: Int(layout.height))
+    let columns = Extent(place.x, canvas.width).within(picture.width)
+    let rows = Extent(place.y, canvas.height).within(picture.height)
     guard share > 0, !columns.isEmpty, !rows.isEmpty else { return nil }
-    (left, top, width, height) = (columns.lowerBound, rows.lowerBound, columns.count, rows.count)
-    isRGB = layout.format.isRGB
+    let left = columns.lowerBound
     let colors = SampleColors(layout)
-    let count = width * height
+    let count = columns.count * rows.count
     var (first, second, third) = ([UInt16](), [UInt16](), [UInt16]())
     var shares: [UInt8] = []
     first.reserveCapacity(count)
@@ -48,6 +44,8 @@ struct CanvasStrokes {
         }
       }
     }
+    self.picture = picture
+    (self.left, top, width, height) = (left, rows.lowerBound, columns.count, rows.count)
     samples = (first, second, third)
     alpha = shares
   }
@@ -79,14 +77,14 @@ struct CanvasStrokes {
     _ cells: ClosedRange<Int>, _ row: Int
   ) {
     let step = plane.bytes.count
-    let lines = row * plane.lines..<min(pictureHeight, (row + 1) * plane.lines)
+    let lines = row * plane.lines..<min(picture.height, (row + 1) * plane.lines)
     let visible = max(lines.lowerBound, top)..<max(top, min(lines.upperBound, top + height))
     let right = left + width
     with(byte.sample) { values, isOpacity in
       alpha.withUnsafeBufferPointer { alpha in
         for (cell, number) in cells.enumerated() {
           let start = number * plane.width + byte.pixels.lowerBound
-          let end = min(number * plane.width + byte.pixels.upperBound, pictureWidth)
+          let end = min(number * plane.width + byte.pixels.upperBound, picture.width)
           let at = cell * step + index
           guard start < end else {
             shares[at] = 0

@@ -92,7 +92,7 @@ struct Shape {
     let most = rows.lazy.flatMap { $0 }.map(\.upperBound).max() ?? 0
     guard most > 0 else { return }
     for plane in planes {
-      let cell = plane.bytes.map { byte in
+      let cell: [UInt8] = plane.bytes.map { byte in
         switch byte.sample {
         case .first: color.first
         case .second: color.second

@@ -171,14 +171,14 @@ struct PaintReference {
 /// Pictures to draw into.
 enum PaintPicture {
   /// A frame whose memory is all noise, what is between the lines included.
-  static func noise(_ layout: FrameLayout, seed: UInt64 = 7) throws -> (Frame, [UInt8]) {
+  static func noise(_ layout: FrameLayout, seed: UInt64 = 7) throws -> Frame {
     let frame = try makeFrame(layout)
     var random = SplitMix(state: seed)
     let size = layout.byteCount
     let bytes = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next() >> 13) }
     let memory = try frame.buffer.memory.map()
     bytes.withUnsafeBytes { if let base = $0.baseAddress { memory.copyMemory(from: base, byteCount: size) } }
-    return (frame, bytes)
+    return frame
   }
 
   static func memory(_ frame: borrowing Frame) throws -> [UInt8] {
