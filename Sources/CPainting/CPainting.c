@@ -74,8 +74,8 @@ void mpifs_blend(uint8_t *target, const uint8_t *color, const uint8_t *alpha, si
   mpifs_blend_plain(target, color, alpha, count);
 }
 
-void mpifs_paint(const struct mpifs_planes *planes, const struct mpifs_span *spans, size_t count, const uint8_t *color,
-                 const uint8_t *alpha) {
+static void paint_spans(const struct mpifs_planes *planes, const struct mpifs_span *spans, size_t count,
+                        const uint8_t *color, const uint8_t *alpha) {
   for (size_t i = 0; i < count; i++) {
     const struct mpifs_span *span = &spans[i];
     uint8_t *target = planes->base[span->plane] + (ptrdiff_t)span->row * planes->stride[span->plane] + span->column;
@@ -162,16 +162,25 @@ static void mosaic_row(uint8_t *first, int32_t stride, struct mpifs_cell cell, c
   for (int32_t line = 1; line < lines; line++) memcpy(first + (ptrdiff_t)line * stride, first, bytes);
 }
 
-void mpifs_mosaic(uint8_t *base, int32_t stride, struct mpifs_cell cell, const int32_t *columns, size_t columnCount,
-                  const int32_t *rows, size_t rowCount) {
-  for (size_t row = 0; row + 1 < rowCount; row++) {
-    uint8_t *line = base + (ptrdiff_t)rows[row] * stride;
-    for (size_t from = 0; from + 1 < columnCount;) {
+static void paint_blocks(const struct mpifs_planes *planes, const struct mpifs_blocks *blocks) {
+  const int32_t *columns = blocks->columns, *rows = blocks->rows;
+  int32_t stride = planes->stride[blocks->plane];
+  for (size_t row = 0; row + 1 < blocks->rowCount; row++) {
+    uint8_t *line = planes->base[blocks->plane] + (ptrdiff_t)rows[row] * stride;
+    for (size_t from = 0; from + 1 < blocks->columnCount;) {
       size_t to = from + 1;
-      while (to + 1 < columnCount && columns[to + 1] - columns[from] <= stretch) to++;
-      mosaic_row(line + columns[from], stride, cell, columns + from, to - from + 1, rows[row + 1] - rows[row],
-                 to + 1 == columnCount);
+      while (to + 1 < blocks->columnCount && columns[to + 1] - columns[from] <= stretch) to++;
+      mosaic_row(line + columns[from], stride, blocks->cell, columns + from, to - from + 1, rows[row + 1] - rows[row],
+                 to + 1 == blocks->columnCount);
       from = to;
     }
+  }
+}
+
+void mpifs_paint(const struct mpifs_planes *planes, const struct mpifs_step *steps, size_t count, const uint8_t *color,
+                 const uint8_t *alpha) {
+  for (size_t i = 0; i < count; i++) {
+    paint_spans(planes, steps[i].spans, steps[i].spanCount, color, alpha);
+    for (size_t k = 0; k < steps[i].blocksCount; k++) paint_blocks(planes, &steps[i].blocks[k]);
   }
 }

@@ -23,10 +23,6 @@ struct mpifs_span {
   int32_t blends;
 };
 
-// Draws spans in their order. `color` and `alpha` are what was prepared; alpha is looked at only where a span blends.
-void mpifs_paint(const struct mpifs_planes *planes, const struct mpifs_span *spans, size_t count, const uint8_t *color,
-                 const uint8_t *alpha);
-
 // target = (target * (255 - alpha) + color * alpha) / 255, rounded to the nearest, for each byte.
 void mpifs_blend(uint8_t *target, const uint8_t *color, const uint8_t *alpha, size_t count);
 // The same without the instructions a processor may lack; what the other is checked against.
@@ -42,7 +38,26 @@ struct mpifs_cell {
   int32_t lastIsHalf;
 };
 
-// Gives each block of a plane one colour: the mean of each kind of byte in it, rounded to the nearest.
-// The blocks lie between `columns` (bytes of a line, `columnCount` of them, whole cells apart) and `rows` (lines).
-void mpifs_mosaic(uint8_t *base, int32_t stride, struct mpifs_cell cell, const int32_t *columns, size_t columnCount,
-                  const int32_t *rows, size_t rowCount);
+// Blocks of one plane that become one colour each: the mean of each kind of byte in it, rounded to the nearest.
+struct mpifs_blocks {
+  int32_t plane;
+  struct mpifs_cell cell;
+  // Where one ends and the next begins: bytes of a line, whole cells apart.
+  const int32_t *columns;
+  size_t columnCount;
+  // Lines.
+  const int32_t *rows;
+  size_t rowCount;
+};
+
+// What is drawn in one go: spans in their order, then blocks.
+struct mpifs_step {
+  const struct mpifs_span *spans;
+  size_t spanCount;
+  const struct mpifs_blocks *blocks;
+  size_t blocksCount;
+};
+
+// Draws steps in their order. `color` and `alpha` are what spans point into; alpha is looked at only where a span blends.
+void mpifs_paint(const struct mpifs_planes *planes, const struct mpifs_step *steps, size_t count, const uint8_t *color,
+                 const uint8_t *alpha);

@@ -7,7 +7,7 @@ import MediaCore
 /// Where samples of colour are for several pixels the rectangle grows to whole ones: each block is one colour then, and nothing of
 /// what the rectangle covers is left. The blocks begin at its corner, be it outside the picture, and are cut at its edges and at the picture's.
 struct MosaicBlocks {
-  private struct Cuts {
+  struct Cuts {
     let plane: Int
     let cell: mpifs_cell
     /// Bytes of a line.
@@ -15,7 +15,7 @@ struct MosaicBlocks {
     let rows: [Int32]
   }
 
-  private let cuts: [Cuts]
+  let cuts: [Cuts]
   /// Bytes of pixels that are written.
   let byteCount: Int
 
@@ -41,20 +41,6 @@ struct MosaicBlocks {
       return Cuts(plane: plane.plane, cell: cell, columns: columns.map { Int32($0) }, rows: rows.map { Int32($0) })
     }
     self.byteCount = byteCount
-  }
-
-  /// Gives each block one colour.
-  func paint(_ planes: mpifs_planes) {
-    let (bases, strides) = (planes.base, planes.stride)
-    for cut in cuts {
-      let (base, stride) =
-        switch cut.plane {
-        case 0: (bases.0, strides.0)
-        case 1: (bases.1, strides.1)
-        default: (bases.2, strides.2)
-        }
-      mpifs_mosaic(base, stride, cut.cell, cut.columns, cut.columns.count, cut.rows, cut.rows.count)
-    }
   }
 
   /// The ends of the blocks along one axis, in pixels of the picture.

@@ -14,6 +14,8 @@ struct PaintReference {
   private(set) var bytes: [Double]
   /// Bytes that may be different from before.
   private(set) var touched: [Bool]
+  /// Bytes beyond a picture of odd width, which may be anything.
+  private var nobodys: Set<Int> = []
   var width: Int { Int(layout.width) }
   var height: Int { Int(layout.height) }
 
@@ -145,7 +147,9 @@ struct PaintReference {
     }
     // Half a cell of packed pixels beyond an odd picture is nobody's.
     if [.yuyv, .uyvy].contains(layout.format), self.width % 2 == 1 {
-      for row in 0..<self.height { if let offset = offset(0, self.width, row) { touched[offset] = true } }
+      for row in max(0, top)..<min(self.height, bottom) {
+        if let offset = offset(0, self.width, row) { nobodys.insert(offset) }
+      }
     }
     return blocks
   }
@@ -160,7 +164,7 @@ struct PaintReference {
   /// The farthest any byte is from what it should be; bytes nothing was drawn on have to be the same.
   func distance(_ found: [UInt8]) -> Double {
     var farthest = 0.0
-    for (index, byte) in found.enumerated() {
+    for (index, byte) in found.enumerated() where !nobodys.contains(index) {
       let distance = abs(Double(byte) - bytes[index])
       if touched[index] { farthest = max(farthest, distance) } else if distance != 0 { return .infinity }
     }
