@@ -48,8 +48,12 @@ let package = Package(
     // No pkgConfig: the library is in the default paths, and a build without the trait needs none of it.
     .systemLibrary(name: "CX265", providers: [.apt(["libx265-dev"])]),
     .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
+    .systemLibrary(name: "CFreeType", pkgConfig: "freetype2", providers: [.apt(["libfreetype-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
     .target(name: "CLinux", cSettings: fortified),
+    // Loops over pixels, with the instructions of the processor it runs on.
+    .target(name: "CPainting"),
     .target(
       name: "CBuildInfo",
       cSettings: [
@@ -72,7 +76,7 @@ let package = Package(
     .target(
       name: "Codecs",
       dependencies: [
-        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile",
+        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPainting", "CPNG", "CFreeType",
         .target(name: "CX264", condition: .when(traits: ["X264"])),
         .target(name: "CX265", condition: .when(traits: ["X265"])), system,
       ], swiftSettings: strict),
@@ -114,7 +118,9 @@ let package = Package(
     .target(name: "CPretence", path: "Tests/CPretence"),
     .testTarget(
       name: "CodecsTests",
-      dependencies: ["TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CAllocationCount", "CPretence"],
+      dependencies: [
+        "TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CPainting", "CAllocationCount", "CPretence",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "MediaRuntimeTests",
