@@ -140,7 +140,8 @@ final class Converter: Sendable {
   /// - Throws: EILSEQ when the picture that came is damaged; what the device said.
   func picture(of frame: borrowing Frame, as user: UserSlot, copied: inout Int) throws(Failure) -> Frame? {
     guard let buffer = pool.take(as: user) else { return nil }
-    var made = Frame(buffer, layout: layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
+    var made = Frame(
+      buffer, layout: layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps, isOwn: true)
     switch engine {
     case .scaler(let scaler, let crop, let transform):
       copied += try scaler.scale(frame, crop: crop, transform: transform, to: &made)

@@ -9,8 +9,10 @@ enum Modules {
     VencChannel.module,
     VdecChannel.module,
     VoChannel.module,
+    Region.module,
+    AttachedRegion.module,
   ]
 
   /// Classes of objects that this build does not make: refused as such, not as a spelling mistake.
-  static let elsewhere = ["rgn", "vb"]
+  static let elsewhere = ["vb"]
 }
