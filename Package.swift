@@ -48,10 +48,14 @@ let package = Package(
     // No pkgConfig: the library is in the default paths, and a build without the trait needs none of it.
     .systemLibrary(name: "CX265", providers: [.apt(["libx265-dev"])]),
     .systemLibrary(name: "CDRM", pkgConfig: "libdrm", providers: [.apt(["libdrm-dev"])]),
+    .systemLibrary(name: "CFreeType", pkgConfig: "freetype2", providers: [.apt(["libfreetype-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CV4LConvert", pkgConfig: "libv4lconvert", providers: [.apt(["libv4l-dev"])]),
     .target(name: "CLinux", cSettings: fortified),
     // Kernels for pictures, which ask the processor for what it has.
     .target(name: "CPictures", cSettings: fortified),
+    // Loops over pixels, with the instructions of the processor it runs on.
+    .target(name: "CPainting"),
     .target(
       name: "CBuildInfo",
       cSettings: [
@@ -74,7 +78,8 @@ let package = Package(
     .target(
       name: "Codecs",
       dependencies: [
-        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPictures",
+        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPictures", "CPainting", "CPNG",
+        "CFreeType",
         .target(name: "CX264", condition: .when(traits: ["X264"])),
         .target(name: "CX265", condition: .when(traits: ["X265"])), system,
       ], swiftSettings: strict),
@@ -117,7 +122,8 @@ let package = Package(
     .testTarget(
       name: "CodecsTests",
       dependencies: [
-        "TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CPictures", "CAllocationCount", "CPretence",
+        "TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CPictures", "CPainting", "CAllocationCount",
+        "CPretence",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -8,7 +8,8 @@ repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # What the C targets of Package.swift include and link, whatever the traits.
 core_packages=(
   ca-certificates git pkg-config binutils libc6-dev libgcc-12-dev libstdc++-12-dev # the tool chain's own needs
-  libfuse3-dev fuse3 libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev
+  libfuse3-dev fuse3 libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev libpng-dev libfreetype-dev
+  fonts-dejavu-core # what text in pictures is written with, unless another font is named
 )
 x264_packages=(libx264-dev)
 x265_packages=(libx265-dev)

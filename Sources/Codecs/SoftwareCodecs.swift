@@ -38,6 +38,15 @@ public enum SoftwareCodecs {
   /// The test pattern, and media files. Files are handled in every build: one without FFmpeg refuses them with ENOTSUP.
   public static func sourceFactories() -> [any SourceFactory] { [PatternSourceFactory(), MediaFileSourceFactory()] }
 
+  /// What draws regions into pictures.
+  public static func painter() -> any Painter { RegionPainter() }
+
+  /// What bitmaps of regions can be.
+  public static func pictureReaders() -> [any PictureFileReader] { [PNGReader()] }
+
+  /// What draws lines of text.
+  public static func textRenderer() -> any TextRenderer { FreeTypeText() }
+
   /// What makes `snapshot.jpg`.
   public static func pictureEncoder() throws(Failure) -> any PictureEncoder { try TurboJPEGPictureEncoder() }
 }

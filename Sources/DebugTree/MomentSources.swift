@@ -16,6 +16,7 @@ extension Moment.Sources {
     nodes = { graph.nodeReports() }
     allocations = { graph.allocations() }
     memory = { graph.memoryTotals() }
+    regions = { graph.regionsReport() }
     encoders = { graph.encodersReport() }
     services = { graph.servicesReport() }
     sessions = { graph.sessionFigures() }

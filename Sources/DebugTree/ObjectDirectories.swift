@@ -10,7 +10,7 @@ import SystemPackage
 extension DebugTree {
   /// `vi`, `vpss`, `venc`, ...: one directory for each class this build can make.
   func addClassDirectories() throws(NodeError) {
-    for type in runtime.settingsTable.types where !type.isOutput {
+    for type in runtime.settingsTable.types where !type.isPart {
       try tree.root.add(type.name, Self.container(type.name, of: type, runtime: runtime))
     }
   }
@@ -34,12 +34,10 @@ extension DebugTree {
     let table = runtime.settingsTable
     if let path = table.path("\(prefix)/\(name)") { return path }
     let range = table.numbering("\(prefix)/\(name)")
-    let numbers = table.numbers(type) ?? ObjectPath.numbers
     let refusal = MediaCore.Refusal(
       range == nil ? .invalidArgument : .outOfRange, path: "\(prefix)/\(name)",
       reason: range == nil ? "not a name of an object" : "is out of range",
-      hint: range
-        ?? "\(type.isOutput ? "outputs are" : "objects are numbered") \(numbers.lowerBound) to \(numbers.upperBound)")
+      hint: range ?? table.naming(type))
     runtime.errorLog.record(refusal)
     throw NodeError(refusal)
   }
@@ -47,14 +45,13 @@ extension DebugTree {
   /// Called by the runtime for every change, in order, before the writer is answered.
   func follow(created: [ObjectIdentity], removed: [ObjectIdentity]) {
     for object in removed {
-      guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
-      parent.remove(name)
+      directory(above: object.path)?.remove(object.path.name)
       controlFiles.withLock { $0[object.path] = nil }
     }
     for object in created {
-      guard let parent = directory(above: object.path), let name = entryName(object.path) else { continue }
+      guard let parent = directory(above: object.path) else { continue }
       do throws(NodeError) {
-        try parent.add(name, directory(of: object))
+        try parent.add(object.path.name, directory(of: object))
       } catch {
         runtime.errorLog.record(
           Failure(error.errno, "adding to the tree", on: object.path.description, error.reason),
@@ -67,16 +64,15 @@ extension DebugTree {
 
   /// The directory of an object that is in the tree.
   func objectDirectory(_ path: ObjectPath) -> Directory? {
-    guard let parent = directory(above: path), let name = entryName(path) else { return nil }
-    return parent[name] as? Directory
+    directory(above: path)?[path.name] as? Directory
   }
 
   private func directory(above path: ObjectPath) -> Directory? {
     let top = tree.root[path.kind] as? Directory
-    return path.output == nil ? top : top?[String(path.number)] as? Directory
+    guard path.isPart else { return top }
+    let whole = top?[String(path.number)] as? Directory
+    return path.target == nil ? whole : whole?[ObjectPath.attachments] as? Directory
   }
-
-  private func entryName(_ path: ObjectPath) -> String? { String(path.output ?? path.number) }
 
   /// The directory of one object with a file for every attribute the settings table names.
   private func directory(of object: ObjectIdentity) throws(NodeError) -> Directory {
@@ -87,6 +83,11 @@ extension DebugTree {
     for attribute in table.attributes(type) {
       guard let node = node(object.path, attribute) else { continue }
       try directory.add(attribute.key, node)
+    }
+    if table.hasAttachments(type) {
+      let name = ObjectPath.attachments
+      try directory.add(
+        name, Self.container("\(object.path)/\(name)", of: type.attachments, runtime: runtime))
     }
     return directory
   }
@@ -140,7 +141,9 @@ extension DebugTree {
         }
       }
     case .blob:
-      return nil
+      return Node.blob(limit: graph.largestFile(for: path)) { delivery in
+        graph.take(delivery.bytes, for: path, key)
+      }
     }
   }
 

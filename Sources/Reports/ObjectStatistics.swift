@@ -32,10 +32,13 @@ public struct ObjectStatistics: Sendable, Equatable {
   public var createdMicroseconds: Int64
   /// Counts all objects the process has made; tells a new object from its predecessor of the same number.
   public var generation: UInt64
+  /// False for what no frames come to: it has none of these counts.
+  public var takesFrames: Bool
 
-  public init(createdMicroseconds: Int64, generation: UInt64) {
+  public init(createdMicroseconds: Int64, generation: UInt64, takesFrames: Bool = true) {
     self.createdMicroseconds = createdMicroseconds
     self.generation = generation
+    self.takesFrames = takesFrames
   }
 
   /// The same, declared for `stats` and `metrics`.
@@ -44,6 +47,9 @@ public struct ObjectStatistics: Sendable, Equatable {
       Statistic(
         "created_us", .gauge, unit: .microseconds, "When the object was made, CLOCK_MONOTONIC.", createdMicroseconds),
       Statistic("generation", .gauge, "Counts all objects made; tells a new one from its predecessor.", generation),
+    ]
+    guard takesFrames else { return all }
+    all += [
       Statistic("frames_in", .counter, metric: "input_frames", "Frames that arrived, dropped ones included.", framesIn),
       Statistic("frames_out", .counter, metric: "output_frames", "Frames that left.", framesOut),
       Statistic("frames_per_second", .gauge, "Frames that left, over the last second.", framesPerSecond),

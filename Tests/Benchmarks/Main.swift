@@ -16,6 +16,7 @@ enum Main {
     ),
     ("hops", "a frame's way through nodes, threads and queues: [--frames N] [--rounds N] [--workers N]", Hops.run),
     ("streams", "reading a picture in each form of the stream: --input FILE.h264 [--frames N]", StreamForms.run),
+    ("paint", "drawing regions into pictures: [--frames N]", Painting.run),
     ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),
     (
       "first-frame",

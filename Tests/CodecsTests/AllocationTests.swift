@@ -79,6 +79,27 @@ private struct CountingSink: PacketSink {
     }
   }
 
+  @Test(arguments: [PixelFormat.nv12, .i420, .yuyv, .xrgb8888]) func paintingAllocatesNothing(
+    _ format: PixelFormat
+  ) throws {
+    let layout = try PaintPicture.layout(format, 320, 180)
+    let frame = try PaintPicture.noise(layout)
+    let canvas = try PaintPicture.canvas(200, 40)
+    let point = PicturePoint(x: 9, y: 9)
+    let prepared = try RegionPainter().prepare(
+      [
+        PlacedDrawing(.canvas(canvas, alpha: 200), x: 5, y: 5, layer: 0),
+        PlacedDrawing(.mosaic(width: 100, height: 70, block: 16), x: 40, y: 40, layer: 1),
+        PlacedDrawing(.cover(width: 40, height: 40, color: PaintingTests.red, thickness: 3), x: 60, y: 60, layer: 2),
+        PlacedDrawing(
+          .line(from: point, to: PicturePoint(x: 200, y: 90), color: PaintingTests.red, thickness: 3), x: 0, y: 0,
+          layer: 3),
+        PlacedDrawing(.canvas(canvas, alpha: 255), x: 50, y: 90, layer: 4),
+      ], for: layout)
+    let count = try Self.allocations { _ = try prepared.paint(on: frame) }
+    #expect(count == 0)
+  }
+
   @Test(arguments: H264EncoderTests.names) func anEncoderAndTheParserAllocateNothing(_ name: String) throws {
     let factory = try #require(h264Factories.first { $0.name == name })
     let encoder = try factory.open(try h264(gop: 10))

@@ -168,6 +168,8 @@ final class EncoderScript: Sendable {
   /// Kilobits a second it was last asked for.
   let asked = Atomic<Int>(0)
   let heapCalls = HeapNotes()
+  /// Looks at each picture.
+  let look = Mutex<(@Sendable (borrowing Frame) -> Void)?>(nil)
   init() {}
 }
 
@@ -202,6 +204,7 @@ final class ScriptedEncoder: Encoder, @unchecked Sendable {
     _ frame: borrowing Frame, _ directive: EncodeDirective, into sink: inout Sink
   ) throws(Failure) {
     script.gate.pass()
+    script.look.withLock { $0 }?(frame)
     let takes = script.takes.load(ordering: .relaxed)
     if takes > 0 { usleep(takes) }
     if script.fails.isShut || script.failsToEncode.isShut { throw Failure(.ioError, "encode", on: "fake") }

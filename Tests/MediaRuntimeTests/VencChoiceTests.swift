@@ -32,7 +32,7 @@ import Testing
         codec: .h264, width: 64, height: 48, format: .i420, frameRate: .thirty,
         settings: ["gop": .integer(30), "bitrate": .integer(1000)]), layout: Doubles.layout,
       writer: PictureWriter(node: node, ring: channel.ring, codec: .h264, shown: channel.syntax) { _, _, _, _ in },
-      node: node, environment: graph.environment)
+      channel: channel.core)
   }
 
   /// Seconds from `now` on until the choice would ask again; `nil` when it would not within two minutes.

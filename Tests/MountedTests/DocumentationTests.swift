@@ -23,7 +23,7 @@ import Testing
     let page = try ManualPage("docs/attributes.md")
     for table in page.tables {
       // Attributes stand under a heading that begins with their object: `venc/N: encoder`.
-      guard let object = table.heading.firstMatch(of: #/^(v[a-z]+(?:/[A-Za-z]+)+): /#)?.1 else { continue }
+      guard let object = table.heading.firstMatch(of: #/^([a-z]+(?:/[A-Za-z]+)+): /#)?.1 else { continue }
       for row in table.rows {
         let isSetting = table.columns[0] == "setting"
         let key = try #require(ManualPage.code(row[table.columns[0]] ?? "").first, "\(table.heading): \(row)")
@@ -162,11 +162,12 @@ import Testing
     let listed = table.rows.flatMap { ManualPage.code($0["path"] ?? "") }
     #expect(Set(listed).count == listed.count, "a path stands there twice")
     let served = try Served(["--input", "pattern"])
-    #expect(try shell(#"cd "$1" && mkdir vdec/0 vo/0 vda/0"#, served.at).status == 0)
+    #expect(try shell(#"cd "$1" && mkdir vdec/0 vo/0 vda/0 rgn/0 rgn/0/attach/venc-0"#, served.at).status == 0)
     // What stands for any object, with those that are there.
     let objects = [
       "vi/N/": ["vi/0"], "vpss/N/": ["vpss/0"], "vpss/N/M/": ["vpss/0/0", "vpss/0/1"],
       "venc/N/": ["venc/0", "venc/1", "venc/2"], "vdec/N/": ["vdec/0"], "vo/N/": ["vo/0"], "vda/N/": ["vda/0"],
+      "rgn/N/": ["rgn/0"], "rgn/N/attach/M/": ["rgn/0/attach/venc-0"],
     ]
     #expect(Set(listed.filter { $0.hasSuffix("/") }) == Set(objects.keys))
     for path in listed where !path.hasSuffix("/") { #expect(try served.exists(path), "there is no \(path)") }

@@ -59,8 +59,8 @@ import Testing
         #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
-    // Seven of the input, nine of the encoder, eleven of each decoder.
-    #expect(ownCounts == 38)
+    // Seven of the input, nine of the encoder, eleven of each decoder; three of what regions do to each that takes them.
+    #expect(ownCounts == 38 + 4 * 3)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }
@@ -350,7 +350,7 @@ import Testing
     #expect(
       try run(
         "mkdir", served.path("vi/0"), served.path("vpss/0"), served.path("vpss/0/0"), served.path("venc/0"),
-        served.path("vdec/0"), served.path("vo/0")
+        served.path("vdec/0"), served.path("vo/0"), served.path("rgn/0"), served.path("rgn/0/attach/venc-0")
       )
       .status
         == 0)
@@ -360,6 +360,7 @@ import Testing
       let object =
         [
           "vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/0", "venc/N": "venc/0", "vdec/N": "vdec/0",
+          "rgn/N": "rgn/0", "rgn/N/attach/M": "rgn/0/attach/venc-0",
           "vo/N": "vo/0",
         ][row.object] ?? "?"
       let value = try served.value("\(object)/\(row.key)")

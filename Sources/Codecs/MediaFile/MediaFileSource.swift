@@ -173,7 +173,7 @@ public struct MediaFileSourceFactory: SourceFactory {
         ref, layout: layout,
         pts: timeline.time(
           of: picture.pts, duration: picture.duration, interval: frameRate.intervalNanoseconds / 1000),
-        sequence: sequence, stamps: FrameStamps(captured: Clock.now()))
+        sequence: sequence, stamps: FrameStamps(captured: Clock.now()), isOwn: true)
       let target = try frame.beginPixels(write: true)
       var result: Result<Int, Failure> = .success(0)
       do throws(Failure) {

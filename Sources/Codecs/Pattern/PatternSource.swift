@@ -87,7 +87,8 @@ final class PatternSource: Source, @unchecked Sendable {
   private func paint(_ ref: consuming BufferRef) throws(Failure) -> Frame {
     let captured = Clock.now()
     let pts = Int64(sequence) * 1_000_000 * Int64(frameRate.denominator) / Int64(frameRate.numerator)
-    let frame = Frame(ref, layout: layout, pts: pts, sequence: sequence, stamps: FrameStamps(captured: captured))
+    let frame = Frame(
+      ref, layout: layout, pts: pts, sequence: sequence, stamps: FrameStamps(captured: captured), isOwn: true)
     let pixels = try frame.beginPixels(write: true)
     painter.paint(pixels, number: sequence, clock: Clock.realtime())
     try frame.endPixels(write: true)

@@ -107,11 +107,9 @@ public struct FrameLayout: Sendable, Hashable {
 
   /// Bytes the first memory must hold.
   public var byteCount: Int {
-    var end = 0
-    for plane in [plane0, plane1, plane2] where plane.memory == 0 {
-      end = max(end, Int(plane.offset) + plane.byteCount)
-    }
-    return end
+    // Plane by plane: an array of them would be memory taken on the frame's path.
+    func end(_ plane: Plane) -> Int { plane.memory == 0 ? Int(plane.offset) + plane.byteCount : 0 }
+    return max(end(plane0), max(end(plane1), end(plane2)))
   }
 
   public var planeCount: Int { plane2.lines > 0 ? 3 : plane1.lines > 0 ? 2 : 1 }

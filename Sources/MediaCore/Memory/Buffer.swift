@@ -58,6 +58,9 @@ public final class Buffer: Sendable {
   /// Live references; 0 means idle with its owner.
   public var references: Int { Int(count.load(ordering: .relaxed)) }
 
+  /// Whoever asks holds the only reference. Acquires, so that nothing he writes then comes before what others read.
+  public var isHeldOnce: Bool { count.load(ordering: .acquiring) == 1 }
+
   /// How often the user holds this buffer now.
   public func uses(by user: UserSlot) -> Int { Int(uses[Int(user.rawValue)].load(ordering: .relaxed)) }
 

@@ -3,6 +3,9 @@
 /// A bitmap as regions show it: 32 bits a pixel, B G R A in memory (DRM `ARGB8888`), lines without gaps, colours not multiplied by
 /// alpha. A value that is made once and swapped whole.
 public struct CanvasPixels: Sendable, Equatable {
+  /// Most pixels along a side.
+  public static let longest = 16384
+
   public let width: Int
   public let height: Int
   /// `width * height * 4` bytes.
@@ -10,7 +13,8 @@ public struct CanvasPixels: Sendable, Equatable {
 
   /// - Returns: `nil` where the bytes are not those of such a picture.
   public init?(width: Int, height: Int, bytes: [UInt8]) {
-    guard width > 0, height > 0, width <= 16384, height <= 16384, bytes.count == width * height * 4 else { return nil }
+    let sides = 1...CanvasPixels.longest
+    guard sides.contains(width), sides.contains(height), bytes.count == width * height * 4 else { return nil }
     self.width = width
     self.height = height
     self.bytes = bytes

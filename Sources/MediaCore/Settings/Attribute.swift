@@ -11,6 +11,8 @@ public struct Attribute: Sendable {
   public enum Change: String, Sendable {
     /// At the next frame or group of pictures.
     case live
+    /// The same, once what it names has been read: the write waits for that.
+    case prepared
     /// Only while the object is stopped.
     case restart
   }

@@ -13,6 +13,12 @@ public struct EngineCatalogue: Sendable {
   public var packetSources: [any PacketSourceFactory]
   /// Puts coded streams into containers for who reads them; `nil` where nothing does.
   public var muxer: (any MuxerFactory)?
+  /// Draws regions into pictures; `nil` where the build has none, which then has no regions.
+  public var painter: (any Painter)?
+  /// What bitmaps of regions can be besides raw pixels.
+  public var pictureReaders: [any PictureFileReader]
+  /// Makes what draws lines of text; `nil` where the build has none.
+  public var textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)?
   /// Opens displays; `nil` where the build has none.
   public var display: (any DisplayFactory)?
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
@@ -29,7 +35,9 @@ public struct EngineCatalogue: Sendable {
     converters: [any PictureConverterFactory] = [],
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     display: (any DisplayFactory)? = nil, muxer: (any MuxerFactory)? = nil,
-    picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil
+    picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil,
+    painter: (any Painter)? = nil, pictureReaders: [any PictureFileReader] = [],
+    textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)? = nil
   ) {
     self.encoders = encoders
     self.decoders = decoders
@@ -42,6 +50,9 @@ public struct EngineCatalogue: Sendable {
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture
+    self.painter = painter
+    self.pictureReaders = pictureReaders
+    self.textRenderer = textRenderer
   }
 
   /// Codings some engine here can make, in the order of ``Codec``.

@@ -119,6 +119,8 @@ package enum SettingText {
       if text.isEmpty { throw bad("is empty") }
       guard let value = setting.canonical(text) else { throw bad("names no \(setting.rawValue)") }
       return .text(value)
+    case .drawing(let setting):
+      return try setting.parse(text)
     case .source(let types):
       if text.isEmpty { return .none }
       guard let path = ObjectPath(text), isName(path) else {

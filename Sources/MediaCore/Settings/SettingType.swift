@@ -32,6 +32,8 @@ public enum SettingType: Sendable, Equatable {
   case source([ObjectType])
   /// A card, connector or mode.
   case display(DisplaySetting)
+  /// What regions draw.
+  case drawing(DrawingSetting)
 }
 
 extension SettingType {
@@ -51,6 +53,7 @@ extension SettingType {
     case .region: "region"
     case .source: "object"
     case .display(let setting): setting.rawValue
+    case .drawing(let setting): setting.name
     }
   }
 
@@ -78,6 +81,7 @@ extension SettingType {
         + "within 0..\(limit)"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     case .display(let setting): setting.range
+    case .drawing(let setting): setting.range
     }
   }
 
@@ -94,6 +98,7 @@ extension SettingType {
     case .deviceFormat: "auto, or a format's four characters as v4l2-ctl --list-formats prints them"
     case .rectangle, .region, .numbers: range
     case .source, .display: "one of: \(range)"
+    case .drawing: range
     }
   }
 }
@@ -113,6 +118,7 @@ extension SettingValue {
     case .none:
       if case .region = type { return "off" }
       if case .integer(_, _, let off?) = type { return off }
+      if case .drawing(let setting) = type { return setting.absent }
       return ""
     }
   }

@@ -161,6 +161,7 @@ final class Administrator: Sendable {
     func add(_ path: ObjectPath) {
       found.insert(path)
       found.insert(path.group)
+      if let target = path.target { found.insert(target) }
     }
     for change in transaction.changes {
       add(change.path)
@@ -204,11 +205,14 @@ final class Administrator: Sendable {
 
   /// Gives the modules their new settings and bindings. Cannot fail: all of it was checked.
   func hand(_ plan: Plan) {
+    factory.changing(true)
+    defer { factory.changing(false) }
     for update in plan.updates { update.object.commit(update.new, changed: update.changed) }
     if plan.unbindsFirst { for change in plan.rebindings { factory.bind(receiver: change.receiver, source: nil) } }
     for change in plan.rebindings where !plan.unbindsFirst || change.new != nil {
       factory.bind(receiver: change.receiver, source: change.new)
     }
+    for object in plan.created { object.enter() }
   }
 
   /// Takes back what `hand` gave.

@@ -64,6 +64,12 @@ extension Administrator {
       return finish(plan, job, isBack ? nil : Self.hangs("\(command.object.path)/\(command.key)"))
     }
 
+    do throws(Refusal) {
+      for preparation in plan.preparations { try prepare(preparation, job.deadline) }
+    } catch {
+      for object in plan.created { object.retire() }
+      throw located(error, job)
+    }
     let stopped = plan.stops.compactMap { path in object(path).map { (path, $0) } }
     for (path, object) in stopped where !stop(object, until: job.deadline) && plan.starts.contains(path) {
       for (_, other) in stopped where other !== object { restart(plan, other.path, other) }
@@ -100,6 +106,19 @@ extension Administrator {
       throw located(error, job)
     }
     return finish(plan, job, job.transaction.waits ? nil : late)
+  }
+
+  private func prepare(_ preparation: Plan.Preparation, _ deadline: Int64) throws(Refusal) {
+    let (object, settings, changed) = (preparation.object, preparation.settings, preparation.changed)
+    let name = changed.count == 1 ? "/\(changed.first ?? "")" : ""
+    let isBack = try onLane(object, .command, changed.first ?? "", until: deadline) { () throws(Refusal) in
+      do throws(Failure) {
+        try object.prepare(settings, changed: changed)
+      } catch {
+        throw Refusal(error, path: "\(object.path)\(name)", hint: Self.hint(error))
+      }
+    }
+    if !isBack { throw Self.hangs("\(object.path)\(name)") }
   }
 
   /// One step of a start; where the object is to be waited for, its refusal is no refusal of the whole.

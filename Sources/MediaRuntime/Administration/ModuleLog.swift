@@ -35,7 +35,7 @@ public final class ModuleLog: Sendable {
   public convenience init() { self.init(Modules.all) }
 
   init(_ classes: [ModuleClass]) {
-    modules = classes.filter { !$0.type.isOutput }.map { ModuleKind($0.type.name) } + [.region, .memory, .system]
+    modules = classes.filter { !$0.type.isPart }.map { ModuleKind($0.type.name) } + [.memory, .system]
     thresholds = Dictionary(modules.map { ($0, Level()) }, uniquingKeysWith: { first, _ in first })
   }
 

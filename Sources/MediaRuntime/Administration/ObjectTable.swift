@@ -44,12 +44,20 @@ struct Plan {
     let isKept: Bool
   }
 
+  /// What a running object has to read before it takes its new settings.
+  struct Preparation {
+    let object: any ModuleObject
+    let settings: ObjectSettings
+    let changed: Set<String>
+  }
+
   var created: [any ModuleObject] = []
   var removed: [ObjectPath] = []
   var updates: [Update] = []
   var rebindings: [Rebinding] = []
   /// Some bindings only fit when the old ones are gone: all receivers are unbound before any is bound.
   var unbindsFirst = false
+  var preparations: [Preparation] = []
   var controls: [ControlChange] = []
   var command: (object: any ModuleObject, key: String, argument: String)?
   /// Objects to stop and to start, each in the order in which it has to be done.
@@ -62,6 +70,7 @@ struct Plan {
 
   /// Whether devices or files are touched, so that a job has to do it.
   var needsControl: Bool {
-    !stops.isEmpty || !starts.isEmpty || !controls.isEmpty || command.map { $0.object.touchesDevice($0.key) } ?? false
+    !stops.isEmpty || !starts.isEmpty || !preparations.isEmpty || !controls.isEmpty
+      || command.map { $0.object.touchesDevice($0.key) } ?? false
   }
 }

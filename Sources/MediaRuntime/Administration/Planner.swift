@@ -17,6 +17,8 @@ struct Planner {
   private var present: Set<ObjectPath>
   private var created: [ObjectPath] = []
   private var removed: [ObjectPath] = []
+  /// The settings objects will have, as far as they have been found: groups before their parts.
+  private var found: [ObjectPath: ObjectSettings] = [:]
 
   init(
     settingsTable: SettingsTable, factory: any ModuleFactory, ownTree: OwnTree, table: ObjectTable,
@@ -87,7 +89,7 @@ struct Planner {
     case .set(let path, let key, let value):
       if !present.contains(path) {
         guard createsNamed else { throw missing(path, key: key, value: value, isText: isText) }
-        if path.output != nil, !present.contains(path.group) { try takeCreation(path.group) }
+        if path.isPart, !present.contains(path.group) { try takeCreation(path.group) }
         try takeCreation(path)
       }
       let attribute = settingsTable.attribute(path.type, key)
@@ -121,7 +123,7 @@ struct Planner {
         .notSupported, path: path.description, reason: "this build makes no \(path.kind) objects",
         hint: "there are: \(settingsTable.types.map(\.pattern).joined(separator: " "))")
     }
-    guard path.output == nil || present.contains(path.group) else {
+    guard !path.isPart || present.contains(path.group) else {
       throw Refusal(
         .noSuchFileOrDirectory, path: path.description, reason: "there is no \(path.group)",
         hint: "make \(path.group) first")
@@ -143,8 +145,10 @@ struct Planner {
       present.remove(path)
       removed.append(path)
       // A replacement may stop and unbind what it removes; a plain removal may not.
-      written[path] = ["enable": .boolean(false)]
-      if settingsTable.attribute(path.type, "source") != nil { written[path]?["source"] = SettingValue.none }
+      if settingsTable.attribute(path.type, "enable") != nil { written[path] = ["enable": .boolean(false)] }
+      if settingsTable.attribute(path.type, "source") != nil {
+        written[path, default: [:]]["source"] = SettingValue.none
+      }
     }
   }
 
@@ -180,6 +184,7 @@ struct Planner {
     for path in removed where written[path]?["source"] == nil && table.entries[path]?.source != nil {
       written[path, default: [:]]["source"] = SettingValue.none
     }
+    try checkAttachments()
     for path in created {
       if let object = made[path] {
         plan.created.append(object)
@@ -187,7 +192,9 @@ struct Planner {
         plan.created.append(try factory.make(path, settings: settingsTable.defaults(path.type)))
       }
     }
-    for path in Set(written.keys).union(created).sorted(by: settingsTable.precedes) {
+    // What is a part is asked again where what it is a part of changes.
+    let parts = present.filter { $0.isPart && written[$0.group] != nil }
+    for path in Set(written.keys).union(created).union(parts).sorted(by: settingsTable.precedes) {
       try update(path, &plan)
     }
     try bind(&plan)
@@ -203,10 +210,14 @@ struct Planner {
     let wanted = written[path] ?? [:]
     var (newAsked, new): (ObjectSettings, ObjectSettings)
     do throws(Refusal) {
-      (newAsked, new) = try settingsTable.settings(path, from: asked, used: old, writing: wanted)
+      (newAsked, new) = try settingsTable.settings(
+        path, from: asked, used: old, writing: wanted,
+        beside: path.isPart
+          ? found[path.group] ?? table.entries[path.group]?.used ?? ObjectSettings() : ObjectSettings())
     } catch {
       throw withBytes(error)
     }
+    found[path] = new
     let wasEnabled = entry?.isEnabled ?? false
     let isEnabled = new.flag("enable")
     let needsRestart = settingsTable.settings(path.type).filter {
@@ -242,6 +253,11 @@ struct Planner {
       }
       plan.updates.append(
         Plan.Update(path: path, object: object, asked: newAsked, old: old, new: new, changed: changed))
+    }
+    if wasEnabled, isEnabled, !restarts,
+      settingsTable.settings(path.type).contains(where: { $0.change == .prepared && new[$0.key] != old[$0.key] })
+    {
+      plan.preparations.append(Plan.Preparation(object: object, settings: new, changed: changed))
     }
     if wasEnabled, !isEnabled || restarts {
       plan.stops.append(path)
@@ -309,9 +325,35 @@ struct Planner {
       if let user = users.min(by: settingsTable.precedes) {
         throw busy("gives its frames to \(user)", "unbind that first: echo > \(user)/source")
       }
-      let outputs = present.filter { $0 != path && $0.group == path }
-      if let output = outputs.min(by: settingsTable.precedes) {
+      let parts = present.filter { $0 != path && $0.group == path }.sorted(by: settingsTable.precedes)
+      if let output = parts.first(where: { $0.output != nil }) {
         throw busy("still has \(output)", "remove that first: rmdir \(output)", .directoryNotEmpty)
+      }
+      if let first = parts.first {
+        let targets = parts.compactMap(\.target).map(\.description).joined(separator: ", ")
+        throw busy("is attached to \(targets)", "detach it first: rmdir \(first)")
+      }
+      let attached = present.filter { $0.target == path }.sorted(by: settingsTable.precedes)
+      if let first = attached.first {
+        let owners = attached.map(\.group.description).joined(separator: ", ")
+        throw busy("has \(owners) attached", "detach that first: rmdir \(first)")
+      }
+    }
+  }
+
+  /// What is attached is attached to something that is there and can show it.
+  private func checkAttachments() throws(Refusal) {
+    for path in created {
+      guard let target = path.target else { continue }
+      guard settingsTable.module(target.type)?.takesRegions ?? false else {
+        throw Refusal(
+          .notSupported, path: path.description, reason: "nothing can be attached to \(target)",
+          hint: settingsTable.naming(path.type))
+      }
+      guard present.contains(target) else {
+        throw Refusal(
+          .noSuchFileOrDirectory, path: path.description, reason: "there is no \(target)",
+          hint: "mkdir \(target) makes it")
       }
     }
   }

@@ -30,6 +30,6 @@ extension SettingsTable {
       type: attribute.type.name, range: range.isEmpty ? nil : range,
       unit: attribute.unit.isEmpty ? nil : attribute.unit,
       defaultValue: isSetting ? attribute.defaultValue(defaults(type)).text(attribute.type) : nil,
-      isLive: isSetting ? attribute.change == .live : nil, note: note)
+      isLive: isSetting ? attribute.change != .restart : nil, note: note)
   }
 }

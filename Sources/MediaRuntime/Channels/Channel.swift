@@ -28,6 +28,8 @@ final class ChannelCore: Sendable {
   let settings: Published<NumberedSettings>
   /// What runs have counted, one after the other.
   let counts = RunCounts()
+  /// Draws regions into the pictures; `nil` where none can be attached.
+  let painting: PaintStage?
 
   init(_ node: Node, _ settings: ObjectSettings, _ environment: Environment, host: Host = .workers) {
     self.node = node
@@ -42,6 +44,12 @@ final class ChannelCore: Sendable {
     case .session(let other): session = other
     }
     workplace = Workplace(session, environment.services)
+    let module = environment.table.module(node.path.type)
+    painting =
+      module?.takesRegions ?? false
+      ? PaintStage(
+        node, environment,
+        copies: module?.givesFrames == nil ? 2 + environment.heldByDevices : environment.sourceBuffers + 1) : nil
     // What another channel's session does for it is that one's task already.
     if ownsSession { node.work.connect(session) }
   }
@@ -225,6 +233,7 @@ extension Channel {
   private func leave(cameBack: Bool) {
     core.ownThread?.removeWorker()
     ended(cameBack: cameBack)
+    core.painting?.close()
     core.counts.end()
     node.output.end(false)
     node.output.announce(nil)

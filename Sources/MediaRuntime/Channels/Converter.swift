@@ -143,7 +143,8 @@ final class Converter: Sendable {
     of frame: borrowing Frame, isPart: Bool = false, as user: UserSlot, copied: inout Int
   ) throws(Failure) -> Frame? {
     guard let buffer = pool.take(as: user) else { return nil }
-    var made = Frame(buffer, layout: layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps)
+    var made = Frame(
+      buffer, layout: layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps, isOwn: true)
     switch engine {
     case .scaler(let scaler, let crop, let transform):
       copied += try scaler.scale(frame, crop: isPart ? nil : crop, transform: transform, to: &made)

@@ -30,6 +30,9 @@ final class Environment: Sendable {
   let services: Services
   let snapshots: SnapshotService
   let muxers = MuxerLoader()
+  /// What is drawn into the pictures of each channel, and who prepares it.
+  let drawings = DrawingBoard()
+  let workbench = Workbench()
   let listener: (any GraphListener)?
   /// Whether an input may be opened; may hang as the input may.
   let inputGuard = Mutex<@Sendable (InputSpecification) throws(Failure) -> Void>({ _ in })

@@ -25,6 +25,15 @@ public protocol ModuleObject: AnyObject, Sendable {
   /// frame. Called under the administration's lock, never by a frame-path thread.
   func commit(_ new: ObjectSettings, changed: Set<String>)
 
+  /// Reads or opens what settings that change on ``Attribute/Change/prepared`` terms need, and keeps it for their `commit`. On the
+  /// object's control lane, while the object goes on as it is; may do I/O.
+  /// - Throws: why it cannot be had; the settings are not taken over then.
+  func prepare(_ new: ObjectSettings, changed: Set<String>) throws(Failure)
+
+  /// The object belongs to the graph from now on. Called once, with the settings it has then committed; what it does to others
+  /// begins here. Must not fail and not block.
+  func enter()
+
   /// Makes the object run: opens inputs and engines. On the object's control lane; may do I/O.
   /// - Throws: what the device or library said; the object is stopped then and `enable` is rolled back.
   func start() throws(Failure)
@@ -66,6 +75,8 @@ public protocol ModuleObject: AnyObject, Sendable {
 }
 
 extension ModuleObject {
+  public func prepare(_ new: ObjectSettings, changed: Set<String>) throws(Failure) {}
+  public func enter() {}
   public var hasFailed: Bool { false }
   public func cancelStart() {}
   public func awaits(_ what: String?, since: Int64) {}
@@ -92,7 +103,15 @@ public protocol ModuleFactory: Sendable {
   /// A transaction begins to start objects, or has started them: what gives frames waits for what takes them.
   func starting(_ isOn: Bool)
 
+  /// A transaction begins to hand over settings and bindings, or has handed over all: what depends on several objects is made
+  /// once it has.
+  func changing(_ isOn: Bool)
+
   /// Whoever opens an input has it checked right before, on the thread that opens it: the check looks at links, and may
   /// hang as the file may.
   func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void)
+}
+
+extension ModuleFactory {
+  public func changing(_ isOn: Bool) {}
 }

@@ -14,6 +14,8 @@ public final class MediaGraph: ModuleFactory {
   private let objects = Mutex<[ObjectPath: any Channel]>([:])
   /// The same in the order of the configuration.
   private let shown = Published<[any Channel]>([])
+  /// What is fitted to them, in the same order.
+  private let fittings = Published<[any Fitting]>([])
   /// Bindings are changed one at a time.
   private let binding = Mutex<[ObjectPath: ObjectPath]>([:])
   private let generations = Atomic<UInt64>(0)
@@ -47,6 +49,7 @@ public final class MediaGraph: ModuleFactory {
 
   /// Ends the workers. After every object was stopped and retired; nothing of the graph may be used afterwards.
   public func close() {
+    environment.workbench.close()
     environment.snapshots.close()
     environment.services.close()
   }
@@ -57,33 +60,51 @@ public final class MediaGraph: ModuleFactory {
     if let old = object(path), !(old.state.value.kind == .stopped) {
       throw Refusal(.fileExists, path: "\(path)", reason: "exists and runs")
     }
-    let object = try build(path, settings)
-    objects.withLock { objects in
-      objects[path] = object
-      publish(objects)
-    }
-    environment.log(.system, .information, "\(path) created")
-    return RetiringObject(object, graph: self)
-  }
-
-  private func build(_ path: ObjectPath, _ settings: ObjectSettings) throws(Refusal) -> any Channel {
     guard let module = module(path) else {
       throw Refusal(.notSupported, path: "\(path)", reason: "\(path.kind) is not built")
     }
+    switch module.make {
+    case .channel(let make):
+      let object = try build(path, module, settings, make)
+      objects.withLock { objects in
+        objects[path] = object
+        publish(objects)
+      }
+      environment.log(.system, .information, "\(path) created")
+      return RetiringObject(object) { [self] in retired(object) }
+    case .fitting(let make):
+      let identity = ObjectIdentity(path: path, generation: generations.add(1, ordering: .relaxed).newValue)
+      let object = try make(identity, settings, environment, path.isPart ? fitting(path.group) : nil)
+      objects.withLock { _ in
+        fittings.store((fittings.value + [object]).sorted { environment.table.precedes($0.path, $1.path) })
+      }
+      environment.log(ModuleKind(path.kind), .information, "\(path) created")
+      return RetiringObject(object) { [self] in retired(object) }
+    }
+  }
+
+  private func build(
+    _ path: ObjectPath, _ module: ModuleClass, _ settings: ObjectSettings, _ make: ModuleClass.Make.Channel
+  ) throws(Refusal) -> any Channel {
     let slot = environment.slots.take()
     let node = Node(
       path, user: slot, depth: module.hasQueue ? environment.options.queueDepth : 0,
       generation: generations.add(1, ordering: .relaxed).newValue, drops: environment.drops)
     environment.slots.name(slot, path.kind, node: node.id)
     do throws(Refusal) {
-      return try module.make(node, settings, environment, path.output == nil ? nil : object(path.group))
+      return try make(node, settings, environment, path.isPart ? object(path.group) : nil)
     } catch {
       environment.slots.leave(slot)
       throw error
     }
   }
 
-  func retired(_ object: any Channel) {
+  private func retired(_ object: any Fitting) {
+    objects.withLock { _ in fittings.store(fittings.value.filter { $0 !== object }) }
+    environment.log(ModuleKind(object.path.kind), .information, "\(object.path) removed")
+  }
+
+  private func retired(_ object: any Channel) {
     objects.withLock { objects in
       guard objects[object.path] === object else { return }
       objects[object.path] = nil
@@ -106,7 +127,11 @@ public final class MediaGraph: ModuleFactory {
 
   func object(_ path: ObjectPath) -> (any Channel)? { objects.withLock { $0[path] } }
 
-  /// All objects in the order of the configuration.
+  /// What no frames come to.
+  func fitting(_ path: ObjectPath) -> (any Fitting)? { fittings.value.first { $0.path == path } }
+  var allFittings: [any Fitting] { fittings.value }
+
+  /// All nodes in the order of the configuration.
   var all: [any Channel] { shown.value }
 
   // MARK: binding
@@ -114,7 +139,7 @@ public final class MediaGraph: ModuleFactory {
   public func checkBinding(receiver: ObjectPath, source: ObjectPath?) throws(Refusal) {
     let file = "\(receiver)/source"
     guard module(receiver)?.takesFrames ?? false else {
-      let hint = receiver.output == nil ? "" : "write it to \(receiver.group)/source"
+      let hint = !receiver.isPart ? "" : "write it to \(receiver.group)/source"
       throw Refusal(.invalidArgument, path: file, reason: "\(receiver) receives from no source", hint: hint)
     }
     guard let source else { return }
@@ -148,6 +173,8 @@ public final class MediaGraph: ModuleFactory {
   }
 
   public func starting(_ isOn: Bool) { environment.starting(isOn) }
+
+  public func changing(_ isOn: Bool) { environment.workbench.hold(isOn) }
 
   public func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void) {
     environment.inputGuard.withLock { $0 = check }
@@ -195,11 +222,11 @@ public final class MediaGraph: ModuleFactory {
 
 /// What the administration holds: takes the object out of the graph when it is retired.
 final class RetiringObject: ModuleObject {
-  private let object: any Channel
-  private let graph: MediaGraph
-  init(_ object: any Channel, graph: MediaGraph) {
+  private let object: any ModuleObject
+  private let leave: @Sendable () -> Void
+  init(_ object: any ModuleObject, leave: @escaping @Sendable () -> Void) {
     self.object = object
-    self.graph = graph
+    self.leave = leave
   }
 
   var path: ObjectPath { object.path }
@@ -222,8 +249,12 @@ final class RetiringObject: ModuleObject {
   func setControl(_ name: String, _ value: ControlValue, written: [UInt8], isKept: Bool) throws(Refusal) {
     try object.setControl(name, value, written: written, isKept: isKept)
   }
+  func enter() { object.enter() }
+  func prepare(_ new: ObjectSettings, changed: Set<String>) throws(Failure) {
+    try object.prepare(new, changed: changed)
+  }
   func retire() {
-    graph.retired(object)
+    leave()
     object.retire()
   }
 }

@@ -10,8 +10,10 @@ enum Modules {
     VdecChannel.module,
     VoChannel.module,
     VdaChannel.module,
+    Region.module,
+    AttachedRegion.module,
   ]
 
   /// Classes of objects that this build does not make: refused as such, not as a spelling mistake.
-  static let elsewhere = ["rgn", "vb"]
+  static let elsewhere = ["vb"]
 }

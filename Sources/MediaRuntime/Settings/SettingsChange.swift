@@ -13,6 +13,8 @@ struct SettingsChange {
   /// Its settings then.
   var new: ObjectSettings
   let table: SettingsTable
+  /// Those that what it is a part of will have; empty for what is no part.
+  var group = ObjectSettings()
 
   var catalogue: EngineCatalogue { table.catalogue }
 
@@ -30,13 +32,15 @@ extension SettingsTable {
   ///   - old: what was asked of it until now.
   ///   - oldUsed: what it has been given of that.
   ///   - written: what was written, by key.
+  ///   - group: the settings that what it is a part of will have.
   /// - Returns: what is asked then, with settings nobody wrote moved to their default where the change made their old value
   ///   impossible; and what of that the object is given, with the default for what means nothing beside the others.
   /// - Throws: ENOTSUP where the engine or the coding cannot, ERANGE where two settings contradict.
   func settings(
-    _ path: ObjectPath, from old: ObjectSettings, used oldUsed: ObjectSettings, writing written: [String: SettingValue]
+    _ path: ObjectPath, from old: ObjectSettings, used oldUsed: ObjectSettings, writing written: [String: SettingValue],
+    beside group: ObjectSettings = ObjectSettings()
   ) throws(Refusal) -> (asked: ObjectSettings, used: ObjectSettings) {
-    var change = SettingsChange(path: path, old: old, written: written, new: old, table: self)
+    var change = SettingsChange(path: path, old: old, written: written, new: old, table: self, group: group)
     for (key, value) in written { change.new[key] = value }
     guard let module = module(path.type), module.settle(&change) else {
       var used = oldUsed

@@ -44,13 +44,18 @@ public struct SettingsTable: Sendable {
 
   /// Whether it names an object of a class there is, here or elsewhere.
   func isName(_ path: ObjectPath) -> Bool {
-    guard let numbers = numbers(path.type) else { return path.output == nil && Modules.elsewhere.contains(path.kind) }
-    return numbers.contains(path.output ?? path.number)
+    guard numbers(path.group.type)?.contains(path.number) ?? Modules.elsewhere.contains(path.kind) else { return false }
+    guard path.isPart else { return true }
+    guard let numbers = numbers(path.type) else { return false }
+    return path.target.map { isName($0) } ?? numbers.contains(path.output ?? 0)
   }
 
   /// Which numbers there are, for a text that would name an object but for its number; `nil` for all others.
   public func numbering(_ text: some StringProtocol) -> String? {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    if parts.count == 4, parts[2] == ObjectPath.attachments {
+      return numbering("\(parts[0])/\(parts[1])") ?? numbering(String(parts[3]).replacing("-", with: "/"))
+    }
     guard parts.count == 2 || parts.count == 3, parts.dropFirst().allSatisfy({ Self.isNumber($0) }) else { return nil }
     let type = ObjectType(String(parts[0]))
     guard let numbers = numbers(type) else { return nil }
@@ -73,7 +78,28 @@ public struct SettingsTable: Sendable {
   public func numbers(_ type: ObjectType) -> ClosedRange<Int>? { byType[type]?.numbers }
 
   /// Whether objects of that kind are inside such an object: outputs in a group.
-  public func hasOutputs(_ type: ObjectType) -> Bool { !type.isOutput && byType[type.outputs] != nil }
+  public func hasOutputs(_ type: ObjectType) -> Bool { !type.isPart && byType[type.outputs] != nil }
+
+  /// Whether such an object is attached to others.
+  public func hasAttachments(_ type: ObjectType) -> Bool { !type.isPart && byType[type.attachments] != nil }
+
+  /// How a part of such an object can be named, for hints.
+  public func naming(_ type: ObjectType) -> String {
+    let numbers = numbers(type) ?? ModuleClass.usualNumbers
+    let range = "\(numbers.lowerBound) to \(numbers.upperBound)"
+    switch type.part {
+    case .whole: return "objects are numbered \(range)"
+    case .output: return "outputs are \(range)"
+    case .attachment: return "named for what it is attached to: \(takersOfRegions.joined(separator: ", "))"
+    }
+  }
+
+  /// What regions can be attached to, as attachments are called.
+  var takersOfRegions: [String] {
+    modules.filter(\.takesRegions).compactMap { ObjectPath($0.type.name, 0, output: $0.type.isPart ? 1 : nil) }.map {
+      "\($0)".replacing("/", with: "-")
+    }
+  }
 
   /// The order of the tree and of `config`: by class, then by number, a group before its outputs.
   public func precedes(_ a: ObjectPath, _ b: ObjectPath) -> Bool { place(a) < place(b) }
@@ -84,8 +110,13 @@ public struct SettingsTable: Sendable {
     return first == second ? precedes(a, b) : first < second
   }
 
-  private func place(_ path: ObjectPath) -> (Int, Int, Int) {
-    (places[path.kind] ?? modules.count, path.number, path.output ?? -1)
+  /// A group before its parts, attachments in the order of what they go to.
+  private func place(_ path: ObjectPath) -> (Int, Int, Int, Int, Int, Int) {
+    let target = path.target
+    return (
+      places[path.kind] ?? modules.count, path.number, path.output ?? -1,
+      target.map { places[$0.kind] ?? modules.count } ?? -1, target?.number ?? -1, target?.output ?? -1
+    )
   }
 
   // MARK: attributes
@@ -130,7 +161,7 @@ public struct SettingsTable: Sendable {
       throw Refusal(.permissionDenied, path: full, value: bytes, reason: "is only read")
     }
     if case .source = attribute.type, let source = self.path(SettingText.word(bytes)), source.group == path.group,
-      source == path || source.output == nil
+      source == path || !source.isPart
     {
       throw Refusal.loop(path, [path.group, source], value: bytes)
     }

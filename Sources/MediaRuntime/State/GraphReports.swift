@@ -5,18 +5,32 @@ public import Reports
 
 extension MediaGraph {
   /// The objects of the graph: what they do, what they use, what they counted. In the order of the configuration.
-  public func objectStates() -> [ObjectState] { all.map { state(of: $0) } }
+  public func objectStates() -> [ObjectState] {
+    all.map { state(of: $0) } + allFittings.compactMap { state(of: $0) }
+  }
 
-  /// One object, or `nil` when there is none of this path.
-  public func objectState(_ path: ObjectPath) -> ObjectState? { object(path).map { state(of: $0) } }
+  /// One object, or `nil` when there is none of this path, or it has no state.
+  public func objectState(_ path: ObjectPath) -> ObjectState? {
+    object(path).map { state(of: $0) } ?? fitting(path).flatMap { state(of: $0) }
+  }
+
+  private func state(of object: any Fitting) -> ObjectState? {
+    guard let condition = object.condition else { return nil }
+    return ObjectState(
+      path: "\(object.path)", kind: object.path.kind, condition: condition, active: object.activeFacts(),
+      statistics: ObjectStatistics(
+        createdMicroseconds: object.createdAt / 1000, generation: object.generation, takesFrames: false),
+      moreStatistics: object.statistics())
+  }
 
   func state(of object: any Channel) -> ObjectState {
     lazy var figures = object.node.figures()
     return ObjectState(
       path: "\(object.path)", kind: object.path.kind, condition: self.condition(of: object, figures),
       streams: self.streamReports(object),
-      active: object.activeFacts() + object.settings.idle, statistics: self.statistics(of: object, figures),
-      moreStatistics: object.moreStatistics(), effects: object.effectRecords,
+      active: object.activeFacts() + (object.core.painting?.facts ?? []) + object.settings.idle,
+      statistics: self.statistics(of: object, figures),
+      moreStatistics: object.moreStatistics() + (object.core.painting?.statistics ?? []), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) }, detection: object.detectionReport())
   }
 

@@ -21,6 +21,15 @@ extension MediaGraph {
       }
       found.append((rank, finding))
     }
+    for object in allFittings {
+      guard case .failed? = object.condition, let condition = object.condition else { continue }
+      verdict = .failed
+      found.append(
+        (
+          0,
+          HealthFinding(path: "\(object.path)", condition: condition, sinceMonotonicMicroseconds: object.since / 1000)
+        ))
+    }
     // Stable: of one rank in the order of the configuration.
     let ordered = found.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
     let troubles = troubles(at: now)

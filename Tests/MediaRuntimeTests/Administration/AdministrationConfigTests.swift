@@ -44,6 +44,14 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
       case .mode: ["auto", "1280x720", "1920x1080@59.94"]
       }
     return values.randomElement(using: &dice) ?? "auto"
+  case .drawing(let setting):
+    switch setting {
+    case .color: return "#12ABEF"
+    case .palette(let count): return [String](repeating: "#00FF80", count: count).joined(separator: ",")
+    case .points: return Bool.random(using: &dice) ? "" : "-8,0 64,0 64,32 0,32"
+    case .line: return ["", "%H:%M:%S", "ü\\n = #"].randomElement(using: &dice) ?? ""
+    case .path: return ["", "/a b.png", "/ü\\n=#"].randomElement(using: &dice) ?? ""
+    }
   case .source: return (sources + [""]).randomElement(using: &dice) ?? ""
   }
 }
@@ -66,7 +74,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
           if first.apply(.set(path, attribute.key, value(attribute, sources, &dice))) == nil { applied += 1 }
         }
       }
-      if path.type == .input || path.type.isOutput { sources.append(name) }
+      if path.type == .input || path.type.part == .output { sources.append(name) }
     }
     try #require(applied > 10)
 

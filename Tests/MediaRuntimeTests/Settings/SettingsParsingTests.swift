@@ -64,9 +64,11 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
   case .choice(let choices, let elsewhere, let devices):
     values +=
       words + [
-        ("", .invalidArgument), (choices[0].uppercased(), .invalidArgument),
+        ("", .invalidArgument), ("N" + choices[0].uppercased(), .invalidArgument),
         (" " + choices[0], .invalidArgument),
       ]
+    // Digits have no other case.
+    if choices[0] != choices[0].uppercased() { values.append((choices[0].uppercased(), .invalidArgument)) }
     values += elsewhere.map { ($0, .notSupported) }
     if devices { values.append(("/dev/video99", .operationNotSupportedByDevice)) }
   case .numbers(let count, let range):
@@ -126,6 +128,36 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ($0, .invalidArgument)
       }
     }
+  case .drawing(let setting):
+    switch setting {
+    case .color:
+      values +=
+        words + [
+          ("", .invalidArgument), ("red", .invalidArgument), ("#12345", .invalidArgument),
+          ("#1234567", .invalidArgument),
+          ("123456", .invalidArgument), ("#12345g", .invalidArgument), (" #123456", .invalidArgument),
+          ("#+12345", .invalidArgument),
+        ]
+    case .palette(let count):
+      let good = [String](repeating: "#123456", count: count)
+      values +=
+        words + [
+          ("", .invalidArgument), (good.dropFirst().joined(separator: ","), .invalidArgument),
+          ((good + ["#000000"]).joined(separator: ","), .invalidArgument),
+          (good.joined(separator: ", "), .invalidArgument),
+        ]
+    case .points:
+      values +=
+        words + [
+          ("0,0", .invalidArgument), ("0,0  1,1", .invalidArgument), ("0,0,1,1", .invalidArgument),
+          ("0,0 1,1 2,2", .invalidArgument), ("0,0 1,01", .invalidArgument), ("0,0 1,+1", .invalidArgument),
+          ("0,0 -0,1", .invalidArgument), ("0,0 16385,1", .outOfRange), ("0,0 1,-16385", .outOfRange),
+          ("0,0 1,99999999999999999999", .invalidArgument),
+        ]
+    case .line(let limit): values.append((String(repeating: "a", count: limit + 1), .argListTooLong))
+    case .path:
+      values += ["logo.png", "./logo.png", "file:/logo.png", " /logo.png"].map { ($0, .invalidArgument) }
+    }
   case .source:
     values +=
       words + [
@@ -147,6 +179,28 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
           continue
         }
         #expect(value == (text == "30" ? .integer(30) : .text(text)))
+      }
+    }
+  }
+
+  @Test func settingsOfRegionsTakeWhatTheyMeanAndNothingElse() throws {
+    let table = SettingsTable(
+      EngineCatalogue(painter: ScriptedPainter(), textRenderer: { () throws(Failure) in ScriptedText() }))
+    let rows = table.settings(ObjectType("rgn")) + table.settings(ObjectType("rgn").attachments)
+    #expect(rows.count == 21)
+    for (object, type) in [("rgn/0", ObjectType("rgn")), ("rgn/0/attach/venc-0", ObjectType("rgn").attachments)] {
+      for attribute in table.settings(type) {
+        for (text, errno) in bad(attribute.type) {
+          do throws(Refusal) {
+            _ = try table.parse(path(object), attribute.key, Array(text.utf8))
+            Issue.record("\(attribute.key) took \(text.debugDescription)")
+          } catch {
+            #expect(error.errno == errno, "\(attribute.key) = \(text.debugDescription)")
+          }
+        }
+        // What a default reads as is a value.
+        let usual = table.text(type, attribute.key, table.defaults(type)) ?? ""
+        #expect(try table.parse(path(object), attribute.key, Array(usual.utf8)) == table.defaults(type)[attribute.key])
       }
     }
   }

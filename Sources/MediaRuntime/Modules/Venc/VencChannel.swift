@@ -17,7 +17,7 @@ final class VencChannel: Channel {
   static let patience = 5
 
   static let module = ModuleClass(
-    type: ObjectType("venc"), stage: 5, takesFrames: true, hasQueue: true, rows: VencRows.rows,
+    type: ObjectType("venc"), stage: 5, takesFrames: true, takesRegions: true, hasQueue: true, rows: VencRows.rows,
     settle: VencRules.settle, check: VencRules.check
   ) { node, settings, environment, _ in VencChannel(node, settings, environment) }
 
@@ -133,7 +133,8 @@ final class VencChannel: Channel {
     let wait = start - frame.stamps.queued
     session.began(at: start)
     frame.stamps.started = start
-    tap.pass(frame)
+    // With regions the engine's picture is what is shown.
+    if core.painting?.isActive != true { tap.pass(frame) }
     let outcome = encode(frame, start, wait)
     let end = Clock.now()
     if let help = held.value.engine?.help(), help > 0 { session.helped(help) }
@@ -217,6 +218,9 @@ final class VencChannel: Channel {
       case .noBuffer:
         if key { wantsKey.store(true, ordering: .relaxed) }
         node.work.drop(.noBuffer, frame.name)
+        return .failed(.failed)
+      case .unpainted:
+        if key { wantsKey.store(true, ordering: .relaxed) }
         return .failed(.failed)
       case .leftOut:
         encoderCounters.leftOut()
@@ -320,7 +324,7 @@ final class VencChannel: Channel {
     do throws(Failure) {
       return try VencEngine(
         factory: factory, configuration: configuration(settings, factory, codec, layout), layout: layout,
-        writer: writer, node: node, environment: environment)
+        writer: writer, channel: core)
     } catch {
       log(.warning, "\(path): \(factory.name): \(error)")
       throw error

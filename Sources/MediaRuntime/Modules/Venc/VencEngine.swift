@@ -10,6 +10,9 @@ final class VencEngine {
   let factory: any EncoderFactory
   let writer: PictureWriter
   private let node: Node
+  private let painting: PaintStage?
+  /// Who looks at a picture as the encoder gets it.
+  private let tap: FrameTap
   /// What the encoder was last told.
   private(set) var configuration: EncoderConfiguration
   /// Size and format of the frames it was opened for.
@@ -28,8 +31,11 @@ final class VencEngine {
 
   init(
     factory: any EncoderFactory, configuration: EncoderConfiguration, layout: FrameLayout, writer: PictureWriter,
-    node: Node, environment: Environment
+    channel: ChannelCore
   ) throws(Failure) {
+    let (node, environment) = (channel.node, channel.environment)
+    painting = channel.painting
+    tap = channel.tap
     self.factory = factory
     self.configuration = configuration
     self.layout = layout
@@ -153,6 +159,8 @@ final class VencEngine {
     case noBuffer
     /// The rate control leaves the frame out.
     case leftOut
+    /// Nothing could be drawn into it, and without it must not go on; counted as dropped.
+    case unpainted
   }
 
   /// Whether pictures of frames that were given come later.
@@ -161,13 +169,10 @@ final class VencEngine {
   func encode(
     _ frame: borrowing Frame, wantsKey: Bool, user: UserSlot, start: Int64, wait: Int64
   ) throws(Failure) -> Result {
-    var sink = RingSink(writer: writer)
-    guard let conversion else {
-      guard let directive = directive(for: frame, wantsKey) else { return .leftOut }
-      writer.expect(frame.name, start: start, wait: wait)
-      return .encoded(copied: try give(frame, directive, &sink))
-    }
     var copied = 0
+    guard let conversion else {
+      return try encode(frame, named: frame.name, wantsKey, start, wait, copied)
+    }
     let picture: Frame?
     do throws(Failure) {
       picture = try conversion.picture(of: frame, as: user, copied: &copied)
@@ -176,8 +181,34 @@ final class VencEngine {
       throw error
     }
     guard let picture else { return .noBuffer }
+    return try encode(picture, named: frame.name, wantsKey, start, wait, copied)
+  }
+
+  /// Draws what is attached into a picture the encoder takes, and gives it to the encoder.
+  /// - Parameter copied: bytes of pixels the CPU wrote for it so far.
+  private func encode(
+    _ picture: borrowing Frame, named name: DroppedFrame, _ wantsKey: Bool, _ start: Int64, _ wait: Int64, _ copied: Int
+  ) throws(Failure) -> Result {
+    guard let painting, painting.isActive else { return try code(picture, name, wantsKey, start, wait, copied) }
+    var copied = copied
+    switch painting.paint(picture, copied: &copied) {
+    case .same:
+      tap.pass(picture)
+      return try code(picture, name, wantsKey, start, wait, copied)
+    case .copy(let made):
+      tap.pass(made)
+      return try code(made, name, wantsKey, start, wait, copied)
+    case .lost:
+      return .unpainted
+    }
+  }
+
+  private func code(
+    _ picture: borrowing Frame, _ name: DroppedFrame, _ wantsKey: Bool, _ start: Int64, _ wait: Int64, _ copied: Int
+  ) throws(Failure) -> Result {
     guard let directive = directive(for: picture, wantsKey) else { return .leftOut }
-    writer.expect(frame.name, start: start, wait: wait)
+    writer.expect(name, start: start, wait: wait)
+    var sink = RingSink(writer: writer)
     return .encoded(copied: copied + (try give(picture, directive, &sink)))
   }
 

@@ -11,7 +11,7 @@ import SystemPackage
 /// Ownership: a run owns its source. What the source's pool lent out is kept alive by the frames themselves.
 final class ViChannel: Channel {
   static let module = ModuleClass(
-    type: ObjectType("vi"), stage: 0, givesFrames: "an input such as vi/0", rows: ViSettings.rows,
+    type: ObjectType("vi"), stage: 0, givesFrames: "an input such as vi/0", takesRegions: true, rows: ViSettings.rows,
     check: ViSettings.check, controlled: ViSettings.controlled
   ) { node, settings, environment, _ in ViChannel(node, settings, environment) }
 

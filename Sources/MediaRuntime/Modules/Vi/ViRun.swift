@@ -208,15 +208,30 @@ final class ViRun: Sendable {
       frame.pts = flow.value.pace.presentation(frame.pts)
     }
     if environment.room.isLossless && !source.isLive {
-      environment.room.wait(until: { node.output.hasRoom }, cancelled: { isStopping })
+      environment.room.wait(
+        until: { node.output.hasRoom && channel.core.painting?.hasRoom ?? true }, cancelled: { isStopping })
     }
     guard !isStopping else {
       node.work.drop(.flushed, frame.name)
       _ = consume frame
       return
     }
-    channel.tap.pass(frame)
-    node.output.deliver(frame, at: Clock.now())
+    guard let shown = painted(frame) else { return }
+    channel.tap.pass(shown)
+    node.output.deliver(shown, at: Clock.now())
+  }
+
+  /// The picture with what is drawn into it; `nil` when it was lost on the way, which is counted.
+  private func painted(_ frame: consuming Frame) -> Frame? {
+    guard let stage = channel.core.painting, stage.isActive else { return frame }
+    let began = Clock.now()
+    var written = 0
+    channel.session.began(at: began)
+    let shown = stage.passed(frame, copied: &written)
+    channel.session.ended()
+    let done = Clock.now()
+    node.work.record(.done, wait: 0, run: done - began, copied: written, end: done)
+    return shown
   }
 
   /// Waits until the frame is due.

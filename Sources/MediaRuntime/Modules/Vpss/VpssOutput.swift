@@ -15,7 +15,7 @@ final class VpssOutput: Channel, FrameHandler {
 
   static let module = ModuleClass(
     type: VpssGroup.module.type.outputs, numbers: 0...3, stage: 3,
-    givesFrames: "a scaler's output such as vpss/0/0", rows: VpssSettings.outputRows
+    givesFrames: "a scaler's output such as vpss/0/0", takesRegions: true, rows: VpssSettings.outputRows
   ) { node, settings, environment, group throws(Refusal) in
     guard let group = group as? VpssGroup else {
       throw Refusal(
@@ -129,7 +129,7 @@ final class VpssOutput: Channel, FrameHandler {
   // MARK: frame path
 
   var hasRoom: Bool {
-    guard node.output.hasRoom else { return false }
+    guard node.output.hasRoom, core.painting?.hasRoom ?? true else { return false }
     guard let pool = inUse.edition.value?.pool, pool.free == 0 else { return true }
     pool.whenFree(wakeRoom)
     return pool.free > 0
@@ -148,18 +148,28 @@ final class VpssOutput: Channel, FrameHandler {
       return Clock.now()
     }
     guard let converter = plan.converter else {
-      tap.pass(frame)
-      return node.output.deliver(frame, at: now)
+      guard let painting = core.painting, painting.isActive else {
+        tap.pass(frame)
+        return node.output.deliver(frame, at: now)
+      }
+      var copied = 0
+      return give(painting.passed(frame, copied: &copied), from: now, copied: copied)
     }
     var copied = 0
-    let made = picture(of: frame, by: converter, now, copied: &copied)
+    guard let made = picture(of: frame, by: converter, now, copied: &copied) else { return Clock.now() }
     _ = consume frame
-    let time = Clock.now()
-    guard let made else { return time }
-    node.work.record(.done, wait: 0, run: time - now, copied: copied, end: time)
     works()
-    tap.pass(made)
-    return node.output.deliver(made, at: time)
+    guard let painting = core.painting else { return give(made, from: now, copied: copied) }
+    return give(painting.passed(made, copied: &copied), from: now, copied: copied)
+  }
+
+  /// Gives a picture that was worked on since then, with the bytes written for it.
+  private func give(_ picture: consuming Frame?, from now: Int64, copied: Int) -> Int64 {
+    let time = Clock.now()
+    guard let picture else { return time }
+    node.work.record(.done, wait: 0, run: time - now, copied: copied, end: time)
+    tap.pass(picture)
+    return node.output.deliver(picture, at: time)
   }
 
   /// `nil` where none could be made, and the frame is counted as dropped.
@@ -194,6 +204,8 @@ final class VpssOutput: Channel, FrameHandler {
     }
     madeOf.store(0, ordering: .relaxed)
     guard let made = try converter.picture(of: frame, as: node.user, copied: &copied) else { return nil }
+    // One that regions are drawn into is no picture for others, and would be copied first if they held it.
+    if core.painting?.isActive == true { return made }
     group.nearer.value.offer(
       made, crop: plan.crop, incoming: plan.incoming, by: path.output ?? 0, as: node.user)
     return made

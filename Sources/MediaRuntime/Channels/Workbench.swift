@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import Base
+import Glibc
+import MediaCore
+
+/// One thread of low priority on which pictures to be drawn are made ready: bitmaps read, texts rendered, drawings prepared.
+/// What it does is never waited for on a frame's path.
+///
+/// Work is done in the order it was asked for. The thread is made with the first of it.
+final class Workbench: Sendable {
+  typealias Work = @Sendable () -> Void
+
+  private struct State {
+    var isStarted = false
+    var isClosing = false
+    var isBusy = false
+    /// Transactions under way: what they ask for is done once all of it has been asked for.
+    var holds = 0
+    var work: [Work] = []
+    /// Work for later, by whose it is; CLOCK_MONOTONIC nanoseconds.
+    var later: [ObjectIdentifier: (due: Int64, work: Work)] = [:]
+
+    var isIdle: Bool { work.isEmpty && !isBusy }
+  }
+  private let state = Monitor(State())
+  /// Whose the state of the work is.
+  let affinity = Affinity()
+
+  func add(_ work: @escaping Work) {
+    state.change { state in
+      guard !state.isClosing else { return }
+      state.work.append(work)
+      start(&state)
+    }
+  }
+
+  /// Has something done then, in place of what was to be done later for the same owner.
+  func add(at due: Int64, for owner: AnyObject, _ work: @escaping Work) {
+    state.change { state in
+      guard !state.isClosing else { return }
+      state.later[ObjectIdentifier(owner)] = (due, work)
+      start(&state)
+    }
+  }
+
+  func cancel(_ owner: AnyObject) { state.withLock { $0.later[ObjectIdentifier(owner)] = nil } }
+
+  /// While it is held nothing is begun.
+  func hold(_ isOn: Bool) { state.change { $0.holds += isOn ? 1 : -1 } }
+
+  /// Waits until what was asked for up to now has been done.
+  /// - Returns: false when that had not happened at the deadline.
+  @discardableResult func settle(until deadline: Int64) -> Bool {
+    state.wait(until: deadline) { $0.isIdle || $0.isClosing ? true : nil } ?? false
+  }
+
+  /// Nothing is begun any more.
+  func close() {
+    state.change {
+      $0.isClosing = true
+      $0.work = []
+      $0.later = [:]
+    }
+  }
+
+  private func start(_ state: inout State) {
+    guard !state.isStarted else { return }
+    do throws(Failure) {
+      _ = try Thread.start("regions") { [self] in
+        // Nice 10 for this thread alone, as Linux takes it: what is drawn gives way to the pictures.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        run()
+      }
+      state.isStarted = true
+    } catch {
+      // No thread now: whoever asks next tries again, and what was asked for waits.
+    }
+  }
+
+  private func run() {
+    while let work = next() {
+      affinity.within { work() }
+      state.change { $0.isBusy = false }
+    }
+  }
+
+  private func next() -> Work? {
+    while true {
+      let due = state.withLock { $0.later.values.map(\.due).min() ?? .max }
+      let found = state.wait(until: due) { state -> Work?? in
+        if state.isClosing { return .some(nil) }
+        guard state.holds == 0 else { return nil }
+        if let first = state.work.first {
+          state.work.removeFirst()
+          state.isBusy = true
+          return first
+        }
+        // Something else became due earlier than what was waited for.
+        return state.later.values.contains { $0.due < due } ? .some(nil) : nil
+      }
+      if case .some(.some(let work)) = found { return work }
+      let isEnding = state.change { state in
+        let now = Clock.now()
+        for (owner, item) in state.later where item.due <= now {
+          state.work.append(item.work)
+          state.later[owner] = nil
+        }
+        return state.isClosing
+      }
+      if isEnding { return nil }
+    }
+  }
+}
