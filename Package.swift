@@ -54,6 +54,7 @@ let package = Package(
     .target(name: "CLinux", cSettings: fortified),
     // Loops over pixels, with the instructions of the processor it runs on.
     .target(name: "CPainting"),
+    .target(name: "CPNGReader", dependencies: ["CPNG"], cSettings: fortified),
     .target(
       name: "CBuildInfo",
       cSettings: [
@@ -76,7 +77,7 @@ let package = Package(
     .target(
       name: "Codecs",
       dependencies: [
-        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPainting", "CPNG", "CFreeType",
+        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPainting", "CPNGReader", "CFreeType",
         .target(name: "CX264", condition: .when(traits: ["X264"])),
         .target(name: "CX265", condition: .when(traits: ["X265"])), system,
       ], swiftSettings: strict),
