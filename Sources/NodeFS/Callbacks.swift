@@ -178,7 +178,7 @@ enum Callbacks {
             }
           }
           tree.run(
-            command, on: handle.node, [UInt8](bytes), at: Int64(offset), caller: caller, parked: parked,
+            command, through: handle, [UInt8](bytes), at: Int64(offset), caller: caller, parked: parked,
             arm: answer.arm)
         }
       }

@@ -6,9 +6,22 @@ import SystemPackage
 class Handle: @unchecked Sendable {
   // `@unchecked` for the subclasses, which guard their state themselves.
   let node: Node
+  /// What a write through it was refused with, where a text comes whole: what follows is the rest of that text.
+  private let refusal = Mutex<Errno?>(nil)
 
   init(_ node: Node) {
     self.node = node
+  }
+
+  /// A write of a whole text was refused.
+  func noteRefusal(_ error: NodeError) { refusal.withLock { $0 = $0 ?? error.errno } }
+
+  /// Some writers pass a text on line by line and go on after a line that was refused (bash's `printf`): the rest of it must not be
+  /// taken for a text of its own.
+  func checkWhole() throws(NodeError) {
+    guard let errno = refusal.withLock({ $0 }) else { return }
+    throw NodeError(
+      errno, "an earlier write through this descriptor was refused: open the file again, and write the text at once")
   }
 
   /// What a read came to.

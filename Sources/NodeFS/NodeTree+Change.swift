@@ -43,6 +43,9 @@ extension NodeTree {
       throw refuse(
         NodeError(.invalidArgument, "must come in one write at offset 0, not at \(offset): use cat, cp or a heredoc"))
     }
+    if command.wholeWrites {
+      do throws(NodeError) { try handle.checkWhole() } catch { throw refuse(error) }
+    }
     return .command(command)
   }
 
@@ -61,18 +64,21 @@ extension NodeTree {
 
   /// Runs one command for a parked write. `arm` as for `Parked.park`.
   func run(
-    _ command: Node.Command, on node: Node, _ bytes: [UInt8], at offset: Int64, caller: Caller,
+    _ command: Node.Command, through handle: Handle, _ bytes: [UInt8], at offset: Int64, caller: Caller,
     parked: Parked<Void>, arm: (UInt64) -> Void
   ) {
     noteChange()
     guard parked.park(arm: arm) else { return }
-    let counters = counters
+    let (node, counters) = (handle.node, counters)
     let count = UInt64(bytes.count)
     let reply = Reply { [weak self] result in
-      if case .success = result {
+      switch result {
+      case .success:
         node.noteWritten()
         self?.noteChange()
         counters.bytesWritten.wrappingAdd(count, ordering: .relaxed)
+      case .failure(let error):
+        if command.wholeWrites { handle.noteRefusal(error) }
       }
       return parked.complete(result)
     }

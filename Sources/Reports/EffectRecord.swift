@@ -8,6 +8,8 @@ public enum EffectVerdict: Sendable, Equatable {
   case effective
   /// The stream went as far as something else lets it.
   case limited(EffectLimit)
+  /// The engine was given it; nothing in the stream's headers could show it.
+  case applied
   /// The stream does not show it.
   case noEffect
 
@@ -17,6 +19,7 @@ public enum EffectVerdict: Sendable, Equatable {
     case .pending: "pending"
     case .effective: "effective"
     case .limited(let limit): "limited by \(limit.rawValue)"
+    case .applied: "applied"
     case .noEffect: "no_effect"
     }
   }
@@ -39,6 +42,8 @@ public enum EffectLimit: String, Sendable, Equatable, CaseIterable {
   case device
   /// The same of an engine in software.
   case engine
+  /// The rate has no room for key pictures as fine as that.
+  case bitrate
   /// `rc_priority` lets large pictures pass while the rate has room.
   case ratePriority = "rc_priority"
   /// A picture was coded again as often as may be.

@@ -53,6 +53,18 @@ public struct AdaptiveRate: Sendable, Equatable {
   public init() {}
 }
 
+/// QPs by layer of predicted pictures, lowest layer first. Without layers all is 0.
+public struct LayeredQP: Sendable, Equatable {
+  /// Predicted pictures have layers.
+  public var isEnabled = false
+  /// Pictures of each layer.
+  public var frameCounts = [0, 0, 0, 0]
+  /// What is taken off the QP of each layer's pictures.
+  public var deltas = [0, 0, 0, 0]
+
+  public init() {}
+}
+
 /// What the rate controller did last. nil: the engine controls the rate itself and does not tell.
 public struct RateRunReport: Sendable, Equatable {
   /// Rate over the last second, bits a second.
@@ -128,6 +140,10 @@ public struct RateControlReport: Sendable, Equatable {
   public var backgroundInterval: Int?
   /// QP of predicted frames minus QP of virtual key frames (`smartp`).
   public var virtualKeyQPDelta: Int?
+  /// QPs by layer of predicted pictures.
+  public var layers = LayeredQP()
+  /// Steps that a key picture may be coarser than its neighbours; nil: that is not bounded.
+  public var breathingStrength: Int?
   /// Share of the highest rate at which the QP begins to be raised, percent (`vbr`).
   public var changePercent: Int?
   /// Lowest ratio of key to predicted frame size.

@@ -156,4 +156,17 @@ import Testing
     pictures(400..<600, 5000)
     #expect(tracker.records.suffix(2).map(\.verdict) == [.pending, .effective])
   }
+
+  /// A picture that stays because the one before it was left out is not what the bound is about.
+  @Test func whatFollowsADiscardedPictureDoesNotCountAgainstTheBound() {
+    let goals = Self.goals { $0.superFrames = SuperFrames(.discard, predicted: 20_000, priority: .frameSize) }
+    // Each tenth frame is discarded, and the key picture in its place is large.
+    let line = record("super_frame_mode", .largest, wanted: 1, goals: goals, lostEachTen: 1) { number in
+      number % 10 == 0 ? 9000 : 2000
+    }
+    #expect(line?.verdict == .effective, "\(line as Any)")
+    #expect(line?.unit?.contains("left out") ?? false, "\(line as Any)")
+    let over = record("super_frame_mode", .largest, wanted: 1, goals: goals) { $0 % 10 == 5 ? 9000 : 2000 }
+    #expect(over?.verdict == .noEffect, "\(over as Any)")
+  }
 }

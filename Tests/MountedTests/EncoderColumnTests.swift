@@ -15,13 +15,8 @@ import Testing
     "jpege chn attr": ["quant"],
     "RC base param 2": ["EnableIdr"],
     "RC run comm param 2": ["SprFrmMod"],
-    "RC gop mode attr": ["IpQpDelta", "ViQpDelta"],
-    "RC run avbr param": ["MaxStillQP", "MotionSensi", "MinPercent", "MinQpDelta"],
-    "RC HierarchicalQp INFO": [
-      "bEnable", "FrameNum[0]", "FrameNum[1]", "FrameNum[2]", "FrameNum[3]", "QpDelta[0]", "QpDelta[1]", "QpDelta[2]",
-      "QpDelta[3]",
-    ],
-    "RC debreath_effect info": ["bEnable", "Strength0", "DeBrthEfctCnt"],
+    "RC run avbr param": ["MaxStillQP", "MotionSensi", "MinQpDelta"],
+    "RC debreath_effect info": ["DeBrthEfctCnt"],
     "mpp_packet pool": ["max_cnt"],
   ].merging(Machine.hasX264 ? ["venc roi attr ": ["intra"]] : [:]) { one, _ in one }
 
@@ -56,6 +51,9 @@ import Testing
       ["venc/0/enc_gap = 3", "venc/0/super_frame_mode = reencode", "venc/0/super_i_frame = 90000"],
       ["venc/0/super_p_frame = 60000", "venc/0/rc_priority = framebits"],
       ["venc/0/enc_gap = 5", "venc/0/max_reencode_times = 2"],
+      ["venc/0/ip_qp_delta = 3", "venc/0/debreath = 4", "venc/0/hier_frame_num = 1,2,1,2"],
+      ["venc/0/hier_qp_delta = 3,2,1,-1", "venc/0/hier_qp = 1"],
+      ["venc/0/hier_qp = 0"],
       ["venc/0/entropy = cavlc", "venc/0/deblocking_alpha = 2", "venc/0/deblocking_beta = -2"],
       ["venc/0/slice_mode = rows", "venc/0/slice_size = 4", "venc/0/rotation = 90", "venc/0/mirror = 1"],
       ["venc/0/slice_mode = bytes", "venc/0/slice_size = 900"],
@@ -77,7 +75,7 @@ import Testing
           ["venc/0/intra_refresh = column", "venc/0/roi0 = 0,0,64,64 abs 20", "venc/0/roi3 = 16,32,48,80 rel -4"],
           ["venc/0/intra_refresh = off"],
         ] : []) + [
-        ["stop", "venc/0/rc_mode = avbr"],
+        ["stop", "venc/0/rc_mode = avbr"], ["venc/0/min_bitrate = 100"],
         ["stop", "venc/0/rc_mode = fixqp", "venc/0/qp_i = 24", "venc/0/qp_p = 27"],
       ]
   }

@@ -181,13 +181,65 @@ import Testing
     try served.echo("20", to: "venc/0/max_qp")
     let line = try effect(served, "bitrate")
     #expect(line.hasPrefix("bitrate: limited by max_qp old=300 new=20 "), "\(line)")
-    // And a mode by the quantiser that follows it.
+    // And a mode by the quantiser that is written with it: after it, the pictures between the two writes would show another one.
     try served.echo("auto", to: "venc/0/max_qp")
-    try served.echo("fixqp", to: "venc/0/rc_mode")
-    try served.echo("30", to: "venc/0/qp_i")
-    try served.echo("33", to: "venc/0/qp_p")
+    #expect(
+      try served.configure("venc/0/rc_mode = fixqp\nvenc/0/qp_i = 30\nvenc/0/qp_p = 33\n").status == 0)
     let mode = try effect(served, "rc_mode")
     #expect(mode.hasPrefix("rc_mode: effective old=cbr new=fixqp ") && mode.contains(" measured=33"), "\(mode)")
+  }
+
+  /// How quantisers lie to each other: what `effect` and `venc_info` say, and what is in the stream.
+  @Test(arguments: engines) func quantisersOfLayersAndKeyPicturesAreSetLive(engine: Engine) throws {
+    let served = try Served(configuration: pipeline(engine, gop: 24), ahead: true)
+    try served.echo("800", to: "venc/0/bitrate")
+    #expect(try served.advances("venc/0", "key_frames", by: 3))
+    #expect(
+      try served.configure(
+        "venc/0/hier_frame_num = 1,0,0,1\nvenc/0/hier_qp_delta = 5,0,0,0\nvenc/0/hier_qp = 1\n"
+      ).status == 0)
+    let layers = try effect(served, "hier_qp")
+    #expect(
+      layers.hasPrefix("hier_qp: effective old=0 new=1 ") && layers.contains(" mean qp of the layers"), "\(layers)")
+    let page = EncoderPage(try served.cat("venc_info"))
+    #expect(page.value(0, "RC HierarchicalQp INFO", "bEnable") == "Y")
+    #expect(page.value(0, "RC HierarchicalQp INFO", "FrameNum[3]") == "1")
+    #expect(page.value(0, "RC HierarchicalQp INFO", "QpDelta[0]") == "5")
+    // In the stream: every second predicted picture has more bits than those around it.
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "key_frames", by: 5))
+    recording.stop()
+    #expect(try Video.complaints(recording.file, engine.format) == "")
+    var (upper, lower, sinceKey) = (0, 0, Int?.none)
+    for frame in try Video.frames(recording.file, engine.format).dropLast() {
+      if frame.isKey { sinceKey = 0 } else { sinceKey = sinceKey.map { $0 + 1 } }
+      guard let place = sinceKey, place > 0 else { continue }
+      if place % 2 == 1 { upper += frame.size } else { lower += frame.size }
+    }
+    #expect(Double(lower) > 1.2 * Double(upper), "\(lower) \(upper)")
+    try served.echo("0", to: "venc/0/hier_qp")
+    #expect(try effect(served, "hier_qp").hasPrefix("hier_qp: applied old=1 new=0 frame="))
+
+    try served.echo("-4", to: "venc/0/ip_qp_delta")
+    let delta = try effect(served, "ip_qp_delta")
+    #expect(delta.hasPrefix("ip_qp_delta: effective old=1 new=-4 ") && delta.contains("measured=-"), "\(delta)")
+    try served.echo("2", to: "venc/0/debreath")
+    try served.echo("1", to: "venc/0/ip_qp_delta")
+    let calm = try effect(served, "debreath")
+    #expect(calm.hasPrefix("debreath: effective old=off new=2 "), "\(calm)")
+    #expect(EncoderPage(try served.cat("venc_info")).value(0, "RC debreath_effect info", "Strength0") == "2")
+    try served.echo("33", to: "venc/0/min_i_qp")
+    let bound = try effect(served, "min_i_qp")
+    #expect(bound.hasPrefix("min_i_qp: effective old=auto new=33 "), "\(bound)")
+    if engine.name != "openh264" {
+      try served.echo("0,0,64,64 rel -6", to: "venc/0/roi0")
+      #expect(try effect(served, "roi0").hasPrefix("roi0: applied old=off new=0,0,64,64 rel -6 frame="))
+    }
+    try served.echo("0,0,0,0", to: "venc/0/hier_frame_num")
+    _ = try served.refusal(of: "1", to: "venc/0/hier_qp")
+    #expect(try served.errorLog().last?.contains("no layer would have a picture") ?? false)
+    try served.echo("", to: "venc/0/source")
+    #expect(try effect(served, "source").hasPrefix("source: effective old=vi/0 new= "))
   }
 
   @Test func aBoundOfKeyPicturesIsNotAboveThatOfTheOthers() throws {

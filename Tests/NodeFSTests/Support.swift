@@ -33,7 +33,7 @@ extension NodeTree {
     case .taken: answers.add(.success(()))
     case .command(let command):
       let parked = parked(handle.node, .write, someone, deadline: command.deadline) { answers.add($0) }
-      run(command, on: handle.node, bytes, at: offset, caller: someone, parked: parked, arm: arm)
+      run(command, through: handle, bytes, at: offset, caller: someone, parked: parked, arm: arm)
     case .sink: throw NodeError(.invalidArgument, "a sink")
     }
     return answers

@@ -65,6 +65,29 @@ import Testing
     #expect(refusals.value.count == 1)
   }
 
+  @Test func afterARefusalTheRestOfAWholeTextIsNoTextOfItsOwn() throws {
+    let calls = Count()
+    let (tree, handle, refusals) = try tree(wholeWrites: true) { request in
+      calls.next()
+      if request.bytes == [9] { throw NodeError(.outOfRange, "nine") }
+      request.reply.succeed()
+    }
+    #expect(try tree.write([1], to: handle).errors == [])
+    #expect(try tree.write([9], to: handle).errors == [.outOfRange])
+    #expect(errno { _ = try tree.write([1], to: handle) } == .outOfRange)
+    #expect(calls.now == 2, "the handler saw what came after")
+    #expect(refusals.value.last?.error.reason.contains("open the file again") ?? false)
+    // Others go on as before, and so does who opens it anew.
+    #expect(try tree.write([1], to: WriteHandle(handle.node)).errors == [])
+    // What is one value a write is refused and taken write by write.
+    let (single, open, _) = try self.tree { request in
+      if request.bytes == [9] { throw NodeError(.outOfRange, "nine") }
+      request.reply.succeed()
+    }
+    #expect(try single.write([9], to: open).errors == [.outOfRange])
+    #expect(try single.write([1], to: open).errors == [])
+  }
+
   @Test func theAnswerMayComeLaterFromAnotherThread() throws {
     let kept = Mutexed<[Reply]>([])
     let (tree, handle, _) = try tree { request in kept.change { $0.append(request.reply) } }
@@ -122,7 +145,7 @@ import Testing
       case .command(let command) = try tree.write(
         UnsafeRawBufferPointer(start: nil, count: 0), at: 0, to: handle, caller: someone)
     else { return }
-    tree.run(command, on: handle.node, [], at: 0, caller: someone, parked: parked) { id in
+    tree.run(command, through: handle, [], at: 0, caller: someone, parked: parked) { id in
       // As libfuse does when the signal came before the function was set.
       tree.interrupt(id)
       if answers.count > 0 { early.next() }

@@ -18,6 +18,9 @@ struct CostModel: Sendable, Equatable {
   func qp(for bits: Double) -> Double { (level - log2(max(1, bits))) / slope }
 
   func level(of bits: Double, at qp: Double) -> Double { log2(max(8, bits)) + slope * qp }
+
+  /// What a picture costs over another one whose QP is so much higher.
+  static func factor(of steps: Double, _ slope: Double) -> Double { exp2(slope * steps) }
 }
 
 /// What pictures cost that nothing predicts: key pictures, and those after a cut. From texture and size alone within about a

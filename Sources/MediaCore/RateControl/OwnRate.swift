@@ -117,7 +117,10 @@ extension EngineSettings {
     EngineSetting(.maxBitrate, live: true), EngineSetting(.rateWindow, live: true, usual: 1),
     EngineSetting(.minKeyRatio, live: true, usual: 1), EngineSetting(.maxKeyRatio, live: true, usual: 100),
     EngineSetting(.lossMode, live: true), EngineSetting(.lossThreshold, live: true),
-    EngineSetting(.lossGap, live: true),
+    EngineSetting(.lossGap, live: true), EngineSetting(.minBitrate, live: true), EngineSetting(.keyQPDelta, live: true),
+    EngineSetting(.breathing, live: true), EngineSetting(.hasLayers, live: true),
+    EngineSetting(.layerCounts, live: true),
+    EngineSetting(.layerDeltas, live: true),
   ]
 
   /// The rate control's mode changes on the running stream: where quantisers come with the pictures alone. A device has some of its own, which are

@@ -28,6 +28,14 @@ public struct RateGoals: Sendable, Equatable {
   /// Frames that are left out one after the other at most; `nil`: as many as it takes.
   public var lossGap: Int?
   public var superFrames = SuperFrames()
+  /// Layers of predicted pictures.
+  public var hierarchy: HierarchicalQP?
+  /// QP of predicted pictures minus that of key pictures, where there is room for it.
+  public var keyDelta = usualKeyDelta
+  /// The most steps that a key picture is coarser than its neighbours, even where its window is overdrawn so.
+  public var keyRise = usualKeyRise
+  /// What a scene that stands still costs at least, with `avbr`; `nil`: what the rate control thinks right.
+  public var minimum: Double?
   /// The QPs of all pictures, with `fixqp`.
   public var fixed: FixedQP?
 
@@ -51,6 +59,9 @@ public struct RateGoals: Sendable, Equatable {
     self.reencodes = reencodes
   }
 
+  /// Where nothing is written: what is predicted from deserves a little more, and is not seen to pulse.
+  public static let usualKeyDelta = 1
+  public static let usualKeyRise = 12
   /// `max_bitrate` over `bitrate` where it is not said.
   public static let usualPeak = 1.5
   /// `lost_threshold` where it is not said, in per cent of `bitrate`.
@@ -112,6 +123,12 @@ public struct RateGoals: Sendable, Equatable {
       scale: .of(configuration.codec), reencodes: isAlone ? bound(.maxReencodes, 0) : 0)
     lossGap = settings[.lossGap]
     superFrames = SuperFrames(settings)
+    keyDelta = settings[.keyQPDelta] ?? Self.usualKeyDelta
+    keyRise = settings[.breathing] ?? Self.usualKeyRise
+    minimum = settings[.minBitrate].map { Double($0) * 1000 }
+    if settings[.hasLayers] == 1 {
+      hierarchy = HierarchicalQP(counts: settings[.layerCounts] ?? [], deltas: settings[.layerDeltas] ?? [])
+    }
     if mode == .fixqp { fixed = FixedQP(key: bound(.keyQP, 26), predicted: bound(.predictedQP, 26)) }
   }
 }

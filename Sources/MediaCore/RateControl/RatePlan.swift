@@ -46,6 +46,9 @@ public struct RatePlan: Sendable {
   private var interval: Double { account.clock.interval }
   private var pictures: UInt64 = 0
   private var sinceKey = 0
+  private var layers = HierarchicalQP.Position()
+  /// Mean cost of layered pictures over that of such without layers.
+  private var layerCost = 1.0
   private var sinceCut = Int.max / 2
   private var sinceStep = Int.max / 2
   private var still = 0
@@ -66,6 +69,7 @@ public struct RatePlan: Sendable {
     predicted = CostModel(slope: goals.scale.predictedSlope)
     intra = IntraCost(pixels: goals.pixels, goals.scale)
     asked.reserveCapacity(8)
+    layerCost = goals.hierarchy?.meanCost(slope: predicted.slope) ?? 1
   }
 
   /// Takes other goals from the next picture on. A new target begins a new account; what pictures cost is known.
@@ -73,6 +77,10 @@ public struct RatePlan: Sendable {
     let old = goals
     let isAnew = account.change(new)
     if new.pixels != old.pixels { self = RatePlan(new) }
+    if new.hierarchy != old.hierarchy {
+      layers = HierarchicalQP.Position()
+      layerCost = new.hierarchy?.meanCost(slope: predicted.slope) ?? 1
+    }
     guard isAnew else { return }
     sinceStep = 0
     guard new.target != old.target else { return }
@@ -115,13 +123,16 @@ public struct RatePlan: Sendable {
     }
     if isKey || isCut { intra.expect(activity?.texture) }
     let bounds = isKey ? goals.key : goals.predicted
-    let number: Int
+    let common: Int
     if let fixed = goals.fixed {
-      number = isKey ? fixed.key : fixed.predicted
+      common = isKey ? fixed.key : fixed.predicted
     } else {
-      number = goals.scale.number(decide(isKey: isKey, isCut: isCut, at: time), in: bounds)
+      common = goals.scale.number(decide(isKey: isKey, isCut: isCut, at: time), in: bounds)
     }
+    var position = isKey ? HierarchicalQP.Position() : layers
+    let number = isKey ? common : layered(common, &position)
     let qp = goals.scale.units(number)
+    let commonQP = goals.scale.units(common)
     forecast = isKey || isCut ? intra.model.bits(at: qp) : learned > 0 ? predicted.bits(at: qp) : share
     if let threshold = goals.lossThreshold, goals.fixed == nil, pictures > 0, !isKey,
       goals.scale.coarser(than: number, in: bounds) == nil, leftOut < goals.lossGap ?? .max,
@@ -131,21 +142,31 @@ public struct RatePlan: Sendable {
       return Decision(qp: number, isLeftOut: true)
     }
     leftOut = 0
+    layers = position
     asked.append(
-      Asked(time: time, qp: qp, bits: forecast, isKey: isKey, isCut: isCut, isFrozen: isFrozen && qp >= lastQP))
+      Asked(time: time, qp: qp, bits: forecast, isKey: isKey, isCut: isCut, isFrozen: isFrozen && commonQP >= lastQP))
     account.window.add(forecast, at: time)
     sinceKey = isKey ? 1 : sinceKey + 1
     sinceCut += 1
     sinceStep += 1
     pictures += 1
-    lastQP = isKey && hasMean ? max(qp, lastQP) : qp
+    lastQP = isKey && hasMean ? max(commonQP, lastQP) : commonQP
     if isKey || isCut {
-      if !hasMean { meanQP = qp } else if isCut { meanQP = (meanQP + qp) / 2 }
+      if !hasMean { meanQP = commonQP } else if isCut { meanQP = (meanQP + commonQP) / 2 }
     } else {
-      meanQP += (min(sinceCut, sinceStep) < 10 ? 0.2 : 0.1) * (qp - meanQP)
+      meanQP += (min(sinceCut, sinceStep) < 10 ? 0.2 : 0.1) * (commonQP - meanQP)
       hasMean = true
     }
     return Decision(qp: number)
+  }
+
+  /// The quantiser of the next predicted picture's layer, of the one that all layers have in common.
+  private func layered(_ common: Int, _ position: inout HierarchicalQP.Position) -> Int {
+    guard let hierarchy = goals.hierarchy else { return common }
+    // With fixed quantisers no bounds are in force but the coding's own.
+    let bounds = goals.fixed == nil ? goals.predicted : PictureRegion.quantisers
+    let number = common - hierarchy.deltas[hierarchy.layer(&position)]
+    return min(bounds.upperBound, max(bounds.lowerBound, number))
   }
 
   private func decide(isKey: Bool, isCut: Bool, at time: Int64) -> Double {
@@ -168,7 +189,10 @@ public struct RatePlan: Sendable {
   /// for more bits than a finer one costs at once.
   private func held(_ qp: Double, isKey: Bool, at time: Int64) -> Double {
     let model = intra.model
-    let held = max(Self.stillQP, model.qp(for: Self.stillShare * Double(goals.gop) * share)).rounded()
+    var held = max(Self.stillQP, model.qp(for: Self.stillShare * Double(goals.gop) * share)).rounded()
+    if let minimum = goals.minimum {
+      held = min(held, model.qp(for: minimum / goals.framesPerSecond * Double(goals.gop)).rounded(.down))
+    }
     guard isKey else { return max(qp, held) }
     let ceiling = goals.ceiling(withCut: false) * goals.window
     return max(held, model.qp(for: max(ceiling - window.bits(after: time - window.length), share)))
@@ -213,9 +237,9 @@ public struct RatePlan: Sendable {
       if group < perWindow { most = max(0.3 * share, most - debt * group / (perWindow * goals.horizon)) }
       let ratio = (goals.keyRatio.lowerBound, goals.keyRatio.upperBound)
       if hasMean { most = min(most, Double(ratio.1) * predictedShare) }
-      var qp = max(group < 2 ? 0 : meanQP - 1, model.qp(for: most))
+      var qp = max(group < 2 ? 0 : meanQP - Double(goals.keyDelta), model.qp(for: most))
       if ratio.0 > 1 { qp = min(qp, model.qp(for: Double(ratio.0) * predictedShare)) }
-      qp = group < 2 && hasMean ? min(meanQP + 4, max(meanQP - 2, qp)) : min(qp, meanQP + 12)
+      qp = group < 2 && hasMean ? min(meanQP + 4, max(meanQP - 2, qp)) : min(qp, meanQP + Double(goals.keyRise))
       // What stands still got so fine that twelve steps are not enough.
       if still > 3 { qp = max(qp, model.qp(for: max(room, share))) }
       return max(qp, leastQP(isKey: true, model))
@@ -235,7 +259,7 @@ public struct RatePlan: Sendable {
 
   /// Bits of a predicted picture where all goes as planned.
   private var predictedShare: Double {
-    let key = min(intra.model.bits(at: meanQP - 1), keyShare)
+    let key = min(intra.model.bits(at: meanQP - Double(goals.keyDelta)), keyShare)
     return max(0.3 * share, (group * share - key) / max(1, group - 1))
   }
 
@@ -257,7 +281,7 @@ public struct RatePlan: Sendable {
     if still > 3 { free = max(free, planned - debt) }
 
     let ceiling = (goals.ceiling(withCut: sinceCut < Int(n)) + arrears) * goals.window
-    let key = min(intra.model.bits(at: meanQP - 1), keyShare)
+    let key = min(intra.model.bits(at: meanQP - Double(goals.keyDelta)), keyShare)
     let untilKey = goals.gop - sinceKey
     let slack = 0.01 * m
     let most = window.least(from: time, interval: Int64(interval)) { coming, before in
@@ -272,9 +296,9 @@ public struct RatePlan: Sendable {
     let isWaking = sinceStill < 6
     let up: Double = isWaking ? 12 : isNew ? 4 : 1
     let down: Double = isWaking && goals.mode == .avbr ? 12 : sinceStep < 8 ? 3 : 1
-    var qp = min(lastQP + up, max(lastQP - down, predicted.qp(for: free)))
+    var qp = min(lastQP + up, max(lastQP - down, predicted.qp(for: free / layerCost)))
     if free > most {
-      qp = max(qp, min(lastQP + max(2, up), predicted.qp(for: max(0.15 * m, most))))
+      qp = max(qp, min(lastQP + max(2, up), predicted.qp(for: max(0.15 * m, most) / layerCost)))
     }
     // To stay as it is costs nothing then.
     if still > 3, window.total < ceiling { qp = min(qp, lastQP) }

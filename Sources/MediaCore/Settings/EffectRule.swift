@@ -21,6 +21,8 @@ public struct EffectRule: Sendable, Equatable {
     case quantiser(ofKeys: Bool)
     /// The least QP, or the largest, of predicted pictures.
     case lowestQuantiser, highestQuantiser
+    /// The same of key pictures.
+    case lowestKeyQuantiser, highestKeyQuantiser
     /// The least quality factor, or the largest.
     case lowestQuality, highestQuality
     /// What the headers of the stream say.
@@ -33,6 +35,14 @@ public struct EffectRule: Sendable, Equatable {
     case lossRun
     /// Size of a key picture over the mean of those that follow it.
     case keyRatio(isLeast: Bool)
+    /// QP of the predicted pictures around a key picture minus its own, or how much coarser than they it is at most.
+    case keyDelta, keyRise
+    /// How far the mean QPs of layers are apart.
+    case layers
+    /// kbps of whole groups.
+    case leastRate
+    /// The frame from which on the engine was told; no header shows more.
+    case taken
     /// Bits of the largest pictures.
     case largest
     /// What the mode holds: ``bitrate``, ``peakRate`` or ``quantiser(ofKeys:)``.
@@ -78,6 +88,16 @@ public struct EffectRule: Sendable, Equatable {
   /// Predicted pictures keep a bound of their quantiser; the rate control may need some to get there.
   public static let lowestQuantiser = EffectRule(.lowestQuantiser, .frames(16), attempts: 3)
   public static let highestQuantiser = EffectRule(.highestQuantiser, .frames(16), attempts: 3)
+  /// The next key pictures keep a bound.
+  public static let lowestKeyQuantiser = EffectRule(.lowestKeyQuantiser, .groups(2), attempts: 3)
+  public static let highestKeyQuantiser = EffectRule(.highestKeyQuantiser, .groups(2), attempts: 3)
+  /// Means over a group are known to about a step.
+  public static let keyDelta = EffectRule(.keyDelta, .groups(1), attempts: 4)
+  public static let keyRise = EffectRule(.keyRise, .groups(1), attempts: 4)
+  public static let layers = EffectRule(.layers, .groups(2), attempts: 3)
+  /// Over whole groups no less than what is asked for.
+  public static let leastRate = EffectRule(.leastRate, .groups(2), attempts: 3, tolerancePercent: 15)
+  public static let taken = EffectRule(.taken, .frames(1))
   /// Pictures keep a bound of their quality factor, from the next one on or the one after it.
   public static let lowestQuality = EffectRule(.lowestQuality, .frames(16), attempts: 3)
   public static let highestQuality = EffectRule(.highestQuality, .frames(16), attempts: 3)
@@ -132,5 +152,11 @@ public struct EffectRule: Sendable, Equatable {
   }
 
   /// For `help`: `exact`, `15 %`.
-  public var toleranceText: String { tolerancePercent == 0 ? "exact" : "\(tolerancePercent) %" }
+  public var toleranceText: String {
+    switch measure {
+    case .keyDelta, .keyRise, .layers: "1 step"
+    case .taken: "applied"
+    default: tolerancePercent == 0 ? "exact" : "\(tolerancePercent) %"
+    }
+  }
 }

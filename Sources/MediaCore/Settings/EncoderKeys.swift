@@ -13,6 +13,14 @@ extension SettingKey where Value == Int {
   public static let maxKeyQP = SettingKey("max_i_qp")
   /// The rate that no window goes over, with a rate that may vary.
   public static let maxBitrate = SettingKey("max_bitrate")
+  /// What a scene that stands still costs at least, with a rate that saves there.
+  public static let minBitrate = SettingKey("min_bitrate")
+  /// QP of predicted pictures minus that of key pictures.
+  public static let keyQPDelta = SettingKey("ip_qp_delta")
+  /// The most steps that a key picture may be coarser than its neighbours.
+  public static let breathing = SettingKey("debreath")
+  /// Whether predicted pictures have layers.
+  public static let hasLayers = SettingKey("hier_qp")
   /// Seconds over which the rate is held.
   public static let rateWindow = SettingKey("stat_time")
   /// The least and the largest size of key pictures over that of predicted ones.
@@ -33,6 +41,12 @@ extension SettingKey where Value == Int {
   public static let mostQuality = SettingKey("qfmax")
   /// The rate that is left after frame-rate control; an engine gets it as the rate of its frames.
   public static let codedRate = SettingKey("fps_dst")
+}
+
+extension SettingKey where Value == [Int] {
+  /// Pictures of each layer, and what is taken off their QP; lowest layer first.
+  public static let layerCounts = SettingKey("hier_frame_num")
+  public static let layerDeltas = SettingKey("hier_qp_delta")
 }
 
 extension SettingKey where Value == String {

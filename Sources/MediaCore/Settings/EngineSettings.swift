@@ -24,6 +24,11 @@ public struct EngineSetting: Sendable, Equatable {
     self.isLive = isLive
   }
 
+  public init(_ key: SettingKey<[Int]>, live isLive: Bool) {
+    self.key = key.name
+    self.isLive = isLive
+  }
+
   /// A choice by name; usually made when the engine is opened.
   public init(_ key: SettingKey<String>, live isLive: Bool = false) {
     self.key = key.name

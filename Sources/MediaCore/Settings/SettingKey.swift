@@ -15,6 +15,11 @@ extension ObjectSettings {
     set { self[key.name] = newValue.map { .integer($0) } ?? .none }
   }
 
+  public subscript(key: SettingKey<[Int]>) -> [Int]? {
+    get { numbers(key.name) }
+    set { self[key.name] = newValue.map { .numbers($0) } ?? .none }
+  }
+
   public subscript(key: SettingKey<String>) -> String? {
     get { text(key.name) }
     set { self[key.name] = newValue.map { .text($0) } ?? .none }

@@ -111,6 +111,8 @@ package enum SettingText {
       return .text(input.description)
     case .rectangle(let limit):
       return text.isEmpty ? .none : .rectangle(try rectangle(text, limit: limit, hint))
+    case .numbers(let count, let range):
+      return .numbers(try numbers(text, count, range, hint))
     case .region(let limit):
       return text == "off" ? .none : .region(try region(text, limit: limit, hint))
     case .display(let setting):
@@ -211,6 +213,28 @@ package enum SettingText {
       if value == exact / 1001 || value == (exact + 500) / 1001 { return FrameRate(base * 1000, 1001) }
     }
     return FrameRate((value * 1000 + scale / 2) / scale, 1000)
+  }
+
+  // MARK: several numbers
+
+  private static func numbers(
+    _ text: String, _ count: Int, _ range: ClosedRange<Int>, _ hint: String
+  ) throws(ValueError) -> [Int] {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == count else {
+      throw ValueError(
+        errno: .invalidArgument, reason: text.isEmpty ? "is empty" : "is not \(count) numbers with commas between them",
+        hint: hint)
+    }
+    var numbers: [Int] = []
+    for part in parts {
+      let number = try integer(String(part), hint, unit: "")
+      guard let number, range.contains(number) else {
+        throw ValueError(errno: .outOfRange, reason: "is out of range", hint: hint)
+      }
+      numbers.append(number)
+    }
+    return numbers
   }
 
   // MARK: rectangles

@@ -24,6 +24,8 @@ public enum SettingType: Sendable, Equatable {
   case codedInput
   /// `x,y,w,h` in pixels on even coordinates; an empty line for none.
   case rectangle(limit: Int)
+  /// So many numbers in the range, with commas between them.
+  case numbers(count: Int, ClosedRange<Int>)
   /// A rectangle and a quantiser, `x,y,w,h abs 22` or `x,y,w,h rel -6`; `off` for none.
   case region(limit: Int)
   /// The object frames come from; an empty line for none.
@@ -45,6 +47,7 @@ extension SettingType {
     case .input, .codedInput: "input"
     case .deviceFormat: "format"
     case .rectangle: "rectangle"
+    case .numbers: "numbers"
     case .region: "region"
     case .source: "object"
     case .display(let setting): setting.rawValue
@@ -65,10 +68,14 @@ extension SettingType {
     case .input: "pattern, file:/path, /dev/videoN"
     case .deviceFormat: "auto, MJPG, RGGB, ..."
     case .codedInput: "feed, file:/path"
-    case .rectangle(let limit): "x,y,w,h even, within 0..\(limit), or empty"
+    case .rectangle(let limit): "x,y,w,h even, 16x16 or more, within 0..\(limit), or empty"
+    case .numbers(let count, let range):
+      (0..<count).map { String(UnicodeScalar(UInt8(97 + $0 % 26))) }.joined(separator: ",")
+        + ", each \(range.lowerBound)..\(range.upperBound)"
     case .region(let limit):
       "off, x,y,w,h abs \(PictureRegion.quantisers.lowerBound)..\(PictureRegion.quantisers.upperBound), "
-        + "x,y,w,h rel \(PictureRegion.differences.lowerBound)..\(PictureRegion.differences.upperBound); x,y,w,h even, within 0..\(limit)"
+        + "x,y,w,h rel \(PictureRegion.differences.lowerBound)..\(PictureRegion.differences.upperBound); x,y,w,h even, 16x16 or more, "
+        + "within 0..\(limit)"
     case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     case .display(let setting): setting.range
     }
@@ -85,7 +92,7 @@ extension SettingType {
     case .choice(let choices, _, _): choices.count == 1 ? "only \(range) is available" : "one of: \(range)"
     case .input, .codedInput: "one of: \(range)"
     case .deviceFormat: "auto, or a format's four characters as v4l2-ctl --list-formats prints them"
-    case .rectangle, .region: range
+    case .rectangle, .region, .numbers: range
     case .source, .display: "one of: \(range)"
     }
   }
@@ -101,6 +108,7 @@ extension SettingValue {
     case .text(let value): return value
     case .rectangle(let value): return "\(value.x),\(value.y),\(value.width),\(value.height)"
     case .region(let value): return value.text
+    case .numbers(let values): return values.map(String.init).joined(separator: ",")
     case .object(let value): return value.description
     case .none:
       if case .region = type { return "off" }

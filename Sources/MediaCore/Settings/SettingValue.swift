@@ -9,6 +9,7 @@ public enum SettingValue: Sendable, Equatable {
   /// A choice by name or free text.
   case text(String)
   case rectangle(Rectangle)
+  case numbers([Int])
   /// A part of the picture with a quantiser of its own.
   case region(PictureRegion)
   /// `source`: the object a receiver is bound to.
@@ -57,6 +58,11 @@ public struct ObjectSettings: Sendable, Equatable, ExpressibleByDictionaryLitera
 
   public func rectangle(_ key: String) -> Rectangle? {
     if case .rectangle(let value) = self[key] { return value }
+    return nil
+  }
+
+  public func numbers(_ key: String) -> [Int]? {
+    if case .numbers(let values) = self[key] { return values }
     return nil
   }
 

@@ -158,20 +158,23 @@ extension VEncInfoPage {
     row.cell(limits.minimumKey, &out)
   }
 
-  /// What no engine here has: QP by temporal layer, and reduction of the visible pulse at key frames. Both are off.
+  /// QP by layer, and reduction of the visible pulse at key frames.
   private static func writeRest(_ channel: EncoderReport, _ tables: VEncTables, to out: inout TextWriter) {
     out.bytes(tables.hierarchy.heading)
     var row = VEncRow(tables.hierarchy)
     row.cell(channel.channel, &out)
-    row.flag(false, &out)
-    for _ in 0..<8 { row.cell(0, &out) }
+    let layers = channel.rateControl.layers
+    row.flag(layers.isEnabled, &out)
+    for value in layers.frameCounts + layers.deltas { row.cell(value, &out) }
     row.end(&out)
 
     out.bytes(tables.breathing.heading)
     row = VEncRow(tables.breathing)
     row.cell(channel.channel, &out)
-    row.flag(false, &out)
-    row.cell(nil as Int?, &out)
+    let strength = channel.rateControl.breathingStrength
+    row.flag(strength != nil, &out)
+    row.cell(strength, &out)
+    // The vendor's driver never counts it.
     row.cell(0, &out)
     row.end(&out)
   }

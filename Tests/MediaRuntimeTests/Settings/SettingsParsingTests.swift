@@ -69,6 +69,17 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
       ]
     values += elsewhere.map { ($0, .notSupported) }
     if devices { values.append(("/dev/video99", .operationNotSupportedByDevice)) }
+  case .numbers(let count, let range):
+    let good = [String](repeating: "\(range.lowerBound)", count: count)
+    let most = [String](repeating: "\(range.upperBound + 1)", count: count)
+    values +=
+      words + [
+        ("", .invalidArgument), (good.dropFirst().joined(separator: ","), .invalidArgument),
+        ((good + ["1"]).joined(separator: ","), .invalidArgument), (good.joined(separator: " "), .invalidArgument),
+        (good.joined(separator: ", "), .invalidArgument), (good.joined(separator: ",") + ",", .invalidArgument),
+        ((good.dropFirst() + ["x"]).joined(separator: ","), .invalidArgument),
+        ((good.dropFirst() + [""]).joined(separator: ","), .invalidArgument), (most.joined(separator: ","), .outOfRange),
+      ]
   case .codedInput:
     values +=
       words + [

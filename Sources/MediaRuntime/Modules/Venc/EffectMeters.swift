@@ -34,12 +34,12 @@ struct PeakMeter: Sendable {
     (mostBits, longestLoss) = (0, 0)
   }
 
-  mutating func add(_ picture: CodedPicture, bytes: Int, at pts: Int64, leftOut: UInt64, bounds: QuantiserBounds) {
-    tally.add(picture, bytes: bytes, bounds: bounds)
-    longestLoss = max(longestLoss, leftOut &- (seenLeftOut ?? leftOut))
-    seenLeftOut = leftOut
-    rates.add(Double(bytes) * 8, at: pts)
-    if pts - first >= length { mostBits = max(mostBits, rates.total) }
+  mutating func add(_ seen: EffectWatch.Seen, bounds: QuantiserBounds) {
+    tally.add(seen.picture, bytes: seen.bytes, bounds: bounds)
+    longestLoss = max(longestLoss, seen.leftOut &- (seenLeftOut ?? seen.leftOut))
+    seenLeftOut = seen.leftOut
+    rates.add(Double(seen.bytes) * 8, at: seen.pts)
+    if seen.pts - first >= length { mostBits = max(mostBits, rates.total) }
   }
 
   var kilobits: Double { mostBits * 1000 / Double(length) }
@@ -77,11 +77,20 @@ struct LargestMeter: Sendable {
   private(set) var groups = -1
   private(set) var key = (bits: 0, qp: 0)
   private(set) var predicted = (bits: 0, qp: 0)
+  /// Frames that the rate control left out meanwhile.
+  private(set) var discarded: UInt64 = 0
+  private var leftOut: UInt64?
 
-  /// Pictures before the first key picture may be from before a change.
-  mutating func add(_ picture: CodedPicture, bytes: Int) {
+  /// Pictures before the first key picture may be from before a change. One that follows a picture which was left out stays, whatever
+  /// it takes: the stream goes on with it.
+  mutating func add(_ seen: EffectWatch.Seen) {
+    let (picture, bytes) = (seen.picture, seen.bytes)
+    let lost = seen.leftOut &- (leftOut ?? seen.leftOut)
+    leftOut = seen.leftOut
     if picture.isKey { groups += 1 }
     guard groups >= 0 else { return }
+    discarded += lost
+    guard lost == 0 else { return }
     if picture.isKey {
       if bytes * 8 > key.bits { key = (bytes * 8, picture.qp ?? 0) }
     } else if bytes * 8 > predicted.bits {
@@ -129,7 +138,8 @@ extension EffectChange {
       keys && others
       ? "\(largest.key.bits) for key pictures and \(largest.predicted.bits) for others"
       : "\(keys ? largest.key.bits : largest.predicted.bits)"
-    var finding = EffectFinding(.effective, text, unit: "bits at most")
+    let unit = "bits at most" + (largest.discarded > 0 ? ", \(largest.discarded) left out" : "")
+    var finding = EffectFinding(.effective, text, unit: unit)
     let keyIsOver = keys && Double(largest.key.bits) > rules.key ?? .infinity
     let otherIsOver = others && Double(largest.predicted.bits) > rules.predicted ?? .infinity
     guard keyIsOver || otherIsOver else { return finding }

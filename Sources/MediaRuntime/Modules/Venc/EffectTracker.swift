@@ -31,7 +31,7 @@ struct EffectChange: Sendable {
   func promises(as other: EffectChange) -> Bool {
     guard measure == other.measure, wanted == other.wanted else { return false }
     switch measure {
-    case .bitrate, .frameRate, .peakRate, .lossRun, .keyRatio, .largest:
+    case .bitrate, .frameRate, .peakRate, .lossRun, .keyRatio, .largest, .keyDelta, .keyRise, .layers, .leastRate:
       return bounds == other.bounds && codedRate == other.codedRate && savesBits == other.savesBits
         && goals == other.goals
     default: return true
@@ -46,29 +46,8 @@ struct EffectChange: Sendable {
 final class EffectTracker: Sendable {
   static let kept = 32
 
-  private struct Watch {
-    var id: UInt64
-    var change: EffectChange
-    var frame: UInt64?
-    var attempt = 0
-    /// Where a rate is measured, the worst of it, or sizes.
-    var window: EffectWindow?
-    var peak: PeakMeter?
-    var ratio = KeyRatioMeter()
-    var largest = LargestMeter()
-    var pictures = 0
-    var bits = 0
-    var lastKey: UInt64?
-    var groups = 0
-    var lowest: Int?
-    var highest: Int?
-    var baseline: Double?
-    /// The frame with which the engine was asked for a key frame.
-    var requestedPTS: Int64?
-  }
-
   private struct State {
-    var watches: [Watch] = []
+    var watches: [EffectWatch] = []
     var records: [(id: UInt64, record: EffectRecord)] = []
     var nextID: UInt64 = 0
     /// Number of the next coded picture.
@@ -106,7 +85,7 @@ final class EffectTracker: Sendable {
         EffectRecord(
           path: path, key: change.key, old: change.old, new: change.new, frame: coded.load(ordering: .acquiring)),
         &state)
-      state.watches.append(Watch(id: id, change: change, baseline: baseline))
+      state.watches.append(EffectWatch(id: id, change: change, baseline: baseline))
       publish(state)
     }
     watching.store(true, ordering: .releasing)
@@ -138,7 +117,7 @@ final class EffectTracker: Sendable {
         var new = old.change
         (new.measure, new.wanted, new.bounds) = (change.measure, change.wanted, change.bounds)
         (new.codedRate, new.savesBits, new.goals) = (change.codedRate, change.savesBits, change.goals)
-        state.watches[index] = Watch(id: old.id, change: new, frame: old.frame, baseline: old.baseline)
+        state.watches[index] = EffectWatch(id: old.id, change: new, frame: old.frame, baseline: old.baseline)
       }
     }
   }
@@ -179,7 +158,7 @@ final class EffectTracker: Sendable {
     state.withLock { state in
       for index in state.watches.indices {
         let old = state.watches[index]
-        state.watches[index] = Watch(id: old.id, change: old.change, frame: old.frame, baseline: old.baseline)
+        state.watches[index] = EffectWatch(id: old.id, change: old.change, frame: old.frame, baseline: old.baseline)
       }
     }
   }
@@ -203,7 +182,7 @@ final class EffectTracker: Sendable {
     let number = coded.load(ordering: .relaxed)
     coded.store(number &+ 1, ordering: .releasing)
     guard watching.load(ordering: .acquiring) else { return }
-    let leftOut = leftOut()
+    let seen = EffectWatch.Seen(picture: picture, bytes: bytes, pts: pts, number: number, leftOut: leftOut())
     state.withLock { state in
       var index = 0
       var changed = false
@@ -213,12 +192,13 @@ final class EffectTracker: Sendable {
           note(state.watches[index].id, &state) { $0.frame = number }
           changed = true
         }
-        if let finding = judge(&state.watches[index], picture, bytes, pts, number, leftOut) {
+        if let finding = state.watches[index].judge(seen, arrivals: arrivals, syntax: syntax) {
           note(state.watches[index].id, &state) { record in
             record.verdict = finding.verdict
             record.measured = finding.measured
             record.unit = finding.unit
             record.quantisers = finding.quantisers
+            record.frame = finding.frame ?? record.frame
           }
           state.watches.remove(at: index)
           changed = true
@@ -231,10 +211,6 @@ final class EffectTracker: Sendable {
     }
   }
 
-  private func finding(_ isEffective: Bool, _ measured: String, unit: String? = nil) -> EffectFinding {
-    EffectFinding(isEffective ? .effective : .noEffect, measured, unit: unit)
-  }
-
   private func note(_ id: UInt64, _ state: inout State, _ body: (inout EffectRecord) -> Void) {
     guard let index = state.records.firstIndex(where: { $0.id == id }) else { return }
     body(&state.records[index].record)
@@ -242,191 +218,5 @@ final class EffectTracker: Sendable {
 
   private func publish(_ state: borrowing State) {
     list.store(state.records.map(\.record))
-  }
-
-  private func judge(
-    _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ number: UInt64, _ leftOut: UInt64
-  ) -> EffectFinding? {
-    let wanted = watch.change.wanted
-    switch watch.change.measure {
-    case .keyFrame:
-      if picture.isKey { return finding(true, "key frame at \(number)") }
-      // Pictures of frames from before the request was handed on say nothing.
-      guard let asked = watch.requestedPTS, pts >= asked else { return nil }
-      return finding(false, "no key frame")
-    case .quality:
-      let effective = picture.quality == Int(wanted)
-      watch.groups += 1
-      guard effective || watch.groups > 1 else { return nil }
-      return finding(effective, picture.quality.map { "\($0)" } ?? "unknown")
-    case .quantiser(let ofKeys):
-      return judgeQuantiser(&watch, Int(wanted), watch.change.before ?? Int(wanted), picture, bytes, ofKeys: ofKeys)
-    case .lowestQuantiser, .highestQuantiser: return judgeBound(&watch, Int(wanted), picture.isKey ? nil : picture.qp)
-    case .lowestQuality, .highestQuality: return judgeBound(&watch, Int(wanted), picture.quality)
-    case .syntax: return judgeSyntax(&watch, picture, syntax())
-    case .slices: return judgeSlices(&watch, picture)
-    case .groups: return judgeGroup(&watch, Int(wanted), picture.beginsGroup, number)
-    case .backgrounds: return judgeGroup(&watch, Int(wanted), picture.isKey, number)
-    case .structure: return judgeStructure(&watch, picture, number)
-    case .bitrate: return judgeRate(&watch, picture, pts, bytes, .bitrate)
-    case .frameRate: return judgeRate(&watch, picture, pts, bytes, .frameRate)
-    case .peakRate, .lossRun: return judgePeak(&watch, picture, bytes, pts, leftOut)
-    case .keyRatio(let isLeast):
-      guard let group = watch.ratio.add(picture, bytes: bytes) else { return nil }
-      return last(watch.change.verdict(of: group, isLeast: isLeast), &watch, .keyRatio(isLeast: isLeast))
-    case .largest: return judgeLargest(&watch, picture, bytes)
-    // The channel says which of the others it is.
-    case .rateMode: return nil
-    }
-  }
-
-  /// A finding that counts: it is effective, or there are no more tries.
-  private func last(_ found: EffectFinding, _ watch: inout Watch, _ rule: EffectRule) -> EffectFinding? {
-    watch.attempt += 1
-    return found.verdict == .effective || watch.attempt >= rule.attempts ? found : nil
-  }
-
-  private func judgePeak(
-    _ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int, _ pts: Int64, _ leftOut: UInt64
-  ) -> EffectFinding? {
-    let rule = EffectRule.peakRate
-    var meter = watch.peak ?? PeakMeter(length: Int64((watch.change.goals?.window ?? 1) * 1e6), start: pts)
-    if meter.isFull(rule.rateWindows ?? 1, at: pts) {
-      if let found = last(watch.change.verdict(of: meter), &watch, rule) { return found }
-      meter.begin(at: pts)
-    }
-    meter.add(picture, bytes: bytes, at: pts, leftOut: leftOut, bounds: watch.change.bounds)
-    watch.peak = meter
-    return nil
-  }
-
-  private func judgeLargest(_ watch: inout Watch, _ picture: CodedPicture, _ bytes: Int) -> EffectFinding? {
-    if picture.isKey, watch.largest.groups + 1 >= EffectRule.largest.groups ?? 1 {
-      if let found = last(watch.change.verdict(of: watch.largest), &watch, .largest) { return found }
-      watch.largest = LargestMeter()
-    }
-    watch.largest.add(picture, bytes: bytes)
-    return nil
-  }
-
-  /// A window of pictures that all keep the bound. The rate control may need some to get there.
-  /// - Parameter number: what is bounded, of a picture; `nil` where it does not count.
-  private func judgeBound(_ watch: inout Watch, _ wanted: Int, _ number: Int?) -> EffectFinding? {
-    guard let number, case .frames(let window) = EffectRule.highestQuantiser.window else {
-      return nil
-    }
-    let isUpper = watch.change.measure == .highestQuantiser || watch.change.measure == .highestQuality
-    watch.pictures += 1
-    watch.lowest = min(watch.lowest ?? number, number)
-    watch.highest = max(watch.highest ?? number, number)
-    guard watch.pictures >= window, let low = watch.lowest, let high = watch.highest else { return nil }
-    let isKept = isUpper ? high <= wanted : low >= wanted
-    watch.attempt += 1
-    guard isKept || watch.attempt >= EffectRule.highestQuantiser.attempts else {
-      (watch.pictures, watch.lowest, watch.highest) = (0, nil, nil)
-      return nil
-    }
-    return finding(isKept, "\(low)..\(high)")
-  }
-
-  /// The headers come with a key picture; the first may have been under way. Slices' own say so with the next picture.
-  private func judgeSyntax(_ watch: inout Watch, _ picture: CodedPicture, _ syntax: StreamSyntax?) -> EffectFinding? {
-    if picture.isKey { watch.groups += 1 }
-    let found = syntax?.text(of: watch.change.key)
-    let isEffective = found == watch.change.new
-    guard isEffective || watch.groups > 1 else { return nil }
-    return finding(isEffective, found ?? "unknown")
-  }
-
-  private func judgeSlices(_ watch: inout Watch, _ picture: CodedPicture) -> EffectFinding? {
-    if picture.isKey { watch.groups += 1 }
-    guard let slices = picture.slices else { return nil }
-    let isEffective = (slices > 1) == (watch.change.wanted > 1)
-    guard picture.isKey, isEffective || watch.groups > 1 else { return nil }
-    return finding(isEffective, "\(slices)", unit: slices == 1 ? "slice" : "slices")
-  }
-
-  /// The first group after the change is one that began before it or with it; the next two count.
-  private func judgeGroup(_ watch: inout Watch, _ wanted: Int, _ begins: Bool, _ number: UInt64) -> EffectFinding? {
-    guard begins else {
-      watch.pictures += 1
-      guard let key = watch.lastKey else {
-        // No key frame at all within two of the longer groups.
-        guard watch.pictures > 2 * max(wanted, watch.change.before ?? 0) else { return nil }
-        return finding(false, "more than \(watch.pictures)", unit: "frames")
-      }
-      guard number - key > UInt64(wanted) else { return nil }
-      return finding(false, "more than \(number - key)", unit: "frames")
-    }
-    defer { watch.lastKey = number }
-    guard let key = watch.lastKey else { return nil }
-    watch.groups += 1
-    let distance = number - key
-    if distance == UInt64(wanted) { return finding(true, "\(distance)", unit: "frames") }
-    return watch.groups < EffectRule.groups.groups ?? 1
-      ? nil : finding(false, "\(distance)", unit: "frames")
-  }
-
-  /// The engine is opened anew, so a key picture comes; what the next group begins with tells.
-  private func judgeStructure(_ watch: inout Watch, _ picture: CodedPicture, _ number: UInt64) -> EffectFinding? {
-    guard picture.beginsGroup else { return nil }
-    guard watch.lastKey != nil else {
-      if picture.isKey { watch.lastKey = number }
-      return nil
-    }
-    watch.groups += 1
-    let found =
-      watch.change.key == SettingKey<String>.gopMode.name
-      ? (picture.isVirtualKey ? "smartp" : "normalp") : (picture.isKey ? "off" : "column")
-    let isEffective = found == watch.change.new
-    guard isEffective || watch.groups >= EffectRule.structure.groups ?? 1 else { return nil }
-    return finding(isEffective, found)
-  }
-
-  /// The stream's own word where it has one; else the mean size of such pictures, which a coarser quantiser makes smaller.
-  /// The first may have been under way.
-  private func judgeQuantiser(
-    _ watch: inout Watch, _ wanted: Int, _ before: Int, _ picture: CodedPicture, _ bytes: Int, ofKeys: Bool
-  ) -> EffectFinding? {
-    guard picture.isKey == ofKeys else { return nil }
-    watch.pictures += 1
-    watch.bits += bytes * 8
-    if let found = picture.qp {
-      // Means over slices are rounded.
-      let isEffective = abs(found - wanted) <= 1
-      return isEffective || watch.pictures > 2
-        ? finding(isEffective, "\(found)") : nil
-    }
-    let mean = Double(watch.bits) / 8 / Double(watch.pictures)
-    let isLast = watch.pictures >= (ofKeys ? EffectTracker.keySizes : EffectTracker.sizes)
-    var isEffective = wanted == before
-    var against = "none before to compare with"
-    if let baseline = watch.baseline, baseline > 0 {
-      against = "\(Int(baseline)) before"
-      if wanted != before { isEffective = wanted > before ? mean < baseline * 0.99 : mean > baseline * 1.01 }
-    }
-    guard isLast || isEffective && (ofKeys || watch.pictures > 2) else { return nil }
-    return finding(isEffective, "\(Int(mean)) bytes a picture, \(against)")
-  }
-
-  /// Pictures whose sizes are looked at before a quantiser is called without effect.
-  private static let keySizes = 3
-  private static let sizes = 16
-
-  /// Rates are measured over whole windows of the stream, the last of which counts.
-  private func judgeRate(
-    _ watch: inout Watch, _ picture: CodedPicture, _ pts: Int64, _ bytes: Int, _ rule: EffectRule
-  ) -> EffectFinding? {
-    var finding: EffectFinding?
-    if let window = watch.window, window.isFull(rule, at: pts) {
-      let found = watch.change.verdict(of: window, until: pts, arrived: arrivals(), baseline: watch.baseline)
-      watch.attempt += 1
-      if found.verdict == .effective || watch.attempt >= rule.attempts { finding = found }
-      watch.window = nil
-    }
-    var window = watch.window ?? EffectWindow(start: pts, arrivedBefore: arrivals())
-    window.add(picture, bytes: bytes, bounds: watch.change.bounds)
-    watch.window = window
-    return finding
   }
 }

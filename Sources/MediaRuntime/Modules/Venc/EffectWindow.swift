@@ -131,10 +131,18 @@ extension EffectChange {
 /// A verdict with what was measured.
 struct EffectFinding: Sendable, Equatable {
   var verdict: EffectVerdict
-  var measured: String
+  var measured: String?
   var unit: String?
   /// The quantisers of the pictures measured, where they are why.
   var quantisers: String?
+  /// Where it is another one than the first after the change.
+  var frame: UInt64?
+
+  /// Nothing was measured.
+  init(_ verdict: EffectVerdict, frame: UInt64?) {
+    self.verdict = verdict
+    self.frame = frame
+  }
 
   init(_ verdict: EffectVerdict, _ measured: String, unit: String? = nil) {
     self.verdict = verdict

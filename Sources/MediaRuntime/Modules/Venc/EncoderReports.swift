@@ -157,6 +157,11 @@ extension VencChannel {
     report.targetFrameRate = facts.codedRate
     if mode == .cbr { report.targetBitsPerSecond = target } else { report.maximumBitsPerSecond = target }
     if let used = facts.used, let goals = used.goals { own(&report, used, goals, coded) }
+    if let hierarchy = facts.used?.hierarchy {
+      report.layers.isEnabled = true
+      report.layers.frameCounts = (0..<HierarchicalQP.layers).map { hierarchy.counts[$0] }
+      report.layers.deltas = (0..<HierarchicalQP.layers).map { hierarchy.deltas[$0] }
+    }
     if mode == .fixqp {
       report.fixedKeyQP = settings.integer("qp_i")
       report.fixedPredictedQP = settings.integer("qp_p")
@@ -192,6 +197,7 @@ extension VencChannel {
       report.frameLimits.maximum = goals.predicted.upperBound
       report.frameLimits.minimumKey = goals.key.lowerBound
       report.frameLimits.maximumKey = goals.key.upperBound
+      breathing(&report, used, goals)
       report.minimumKeyRatio = goals.keyRatio.lowerBound
       report.maximumKeyRatio = goals.keyRatio.upperBound
     }
@@ -207,8 +213,21 @@ extension VencChannel {
     report.lossMode = goals.lossThreshold == nil ? .none : .normal
     report.lossThreshold = goals.lossThreshold.map { Int($0) }
     report.framesLostInARow = coded.leftOutInARow
-    if report.mode == .avbr { report.adaptive.maximumStillQP = Int(RatePlan.stillQP) }
+    if report.mode == .avbr {
+      report.adaptive.maximumStillQP = Int(RatePlan.stillQP)
+      report.minimumBitsPerSecond = goals.minimum.map { Int($0) }
+      report.adaptive.minimumPercent = goals.minimum.map { Int(($0 * 100 / goals.target).rounded()) }
+    }
     report.run.waterLevel = coded.windowBits
+  }
+
+  /// How the quantisers of key pictures lie to those of the others.
+  private func breathing(_ report: inout RateControlReport, _ used: VencInUse, _ goals: RateGoals) {
+    guard goals.gop > 1 else { return }
+    report.keyQPDelta = goals.keyDelta
+    report.breathingStrength = used.configuration.settings[.breathing]
+    // What begins a group of smart-P is coded as the predicted pictures around it are.
+    if report.gopMode == .smartP { report.virtualKeyQPDelta = 0 }
   }
 
   /// Mean size of key frames over that of the others, in per cent.

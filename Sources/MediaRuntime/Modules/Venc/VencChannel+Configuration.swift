@@ -24,8 +24,17 @@ extension VencChannel {
     guard let failure = refusal(by: asked, of: new, codec, layout) else { return }
     let isOwn = starts || changed.contains(failure.operation)
     if !isOwn, refusal(by: asked, of: settings, codec, layout) != nil { return }
-    let key = new[failure.operation] == .none ? changed.sorted().first ?? "codec" : failure.operation
-    throw Refusal(failure, path: "\(path)/\(key)", hint: failure.detail)
+    throw refusal(failure, changed, starts: starts)
+  }
+
+  /// The log names the file that was written. What an engine says of a setting names that setting; what it says of itself is as it is.
+  private func refusal(_ failure: Failure, _ changed: Set<String>, starts: Bool) -> Refusal {
+    let key =
+      changed.contains(failure.operation) ? failure.operation : starts ? "enable" : changed.sorted().first ?? "codec"
+    guard !failure.detail.isEmpty else { return Refusal(failure, path: "\(path)/\(key)") }
+    let reason = key == failure.operation ? failure.detail : "\(failure.operation): \(failure.detail)"
+    let subject = failure.subject == "picture" ? "" : "\(failure.subject): "
+    return Refusal(failure.errno, path: "\(path)/\(key)", reason: subject + reason)
   }
 
   /// What the first of the engines says when none of them can; `nil` when one can.

@@ -21,7 +21,7 @@ extension VencChannel {
         effects.giveUp(key)
         // What bounds nothing any more needs no looking for.
         if let measure = measure(of: key, new)?.measure, measure == .largest || measure == .lossRun {
-          effects.addSettled(key: key, old: old.shown(key), new: new.shown(key), measured: "no bound")
+          effects.addSettled(key: key, old: shown(key, old), new: shown(key, new), measured: "no bound")
         }
         continue
       }
@@ -35,12 +35,17 @@ extension VencChannel {
         // Frames that do not come cannot be coded: nothing to wait for.
         log(.warning, "\(path): \(missing.remark)")
         effects.addSettled(
-          key: key, old: old.shown(key), new: new.shown(key), verdict: .limited(.sourceRate),
+          key: key, old: shown(key, old), new: shown(key, new), verdict: .limited(.sourceRate),
           measured: missing.coming, unit: "fps")
         continue
       }
       effects.add(change, baseline: baseline)
     }
+  }
+
+  /// A value as its attribute reads back.
+  private func shown(_ key: String, _ settings: ObjectSettings) -> String {
+    settings[key].text(environment.table.attribute(path.type, key)?.type ?? .nothing)
   }
 
   /// What a setting's change must show; `nil` where there is nothing to look for, or another setting has put it out of use.
@@ -52,8 +57,13 @@ extension VencChannel {
     let wanted: Double? =
       switch measure {
       case .frameRate: new.integer("fps_dst").map { Double($0) } ?? codedRate
-      case .syntax: new.shown(key) == "auto" ? nil : 1
-      case .structure: 1
+      case .syntax: shown(key, new) == "auto" ? nil : 1
+      case .structure, .taken: 1
+      case .lowestKeyQuantiser: (new[.minKeyQP] ?? new[.minQP] ?? obeyed?[.minQP]?.usual).map { Double($0) }
+      case .highestKeyQuantiser: (new[.maxKeyQP] ?? new[.maxQP] ?? obeyed?[.maxQP]?.usual).map { Double($0) }
+      case .keyRise: Double(new[.breathing] ?? RateGoals.usualKeyRise)
+      case .layers: 1
+      case .leastRate: new[.minBitrate].map { Double($0) }
       case .slices: slices(new, keyBytes: encoderCounters.figures().keyBytes)
       case .peakRate, .lossRun, .largest: self.wanted(measure, key, new, goals)
       case .quantiser(let ofKeys) where rule.measure == .rateMode:
@@ -64,7 +74,7 @@ extension VencChannel {
       }
     return wanted.map { wanted in
       EffectChange(
-        key: key, old: old.shown(key), new: new.shown(key), measure: measure, wanted: wanted, before: value(old),
+        key: key, old: shown(key, old), new: shown(key, new), measure: measure, wanted: wanted, before: value(old),
         bounds: bounds(new, obeyed), codedRate: codedRate, savesBits: new[.rateControl].map { $0 != "cbr" } ?? false,
         isDevice: used?.factory.isHardware ?? false, goals: goals, tolerance: Double(rule.tolerancePercent) / 100)
     }
@@ -102,6 +112,9 @@ extension VencChannel {
       case .vbr, .avbr: .peakRate
       default: .bitrate
       }
+    // Without layers there is nothing to compare; with them no picture need have the common quantiser.
+    case .layers where goals?.hierarchy == nil: .taken
+    case .quantiser(ofKeys: false) where goals?.hierarchy != nil: .taken
     // Without loss none is left out.
     case .peakRate where key == SettingKey<String>.lossMode.name && goals?.lossThreshold == nil: .lossRun
     default: measure
@@ -181,9 +194,12 @@ extension VencChannel {
 
   /// The graph is about to bind the channel to another source; its first frame becomes a key frame.
   func sourceChanges(from old: ObjectPath?, to new: ObjectPath?) {
-    guard state.value.isRunning, new != nil else { return }
-    effects.add(
-      EffectChange(
-        key: "source", old: old.map { "\($0)" } ?? "", new: new.map { "\($0)" } ?? "", measure: .keyFrame))
+    guard state.value.isRunning else { return }
+    let before = old.map { "\($0)" } ?? ""
+    guard let new else {
+      if old != nil { effects.addSettled(key: "source", old: before, new: "", measured: "unbound") }
+      return
+    }
+    effects.add(EffectChange(key: "source", old: before, new: "\(new)", measure: .keyFrame))
   }
 }

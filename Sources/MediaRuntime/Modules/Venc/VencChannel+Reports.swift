@@ -119,6 +119,8 @@ struct VencInUse: Sendable {
   /// What the runtime's own rate control is asked for; `nil` where the engine holds its rate. Kept, since reports look at it for
   /// every channel.
   let goals: RateGoals?
+  /// Layers of predicted pictures, with fixed quantisers too.
+  let hierarchy: HierarchicalQP?
   var isOwnRate: Bool { goals != nil }
   /// What bitrate the device is asked for and why, where it holds one by itself.
   let supervision: String?
@@ -148,29 +150,8 @@ struct VencInUse: Sendable {
     supervision = engine.supervision
     let (obeyed, asked) = (engine.factory.settings(for: engine.configuration.codec), engine.configuration.settings)
     goals = engine.control.status == nil ? nil : RateGoals(engine.configuration, obeyed: obeyed)
+    hierarchy = RateGoals(engine.configuration, obeyed: obeyed).hierarchy
     lowestQP = obeyed[.minQP].flatMap { asked[.minQP] ?? $0.usual }
     highestQP = obeyed[.maxQP].flatMap { asked[.maxQP] ?? $0.usual }
-  }
-}
-
-extension ObjectSettings {
-  /// A value as its attribute reads back, for a line of `effect`.
-  func shown(_ key: String) -> String {
-    switch self[key] {
-    case .integer(let value): "\(value)"
-    case .boolean(let value): value ? "1" : "0"
-    case .rate(let value): "\(value)"
-    case .text(let value): value
-    case .object(let value): "\(value)"
-    case .rectangle(let value): "\(value.x),\(value.y),\(value.width),\(value.height)"
-    case .region(let value): value.text
-    case .none:
-      VencPictureRows.regions.contains(key)
-        ? "off"
-        : key.hasPrefix("fps")
-          ? "-1"
-          : key.contains("qp") || VencSyntaxRows.keys.union(VencPictureRows.keys).contains(key)
-            || VencRateRows.names.contains(key) ? "auto" : ""
-    }
   }
 }

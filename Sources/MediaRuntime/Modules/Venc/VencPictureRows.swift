@@ -55,7 +55,7 @@ enum VencPictureRows {
 
   private static func region(_ key: SettingKey<PictureRegion>, _ catalogue: EngineCatalogue) -> Attribute {
     Attribute(
-      key.name, .region(limit: limit), default: .none, .live,
+      key.name, .region(limit: limit), default: .none, .live, effect: .taken,
       "region of the coded picture with a quantiser of its own, or so much added to the picture's; a later one holds over an "
         + "earlier one (\(VencSyntaxRows.able(key.name, catalogue)))",
       useless: { VencSyntaxRows.useless(key.name, $0, catalogue) })

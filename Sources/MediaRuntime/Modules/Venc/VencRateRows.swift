@@ -7,8 +7,8 @@ enum VencRateRows {
   static let names =
     [
       SettingKey.minQP, .maxQP, .minKeyQP, .maxKeyQP, .maxBitrate, .rateWindow, .minKeyRatio, .maxKeyRatio,
-      .lossThreshold, .lossGap, .superKeyBits, .superPredictedBits, .maxReencodes,
-    ].map(\.name) + [SettingKey.lossMode, .superFrameMode, .ratePriority].map(\.name)
+      .lossThreshold, .lossGap, .superKeyBits, .superPredictedBits, .maxReencodes, .minBitrate,
+    ].map(\.name) + [SettingKey.lossMode, .superFrameMode, .ratePriority].map(\.name) + VencLayerRows.names
 
   static func rows(_ catalogue: EngineCatalogue) -> [Attribute] {
     let fixed: @Sendable (ObjectSettings) -> String? = {
@@ -20,15 +20,24 @@ enum VencRateRows {
       VencRows.quantiser(
         .maxQP, effect: .highestQuantiser, "largest quantiser of predicted pictures", catalogue, useless: fixed),
       VencRows.quantiser(
-        .minKeyQP, "least quantiser of key pictures", meaning: "that of min_qp", catalogue, useless: fixed),
+        .minKeyQP, effect: .lowestKeyQuantiser, "least quantiser of key pictures", meaning: "that of min_qp", catalogue,
+        useless: fixed),
       VencRows.quantiser(
-        .maxKeyQP, "largest quantiser of key pictures", meaning: "that of max_qp", catalogue, useless: fixed),
+        .maxKeyQP, effect: .highestKeyQuantiser, "largest quantiser of key pictures", meaning: "that of max_qp",
+        catalogue, useless: fixed),
       Attribute(
         SettingKey.maxBitrate.name, .integer(2...400_000, off: "auto"), default: .none, unit: "kbps", .live,
         effect: .peakRate, "rate that no stat_time goes over with vbr and avbr; auto is 1.5 times bitrate",
         useless: {
           useless(.maxBitrate, $0, catalogue)
             ?? ($0[.rateControl] == "cbr" ? "cbr holds bitrate; vbr and avbr have a maximum" : nil)
+        }),
+      Attribute(
+        SettingKey.minBitrate.name, .integer(2...200_000, off: "auto"), default: .none, unit: "kbps", .live,
+        effect: .leastRate,
+        "what a scene that stands still costs at least with avbr, over whole groups; auto is a third of bitrate or less",
+        useless: {
+          useless(.minBitrate, $0, catalogue) ?? ($0[.rateControl] == "avbr" ? nil : "rc_mode is not avbr")
         }),
       Attribute(
         SettingKey.rateWindow.name, .integer(1...60), default: .integer(1), unit: "s", .live, effect: .rateWindow,
@@ -53,7 +62,7 @@ enum VencRateRows {
         useless: {
           useless(.lossGap, $0, catalogue) ?? ($0[.lossMode] == "normal" ? nil : "lost_mode is none")
         }),
-    ] + superFrames(catalogue)
+    ] + superFrames(catalogue) + VencLayerRows.rows(catalogue)
   }
 
   private static func superFrames(_ catalogue: EngineCatalogue) -> [Attribute] {
@@ -106,7 +115,7 @@ enum VencRateRows {
       })
   }
 
-  private static func useless<Value>(
+  static func useless<Value>(
     _ key: SettingKey<Value>, _ settings: ObjectSettings, _ catalogue: EngineCatalogue
   ) -> String? {
     if VencRows.isFixed(settings) { return VencRows.fixedSize(settings) }

@@ -65,11 +65,13 @@ enum VencRules {
     try order(.leastQuality, .mostQuality, in: change)
     if let mode = new[.rateControl], mode == "vbr" || mode == "avbr" { try order(.bitrate, .maxBitrate, in: change) }
     if new[.lossMode] == "normal" { try order(.bitrate, .lossThreshold, in: change) }
+    if new[.rateControl] == "avbr" { try order(.minBitrate, .bitrate, in: change) }
 
     try checkSuperFrames(change)
 
     try VencSyntaxRows.check(&change)
     try VencPictureRows.check(change)
+    try VencLayerRows.check(change)
 
     if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
       let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
