@@ -56,6 +56,7 @@ let package = Package(
     .target(name: "CPictures", cSettings: fortified),
     // Loops over pixels, with the instructions of the processor it runs on.
     .target(name: "CPainting"),
+    .target(name: "CPNGReader", dependencies: ["CPNG"], cSettings: fortified),
     .target(
       name: "CBuildInfo",
       cSettings: [
@@ -78,7 +79,7 @@ let package = Package(
     .target(
       name: "Codecs",
       dependencies: [
-        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPictures", "CPainting", "CPNG",
+        "Base", "MediaCore", "COpenH264", "CTurboJPEG", "CYUV", "CMediaFile", "CPictures", "CPainting", "CPNGReader",
         "CFreeType",
         .target(name: "CX264", condition: .when(traits: ["X264"])),
         .target(name: "CX265", condition: .when(traits: ["X265"])), system,

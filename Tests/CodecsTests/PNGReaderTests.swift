@@ -141,7 +141,7 @@ import Testing
     #expect(Self.errno(file, limit: 600) == nil)
     #expect(Self.errno(file, limit: 599) == EFBIG)
     // Of huge ones there is nothing but the header.
-    for (width, height) in [(100_000, 100_000), (16385, 2), (2, 16385), (500_000, 3), (16384, 16384)] {
+    for (width, height) in [(100_000, 100_000), (16385, 2), (2, 16385), (2_000_000_000, 3), (16384, 16384)] {
       var huge: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
       huge += PNGFile.chunk("IHDR", PNGFile.word(width) + PNGFile.word(height) + [8, 6, 0, 0, 0])
       huge += PNGFile.chunk("IDAT", PNGFile.stored([0, 1, 2, 3]))
@@ -161,7 +161,7 @@ import Testing
     var random = SplitMix(state: 11)
     func below(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
     var (read, refused) = (0, 0)
-    for round in 0..<3000 {
+    for round in 0..<1500 {
       var file = files[round % files.count]
       for _ in 0...below(4) {
         let at = below(file.count)
@@ -184,8 +184,8 @@ import Testing
         }
       }
     }
-    #expect(read + refused == 6000)
-    #expect(read > 300 && refused > 300, "\(read) read, \(refused) refused")
+    #expect(read + refused == 3000)
+    #expect(read > 50 && refused > 300, "\(read) read, \(refused) refused")
   }
 
   /// The file with the checksum of each chunk made right, as far as it has chunks.
