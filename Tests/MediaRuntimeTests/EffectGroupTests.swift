@@ -11,11 +11,11 @@ import Testing
   /// The record of a change after pictures of these quantisers, 25 a second, a key picture each 25.
   private func record(
     _ measure: EffectRule.Measure, wanted: Double, count: Int = 300, bytes: Int = 2000,
-    goals: (inout RateGoals) -> Void = { _ in }, qp: (Int, _ isKey: Bool) -> Int
+    hierarchy: HierarchicalQP? = nil, qp: (Int, _ isKey: Bool) -> Int
   ) -> EffectRecord? {
     var all = RateGoals(
       mode: .cbr, target: 400_000, framesPerSecond: 25, gop: 25, pixels: 640 * 360, predicted: 10...40, key: 12...38)
-    goals(&all)
+    all.hierarchy = hierarchy
     let tracker = EffectTracker(path: "venc/0")
     var change = EffectChange(key: "a", old: "1", new: "2", measure: measure, wanted: wanted)
     change.goals = all
@@ -56,13 +56,13 @@ import Testing
 
   @Test func layersAreMeasuredByTheirMeans() {
     let hierarchy = HierarchicalQP(counts: [1, 0, 0, 1], deltas: [4, 0, 0, 0])
-    let met = record(.layers, wanted: 1, goals: { $0.hierarchy = hierarchy }) { number, _ in
+    let met = record(.layers, wanted: 1, hierarchy: hierarchy) { number, _ in
       number % 25 % 2 == 1 ? 30 : 26
     }
     #expect(met?.verdict == .effective && met?.measured == "26.0,30.0", "\(met as Any)")
-    let flat = record(.layers, wanted: 1, goals: { $0.hierarchy = hierarchy }) { _, _ in 30 }
+    let flat = record(.layers, wanted: 1, hierarchy: hierarchy) { _, _ in 30 }
     #expect(flat?.verdict == .noEffect && flat?.measured == "30.0,30.0", "\(flat as Any)")
-    let bounded = record(.layers, wanted: 1, goals: { $0.hierarchy = hierarchy }) { _, _ in 10 }
+    let bounded = record(.layers, wanted: 1, hierarchy: hierarchy) { _, _ in 10 }
     #expect(bounded?.verdict == .limited(.minQP), "\(bounded as Any)")
   }
 

@@ -160,7 +160,7 @@ import Testing
   @Test func everyAttributeRefusesWhatIsNoValue() throws {
     let served = try Served(
       configuration: Pipelines.small(
-        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nrgn/0/attach/venc-0/x = 0"))
+        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nvda/0/enable = 0\nrgn/0/attach/venc-0/x = 0"))
     let rows = HelpPage(try served.cat("help")).rows.filter {
       // Which controls and connectors there are is the device's affair.
       !$0.isPage && ($0.kind == "setting" || $0.kind == "command") && $0.object != "vi/N/controls"
@@ -170,7 +170,8 @@ import Testing
     // One object that runs and one that does not, of each kind there is twice.
     let places = [
       "vi/N": ["vi/0", "vi/1"], "vpss/N": ["vpss/0"], "vpss/N/M": ["vpss/0/0"], "venc/N": ["venc/0", "venc/1"],
-      "vdec/N": ["vdec/0"], "vo/N": ["vo/0"], "rgn/N": ["rgn/0"], "rgn/N/attach/M": ["rgn/0/attach/venc-0"],
+      "vdec/N": ["vdec/0"], "vo/N": ["vo/0"], "vda/N": ["vda/0"], "rgn/N": ["rgn/0"],
+      "rgn/N/attach/M": ["rgn/0/attach/venc-0"],
     ]
     var cases: [Case] = []
     for row in rows {

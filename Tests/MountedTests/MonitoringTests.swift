@@ -333,8 +333,9 @@ import Testing
     #expect(
       keys == [
         "codec", "profile", "gop", "rc_mode", "bitrate", "qp_i", "qp_p", "min_qp", "max_qp", "min_i_qp", "max_i_qp",
-        "max_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "enc_gap",
-        "super_frame_mode", "super_i_frame", "super_p_frame", "rc_priority", "max_reencode_times", "fps_src", "fps_dst",
+        "max_bitrate", "min_bitrate", "stat_time", "min_iprop", "max_iprop", "lost_mode", "lost_threshold", "enc_gap",
+        "super_frame_mode", "super_i_frame", "super_p_frame", "rc_priority", "max_reencode_times", "ip_qp_delta",
+        "debreath", "hier_qp", "hier_frame_num", "hier_qp_delta", "fps_src", "fps_dst",
         "quality", "qfmin", "qfmax", "entropy", "transform_8x8", "deblocking", "deblocking_alpha", "deblocking_beta",
         "deblocking_tc",
         "sao",
@@ -350,7 +351,8 @@ import Testing
     #expect(
       try run(
         "mkdir", served.path("vi/0"), served.path("vpss/0"), served.path("vpss/0/0"), served.path("venc/0"),
-        served.path("vdec/0"), served.path("vo/0"), served.path("rgn/0"), served.path("rgn/0/attach/venc-0")
+        served.path("vdec/0"), served.path("vo/0"), served.path("vda/0"), served.path("rgn/0"),
+        served.path("rgn/0/attach/venc-0")
       )
       .status
         == 0)
@@ -361,7 +363,7 @@ import Testing
         [
           "vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/0", "venc/N": "venc/0", "vdec/N": "vdec/0",
           "rgn/N": "rgn/0", "rgn/N/attach/M": "rgn/0/attach/venc-0",
-          "vo/N": "vo/0",
+          "vo/N": "vo/0", "vda/N": "vda/0",
         ][row.object] ?? "?"
       let value = try served.value("\(object)/\(row.key)")
       #expect(value == (row.standard == "-" ? "" : row.standard), "\(row.path)")

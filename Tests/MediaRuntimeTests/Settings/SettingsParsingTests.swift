@@ -10,7 +10,8 @@ private let table = SettingsTable(.listed)
 
 /// An object of each kind.
 private let objects = [
-  "vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0", "vo/N": "vo/0",
+  "vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0", "vo/N": "vo/0", "vda/N": "vda/0",
+  "rgn/N": "rgn/0", "rgn/N/attach/M": "rgn/0/attach/venc-0",
 ]
 
 private func path(_ text: String) -> ObjectPath { ObjectPath(text)! }
