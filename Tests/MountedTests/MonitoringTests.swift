@@ -324,7 +324,7 @@ import Testing
     }
     #expect(
       help.rows.filter { $0.kind == "stream" }.map(\.path)
-        == ["stream", "stream.ts", "stream.mp4", "stream.mjpeg"].map { "venc/N/" + $0 })
+        == ["stream", "stream.ts", "stream.mp4", "stream.mjpeg"].map { "venc/N/" + $0 } + ["vda/N/events"])
   }
 
   @Test func attributesThatWorkAndNoOthersAreThere() throws {
