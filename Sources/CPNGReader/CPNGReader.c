@@ -10,12 +10,18 @@ struct mpifs_png {
   png_infop info;
   const uint8_t *bytes;
   size_t count;
+  // The last line has its pixels, and so many bytes were taken since.
+  int has_all;
+  size_t taken_since;
   char message[mpifs_png_message_size];
 };
 
 // What a chunk may take when it is unpacked, and how many of a kind are kept.
 static const png_alloc_size_t most_memory_a_chunk = 1 << 20;
 static const png_uint_32 most_chunks = 64;
+// What may follow the last pixel: the end of what was packed and its checksums. libpng unpacks what there is without keeping it, and a
+// megabyte of it can be gigabytes.
+static const size_t most_after_the_pixels = 1 << 16;
 
 static void on_error(png_structp reader, png_const_charp text) {
   struct mpifs_png *file = png_get_error_ptr(reader);
@@ -31,10 +37,29 @@ static void on_warning(png_structp reader, png_const_charp text) {
 
 static void take(png_structp reader, png_bytep into, size_t count) {
   struct mpifs_png *file = png_get_io_ptr(reader);
+  if (file->has_all) {
+    file->taken_since += count;
+    if (file->taken_since > most_after_the_pixels) png_error(reader, "holds more than its pixels");
+  }
   if (count > file->count) png_error(reader, "ends before its pixels do");
   memcpy(into, file->bytes, count);
   file->bytes += count;
   file->count -= count;
+}
+
+// Called for each line that was unpacked, before libpng looks for what follows the last one.
+static void note_line(png_structp reader, png_row_infop line, png_bytep pixels) {
+  (void)line;
+  (void)pixels;
+  struct mpifs_png *file = png_get_user_transform_ptr(reader);
+  png_uint_32 row = png_get_current_row_number(reader);
+  png_uint_32 height = png_get_image_height(reader, file->info);
+  if (png_get_interlace_type(reader, file->info) == PNG_INTERLACE_NONE) {
+    file->has_all = row + 1 == height;
+  } else {
+    // The last pass has every second line.
+    file->has_all = png_get_current_pass_number(reader) == 6 && row + 2 >= height;
+  }
 }
 
 struct mpifs_png *mpifs_png_open(const void *bytes, size_t count, char message[mpifs_png_message_size]) {
@@ -67,6 +92,8 @@ int mpifs_png_read(struct mpifs_png *file, uint8_t *pixels, char message[mpifs_p
     memcpy(message, file->message, sizeof file->message);
     return 0;
   }
+  png_set_read_user_transform_fn(file->reader, note_line);
+  png_set_user_transform_info(file->reader, file, 0, 0);
   // Palettes become colours, a transparent colour alpha, few bits eight and 16 the nearest of eight.
   png_set_expand(file->reader);
   png_set_scale_16(file->reader);

@@ -136,6 +136,32 @@ import Testing
     #expect(Self.errno(file) == EILSEQ)
   }
 
+  /// What is packed behind the last pixel is not unpacked to its end, however much that would be.
+  @Test(arguments: [false, true]) func whatGoesOnBehindThePixelsIsRefusedSoon(isInterlaced: Bool) throws {
+    let made = try Tool.run(
+      "python3",
+      [
+        "-c",
+        """
+        import struct, sys, zlib
+        def chunk(kind, data):
+          return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        packer = zlib.compressobj(9)
+        data = b''.join([packer.compress(bytes(1 << 20)) for _ in range(400)] + [packer.flush()])
+        sys.stdout.buffer.write(b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 16, 16, 8, 6, 0, 0, \(isInterlaced ? 1 : 0)))
+          + chunk(b'IDAT', data) + chunk(b'IEND', b''))
+        """,
+      ], input: Data())
+    let bytes = [UInt8](made.output)
+    #expect(bytes.count > 300_000, "\(made.errors)")
+    do {
+      _ = try Self.reader.read(bytes, limit: Self.limit)
+      Issue.record("it was read")
+    } catch {
+      #expect("\(error)".contains("holds more than its pixels"), "\(error)")
+    }
+  }
+
   @Test func moreThanTheLimitIsRefusedByTheHeaderAlone() throws {
     let file = Self.file(.rgb, 8, width: 30, height: 20).bytes
     #expect(Self.errno(file, limit: 600) == nil)

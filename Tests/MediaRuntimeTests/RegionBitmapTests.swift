@@ -145,9 +145,12 @@ import Testing
     #expect(eventually { studio.count("rgn/0", "texts_rendered") >= 3 })
     let shown = studio.count("rgn/0", "canvases_shown")
     #expect(shown <= studio.count("rgn/0", "texts_rendered"))
-    #expect(RegionText.filled("%Y-%m-%d %%", at: 86400 * 365).hasPrefix("19"))
-    #expect(RegionText.filled("%Y-%m-%d %%", at: 86400 * 365).hasSuffix(" %"))
-    #expect(RegionText.filled("plain", at: 0) == "plain" && RegionText.filled("", at: 0) == "")
+    #expect(try RegionText.filled("%Y-%m-%d %%", at: 86400 * 365).hasPrefix("19"))
+    #expect(try RegionText.filled("%Y-%m-%d %%", at: 86400 * 365).hasSuffix(" %"))
+    #expect(try RegionText.filled("plain", at: 0) == "plain" && RegionText.filled("", at: 0) == "")
+    // 85 dates of 24 letters.
+    let long = String(repeating: "%c ", count: 85)
+    #expect(throws: Failure.self) { try RegionText.filled(long, at: 0) }
     let now = Clock.now()
     #expect(RegionText.nextSecond() > now && RegionText.nextSecond() <= Clock.now() + .seconds(1))
   }

@@ -45,7 +45,7 @@ final class DrawingSheet: Sendable {
 
 /// What is drawn into the pictures of the channels, by their paths: it may be there before the channel.
 ///
-/// Threads: ``DrawingBoard/show(_:on:by:)`` by the workbench alone; a sheet is read on the frame's path without a lock, and made ready there
+/// Threads: ``DrawingBoard/show(_:by:)`` and ``DrawingBoard/publish(by:)`` by the workbench alone; a sheet is read on the frame's path without a lock, and made ready there
 /// where pictures of another layout come, as an engine is opened anew then.
 final class DrawingBoard: Sendable {
   /// The drawings of one channel.
@@ -87,7 +87,12 @@ final class DrawingBoard: Sendable {
 
   private let places = Mutex<[ObjectPath: Place]>([:])
   /// By what attaches them.
-  private let items = Mutex<[ObjectPath: [ObjectPath: BoardItem]]>([:])
+  private let items = Mutex(Items())
+  private struct Items {
+    var all: [ObjectPath: [ObjectPath: BoardItem]] = [:]
+    /// Channels whose drawings have changed since they were published.
+    var changed: Set<ObjectPath> = []
+  }
 
   func place(_ path: ObjectPath) -> Place {
     places.withLock { places in
@@ -98,15 +103,24 @@ final class DrawingBoard: Sendable {
     }
   }
 
-  /// Shows what an attachment draws from now on in pictures of its target.
+  /// What an attachment draws into pictures of its target, from when it is published.
   /// - Parameter item: `nil` for nothing any more.
-  func show(_ item: BoardItem?, by attachment: ObjectPath, painter: (any Painter)?) {
+  func show(_ item: BoardItem?, by attachment: ObjectPath) {
     guard let target = attachment.target else { return }
-    let all = items.withLock { items in
-      items[target, default: [:]][attachment] = item
-      return items[target].map { Array($0.values) } ?? []
+    items.withLock { items in
+      items.all[target, default: [:]][attachment] = item
+      items.changed.insert(target)
     }
-    let sorted = all.sorted { ($0.placed.layer, $0.order) < ($1.placed.layer, $1.order) }
-    place(target).show(sorted, by: painter)
+  }
+
+  /// Makes all that has changed ready, and has it drawn from the next picture on: of each channel all of it at once.
+  func publish(by painter: (any Painter)?) {
+    let changed = items.withLock { items in
+      defer { items.changed = [] }
+      return items.changed.map { ($0, items.all[$0].map { Array($0.values) } ?? []) }
+    }
+    for (target, all) in changed {
+      place(target).show(all.sorted { ($0.placed.layer, $0.order) < ($1.placed.layer, $1.order) }, by: painter)
+    }
   }
 }

@@ -32,7 +32,7 @@ final class Environment: Sendable {
   let muxers = MuxerLoader()
   /// What is drawn into the pictures of each channel, and who prepares it.
   let drawings = DrawingBoard()
-  let workbench = Workbench()
+  let workbench: Workbench
   let listener: (any GraphListener)?
   /// Whether an input may be opened; may hang as the input may.
   let inputGuard = Mutex<@Sendable (InputSpecification) throws(Failure) -> Void>({ _ in })
@@ -49,6 +49,7 @@ final class Environment: Sendable {
     self.packets = PacketPool(limit: options.packetLimit)
     self.room = Room(isLossless: options.isUnthrottled)
     self.services = try Services(workers: options.workers > 0 ? options.workers : cores)
+    workbench = Workbench { [drawings] in drawings.publish(by: registry.catalogue.painter) }
     self.snapshots = SnapshotService(registry.catalogue.picture)
     self.listener = listener
   }

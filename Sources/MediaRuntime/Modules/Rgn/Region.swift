@@ -113,7 +113,12 @@ final class Region: Fitting {
     environment.workbench.add { [self] in bench.value.refused = nil }
     state.store(RunState(.running))
     refreshSoon()
-    environment.workbench.settle(until: Clock.now() + Self.patience)
+    // Whoever hides something must not be told that it is hidden before it is.
+    guard environment.workbench.settle(until: Clock.now() + Self.patience) else {
+      state.store(RunState(.stopped))
+      refreshSoon()
+      throw Failure(.timedOut, "enable", on: "\(path)", "other regions are still being made ready")
+    }
     log(.information, "\(path) started")
   }
 
@@ -306,7 +311,7 @@ final class Region: Fitting {
   }
 
   private func show(_ item: BoardItem?, by attachment: ObjectPath) {
-    environment.drawings.show(item, by: attachment, painter: environment.engines.painter)
+    environment.drawings.show(item, by: attachment)
   }
 
   private func report(_ bench: borrowing Bench, _ failure: Failure?) {

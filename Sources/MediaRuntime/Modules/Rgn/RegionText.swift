@@ -26,14 +26,18 @@ struct RegionText {
   }
 
   /// The fields of strftime(3) filled in, in the time zone of the process.
-  static func filled(_ format: String, at seconds: Int) -> String {
+  /// - Throws: E2BIG for a text that gets longer than 2047 bytes.
+  static func filled(_ format: String, at seconds: Int) throws(Failure) -> String {
     guard isTimed(format) else { return format }
     var (time, parts) = (time_t(seconds), tm())
     localtime_r(&time, &parts)
     var room = [CChar](repeating: 0, count: 2048)
     // One byte more tells an empty result from one that did not fit.
     let count = strftime(&room, room.count, format + " ", &parts)
-    return count > 0 ? String(decoding: room[..<(count - 1)].map { UInt8(bitPattern: $0) }, as: UTF8.self) : format
+    guard count > 0 else {
+      throw Failure(.argListTooLong, "text", on: "region", "with its fields filled in it is longer than 2047 bytes")
+    }
+    return String(decoding: room[..<(count - 1)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   /// - Returns: whether there is another picture of it than before.
@@ -41,7 +45,7 @@ struct RegionText {
   mutating func update(
     _ format: String, _ style: TextStyle, at seconds: Int, by make: (@Sendable () throws(Failure) -> any TextRenderer)?
   ) throws(Failure) -> Bool {
-    let text = Self.filled(format, at: seconds)
+    let text = try Self.filled(format, at: seconds)
     if let drawn, drawn.text == text, drawn.style == style, bitmap != nil { return false }
     guard let make else { throw Failure(.notSupported, "text", on: "region", "this build draws no text") }
     let engine: any TextRenderer
