@@ -154,4 +154,32 @@ import Testing
     let now = Clock.now()
     #expect(RegionText.nextSecond() > now && RegionText.nextSecond() <= Clock.now() + .seconds(1))
   }
+
+  /// Two covers change places, and what they hid is never seen: the channel gets one new sheet for both.
+  @Test func whatOneTransactionShowsAndHidesIsSeenAtOnce() throws {
+    let studio = try RegionStudio()
+    defer { studio.end() }
+    let cover = (0...1).map {
+      """
+      rgn/\($0)/type = cover
+      rgn/\($0)/width = 16
+      rgn/\($0)/height = 16
+      rgn/\($0)/color = #C80000
+      rgn/\($0)/attach/venc-0/x = 0
+
+      """
+    }.joined()
+    #expect(studio.load(RegionStudio.pipeline + cover + "rgn/0/enable = 1\n") == nil)
+    #expect(try eventually { try studio.luma("venc/0") == 200 })
+    studio.settle()
+    for round in 1...6 {
+      let before = studio.painter.prepared.load(ordering: .relaxed)
+      let shown = round % 2
+      #expect(
+        studio.load("rgn/\(1 - shown)/enable = 0\nrgn/\(shown)/enable = 1\nrgn/\(shown)/attach/venc-0/x = \(round)\n")
+          == nil)
+      studio.settle()
+      #expect(studio.painter.prepared.load(ordering: .relaxed) == before + 1, "in round \(round)")
+    }
+  }
 }

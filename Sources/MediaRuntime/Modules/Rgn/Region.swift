@@ -92,8 +92,7 @@ final class Region: Fitting {
 
   func commit(_ new: ObjectSettings, changed: Set<String>) {
     settingsNow.store(new)
-    // What `enable` does is done by start and stop.
-    if !changed.isSubset(of: ["enable"]) { self.changed() }
+    self.changed()
   }
 
   /// Reads the file that was named while it runs; it goes on with what it shows.
@@ -221,7 +220,8 @@ final class Region: Fitting {
   /// Makes what is drawn what the settings say.
   private func refresh() {
     let settings = settingsNow.value
-    let isRunning = state.value.isRunning
+    // Where no file has to be read first it is drawn, or not any more, with all else of its transaction.
+    let isRunning = settings.flag("enable") && (state.value.isRunning || settings.text("bitmap_file") == nil)
     let file = read.withLock { read in
       defer { read = nil }
       return read
