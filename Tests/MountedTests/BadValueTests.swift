@@ -160,7 +160,8 @@ import Testing
   @Test func everyAttributeRefusesWhatIsNoValue() throws {
     let served = try Served(
       configuration: Pipelines.small(
-        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nvda/0/enable = 0\nrgn/0/attach/venc-0/x = 0"))
+        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nvda/0/enable = 0\nrgn/0/attach/venc-0/x = 0"
+      ))
     let rows = HelpPage(try served.cat("help")).rows.filter {
       // Which controls and connectors there are is the device's affair.
       !$0.isPage && ($0.kind == "setting" || $0.kind == "command") && $0.object != "vi/N/controls"
