@@ -84,23 +84,18 @@ extension Frame {
       color: layout.color)
     if let extent = extents.1 { pixels.plane1 = try plane(layout.plane1, extent) }
     if let extent = extents.2 { pixels.plane2 = try plane(layout.plane2, extent) }
-    try buffer.memory.beginCPUAccess(write: write)
-    for memory in buffer.linked { try memory.beginCPUAccess(write: write) }
+    try buffer.beginCPUAccess(write: write)
     return pixels
   }
 
   /// Closes the CPU's access to the pixels.
-  borrowing func endPixels(write: Bool) throws(Failure) {
-    try buffer.memory.endCPUAccess(write: write)
-    for memory in buffer.linked { try memory.endCPUAccess(write: write) }
-  }
+  borrowing func endPixels(write: Bool) throws(Failure) { try buffer.endCPUAccess(write: write) }
 
   private borrowing func plane(_ plane: Plane, _ extent: PlaneExtent) throws(Failure) -> PlanePointer {
-    let index = Int(plane.memory)
-    guard index >= 0, index <= buffer.linked.count else {
-      throw Failure(.invalidArgument, "map", on: "frame", "plane in memory \(index) of \(buffer.linked.count + 1)")
+    guard let memory = buffer.memory(of: plane) else {
+      throw Failure(
+        .invalidArgument, "map", on: "frame", "plane in memory \(plane.memory) of \(buffer.linked.count + 1)")
     }
-    let memory: any Memory = index == 0 ? buffer.memory : buffer.linked[index - 1]
     let end = Int(plane.offset) + Int(plane.stride) * (extent.lines - 1) + extent.bytes
     guard plane.offset >= 0, Int(plane.stride) >= extent.bytes, end <= memory.size else {
       throw Failure(

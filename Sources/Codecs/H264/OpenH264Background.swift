@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import COpenH264
 
-/// When a picture of openh264 is to be predicted from the background alone, with `gop_mode` `smartp`.
+/// How a picture of openh264 comes to be predicted from the background alone, with `gop_mode` `smartp`.
 ///
 /// The library keeps each key picture as a long-term reference and, since nobody confirms another one, predicts from it when a receiver
 /// says that it has lost pictures (`FilterLTRRecoveryRequest`, `WelsBuildRefList`). It is told so at the beginning of each group. A
@@ -9,10 +9,6 @@ import COpenH264
 struct OpenH264Background {
   /// `idr_pic_id` of the last key picture: the library counts them from 1, and from 0 again after 65535.
   private var key: UInt32 = 0
-  private var sinceBeginning = 0
-
-  /// Whether the next picture, which is no key picture, begins a group.
-  func isDue(group: Int) -> Bool { sinceBeginning >= group }
 
   /// That nothing has come since the background.
   var request: SLTRRecoverRequest {
@@ -21,10 +17,7 @@ struct OpenH264Background {
       iCurrentFrameNum: -1, iLayerId: 0)
   }
 
-  mutating func requested() { sinceBeginning = 0 }
-
   mutating func coded(isKey: Bool) {
-    if isKey { (key, sinceBeginning) = (key < 65535 ? key + 1 : 0, 0) }
-    sinceBeginning += 1
+    if isKey { key = key < 65535 ? key + 1 : 0 }
   }
 }

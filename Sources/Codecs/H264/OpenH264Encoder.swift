@@ -166,11 +166,8 @@ final class OpenH264Encoder: Encoder, @unchecked Sendable {
     try configuration.check(frame.layout, as: .i420, "EncodeFrame", on: "openh264")
     if directive.type == .idr || directive.type == .i { _ = mpifs_openh264_force_idr(handle.encoder) }
     if let qp = directive.qp { try setQuantiser(CInt(qp)) }
-    if configuration.keepsBackground, directive.type != .idr, directive.type != .i,
-      background.isDue(group: configuration.group)
-    {
+    if directive.isHead {
       try handle.set(ENCODER_LTR_RECOVERY_REQUEST, "LTR_RECOVERY_REQUEST", background.request)
-      background.requested()
     }
 
     let pixels = try frame.beginPixels(write: false)

@@ -18,7 +18,7 @@ struct SampleColors {
     }
     let (red, blue) = layout.color.matrix.weights
     let green = 1 - red - blue
-    let (luma, difference, black) = layout.color.isFullRange ? (255.0, 255.0, 0.0) : (219.0, 224.0, 16.0)
+    let (luma, difference, black) = layout.color.steps
     func row(_ r: Double, _ g: Double, _ b: Double, _ steps: Double, _ offset: Double) -> Row {
       func fixed(_ value: Double) -> Int32 { Int32((value * steps / 255 * 65536).rounded()) }
       return (fixed(r), fixed(g), fixed(b), Int32(offset * 65536))

@@ -30,10 +30,7 @@ struct Recoloring: Equatable {
     let newGreen = 1 - b.red - b.blue
     let lumaOfRed = b.red * redOfRed + newGreen * greenOfRed
     let lumaOfBlue = b.blue * blueOfBlue + newGreen * greenOfBlue
-    func steps(_ color: ColorDescription) -> (luma: Double, difference: Double, black: Double) {
-      color.isFullRange ? (255, 255, 0) : (219, 224, 16)
-    }
-    let (from, to) = (steps(source), steps(target))
+    let (from, to) = (source.steps, target.steps)
     func fixed(_ value: Double) -> Int32 { Int32((value * Double(1 << Recoloring.shift)).rounded()) }
     let scale = to.luma / from.luma
     let (ofDifference, ofLuma) = (to.difference / from.difference, to.luma / from.difference)

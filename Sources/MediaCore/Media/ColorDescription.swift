@@ -51,6 +51,11 @@ public struct ColorDescription: Sendable, Hashable {
     self.isFullRange = isFullRange
   }
 
+  /// Steps of 8 bit from black to white, of a colour difference from end to end, and where black is.
+  public var steps: (luma: Double, difference: Double, black: Double) {
+    isFullRange ? (255, 255, 0) : (219, 224, 16)
+  }
+
   /// What the source does not say: limited range, and BT.601 where something has to be made of it.
   public static let unspecified = ColorDescription()
   /// What is in a JPEG picture (ITU-T T.871).

@@ -18,14 +18,12 @@ extension Frame {
   /// - Throws: EINVAL for a layout that does not fit its memory, what mapping says.
   public borrowing func copy(into room: consuming BufferRef, as target: FrameLayout) throws(Failure) -> Frame {
     let made = Frame(room, layout: target, pts: pts, sequence: sequence, stamps: stamps, isOwn: true)
-    try buffer.memory.beginCPUAccess(write: false)
-    for memory in buffer.linked { try memory.beginCPUAccess(write: false) }
-    try made.buffer.memory.beginCPUAccess(write: true)
+    try buffer.beginCPUAccess(write: false)
+    try made.buffer.beginCPUAccess(write: true)
     var failure: Failure?
     do throws(Failure) { try copyPixels(to: made) } catch { failure = error }
-    try made.buffer.memory.endCPUAccess(write: true)
-    for memory in buffer.linked { try memory.endCPUAccess(write: false) }
-    try buffer.memory.endCPUAccess(write: false)
+    try made.buffer.endCPUAccess(write: true)
+    try buffer.endCPUAccess(write: false)
     if let failure { throw failure }
     return made
   }
@@ -45,9 +43,7 @@ extension Frame {
 
   private borrowing func copy(_ from: Plane, to: Plane, of made: borrowing Frame) throws(Failure) {
     guard from.lines > 0 else { return }
-    let index = Int(from.memory)
-    guard index >= 0, index <= buffer.linked.count else { throw misfit(from) }
-    let memory: any Memory = index == 0 ? buffer.memory : buffer.linked[index - 1]
+    guard let memory = buffer.memory(of: from) else { throw misfit(from) }
     let lines = Int(min(from.lines, to.lines))
     let bytes = Int(min(from.stride, to.stride))
     guard from.offset >= 0, bytes >= 0,

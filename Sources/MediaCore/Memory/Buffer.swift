@@ -88,6 +88,26 @@ public final class Buffer: Sendable {
   }
 }
 
+extension Buffer {
+  /// Opens all of its memories to the CPU; ``endCPUAccess(write:)`` follows.
+  public func beginCPUAccess(write: Bool) throws(Failure) {
+    try memory.beginCPUAccess(write: write)
+    for memory in linked { try memory.beginCPUAccess(write: write) }
+  }
+
+  public func endCPUAccess(write: Bool) throws(Failure) {
+    try memory.endCPUAccess(write: write)
+    for memory in linked { try memory.endCPUAccess(write: write) }
+  }
+
+  /// The memory a plane lies in; `nil` for one that names none of them: layouts come from devices and files.
+  public func memory(of plane: Plane) -> (any Memory)? {
+    let index = Int(plane.memory)
+    guard index >= 0, index <= linked.count else { return nil }
+    return index == 0 ? memory : linked[index - 1]
+  }
+}
+
 /// One use of a buffer by one user. Ends when the value is consumed or goes out of scope.
 public struct BufferRef: ~Copyable, Sendable {
   public let buffer: Buffer

@@ -36,6 +36,8 @@ public struct EncodeDirective: Sendable, Equatable {
   public var quality: Int?
   /// Size wished for this picture, in bits.
   public var targetBits: Int?
+  /// It begins a group by being predicted from the background alone, of engines that keep one.
+  public var isHead = false
   public init(type: PictureType? = nil, qp: Int? = nil, quality: Int? = nil, targetBits: Int? = nil) {
     self.type = type
     self.qp = qp

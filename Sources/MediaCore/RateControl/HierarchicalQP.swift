@@ -58,7 +58,4 @@ public struct HierarchicalQP: Sendable, Equatable {
   func meanCost(slope: Double) -> Double {
     (0..<Self.layers).reduce(0) { $0 + shares[$1] * CostModel.factor(of: Double(deltas[$1]), slope) }
   }
-
-  /// Layers that have pictures.
-  public var used: [Int] { (0..<Self.layers).filter { counts[$0] > 0 } }
 }

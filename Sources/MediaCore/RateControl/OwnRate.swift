@@ -22,7 +22,7 @@ public final class OwnRate: RateController {
   private let obeyed: EngineSettings
   private var keys = KeySchedule()
   private var placed = PlacedKeys()
-  /// Pictures since a group began, where the engine begins groups from a background.
+  /// Pictures since a group began, where groups begin from a background.
   private var sinceHead = 0
   private var plan: RatePlan?
   private var asked: Int?
@@ -58,8 +58,10 @@ public final class OwnRate: RateController {
     sinceHead = willBeKey || isHead ? 1 : sinceHead + 1
     // One that places its key pictures has their fixed quantiser itself.
     let isItsOwn = willBeKey && !isKey
-    return EncodeDirective(
+    var directive = EncodeDirective(
       type: isKey ? .idr : nil, qp: isItsOwn ? plan?.goals.fixed?.predicted ?? decision.qp : decision.qp)
+    directive.isHead = isHead
+    return directive
   }
 
   public func fate(bytes: Int) -> PictureFate {

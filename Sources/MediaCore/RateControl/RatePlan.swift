@@ -164,7 +164,7 @@ public struct RatePlan: Sendable {
     sinceStep += 1
     pictures += 1
     // One that is coarse for its size alone says nothing of those that follow it.
-    let shown = begins && limitsKeys ? min(commonQP, meanQP) : commonQP
+    let shown = begins && largestKey != nil ? min(commonQP, meanQP) : commonQP
     lastQP = begins && hasMean ? max(shown, lastQP) : commonQP
     if begins || isCut {
       if !hasMean { meanQP = commonQP } else if isCut { meanQP = (meanQP + commonQP) / 2 }
@@ -196,7 +196,7 @@ public struct RatePlan: Sendable {
   private func beginning(at qp: Double) -> Double {
     var bits = goals.hasHeads ? heads.bits(at: qp) : intra.model.bits(at: qp)
     // A key picture that is too large is not let pass.
-    if !goals.hasHeads, goals.superFrames.mode == .reencode, let limit = goals.superFrames.key {
+    if !goals.hasHeads, let limit = largestKey {
       bits = min(bits, limit)
     }
     return min(bits, keyShare)
@@ -381,8 +381,8 @@ public struct RatePlan: Sendable {
 
   // MARK: what is coded again
 
-  /// Key pictures are made coarser than the rate asks for.
-  private var limitsKeys: Bool { goals.superFrames.mode == .reencode && goals.superFrames.key != nil }
+  /// Bits a key picture has at most, made coarser than the rate asks for where it takes that; `nil` without such a bound.
+  private var largestKey: Double? { goals.superFrames.mode == .reencode ? goals.superFrames.key : nil }
 
   /// A picture may be kept out of the stream.
   var mayTakeBack: Bool { !wasKey && !wasDiscarded }

@@ -15,8 +15,8 @@ public enum DrawingSetting: Sendable, Equatable {
   /// An absolute path; empty for none.
   case path
 
-  /// Pixels a point may be away.
-  static let distance = -16384...16384
+  /// Pixels a point, or a region, may be away.
+  public static let distance = -16384...16384
 
   var name: String {
     switch self {

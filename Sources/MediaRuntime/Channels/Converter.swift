@@ -157,8 +157,7 @@ final class Converter: Sendable {
   /// No more pictures are made, unless by one that has taken the pool over; buffers in use come back by themselves.
   func close(for new: Converter? = nil) {
     guard new?.pool !== pool else { return }
-    pool.close()
-    environment.pools.giveUp(pool)
+    environment.pools.close(pool)
   }
 
   /// Engine and version.

@@ -115,19 +115,13 @@ final class PaintStage: Sendable {
     let name = "\(node.path.kind)\(node.path.number)\(node.path.output.map { ".\($0)" } ?? "").rgn"
     let new = try Pool(name: name, size: layout.byteCount, count: copies, allocator: environment.allocator)
     environment.pools.add(new, user: node.user, isLent: false)
-    giveUp(pool.exchange(new))
+    if let old = pool.exchange(new) { environment.pools.close(old) }
     return new
-  }
-
-  private func giveUp(_ old: Pool?) {
-    guard let old else { return }
-    old.close()
-    environment.pools.giveUp(old)
   }
 
   /// The run has ended: the copies that are on their way come back by themselves.
   func close() {
-    giveUp(pool.exchange(nil))
+    if let old = pool.exchange(nil) { environment.pools.close(old) }
     reported.store(nil)
   }
 

@@ -31,6 +31,12 @@ final class PoolRegistry: Sendable {
     update { $0.append(Entry(pool: pool, user: user, isLent: isLent, lentBytes: bytes)) }
   }
 
+  /// No more buffers are taken of a pool of the runtime's own; those in use come back by themselves.
+  func close(_ pool: Pool) {
+    pool.close()
+    giveUp(pool)
+  }
+
   func giveUp(_ pool: any BufferPool) {
     update { entries in
       for index in entries.indices where entries[index].pool === pool { entries[index].isGivenUp = true }

@@ -31,7 +31,7 @@ struct RegionCanvas: ~Copyable {
       let new = try Pool(name: name, size: size, count: Self.count, allocator: environment.allocator)
       environment.pools.add(new, user: .anonymous, isLent: false)
       try write(bytes, to: new)
-      giveUp(pool)
+      if let pool { environment.pools.close(pool) }
       pool = new
       return
     }
@@ -58,13 +58,7 @@ struct RegionCanvas: ~Copyable {
   mutating func clear() {
     shown = nil
     buffer = nil
-    giveUp(pool)
+    if let pool { environment.pools.close(pool) }
     pool = nil
-  }
-
-  private func giveUp(_ old: Pool?) {
-    guard let old else { return }
-    old.close()
-    environment.pools.giveUp(old)
   }
 }

@@ -6,8 +6,6 @@ import Reports
 enum RgnSettings {
   /// Pixels a bitmap or a line of text may have.
   static let largestBitmap = 4096 * 4096
-  /// What a region may lie away from the picture's left or top edge, pixels.
-  private static let distance = -CommonRows.largestSide...CommonRows.largestSide
 
   static func shape(_ settings: ObjectSettings) -> RegionShape {
     settings.text("type").flatMap { RegionShape(rawValue: $0) } ?? .overlay
@@ -70,16 +68,16 @@ enum RgnSettings {
     Attribute(
       "text", .drawing(.line(limit: 256)), default: .none, .live,
       "a line that is shown in place of the bitmap, with the fields of strftime(3), as %H:%M:%S",
-      useless: { isOverlay($0) ? nil : "only an overlay shows text" }),
+      useless: { isOverlay($0) ? nil : noText }),
     Attribute(
       "text_size", .integer(8...512), default: .integer(32), unit: "pixels", .live, "height of the line",
-      useless: { isOverlay($0) ? nil : "only an overlay shows text" }),
+      useless: { isOverlay($0) ? nil : noText }),
     Attribute(
       "text_color", .drawing(.color()), default: .text("#FFFFFF"), .live, "colour of the letters",
-      useless: { isOverlay($0) ? nil : "only an overlay shows text" }),
+      useless: { isOverlay($0) ? nil : noText }),
     Attribute(
       "text_outline", .drawing(.color(off: "off")), default: .text("#000000"), .live, "colour around each letter",
-      useless: { isOverlay($0) ? nil : "only an overlay shows text" }),
+      useless: { isOverlay($0) ? nil : noText }),
   ]
 
   /// Of `rgn/N/attach/M`.
@@ -87,8 +85,11 @@ enum RgnSettings {
     guard common.catalogue.painter != nil else { return [] }
     return [
       Attribute(
-        "x", .integer(distance), default: .integer(0), unit: "pixels", .live, "its left edge in the picture"),
-      Attribute("y", .integer(distance), default: .integer(0), unit: "pixels", .live, "its top edge in the picture"),
+        "x", .integer(DrawingSetting.distance), default: .integer(0), unit: "pixels", .live,
+        "its left edge in the picture"),
+      Attribute(
+        "y", .integer(DrawingSetting.distance), default: .integer(0), unit: "pixels", .live,
+        "its top edge in the picture"),
       Attribute(
         "layer", .integer(0...7), default: .integer(0), .live,
         "higher lies above, and of one layer the region of the higher number; a mosaic's are 0..3"),
@@ -106,6 +107,7 @@ enum RgnSettings {
   }
 
   private static let noBitmap = "only an overlay has a bitmap"
+  private static let noText = "only an overlay shows text"
 
   private static func isOverlay(_ settings: ObjectSettings) -> Bool {
     let shape = shape(settings)

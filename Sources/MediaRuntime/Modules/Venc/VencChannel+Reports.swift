@@ -149,8 +149,9 @@ struct VencInUse: Sendable {
     remarks = engine.encoder.remarks
     supervision = engine.supervision
     let (obeyed, asked) = (engine.factory.settings(for: engine.configuration.codec), engine.configuration.settings)
-    goals = engine.control.status == nil ? nil : RateGoals(engine.configuration, obeyed: obeyed)
-    hierarchy = RateGoals(engine.configuration, obeyed: obeyed).hierarchy
+    let asksFor = RateGoals(engine.configuration, obeyed: obeyed)
+    goals = engine.control.status == nil ? nil : asksFor
+    hierarchy = asksFor.hierarchy
     lowestQP = obeyed[.minQP].flatMap { asked[.minQP] ?? $0.usual }
     highestQP = obeyed[.maxQP].flatMap { asked[.maxQP] ?? $0.usual }
   }
