@@ -14,7 +14,9 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -229,4 +231,25 @@ static inline int nodefs_probe(const char *path, int ask, int timeout_ms) {
   // A child that sits in a hung mount cannot even be killed; init reaps it when it goes.
   waitpid(child, NULL, ready > 0 ? 0 : WNOHANG);
   return answer;
+}
+
+// Where libfuse's lines go. It has one log function for the process, and that one gets no context.
+// Swift's importer makes no variables, but those inside of functions.
+typedef void (*nodefs_log_sink)(const char *line);
+static inline nodefs_log_sink *nodefs_log_target(void) {
+  static nodefs_log_sink sink;
+  return &sink;
+}
+
+static inline void nodefs_log_line(enum fuse_log_level level, const char *format, va_list arguments) {
+  char line[512];
+  (void)level;
+  if (vsnprintf(line, sizeof(line), format, arguments) >= 0) (*nodefs_log_target())(line);
+}
+
+// Gives each line libfuse says to `sink`, until NULL gives the lines back to libfuse. In C because a va_list is another thing on each
+// architecture: on aarch64 no pointer, and Swift 6.2 cannot make a function of C that takes one.
+static inline void nodefs_log_to(nodefs_log_sink sink) {
+  *nodefs_log_target() = sink;
+  fuse_set_log_func(sink != NULL ? nodefs_log_line : NULL);
 }

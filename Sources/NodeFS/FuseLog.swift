@@ -13,12 +13,12 @@ enum FuseLog {
     turn._unsafeLock()
     defer { turn._unsafeUnlock() }
     lines.withLock { $0 = [] }
-    fuse_set_log_func { _, format, arguments in
-      guard let format, let arguments else { return }
-      FuseLog.add(format, arguments)
+    nodefs_log_to { line in
+      guard let line else { return }
+      FuseLog.add(String(cString: line))
     }
     let result = body()
-    fuse_set_log_func(nil)
+    nodefs_log_to(nil)
     let text = lines.withLock {
       let text = ($0 ?? []).joined(separator: "; ")
       $0 = nil
@@ -27,12 +27,7 @@ enum FuseLog {
     return (result, text)
   }
 
-  private static func add(_ format: UnsafePointer<CChar>, _ arguments: CVaListPointer) {
-    let line = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { room -> String in
-      guard let start = room.baseAddress else { return "" }
-      vsnprintf(start, room.count, format, arguments)
-      return String(cString: start)
-    }
+  private static func add(_ line: String) {
     var text = Substring(line)
     while let last = text.last, last.isNewline { text.removeLast() }
     if text.hasPrefix("fuse: ") { text = text.dropFirst(6) }

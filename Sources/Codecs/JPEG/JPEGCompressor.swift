@@ -24,8 +24,11 @@ struct JPEGCompressor: ~Copyable {
 
   init() throws(Failure) {
     guard let handle = tjInitCompress() else { throw Failure(.noMemory, "tjInitCompress", on: "turbojpeg") }
-    self.handle = handle
+    self.init(handle)
   }
+
+  /// Throws nothing: Swift 6.2 loses track of what a half-made value owns, and its compiler ends.
+  private init(_ handle: tjhandle) { self.handle = handle }
 
   deinit {
     tjDestroy(handle)

@@ -22,7 +22,10 @@ struct JPEGDecompressor: ~Copyable {
 
   private typealias Header = JPEGHandle.Header
 
-  init() throws(Failure) { handle = try JPEGHandle() }
+  init() throws(Failure) { self.init(try JPEGHandle()) }
+
+  /// Throws nothing: Swift 6.2 loses track of what a half-made value owns, and its compiler ends.
+  private init(_ handle: consuming JPEGHandle) { self.handle = handle }
 
   /// Decodes a whole picture into `target`, I420 or NV12.
   ///

@@ -13,11 +13,9 @@
 
     /// - Throws: ENOENT, EACCES, EISDIR, EINVAL (not a media file, no video in it), ENOTSUP (no such decoder).
     init(_ library: MediaLibrary, path: String, threads: Int32) throws(Failure) {
-      functions = library.functions
-      self.path = path
       var info = mpifs_media_info()
       var handle: OpaquePointer?
-      let functions = functions
+      let functions = library.functions
       try MediaFile.call("open", path) { functions.pointee.open(path, threads, &handle, &info, $0, $1) }
       guard let handle else { throw Failure(.ioError, "open", on: path) }
       do throws(Failure) {
@@ -26,6 +24,9 @@
         functions.pointee.close(handle)
         throw error
       }
+      // Assigned after what can throw: Swift 6.2 loses track of what a half-made value owns, and its compiler ends.
+      self.functions = functions
+      self.path = path
       self.handle = handle
       self.info = info
     }

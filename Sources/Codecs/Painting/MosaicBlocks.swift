@@ -54,6 +54,6 @@ struct MosaicBlocks {
     let rest = ((extent.start % whole) + whole) % whole
     let phase = (((extent.start % block) - rest) % block + block) % block
     let next = lower + block - ((lower - phase) % block + block) % block
-    return [lower] + stride(from: next, to: upper, by: block) + [upper]
+    return [lower] + Array(stride(from: next, to: upper, by: block)) + [upper]
   }
 }

@@ -10,8 +10,10 @@ public struct DMAHeap: ~Copyable, Sendable {
 
   /// - Throws: ENOENT when there is no such heap, EACCES (vendor systems have 0600 root).
   public init(_ name: String, kernel: any Kernel = LinuxKernel()) throws(KernelError) {
+    // Assigned after what can throw: Swift 6.2 loses track of what a half-made value owns, and its compiler ends.
+    let device = try Descriptor(opening: "\(DMAHeap.directory)/\(name)", O_RDONLY, kernel: kernel)
     self.name = name
-    device = try Descriptor(opening: "\(DMAHeap.directory)/\(name)", O_RDONLY, kernel: kernel)
+    self.device = device
   }
 
   /// A new buffer of `size` bytes, rounded up to whole pages by the kernel.
