@@ -30,9 +30,13 @@
 # Two kernels, chosen with --kernel or VM_KERNEL, both from Debian's own packages:
 #   custom  (default) a small kernel built here from linux-source with every test driver built in, plus what no
 #           Debian kernel has: DMABUF_SYSFS_STATS, the CMA heap, SW_SYNC.
-#   stock   Debian's linux-image as shipped; the test drivers it lacks (vim2m, vicodec, visl, vimc, vkms) are built
-#           as modules from the matching linux-source. Ready far sooner, boots slower, no DMABUF_SYSFS_STATS.
-# Kernel series: --series or VM_SERIES, 6.12 (default) or 6.1. Cache folder: VM_CACHE. Build jobs: VM_JOBS.
+#   stock   Debian's linux-image as shipped; the drivers it lacks (vim2m, vicodec, visl, vimc, vkms; dma-heap where
+#           it is not in) are built as modules from the matching linux-source. Ready far sooner, boots slower,
+#           no DMABUF_SYSFS_STATS, no CMA heap.
+# Kernel series: --series or VM_SERIES, 6.12 (default), 6.1, or 5.10 (stock alone). Cache folder: VM_CACHE. Build jobs: VM_JOBS.
+#
+# Machine: --arch or VM_ARCH, x86_64 (default) or aarch64 (a board of QEMU's, `virt` with Cortex-A72; stock kernel, 6.12 alone). What
+# is not for this machine's kind comes out of mount/foreign.sh's folder, which is made then.
 #
 # What the guest command finds in its environment (a variable is unset where the driver is not there):
 #   VIVID_CAP VIVID_OUT VIVID_META_CAP VIM2M VICODEC_ENC VICODEC_DEC VICODEC_SL VISL VIMC_RAW   /dev/videoN
@@ -40,17 +44,28 @@
 # Node numbers follow probe order and change with driver options: use the variables.
 set -euo pipefail
 
+# shellcheck source=mount/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/../../mount/setup.sh"
+# shellcheck source=mount/foreign.sh
+source "$repository/mount/foreign.sh"
+
+VM_ARCH=${VM_ARCH:-x86_64}
 APT_PACKAGES="qemu-system-x86 busybox-static cpio kmod v4l-utils libdrm-tests fuse3 gcc gcc-12 libc6-dev make bc bison flex perl libelf-dev libssl-dev xz-utils binutils pahole ca-certificates"
 
+if [ "$VM_ARCH" = aarch64 ]; then
+    VM_KERNEL=stock
+    APT_PACKAGES="$APT_PACKAGES qemu-system-arm qemu-user-static gcc-12-aarch64-linux-gnu binutils-aarch64-linux-gnu"
+fi
 VM_KERNEL=${VM_KERNEL:-custom}
 VM_SERIES=${VM_SERIES:-6.12}
-VM_CACHE=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mpifs/guest}
+VM_CACHE=${VM_CACHE:-$cache/guest}
 VM_JOBS=${VM_JOBS:-$(nproc)}
 
 # Programs of the host that every guest gets (those that are installed here).
 TOOLS="bash v4l2-ctl v4l2-compliance v4l2-dbg media-ctl modetest proptest vbltest drmdevice fusermount3 strace"
-# Modules the stock guest loads at boot, and ones it only carries.
+# Modules the stock guest loads at boot, those that not every Debian kernel has built in, and ones it only carries.
 STOCK_LOAD="virtio_pci 9pnet_virtio 9p fuse cuse vivid vim2m vicodec visl vimc vkms vgem"
+STOCK_MEMORY="dma-heap system_heap"
 STOCK_CARRY="virtio-gpu bochs virtio_console virtio-rng"
 
 say()  { printf 'vm: %s\n' "$*" >&2; }
@@ -227,10 +242,30 @@ EOF
     [ "$VM_SERIES" = 6.1 ] || printf '%s\n' CONFIG_VIDEO_VISL=y CONFIG_VISL_DEBUGFS=y CONFIG_FUSE_PASSTHROUGH=y
 }
 
+# Debian's name of the architecture, and what its compiler's programs begin with.
+debian_name() { case $VM_ARCH in x86_64) echo amd64 ;; aarch64) echo arm64 ;; *) die "no guest for $VM_ARCH" ;; esac; }
+tool_prefix() { if is_foreign "$VM_ARCH"; then echo "$VM_ARCH-linux-gnu-"; fi; }
+
+# Lets apt read the lists of the suite that has the kernel, where this machine's own do not.
+own_lists() {
+    local suites folder=$VM_CACHE/apt-$VM_ARCH-$VM_SERIES
+    case $VM_ARCH-$VM_SERIES in
+        *-5.10) suites="bullseye bullseye-security" ;;
+        aarch64-*) suites="bookworm bookworm-security" ;;
+        *) return 0 ;;
+    esac
+    [ "$VM_KERNEL" = stock ] || die "kernel $VM_SERIES is had as it is shipped alone: --kernel stock"
+    if [ -n "$(find "$folder/apt.conf" -mmin -1440 2>/dev/null)" ]; then
+        export APT_CONFIG=$folder/apt.conf
+    else
+        foreign_apt "$folder" "$(debian_name)" "$suites"
+    fi
+}
+
 need() { # need PROGRAM...: the programs a step wants
-    local p missing=
-    for p; do command -v "$p" >/dev/null || missing="$missing $p"; done
-    [ -z "$missing" ] || die "missing:$missing - run: $0 deps --install"
+    local p lacking=
+    for p; do command -v "$p" >/dev/null || lacking="$lacking $p"; done
+    [ -z "$lacking" ] || die "missing:$lacking - run: $0 deps --install"
 }
 
 fetch() { # fetch PACKAGE FOLDER: unpack a Debian package there without installing it
@@ -244,7 +279,7 @@ candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p'; }
 # Where the chosen kernel lives: the name changes when anything that shapes it does, Debian's version of the source too.
 kernel_dir() {
     local key version
-    key=$( { [ "$VM_KERNEL" = custom ] && fragment; echo "$VM_KERNEL $VM_SERIES $STOCK_LOAD $STOCK_CARRY"; } | sha256sum | cut -c1-12)
+    key=$( { [ "$VM_KERNEL" = custom ] && fragment; echo "$VM_KERNEL $VM_SERIES $STOCK_LOAD $STOCK_CARRY"; if [ "$VM_KERNEL" = stock ]; then echo "$STOCK_MEMORY $VM_ARCH"; fi; } | sha256sum | cut -c1-12)
     version=$(candidate "linux-source-$VM_SERIES")
     if [ -z "$version" ] || [ "$version" = "(none)" ]; then
         # Without package lists the newest that is there will do.
@@ -299,20 +334,28 @@ build_custom() { # build_custom FOLDER
 }
 
 build_stock() { # build_stock FOLDER
-    local dir=$1 work=$1/work image abi kver src headers oot m f t0=$SECONDS
-    image=linux-image-$VM_SERIES-amd64; [ "$VM_SERIES" != 6.1 ] || image=linux-image-amd64
+    local dir=$1 work=$1/work image abi kver src headers oot m f compiler prefix t0=$SECONDS
+    local -a how=()
+    prefix=$(tool_prefix)
+    # The suite's own kernel goes without its version.
+    image=linux-image-$VM_SERIES-$(debian_name)
+    case $VM_SERIES in 6.1 | 5.10) image=linux-image-$(debian_name) ;; esac
     abi=$(apt-cache depends "$image" | sed -n 's/^  Depends: linux-image-//p' | head -1); kver=$abi
     [ "$(candidate "linux-image-$abi")" = "$(candidate "linux-source-$VM_SERIES")" ] || say "note: linux-image-$abi and linux-source-$VM_SERIES differ in version"
     say "fetching linux-image-$abi, its headers, and linux-source-$VM_SERIES"
     fetch "linux-image-$abi" "$work/image"
     headers=$work/headers
     for m in "linux-headers-$abi" "$(apt-cache depends "linux-headers-$abi" | sed -n 's/^ *|\?Depends: \(linux-headers-.*-common\)$/\1/p')" \
-             "$(apt-cache depends "linux-headers-$abi" | sed -n 's/^ *|\?Depends: \(linux-kbuild-.*\)$/\1/p')"; do fetch "$m" "$headers"; done
+             "$(apt-cache depends "linux-headers-$abi" | sed -n 's/^ *|\?Depends: <\?\(linux-kbuild-[^:>]*\).*$/\1/p' | head -1):amd64"; do fetch "$m" "$headers"; done
     # The unpacked headers name their installed place in one line; everything else in them is relative.
     sed -i "s#/usr/src/#$headers/usr/src/#" "$headers/usr/src/linux-headers-$abi/Makefile"
+    # The compiler that built the kernel may be older than what there is here.
+    compiler=$(sed -n 's/.*CROSS_COMPILE)\(gcc-[0-9]*\)$/\1/p' "$headers/usr/src/linux-headers-$abi/.kernelvariables" | head -1)
+    command -v "$prefix$compiler" >/dev/null || sed -i "s/$compiler\$/gcc-12/" "$headers/usr/src/linux-headers-$abi/.kernelvariables"
+    if is_foreign "$VM_ARCH"; then how=(ARCH="$(debian_name)" CROSS_COMPILE="$prefix"); fi
     fetch "linux-source-$VM_SERIES" "$work"
     src=linux-source-$VM_SERIES
-    tar -C "$work" -xf "$work/usr/src/$src.tar.xz" "$src/drivers/media/v4l2-core" "$src/drivers/media/test-drivers" "$src/drivers/gpu/drm/vkms"
+    tar -C "$work" -xf "$work/usr/src/$src.tar.xz" "$src/drivers/media/v4l2-core" "$src/drivers/media/test-drivers" "$src/drivers/gpu/drm/vkms" "$src/drivers/dma-buf"
     oot=$work/oot; mkdir -p "$oot"
     src=$work/$src/drivers
     cp "$src/media/v4l2-core/v4l2-mem2mem.c" "$oot/"
@@ -330,16 +373,29 @@ build_stock() { # build_stock FOLDER
             'visl-y := visl-core.o visl-video.o visl-dec.o visl-trace-points.o visl-debugfs.o' 'obj-m := visl.o' >"$oot/visl/Makefile"
         echo 'obj-m += visl/' >>"$oot/Kbuild"
     fi
-    say "building the missing test drivers as modules; log: $dir/build.log"
-    make -C "$headers/usr/src/linux-headers-$abi" M="$oot" -j"$VM_JOBS" modules >"$dir/build.log" 2>&1 ||
+    # Parts of the kernel that are meant to be built in get what a module has beyond them.
+    if ! grep -q '^CONFIG_DMABUF_HEAPS=y' "$work/image/boot/config-$kver"; then
+        mkdir "$oot/heaps"
+        cp "$src"/dma-buf/dma-heap.c "$src"/dma-buf/heaps/*.[ch] "$oot/heaps/"
+        printf '%s\n' '#include <linux/module.h>' 'MODULE_LICENSE("GPL");' 'MODULE_IMPORT_NS(DMA_BUF);' 'EXPORT_SYMBOL_GPL(dma_heap_add);' 'EXPORT_SYMBOL_GPL(dma_heap_get_drvdata);' >>"$oot/heaps/dma-heap.c"
+        ! grep -q dma_heap_get_name "$oot/heaps/dma-heap.c" || echo 'EXPORT_SYMBOL_GPL(dma_heap_get_name);' >>"$oot/heaps/dma-heap.c"
+        grep -q '^MODULE_LICENSE' "$oot/heaps/system_heap.c" || echo 'MODULE_LICENSE("GPL");' >>"$oot/heaps/system_heap.c"
+        grep -q '^MODULE_IMPORT_NS' "$oot/heaps/system_heap.c" || echo 'MODULE_IMPORT_NS(DMA_BUF);' >>"$oot/heaps/system_heap.c"
+        mv "$oot/heaps/system_heap.c" "$oot/heaps/system.c"
+        if [ -e "$oot/heaps/heap-helpers.c" ]; then m=heap-helpers.o; else m=; fi
+        printf '%s\n' 'obj-m := dma-heap.o system_heap.o' "system_heap-y := system.o $m" >"$oot/heaps/Makefile"
+        echo 'obj-m += heaps/' >>"$oot/Kbuild"
+    fi
+    say "building the missing drivers as modules; log: $dir/build.log"
+    nice -n 10 make -C "$headers/usr/src/linux-headers-$abi" M="$oot" "${how[@]}" -j"$VM_JOBS" modules >"$dir/build.log" 2>&1 ||
         { tail -20 "$dir/build.log" >&2; die "the modules did not build"; }
-    find "$oot" -name '*.ko' -exec strip --strip-debug {} +
+    find "$oot" -name '*.ko' -exec "${prefix}strip" --strip-debug {} +
     mkdir -p "$work/image/lib/modules/$kver/updates"
     find "$oot" -name '*.ko' -exec cp -t "$work/image/lib/modules/$kver/updates" {} +
     depmod -b "$work/image" "$kver"
     # Only what the wanted modules need, uncompressed (busybox modprobe reads no xz).
     mkdir -p "$dir/modules/lib/modules/$kver"
-    for m in $STOCK_LOAD $STOCK_CARRY; do
+    for m in $STOCK_LOAD $STOCK_MEMORY $STOCK_CARRY; do
         modprobe -d "$work/image" -S "$kver" -a --show-depends "$m" 2>/dev/null || say "note: no module $m in $kver"
     done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while IFS= read -r f; do
         case $f in *.xz) xz -dc "$f" >"$dir/modules/lib/modules/$kver/$(basename "$f" .xz)" ;; *) cp "$f" "$dir/modules/lib/modules/$kver/" ;; esac
@@ -353,6 +409,18 @@ build_stock() { # build_stock FOLDER
 
 copy_elf() { # copy_elf ROOT [SKIP]: names on stdin; copy the shared libraries each ELF file needs, at their own paths
     local root=$1 skip=${2:-/nonexistent} f lib
+    local -a files=()
+    if is_foreign "$VM_ARCH"; then
+        while IFS= read -r f; do
+            if [ "$(head -c4 "$f" 2>/dev/null | tr -d '\0')" = $'\177ELF' ]; then files+=("$f"); fi
+        done
+        [ ${#files[@]} -gt 0 ] || return 0
+        foreign_needs "${files[@]}" | while IFS= read -r lib; do
+            f=${lib#"$target"}
+            [ -e "$root$f" ] || { mkdir -p "$root${f%/*}"; cp -L "$lib" "$root$f"; }
+        done
+        return
+    fi
     while IFS= read -r f; do
         [ "$(head -c4 "$f" 2>/dev/null | tr -d '\0')" = $'\177ELF' ] || continue
         ldd "$f" 2>/dev/null || true
@@ -459,29 +527,37 @@ poweroff -f
 EOF
 }
 
+program() { # program NAME: its path on the machine that the guest's programs are from
+    if ! is_foreign "$VM_ARCH"; then command -v "$1"; elif [ -e "$target/usr/bin/$1" ]; then echo "$target/usr/bin/$1"; else return 1; fi
+}
+
 build_initramfs() { # build_initramfs FOLDER: everything that does not change from run to run
     local dir=$1 root=$1/root t w
     rm -rf "$root"; mkdir -p "$root"/{bin,dev,etc,proc,root,run,sys,tmp,usr/bin,usr/sbin,vm,with}
     # One tree, as on Debian: /bin, /sbin and /lib are the ones in /usr.
     rmdir "$root/bin"; ln -s usr/bin "$root/bin"; ln -s usr/sbin "$root/sbin"
     mkdir -p "$root/usr/lib" "$root/usr/lib64"; ln -s usr/lib "$root/lib"; ln -s usr/lib64 "$root/lib64"
-    cp "$(command -v busybox)" "$root/bin/busybox"
-    for t in $("$root/bin/busybox" --list); do [ "$t" = busybox ] || ln -sf busybox "$root/bin/$t"; done
+    cp "$(program busybox)" "$root/bin/busybox"
+    for t in $(if is_foreign "$VM_ARCH"; then "qemu-$VM_ARCH-static" "$root/bin/busybox" --list; else "$root/bin/busybox" --list; fi); do [ "$t" = busybox ] || ln -sf busybox "$root/bin/$t"; done
     # Not every busybox is the static one.
     echo "$root/bin/busybox" | copy_elf "$root"
     for t in $TOOLS; do
-        w=$(command -v "$t") || continue
+        w=$(program "$t") || continue
         rm -f "$root/bin/$t"; cp -L "$w" "$root/bin/$t"; echo "$root/bin/$t"
     done | copy_elf "$root"
     # Libraries a C++ or Swift program wants even where no tool above does.
-    for t in libstdc++.so.6 libgcc_s.so.1 libm.so.6 libfuse3.so.3 libdrm.so.2; do
+    if is_foreign "$VM_ARCH"; then
+        # Where programs look for the loader.
+        w=$target/usr/lib/ld-linux-$VM_ARCH.so.1; cp -L "$w" "$root/usr/lib/"
+        for t in libstdc++.so.6 libgcc_s.so.1 libm.so.6; do w=$(foreign_library "$t"); cp -L "$w" "$root${w#"$target"}"; done
+    else for t in libstdc++.so.6 libgcc_s.so.1 libm.so.6 libfuse3.so.3 libdrm.so.2; do
         ldconfig -p | sed -n "s/.*$t (libc6,x86-64.*=> //p" | head -1
-    done | while IFS= read -r w; do [ -e "$root$w" ] || { mkdir -p "$root$(dirname "$w")"; cp -L "$w" "$root$w"; }; done
+    done | while IFS= read -r w; do [ -e "$root$w" ] || { mkdir -p "$root$(dirname "$w")"; cp -L "$w" "$root$w"; }; done; fi
     echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"; echo 'nobody:x:65534:65534:nobody:/:/bin/false' >>"$root/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
     printf '127.0.0.1 localhost vm\n' >"$root/etc/hosts"; echo 'user_allow_other' >"$root/etc/fuse.conf"
     ln -s /proc/self/mounts "$root/etc/mtab"
-    if [ -d "$dir/modules" ]; then cp -r "$dir/modules/lib/modules" "$root/usr/lib/"; echo "$STOCK_LOAD" >"$root/vm/load"; fi
+    if [ -d "$dir/modules" ]; then cp -r "$dir/modules/lib/modules" "$root/usr/lib/"; echo "$STOCK_LOAD $STOCK_MEMORY" >"$root/vm/load"; fi
     guest_init >"$root/init"; chmod +x "$root/init"
     (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$dir/initramfs.cpio.new"
     mv "$dir/initramfs.cpio.new" "$dir/initramfs.cpio"
@@ -489,11 +565,13 @@ build_initramfs() { # build_initramfs FOLDER: everything that does not change fr
 
 cmd_build() {
     local dir
-    need busybox cpio qemu-system-x86_64 v4l2-ctl modetest
+    need busybox cpio "qemu-system-$VM_ARCH" v4l2-ctl modetest
     # One prepares, others that start meanwhile wait for it.
     mkdir -p "$VM_CACHE"
     exec 8>"$VM_CACHE/lock"
     until flock -w 60 8; do say "waiting for another that prepares the kernel"; done
+    if is_foreign "$VM_ARCH"; then prepare_foreign "$VM_ARCH"; fi
+    own_lists
     dir=$(kernel_dir); adopt "$dir"; mkdir -p "$dir"
     if [ -n "${FORCE:-}" ] || [ ! -e "$dir/kernel" ]; then
         need gcc make bc bison flex perl xz apt-get dpkg depmod modprobe strip
@@ -509,7 +587,7 @@ cmd_build() {
 # ------------------------------------------------------------------------------------------------------------ run
 
 cmd_run() { # cmd_run run|shell ...
-    local mode=$1 with='' out='' limit=120 append='' mem='' smp=2 console='' strict='' command='' dir a size rc status accel=tcg,thread=multi
+    local mode=$1 with='' out='' limit=120 append='' mem='' smp=2 console='' strict='' command='' dir a size rc status line accel=tcg,thread=multi
     local -a add=() extra=() args=()
     shift
     while [ $# -gt 0 ]; do
@@ -518,7 +596,7 @@ cmd_run() { # cmd_run run|shell ...
             --timeout) limit=$2; shift 2 ;;   --append) append=$2; shift 2 ;;   --mem) mem=$2; shift 2 ;;
             --smp) smp=$2; shift 2 ;;         --qemu) extra+=("$2"); shift 2 ;; --console) console=$2; shift 2 ;;
             --virtual-time) accel=tcg,thread=single; extra+=(-icount "shift=1,sleep=off"); shift ;;
-            --strict) strict=1; shift ;;      --kernel) VM_KERNEL=$2; shift 2 ;; --series) VM_SERIES=$2; shift 2 ;;
+            --strict) strict=1; shift ;;      --arch) VM_ARCH=$2; shift 2 ;;    --kernel) VM_KERNEL=$2; shift 2 ;; --series) VM_SERIES=$2; shift 2 ;;
             --) shift; break ;;               -*) usage "unknown option $1" ;;
             *) [ -z "$command" ] || usage "one command only: quote it"; command=$1; shift ;;
         esac
@@ -529,6 +607,8 @@ cmd_run() { # cmd_run run|shell ...
     fi
     [ "$mode" = shell ] || [ -n "$command" ] || usage "no command"
     [ -z "$with" ] || [ -d "$with" ] || usage "--with: no folder $with"
+    if is_foreign "$VM_ARCH"; then prepare_foreign "$VM_ARCH"; VM_KERNEL=stock; fi
+    own_lists
     dir=$(kernel_dir)
     if [ ! -e "$dir/kernel" ] || [ ! -e "$dir/initramfs.cpio" ] || [ "$0" -nt "$dir/initramfs.cpio" ]; then cmd_build; fi
 
@@ -556,19 +636,23 @@ cmd_run() { # cmd_run run|shell ...
     { cat "$dir/initramfs.cpio"; (cd "$work/root" && find . -mindepth 1 | cpio -o -H newc -R 0:0 --quiet); } >"$work/initrd"
     size=$(($(stat -c %s "$work/initrd") >> 20))
     # KVM is not tried: /dev/kvm may be there and yet run no ordinary kernel (kvm_pvm), and qemu then hangs.
-    args=(-M q35 -accel "$accel" -cpu max -smp "$smp" -m "${mem:-$((1024 + 3 * size))}"
+    case $VM_ARCH in
+        x86_64) args=(-M q35 -cpu max); line=ttyS0 ;;
+        aarch64) args=(-M virt -cpu cortex-a72); line=ttyAMA0 ;;
+    esac
+    args+=(-accel "$accel" -smp "$smp" -m "${mem:-$((1024 + 3 * size))}"
         -nodefaults -no-user-config -no-reboot -display none -monitor none -device virtio-rng-pci
         -kernel "$dir/kernel" -initrd "$work/initrd"
-        -append "console=ttyS0 loglevel=4 panic=-1 oops=panic tsc=reliable $append"
+        -append "console=$line loglevel=4 panic=-1 oops=panic tsc=reliable $append"
         -virtfs "local,path=$work/host,mount_tag=host,security_model=none,id=host")
     if [ -n "$out" ]; then mkdir -p "$out"; args+=(-virtfs "local,path=$out,mount_tag=out,security_model=none,id=out"); fi
     if [ "$mode" = shell ]; then
-        qemu-system-x86_64 "${args[@]}" "${extra[@]}" -serial stdio || true
+        "qemu-system-$VM_ARCH" "${args[@]}" "${extra[@]}" -serial stdio || true
         exit 0
     fi
 
     : >"$work/host/out"; : >"$work/host/err"
-    timeout --foreground -k 5 "$limit" qemu-system-x86_64 "${args[@]}" "${extra[@]}" -serial "file:$work/console" </dev/null >"$work/qemu" 2>&1 &
+    timeout --foreground -k 5 "$limit" "qemu-system-$VM_ARCH" "${args[@]}" "${extra[@]}" -serial "file:$work/console" </dev/null >"$work/qemu" 2>&1 &
     q=$!
     tail -q -s 0.05 -c +1 -f --pid="$q" "$work/host/out" 2>/dev/null & local to=$!
     tail -q -s 0.05 -c +1 -f --pid="$q" "$work/host/err" >&2 2>/dev/null & local te=$!
@@ -600,13 +684,14 @@ case ${1:-} in
         while [ $# -gt 0 ]; do
             case $1 in
                 --force) FORCE=1; shift ;; --keep) KEEP=1; shift ;;
+                --arch) VM_ARCH=$2; shift 2 ;;
                 --kernel) VM_KERNEL=$2; shift 2 ;; --series) VM_SERIES=$2; shift 2 ;; *) usage "unknown option $1" ;;
             esac
         done
         case $VM_KERNEL in custom | stock) ;; *) usage "--kernel custom or stock" ;; esac
         cmd_build ;;
     run | shell) cmd_run "$@" ;;
-    where) kernel_dir ;;
+    where) own_lists; kernel_dir ;;
     clean) rm -rf "$VM_CACHE" ;;
     *) usage "no such command: ${1:-}" ;;
 esac
