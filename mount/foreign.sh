@@ -15,6 +15,7 @@ foreign_tools=(base-files bash coreutils dash git swiftlang libc6-dev libstdc++-
 foreign_libraries=(
   base-files libc6-dev libgcc-15-dev libstdc++-15-dev
   libfuse3-dev libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev libpng-dev libfreetype-dev
+  fonts-dejavu-core
   "${x264_packages[@]}" "${x265_packages[@]}" "${ffmpeg_packages[@]}"
 )
 # What the guest tier's machine runs beside them (Tests/guest/vm.sh).
@@ -115,6 +116,8 @@ prepare_foreign() {
         tar -x -C "$partial/target" ./usr/libexec/swift/lib/swift_static ./usr/libexec/swift/lib/clang ./usr/share/doc/swiftlang
       rm -rf -- "$foreign/apt-target"
     ) || fail "there is no compiler for $architecture"
+    # Where the linker is told to look in a system of another kind.
+    ln -s ../libexec/swift/lib/swift_static "$partial/target/usr/lib/swift_static"
     mkdir -p -- "$partial"/{mpifs,build,repositories,proc,dev,tmp}
     mv -- "$partial" "$foreign_root"
     say "made in $((SECONDS - started)) s"
