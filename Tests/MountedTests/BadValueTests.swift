@@ -133,6 +133,11 @@ import Testing
     case "rectangle":
       add(["1,2,3", "a,b,c,d", "0,0,64,64,64", "0;0;64;64", "1,0,64,64", "0, 0, 64, 64"], "EINVAL")
       add(["0,0,8,8", "0,0,99998,64", "0,0,64,-64"], "ERANGE")
+    case "part":
+      add(["1,2,3", "a,b,c,d", "0,0,64,64,64", "0;0;64;64", "1,0,64,64", "0, 0, 64, 64"], "EINVAL")
+      add(["0,0,64,64 permil", "0,0,64 permille", "0,0,64,64,1 permille", "permille", "0,0,9.5,9 permille"], "EINVAL")
+      add(["0,0,8,8", "0,0,99998,64", "0,0,64,-64"], "ERANGE")
+      add(["0,0,1001,9 permille", "1000,0,1,1 permille", "0,0,0,9 permille", "0,-1,9,9 permille"], "ERANGE")
     case "region":
       add(["", "on", "0,0,64,64", "0,0,64,64 abs", "0,0,64,64 22", "1,0,64,64 abs 22", "0,0,64,64 abs 22 1"], "EINVAL")
       add(["0,0,64,64 abs 52", "0,0,64,64 rel -52", "0,0,8,8 abs 22", "0,0,99998,64 rel 1"], "ERANGE")
@@ -217,7 +222,7 @@ import Testing
         Case("venc/1/slice_mode", "rows\n", "ENOTSUP"), Case("venc/2/chroma_qp_offset", "-4\n", "ENOTSUP"),
         Case("venc/2/qp_p", "52\n", "ERANGE"), Case("venc/1/bitrate", "1\n", "ERANGE"),
         Case("venc/3/fps_dst", "21\n", "ERANGE"),
-        Case("vpss/0/0/format", "rgb24\n", "ENOTSUP"),
+        Case("vpss/0/0/format", "p010\n", "ENOTSUP"),
         // Loops: directly, and by way of another group.
         Case("vpss/0/source", "vpss/0\n", "ELOOP"), Case("vpss/0/source", "vpss/0/0\n", "ELOOP"),
         Case("vpss/0/source", "vpss/1/0\n", "ELOOP"),

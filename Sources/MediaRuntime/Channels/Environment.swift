@@ -67,7 +67,8 @@ final class Environment: Sendable {
     _ = starts.wait(until: Clock.now() + options.startPatience) { $0 == 0 ? true : nil }
   }
 
-  /// Scalers that can do this work, the preferred first. With `auto` those whose device is in work, all where none is.
+  /// Scalers that can do this work, the preferred first. With `auto` those whose device is in work, all where none is. A device
+  /// that is named does what it can of it: the CPU takes the other steps.
   func scalers(
     _ backend: String, _ input: FrameLayout, crop: Rectangle? = nil, transform: PictureTransform = PictureTransform(),
     to layout: FrameLayout
@@ -75,7 +76,12 @@ final class Environment: Sendable {
     let able = engines.scalers(backend: backend).filter {
       $0.supports(input, crop: crop, transform: transform, to: layout)
     }
-    return backend == "auto" ? services.inWork(able) { $0.device } : able
+    if backend == "auto" { return services.inWork(able) { $0.device } }
+    guard let base = engines.scalers(backend: backend).first, base.isHardware,
+      let helper = engines.scalers(backend: "software").first
+    else { return able }
+    let inSteps = SteppedScalerFactory(base: base, helper: helper, environment: self)
+    return able + (inSteps.supports(input, crop: crop, transform: transform, to: layout) ? [inSteps] : [])
   }
 
   func controlsChanged(_ path: ObjectPath) {

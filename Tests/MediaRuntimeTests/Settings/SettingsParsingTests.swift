@@ -107,6 +107,17 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("16000,0,640,64", .outOfRange), ("0, 0, 64, 64", .invalidArgument), ("64x64", .invalidArgument),
         ("0,0,64,64.0", .invalidArgument),
       ]
+  case .part:
+    values += bad(.rectangle(limit: 16384)).filter { $0.0 != "" }
+    values += [
+      ("0,0,500,500 per mille", .invalidArgument), ("0,0,500,500  permille", .invalidArgument),
+      ("0,0,500,500permille", .invalidArgument), ("0,0,500,500 Permille", .invalidArgument),
+      (" permille", .invalidArgument), ("permille", .invalidArgument),
+      ("0,0,500 permille", .invalidArgument), ("0,0,500,500,500 permille", .invalidArgument),
+      ("0,0,1001,500 permille", .outOfRange), ("0,0,0,500 permille", .outOfRange),
+      ("501,0,500,1000 permille", .outOfRange), ("0,1000,1000,1 permille", .outOfRange),
+      ("-1,0,500,500 permille", .outOfRange), ("0,0,99999999999999999999,1 permille", .outOfRange),
+    ]
   case .region:
     values +=
       words + [
