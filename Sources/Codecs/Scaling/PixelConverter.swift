@@ -134,7 +134,8 @@ final class PixelConverter {
       return true
     }
     if s.format.isRGB, t.format.isRGB {
-      reorder(s, t)
+      s.reorder(into: t)
+      written += PlaneExtent.byteCount(t.format, width: t.width, height: t.height)
       return true
     }
     let (w, h) = (CInt(s.width), CInt(s.height))
@@ -176,22 +177,6 @@ final class PixelConverter {
     }
     written += PlaneExtent.byteCount(t.format, width: t.width, height: t.height)
     return true
-  }
-
-  /// RGB in another order, or with another number of bytes a pixel: the same numbers.
-  private func reorder(_ s: Pixels, _ t: Pixels) {
-    let (w, h) = (CInt(s.width), CInt(s.height))
-    let (from, to) = (s.plane0, t.plane0)
-    let isSwapped = s.format.startsWithRed != t.format.startsWithRed
-    switch (s.format.is32, t.format.is32) {
-    case (true, true): _ = ABGRToARGB(from.base, from.stride, to.base, to.stride, w, h)
-    case (true, false):
-      _ = (isSwapped ? ARGBToRAW : ARGBToRGB24)(from.base, from.stride, to.base, to.stride, w, h)
-    case (false, true):
-      _ = (isSwapped ? RAWToARGB : RGB24ToARGB)(from.base, from.stride, to.base, to.stride, w, h)
-    case (false, false): _ = RAWToRGB24(from.base, from.stride, to.base, to.stride, w, h)
-    }
-    written += PlaneExtent.byteCount(t.format, width: t.width, height: t.height)
   }
 
   /// The source as a 4:2:0 picture: itself where it is one.
@@ -458,12 +443,4 @@ final class PixelConverter {
     CopyPlane(s.base, s.stride, t.base, t.stride, CInt(bytes), CInt(lines))
     written += bytes * lines
   }
-}
-
-extension PixelFormat {
-  /// 4:2:0 with separate luma: what the kernels work on.
-  var is420: Bool { self == .i420 || self == .nv12 || self == .nv21 }
-  var is32: Bool { self == .xrgb8888 || self == .argb8888 || self == .xbgr8888 }
-  /// Red comes first in memory, not blue.
-  var startsWithRed: Bool { self == .xbgr8888 || self == .rgb24 }
 }

@@ -18,7 +18,7 @@ final class VpssGroup: Channel {
   /// The devices that outputs wait for.
   private let devices = Mutex<[ObjectPath: String]>([:])
   /// What its outputs have it know.
-  private let parts = Mutex<[ObjectPath: Part]>([:])
+  private let parts = Mutex<[UInt64: Part]>([:])
   /// Of the worker.
   let nearer: Confined<NearerPicture>
 
@@ -32,14 +32,14 @@ final class VpssGroup: Channel {
 
   /// An output, as far as the group asks it.
   struct Part: Sendable {
+    let path: ObjectPath
     /// What part of the group's picture it shows.
     let crop: @Sendable () -> PicturePart?
-    /// The group's settings have changed.
-    let changed: @Sendable () -> Void
   }
 
-  func add(_ part: Part, as path: ObjectPath) { parts.withLock { $0[path] = part } }
-  func remove(_ path: ObjectPath) { parts.withLock { $0[path] = nil } }
+  /// - Parameter generation: the output's, since another one of its name may be made before it is gone.
+  func add(_ part: Part, as generation: UInt64) { parts.withLock { $0[generation] = part } }
+  func remove(_ generation: UInt64) { parts.withLock { $0[generation] = nil } }
 
   /// What outputs are given: the source's pictures, at the rate that is kept of them.
   var format: StreamFormat? {
@@ -53,9 +53,8 @@ final class VpssGroup: Channel {
   }
 
   func changed(_ keys: Set<String>, from old: ObjectSettings, to new: ObjectSettings) {
+    // What outputs announce depends on its crop: they are told too.
     upstreamChanged()
-    // What they announce depends on its crop.
-    for part in parts.withLock({ Array($0.values) }) { part.changed() }
   }
 
   /// An output says which device it waits for from now on. One of them has a worker for all of the group's work.
@@ -78,7 +77,8 @@ final class VpssGroup: Channel {
       let area = crop.pixels(width: width, height: height)
       (width, height) = (area.width, area.height)
     }
-    for (output, part) in parts.withLock({ $0.sorted { $0.key.output ?? 0 < $1.key.output ?? 0 } }) {
+    for part in parts.withLock({ $0.sorted { $0.key < $1.key }.map(\.value) }) {
+      let output = part.path
       guard let crop = part.crop(), let obstacle = VpssGeometry.obstacle(crop, width: width, height: height) else {
         continue
       }

@@ -65,10 +65,7 @@ final class VpssOutput: Channel, FrameHandler {
     node.input.connect(self)
     node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
     node.input.bind(to: group.node.output)
-    group.add(
-      VpssGroup.Part(
-        crop: { [weak self] in self?.settings.part("crop") }, changed: { [weak self] in self?.upstreamChanged() }),
-      as: path)
+    group.add(VpssGroup.Part(path: path, crop: { [weak self] in self?.settings.part("crop") }), as: node.generation)
   }
 
   // MARK: administration
@@ -86,7 +83,7 @@ final class VpssOutput: Channel, FrameHandler {
 
   func changed(_ keys: Set<String>, from old: ObjectSettings, to new: ObjectSettings) { upstreamChanged() }
 
-  func removed() { group.remove(path) }
+  func removed() { group.remove(generation) }
 
   func open(_ settings: ObjectSettings) throws(Failure) -> String {
     var made: VpssPlan?
