@@ -17,10 +17,11 @@ extension MediaGraph {
   private func state(of object: any Fitting) -> ObjectState? {
     guard let condition = object.condition else { return nil }
     return ObjectState(
-      path: "\(object.path)", kind: object.path.kind, condition: condition, active: object.activeFacts(),
+      path: "\(object.path)", kind: object.path.kind, condition: condition,
+      active: object.activeFacts() + self.memoryFacts("\(object.path)"),
       statistics: ObjectStatistics(
         createdMicroseconds: object.createdAt / 1000, generation: object.generation, takesFrames: false),
-      moreStatistics: object.statistics())
+      moreStatistics: object.statistics(), pool: object.pool.flatMap { self.poolReport($0) })
   }
 
   func state(of object: any Channel) -> ObjectState {
@@ -28,7 +29,8 @@ extension MediaGraph {
     return ObjectState(
       path: "\(object.path)", kind: object.path.kind, condition: self.condition(of: object, figures),
       streams: self.streamReports(object),
-      active: object.activeFacts() + (object.core.painting?.facts ?? []) + object.settings.idle,
+      active: object.activeFacts() + (object.core.painting?.facts ?? []) + self.memoryFacts("\(object.path)")
+        + object.settings.idle,
       statistics: self.statistics(of: object, figures),
       moreStatistics: object.moreStatistics() + (object.core.painting?.statistics ?? []), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) }, detection: object.detectionReport())
