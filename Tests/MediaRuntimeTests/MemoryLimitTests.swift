@@ -172,7 +172,7 @@ final class MemoryStudio: Sendable {
       #expect(refusal?.errno == errno && refusal?.path == "memory_limit", "\(bad)")
     }
     #expect(studio.runtime.memoryLimitText == "auto")
-    #expect(studio.logs.errors.records.count { String(describing: $0).contains("memory_limit") } >= 7)
+    #expect(studio.logs.errors.records.last.map { String(describing: $0).contains("memory_limit") } ?? false)
   }
 
   @Test func itIsPartOfTheConfiguration() throws {
@@ -188,8 +188,8 @@ final class MemoryStudio: Sendable {
     #expect(studio.load("memory_limit = 1\n")?.reason.hasPrefix("line 1: memory_limit: is out of range") ?? false)
     #expect(studio.load("memory_limit = 3000000\nmemory_limit = auto\n")?.errno == .invalidArgument)
     // What a replacement does not name is as it is by itself.
-    #expect(studio.load("replace\nvi/0/width = 64\n") == nil)
-    #expect(studio.runtime.memoryLimitText == "auto" && studio.config.hasPrefix("create\nvi/0/input"))
+    #expect(studio.load("replace\nvi/3/width = 64\n") == nil)
+    #expect(studio.runtime.memoryLimitText == "auto" && studio.config.hasPrefix("create\nvi/3/input"))
     #expect(studio.load("replace\n" + saved) == nil && studio.config == saved)
   }
 }

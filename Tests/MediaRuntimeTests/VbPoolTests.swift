@@ -133,7 +133,9 @@ import Testing
     #expect(studio.fact("vb/0", "memory_bytes") == "2088960")
     // Counted once, in the totals and as a block.
     #expect(studio.held == 2_088_960 + 630_784)
-    #expect(all.zones.map(\.usedBytes) == [studio.held] && all.zones[0].blocks.filter { $0.name == "vb0" }.count == 1)
+    #expect(
+      all.zones.map(\.usedBytes) == [2_088_960 + 7 * 86_400]
+        && all.zones[0].blocks.filter { $0.name == "vb0" }.count == 1)
   }
 
   @Test func aHeapThatRefusesIsSaidAndNothingIsTaken() throws {
@@ -232,7 +234,7 @@ import Testing
     // A picture is held by somebody who does not give it back.
     let object = try #require(studio.graph.object(Bench.path("vi/0")))
     let kept = KeptFrame()
-    #expect(object.tap.request { kept.keep($0.share(as: .anonymous)) })
+    #expect(object.tap.request(.jpeg) { kept.keep($0.share(as: .anonymous)) })
     #expect(eventually { kept.isThere })
     #expect(studio.load("replace\nvi/5/width = 64\n") == nil)
     #expect(eventually { studio.graph.allocations().pools.count == 1 })

@@ -145,7 +145,6 @@ import Testing
     case "pool":
       add(["vb", "vi/0", "vb/", "vb/00", " vb/0"], "EINVAL")
       add(["vb/64"], "ERANGE")
-      add(["vb/63"], "ENOENT")
     case "text":
       // A line is one whatever it says.
       cases.removeAll { ["nonsense\n", "$(reboot)\n"].contains(String(decoding: $0.bytes, as: UTF8.self)) }

@@ -24,13 +24,18 @@ extension MediaGraph {
       moreStatistics: object.statistics(), pool: object.pool.flatMap { self.poolReport($0) })
   }
 
+  private func facts(of object: any Channel) -> [KeyValue] {
+    var facts = object.activeFacts() + (object.core.painting?.facts ?? [])
+    if let raw = object.tap.rawFact { facts.append(raw) }
+    return facts + memoryFacts("\(object.path)") + object.settings.idle
+  }
+
   func state(of object: any Channel) -> ObjectState {
     lazy var figures = object.node.figures()
     return ObjectState(
       path: "\(object.path)", kind: object.path.kind, condition: self.condition(of: object, figures),
       streams: self.streamReports(object),
-      active: object.activeFacts() + (object.core.painting?.facts ?? []) + self.memoryFacts("\(object.path)")
-        + object.settings.idle,
+      active: self.facts(of: object),
       statistics: self.statistics(of: object, figures),
       moreStatistics: object.moreStatistics() + (object.core.painting?.statistics ?? []), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) }, detection: object.detectionReport())

@@ -30,7 +30,7 @@ enum ViSettings {
     }
     rows.append(common.pool { isDevice($0) ? "a capture device fills buffers of its own" : nil })
     rows.append(CommonRows.enable("takes pictures from the input"))
-    return rows + CommonRows.reports + [CommonRows.snapshot]
+    return rows + CommonRows.reports + CommonRows.snapshots
   }
 
   /// A size the input may choose itself: a file that is scaled to what nobody asked for costs time and sharpness.

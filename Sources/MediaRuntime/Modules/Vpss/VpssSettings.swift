@@ -31,7 +31,7 @@ enum VpssSettings {
       Attribute("flip", .boolean, default: .boolean(false), .live, "exchanges top and bottom, before rotation"),
       common.pool(),
       CommonRows.enable("makes pictures"),
-    ] + CommonRows.reports + [CommonRows.snapshot]
+    ] + CommonRows.reports + CommonRows.snapshots
   }
 
   private static func side(_ key: String, _ value: Int, _ summary: String) -> Attribute {
