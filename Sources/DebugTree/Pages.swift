@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import MediaRuntime
 import NodeFS
@@ -30,6 +31,15 @@ extension DebugTree {
 
   private func node(_ page: Page) -> Node {
     let moments = moments
+    if page.isMadeApart {
+      return Node.picture(mode: 0o444) { request in
+        _ = try Thread.start("page \(page.paths[0])") {
+          var writer = TextWriter(capacity: page.capacity)
+          page.render(Moment(moments), &writer)
+          request.reply.succeed(writer.bytes())
+        }
+      }
+    }
     return node(
       page.paths[0], takes: page.takes, render: rendering(page.capacity) { page.render(Moment(moments), &$0) })
   }
@@ -76,6 +86,7 @@ extension DebugTree {
       do throws(MediaCore.Refusal) { try runtime.logCommand(text) } catch { return reply.answer(error) }
     case .clearErrorLog: runtime.errorLog.clear()
     case .resetMemoryPeak: graph.resetMemoryPeak()
+    case .setMemoryLimit(let text): return runtime.setMemoryLimit(text) { reply.answer($0) }
     case .setServices(let setting, let value): return set(setting, of: nil, to: value)
     case .setService(let service, let setting, let value): return set(setting, of: service, to: value)
     }

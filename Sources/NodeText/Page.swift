@@ -13,6 +13,8 @@ public struct Page: Sendable {
   /// What may be written to it; nil for what is only read.
   public var takes: Intake?
   public var place: PlaceInReport
+  /// It asks the kernel much: made by a thread of its own when it is opened, while whoever opens it waits.
+  public var isMadeApart: Bool
   public var render: @Sendable (Moment, inout TextWriter) -> Void
 
   /// Where `report` has it. Those of one place stand in the order of the list.
@@ -27,7 +29,7 @@ public struct Page: Sendable {
 
   public init(
     _ path: String, also more: [String] = [], capacity: Int = 4096, takes: Intake? = nil,
-    inReport place: PlaceInReport = .middle, _ summary: String,
+    inReport place: PlaceInReport = .middle, isMadeApart: Bool = false, _ summary: String,
     render: @escaping @Sendable (Moment, inout TextWriter) -> Void
   ) {
     self.paths = [path] + more
@@ -35,6 +37,7 @@ public struct Page: Sendable {
     self.capacity = capacity
     self.takes = takes
     self.place = place
+    self.isMadeApart = isMadeApart
     self.render = render
   }
 
@@ -83,6 +86,7 @@ public struct Intake: Sendable {
     /// A command of the module log.
     case logCommand([UInt8])
     case resetMemoryPeak
+    case setMemoryLimit([UInt8])
     /// Sets a number for all services.
     case setServices(ServiceSetting, UInt32)
     /// The same for one, by its name.

@@ -2,5 +2,5 @@
 
 /// The nodes of Rockchip's kernel about DMA-BUF memory, `/proc/rk_dmabuf/*`.
 enum DMABufPages {
-  static let pages = [DMABufSizePage.page, DMABufPeakPage.page]
+  static let pages = [DMABufSizePage.page, DMABufPeakPage.page, DMABufCheckPage.page]
 }
