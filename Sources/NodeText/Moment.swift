@@ -19,6 +19,7 @@ public final class Moment {
     public var nodes: @Sendable () -> [NodeReport] = { [] }
     public var allocations: @Sendable () -> AllocationsReport = { AllocationsReport() }
     public var memory: @Sendable () -> MemoryTotals = { MemoryTotals(totalBytes: 0, peakBytes: 0) }
+    public var systemMemory: @Sendable () -> SystemMemoryReport = { SystemMemoryReport() }
     public var regions: @Sendable () -> RegionsReport = { RegionsReport() }
     public var encoders: @Sendable () -> EncodersReport = { EncodersReport() }
     public var services: @Sendable () -> ServicesReport = { ServicesReport() }
@@ -62,6 +63,8 @@ public final class Moment {
   public private(set) lazy var allocations = sources.allocations()
   /// All buffers together.
   public private(set) lazy var memory = sources.memory()
+  /// The DMA-BUFs of the whole system.
+  public private(set) lazy var systemMemory = sources.systemMemory()
   public private(set) lazy var regions = sources.regions()
   /// The encoder channels.
   public private(set) lazy var encoders = sources.encoders()

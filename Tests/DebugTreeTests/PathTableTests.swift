@@ -72,7 +72,7 @@ import Testing
   }
 
   @Test func nothingElseStandsBesideThePages() {
-    #expect(names("rk_dmabuf") == ["size", "peak"])
+    #expect(names("rk_dmabuf") == ["size", "peak", "dev", "source", "by_process", "growth", "history"])
     #expect(names("vcodec") == ["enc"] && names("vcodec/enc") == ["venc_info"])
     #expect(
       names("mpp_service") == [

@@ -5,23 +5,29 @@ import Synchronization
 
 /// Counts the bytes of picture memory of this process: all that a graph allocated, and what devices lent it.
 ///
-/// The peak follows the vendor's `rk_dmabuf/peak`: it is set when a buffer is made, and a reset stores 0 until the next
+/// The totals are the whole system's: with the DMA-BUFs of others, as they were last seen. The peak follows the vendor's `rk_dmabuf/peak`: it is set when a buffer is made, and a reset stores 0 until the next
 /// one is.
 final class MemoryLedger: Sendable {
   private let total = Atomic<Int>(0)
   private let peak = Atomic<Int>(0)
+  let system = SystemShare()
 
   var totals: MemoryTotals {
     MemoryTotals(
-      totalBytes: UInt64(max(0, total.load(ordering: .relaxed))),
-      peakBytes: UInt64(max(0, peak.load(ordering: .relaxed))))
+      totalBytes: UInt64(max(0, total.load(ordering: .relaxed) + system.others)),
+      peakBytes: UInt64(max(0, peak.load(ordering: .relaxed))),
+      ownBytes: UInt64(max(0, total.load(ordering: .relaxed))),
+      ownOtherBytes: UInt64(max(0, total.load(ordering: .relaxed) - system.ownBuffers)))
   }
+
+  /// Others have made a buffer, as far as anybody has seen.
+  func noteOthersPeak() { peak.max(total.load(ordering: .relaxed) + system.others, ordering: .relaxed) }
 
   func resetPeak() { peak.store(0, ordering: .relaxed) }
 
   func add(_ bytes: Int) {
     let now = total.add(bytes, ordering: .relaxed).newValue
-    peak.max(now, ordering: .relaxed)
+    peak.max(now + system.others, ordering: .relaxed)
   }
 
   func remove(_ bytes: Int) { total.subtract(bytes, ordering: .relaxed) }
@@ -48,10 +54,14 @@ private final class CountedMemory: Memory {
   init(_ base: any Memory, _ ledger: MemoryLedger) {
     self.base = base
     self.ledger = ledger
+    if base.isDMABuf { ledger.system.addOwn(base.size) }
     ledger.add(base.size)
   }
 
-  deinit { ledger.remove(base.size) }
+  deinit {
+    if base.isDMABuf { ledger.system.addOwn(-base.size) }
+    ledger.remove(base.size)
+  }
 
   var fileDescriptor: CInt { base.fileDescriptor }
   var size: Int { base.size }
