@@ -22,6 +22,9 @@ public final class DebugTree: Sendable {
   /// The directory of each service; the lock keeps those that change them one after the other.
   let serviceDirectories = Synchronization.Mutex<[String: String]>([:])
 
+  /// As much as the largest bitmap: many that are open at once share it.
+  let beingWritten = BlobRoom(bytes: 64 << 20)
+
   /// Builds the tree and keeps it in step with the runtime's objects from now on.
   ///
   /// - Parameters:

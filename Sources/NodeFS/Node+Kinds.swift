@@ -79,13 +79,15 @@ extension Node {
   /// A node that takes a whole file, mode 0200: written in order from offset 0, delivered when it is closed.
   ///
   /// A write that is not at the end of what came before is refused with `EINVAL`, one that exceeds `limit` with
-  /// `E2BIG`; after a refused write, and when nothing was written, nothing is delivered. `close(2)` does not wait for
-  /// `deliver` and does not show its outcome.
+  /// `E2BIG`, one for which all that are being written leave no room with `ENOMEM`. After a refused write nothing is delivered, and
+  /// where nothing was written only what `O_TRUNC` emptied: no bytes. `close(2)` does not wait for `deliver` and does not show its outcome.
+  ///
+  /// - Parameter room: what blobs being written may hold together; `nil`: as much as their limits let them.
   public static func blob(
-    owner: Owner? = nil, mode: UInt32 = 0o200, limit: Int = 16 << 20,
+    owner: Owner? = nil, mode: UInt32 = 0o200, limit: Int = 16 << 20, room: BlobRoom? = nil,
     deliver: @escaping @Sendable (BlobDelivery) -> Void
   ) -> Node {
-    Node(kind: .blob(Blob(limit: limit, deliver: deliver)), permissions: mode & 0o777, owner: owner)
+    Node(kind: .blob(Blob(limit: limit, room: room, deliver: deliver)), permissions: mode & 0o777, owner: owner)
   }
 
   /// Takes a stream of bytes, mode 0200, not seekable; who only reads gets nothing and takes no writer's place. A write that finds no room waits without holding a serving thread
@@ -121,6 +123,7 @@ extension Node {
 
   struct Blob: Sendable {
     let limit: Int
+    let room: BlobRoom?
     let deliver: @Sendable (BlobDelivery) -> Void
   }
 }

@@ -165,7 +165,9 @@ struct Program {
       packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
       inputFormats: usual + packed, outputFormats: usual + packed,
       display: KMSDisplayFactory(changed: { watch.lookAgain() }), muxer: SoftwareCodecs.muxerFactory(),
-      picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() }, painter: SoftwareCodecs.painter(),
+      picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() },
+      packed: { (frame: borrowing Frame) throws(Failure) in try PackedPicture.bytes(of: frame) },
+      painter: SoftwareCodecs.painter(),
       pictureReaders: SoftwareCodecs.pictureReaders(),
       textRenderer: { () throws(Failure) in SoftwareCodecs.textRenderer() })
   }

@@ -157,10 +157,10 @@ import Testing
     let tree = try KernelTree()
     try tree.process(50, "threads")
     try tree.buffer(3, of: "50", inode: 90, size: 4096)
-    for thread in [50, 51, 52] { try tree.folder("proc/50/task/\(thread)/fd") }
-    // 51 shares the table, 52 does not.
+    for thread in [50, 51, 52, 53, 54] { try tree.folder("proc/50/task/\(thread)/fd") }
+    // 51 shares the table, 52 does not, and shares its own with 53; 54 has none.
     try tree.buffer(3, of: "50/task/51", inode: 90, size: 4096)
-    try tree.buffer(7, of: "50/task/52", inode: 91, size: 8192)
+    for thread in [52, 53] { try tree.buffer(7, of: "50/task/\(thread)", inode: 91, size: 8192) }
     let scan = look(tree)
     #expect(scan.bytes == 12288 && scan.ownTables == 1)
     #expect(try buffer(scan, 90).holders == [MemoryScan.Holder(process: 50, descriptors: 1, mappings: 0)])

@@ -342,7 +342,7 @@ import Testing
         "intra_smoothing", "chroma_qp_offset", "slice_mode", "slice_size", "rotation", "mirror", "intra_refresh",
         "gop_mode", "bg_interval", "roi0", "roi1", "roi2", "roi3", "roi4", "roi5", "roi6", "roi7", "idr",
         "backend", "source", "enable", "state", "active", "stats", "stream", "stream.ts", "stream.mp4",
-        "stream.mjpeg", "stream.info", "snapshot.jpg", "effect",
+        "stream.mjpeg", "stream.info", "snapshot.jpg", "snapshot.yuv", "effect",
       ])
   }
 

@@ -20,7 +20,10 @@ final class ProcessWalk {
 
   /// What a process has that a table of descriptors tells.
   private struct Table {
-    var numbers: [UInt64] = []
+    /// The numbers of its descriptors: the process's, and those of threads with a table of their own.
+    var numbers: [Set<UInt64>] = []
+    /// Whose they are.
+    var owners: [Int32] = []
     var devices: [MemoryScan.DeviceUse] = []
   }
 
@@ -80,6 +83,7 @@ final class ProcessWalk {
     defer { close(folder) }
     scan.processesSeen += 1
     var table = Table()
+    table.owners = [process]
     var isReadable = true
     do throws(Errno) {
       try readTable(of: process, "", in: folder, &table, &scan, &texts, found)
@@ -112,16 +116,24 @@ final class ProcessWalk {
     ProcFiles.eachNumber(in: tasks) { number, _ in
       if let thread = Int32(exactly: number), thread != process { others.append(thread) }
     }
-    for thread in others {
-      if roots.isReal, mpifs_share_descriptors(process, thread) == 1 { continue }
-      guard let directory = try? ProcFiles.directory("task/\(thread)/fd", in: folder) else { continue }
-      // Without the kernel's word the same numbers are taken for the same table.
-      var numbers: [UInt64] = []
-      ProcFiles.eachNumber(in: directory) { number, _ in numbers.append(number) }
-      if numbers.isEmpty || !roots.isReal && Set(numbers) == Set(table.numbers) { continue }
-      scan.ownTables += 1
+    for thread in others where !shares(thread, table, in: folder) {
+      let known = table.numbers.count
       try? readTable(of: process, "task/\(thread)/", in: folder, &table, &scan, &texts, found)
+      guard table.numbers.count > known else { continue }
+      table.owners.append(thread)
+      scan.ownTables += 1
     }
+  }
+
+  /// Whether a thread has a table that was looked at. Without the kernel's word the same numbers are taken for the same table.
+  private func shares(_ thread: Int32, _ table: Table, in folder: CInt) -> Bool {
+    let words = table.owners.map { roots.isReal ? mpifs_share_descriptors($0, thread) : -1 }
+    if words.contains(1) { return true }
+    if !words.contains(-1) { return false }
+    guard let directory = try? ProcFiles.directory("task/\(thread)/fd", in: folder) else { return true }
+    var numbers: Set<UInt64> = []
+    ProcFiles.eachNumber(in: directory) { number, _ in numbers.insert(number) }
+    return numbers.isEmpty || table.numbers.contains(numbers)
   }
 
   private func readTable(
@@ -132,11 +144,11 @@ final class ProcessWalk {
     // The listing closes its own.
     let links = dup(descriptors)
     defer { if links >= 0 { close(links) } }
-    let isFirst = prefix.isEmpty
+    var numbers: Set<UInt64> = []
     var interesting: [(number: UInt64, device: String?)] = []
     ProcFiles.eachNumber(in: descriptors) { number, name in
       scan.descriptors += 1
-      if isFirst { table.numbers.append(number) }
+      numbers.insert(number)
       guard let room = link.baseAddress?.assumingMemoryBound(to: CChar.self) else { return }
       let length = readlinkat(links, name, room, link.count)
       guard length > 0 else { return }
@@ -147,8 +159,11 @@ final class ProcessWalk {
         interesting.append((number, texts.text(target)))
       }
     }
+    table.numbers.append(numbers)
+    guard !interesting.isEmpty, let infos = try? ProcFiles.directory("\(prefix)fdinfo", in: folder) else { return }
+    defer { close(infos) }
     for (number, device) in interesting {
-      guard let text = try? files.read("\(prefix)fdinfo/\(number)", in: folder, isShort: true) else { continue }
+      guard let text = try? files.read("\(number)", in: infos, isShort: true) else { continue }
       if let device {
         Self.note(device, text, in: &table, &texts)
         continue

@@ -28,6 +28,8 @@ public struct EngineCatalogue: Sendable {
   public var outputFormats: [PixelFormat]
   /// Makes the encoder of `snapshot.jpg`; `nil` where there is none.
   public var picture: (@Sendable () throws(Failure) -> any PictureEncoder)?
+  /// The pixels of a frame for `snapshot.yuv`, as ``PackedPicture`` lays them out; `nil` where there is nothing to read them.
+  public var packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])?
 
   public init(
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
@@ -36,6 +38,7 @@ public struct EngineCatalogue: Sendable {
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     display: (any DisplayFactory)? = nil, muxer: (any MuxerFactory)? = nil,
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil,
+    packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])? = nil,
     painter: (any Painter)? = nil, pictureReaders: [any PictureFileReader] = [],
     textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)? = nil
   ) {
@@ -50,6 +53,7 @@ public struct EngineCatalogue: Sendable {
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture
+    self.packed = packed
     self.painter = painter
     self.pictureReaders = pictureReaders
     self.textRenderer = textRenderer

@@ -205,18 +205,20 @@ public final class MediaGraph: ModuleFactory {
     return try intake.attach()
   }
 
-  /// Makes a JPEG file of the next frame that passes the object, an empty one where it does not run or nothing comes to it.
+  /// Makes a file of the next frame that passes the object, a JPEG or its pixels by the file's name, an empty one where it does not run or nothing comes to it.
   /// `reply` is called once, on another thread or, when refused at once, on this one.
   ///
   /// Failures: ENOENT, ENOTSUP, EBUSY one is being made, EAGAIN no frame came within two seconds.
-  public func snapshot(_ path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
-    guard let object = object(path) else {
+  public func snapshot(
+    _ path: ObjectPath, named name: String, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void
+  ) {
+    guard let object = object(path), let form = SnapshotForm(rawValue: name) else {
       reply(.failure(Failure(.noSuchFileOrDirectory, "snapshot", on: "\(path)")))
       return
     }
     // No picture passes, so there is none: not a failure, which would end who copies the whole tree.
     guard condition(of: object, object.node.figures()) == .running else { return reply(.success([])) }
-    environment.snapshots.request(path, tap: object.tap, reply: reply)
+    environment.snapshots.request(path, form, tap: object.tap, reply: reply)
   }
 }
 

@@ -20,7 +20,10 @@ struct CommonRows {
     Attribute("stats", .info, "frames in, out and dropped by cause; queue; times; bytes copied"),
   ]
 
-  static let snapshot = Attribute("snapshot.jpg", .picture, "the last picture as a JPEG file")
+  static let snapshots = [
+    Attribute(SnapshotForm.jpeg.rawValue, .picture, "the next picture that passes, as a JPEG file"),
+    Attribute(SnapshotForm.raw.rawValue, .picture, "its pixels as they are; active says what the last such file held"),
+  ]
 
   static func format(_ formats: [PixelFormat], _ summary: String) -> Attribute {
     let choices = ["auto"] + formats.map(\.description)

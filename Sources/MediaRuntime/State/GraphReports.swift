@@ -28,7 +28,8 @@ extension MediaGraph {
     return ObjectState(
       path: "\(object.path)", kind: object.path.kind, condition: self.condition(of: object, figures),
       streams: self.streamReports(object),
-      active: object.activeFacts() + (object.core.painting?.facts ?? []) + object.settings.idle,
+      active: object.activeFacts() + (object.core.painting?.facts ?? []) + (object.tap.rawFact.map { [$0] } ?? [])
+        + object.settings.idle,
       statistics: self.statistics(of: object, figures),
       moreStatistics: object.moreStatistics() + (object.core.painting?.statistics ?? []), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) }, detection: object.detectionReport())

@@ -30,9 +30,8 @@ enum VdecSettings {
     ] + CommonRows.reports + [
       Attribute(
         "feed", .sink,
-        "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht, vp8 as IVF): cat a.h264 > feed"),
-      CommonRows.snapshot,
-    ]
+        "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht, vp8 as IVF): cat a.h264 > feed")
+    ] + CommonRows.snapshots
   }
 
   static func check(_ change: inout SettingsChange) throws(Refusal) {

@@ -29,7 +29,7 @@ enum ViSettings {
           useless: { isDevice($0) ? nil : "only a capture device has formats of its own" }))
     }
     rows.append(CommonRows.enable("takes pictures from the input"))
-    return rows + CommonRows.reports + [CommonRows.snapshot]
+    return rows + CommonRows.reports + CommonRows.snapshots
   }
 
   /// A size the input may choose itself: a file that is scaled to what nobody asked for costs time and sharpness.

@@ -30,7 +30,7 @@ enum VpssSettings {
       Attribute("mirror", .boolean, default: .boolean(false), .live, "exchanges left and right, before rotation"),
       Attribute("flip", .boolean, default: .boolean(false), .live, "exchanges top and bottom, before rotation"),
       CommonRows.enable("makes pictures"),
-    ] + CommonRows.reports + [CommonRows.snapshot]
+    ] + CommonRows.reports + CommonRows.snapshots
   }
 
   private static func side(_ key: String, _ value: Int, _ summary: String) -> Attribute {
