@@ -25,6 +25,7 @@ public final class Moment {
     public var lastMemoryCheck: @Sendable () -> MemoryCheckReport? = { nil }
     /// What `memory_limit` reads.
     public var memoryLimit: @Sendable () -> String = { "auto" }
+    public var systemMemory: @Sendable () -> SystemMemoryReport = { SystemMemoryReport() }
     public var regions: @Sendable () -> RegionsReport = { RegionsReport() }
     public var encoders: @Sendable () -> EncodersReport = { EncodersReport() }
     public var services: @Sendable () -> ServicesReport = { ServicesReport() }
@@ -73,6 +74,8 @@ public final class Moment {
   public private(set) lazy var lastMemoryCheck = sources.lastMemoryCheck()
   /// What `memory_limit` reads.
   public private(set) lazy var memoryLimit = sources.memoryLimit()
+  /// The DMA-BUFs of the whole system.
+  public private(set) lazy var systemMemory = sources.systemMemory()
   public private(set) lazy var regions = sources.regions()
   /// The encoder channels.
   public private(set) lazy var encoders = sources.encoders()

@@ -53,6 +53,9 @@ struct Options: ParsableCommand {
   @Flag(help: "Sources run as fast as the slowest receiver takes frames, and nothing is dropped: for benchmarks.")
   var unthrottled = false
 
+  @Option(help: ArgumentHelp("In place of the machine's: a folder with proc and sys, for tests.", visibility: .hidden))
+  var kernelRoot: String?
+
   static func main() {
     guard let arguments = Arguments.given else {
       Program.complain("the command line cannot be read: /proc is missing")

@@ -38,12 +38,16 @@ struct Program {
     let memory = AllocatorPolicy()
     let registry = registry(watch, log)
     let (runtime, graph) = try makeRuntime(registry, memory, mountPoint: path, log: log)
+    let systemMemory = SystemMemoryWatch(KernelRoots(under: options.kernelRoot)) { [weak graph] in
+      graph?.noteSystemMemory($0, hasNew: $1) ?? $0
+    }
     let debug: DebugTree
     let mount: Mount
     do {
       debug = try DebugTree(
         runtime: runtime, graph: graph, pages: PageTable(options.dialect), identity: .ofThisProgram(),
-        startedMonotonicMicroseconds: started, devices: devices(watch, registry, memory.reason))
+        startedMonotonicMicroseconds: started, devices: devices(watch, registry, memory.reason),
+        memory: SystemMemorySource(systemMemory))
       try MountPoint.create(path)
       let mountOptions = MountOptions(
         name: "mpifs", allowOther: options.allowOther, onUnmounted: { kill(getpid(), SIGUSR1) })

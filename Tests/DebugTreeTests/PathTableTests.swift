@@ -72,7 +72,8 @@ import Testing
   }
 
   @Test func nothingElseStandsBesideThePages() {
-    #expect(names("rk_dmabuf") == ["size", "peak", "check"])
+    #expect(
+      names("rk_dmabuf") == ["size", "peak", "dev", "source", "by_process", "growth", "history", "check"])
     #expect(names("vcodec") == ["enc"] && names("vcodec/enc") == ["venc_info"])
     #expect(
       names("mpp_service") == [

@@ -245,6 +245,10 @@ import Testing
       Case("config", "memory_limit = 1\n", "ERANGE"), Case("config", "memory_limit = much\n", "EINVAL"),
       Case("rk_dmabuf/peak", "1\n", "EINVAL"), Case("rk_dmabuf/peak", "\n", "EINVAL"),
       Case("rk_dmabuf/peak", "reset\n", "EINVAL"), Case("rk_dmabuf/peak", [0xff], ["EINVAL"]),
+      Case("rk_dmabuf/growth", "\n", "EINVAL"), Case("rk_dmabuf/growth", "mark a b\n", "EINVAL"),
+      Case("rk_dmabuf/growth", "mark a/b\n", "EINVAL"), Case("rk_dmabuf/growth", [0xff, 0xfe], ["EINVAL"]),
+      Case("rk_dmabuf/growth", "clear nothing\n", "ENOENT"),
+      Case("rk_dmabuf/growth", Array(repeating: 0x61, count: 65), ["E2BIG"]),
       Case("config", "nonsense\n", "EINVAL"), Case("config", "venc/0/gop = 5", "EINVAL"),
       Case("config", [0, 0xff, 0x0a], ["EINVAL"]), Case("config", "venc/0/other = 1\n", "ENOENT"),
       Case("config", "venc/0/gop = 5\nvenc/0/gop = 6\n", "EINVAL"), Case("config", "venc/0/idr = 1\n", "EINVAL"),
@@ -266,7 +270,8 @@ import Testing
     cases.append(Case("mpp_service/cpu/disable_work", "1\n", "EBUSY"))
     for node in [
       "mpp_service/load", "mpp_service/sessions-summary", "mpp_service/cpu/task_count", "vsys", "valloc", "vrgn",
-      "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "health", "metrics",
+      "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "rk_dmabuf/dev", "rk_dmabuf/source", "rk_dmabuf/by_process",
+      "rk_dmabuf/history", "health", "metrics",
       "report", "help", "venc/0/state", "venc/0/stats", "venc/0/effect", "vi/0/active", "venc/0/stream",
       "vi/0/snapshot.jpg",
     ] {

@@ -6,7 +6,7 @@ import Synchronization
 /// Counts the bytes of picture memory of this process: all that a graph allocated, and what devices lent it; and keeps what is
 /// allocated within the limit.
 ///
-/// The peak follows the vendor's `rk_dmabuf/peak`: it is set when a buffer is made, and a reset stores 0 until the next
+/// The totals are the whole system's: with the DMA-BUFs of others, as they were last seen. The peak follows the vendor's `rk_dmabuf/peak`: it is set when a buffer is made, and a reset stores 0 until the next
 /// one is.
 final class MemoryLedger: Sendable {
   private let total = Atomic<Int>(0)
@@ -17,11 +17,14 @@ final class MemoryLedger: Sendable {
   /// - Parameter limit: bytes that may be held.
   init(limit: Int = .max) { bound = Atomic(limit) }
 
+  let system = SystemShare()
+
   var totals: MemoryTotals {
-    MemoryTotals(
-      totalBytes: UInt64(max(0, total.load(ordering: .relaxed))),
-      peakBytes: UInt64(max(0, peak.load(ordering: .relaxed))), limitBytes: limit == .max ? nil : UInt64(max(0, limit)),
-      refused: refused)
+    let own = max(0, total.load(ordering: .relaxed))
+    return MemoryTotals(
+      totalBytes: UInt64(max(0, own + system.others)), peakBytes: UInt64(max(0, peak.load(ordering: .relaxed))),
+      ownBytes: UInt64(own), ownOtherBytes: UInt64(max(0, own - system.ownBuffers)),
+      limitBytes: limit == .max ? nil : UInt64(max(0, limit)), refused: refused)
   }
 
   /// Bytes that may be held. What is held already stays where it is lowered.
@@ -33,11 +36,14 @@ final class MemoryLedger: Sendable {
   /// Requests the limit did not allow.
   var refused: UInt64 { refusals.load(ordering: .relaxed) }
 
+  /// Others have made a buffer, as far as anybody has seen.
+  func noteOthersPeak() { peak.max(total.load(ordering: .relaxed) + system.others, ordering: .relaxed) }
+
   func resetPeak() { peak.store(0, ordering: .relaxed) }
 
   func add(_ bytes: Int) {
     let now = total.add(bytes, ordering: .relaxed).newValue
-    peak.max(now, ordering: .relaxed)
+    peak.max(now + system.others, ordering: .relaxed)
   }
 
   func remove(_ bytes: Int) { total.subtract(bytes, ordering: .relaxed) }
@@ -49,10 +55,7 @@ final class MemoryLedger: Sendable {
     while true {
       guard let sum = Self.sum(now, bytes), sum <= limit else { throw refusal(bytes, now, name) }
       let result = total.weakCompareExchange(expected: now, desired: sum, ordering: .relaxed)
-      guard !result.exchanged else {
-        peak.max(sum, ordering: .relaxed)
-        return
-      }
+      guard !result.exchanged else { return }
       now = result.original
     }
   }
@@ -103,8 +106,8 @@ struct CountingAllocator: Allocator {
     try ledger.reserve(bytes, for: label)
     do throws(Failure) {
       let memory = try base.allocate(size: size, label: label)
-      // Where pages are wider, or a device takes more.
-      if memory.size != bytes { ledger.add(memory.size - bytes) }
+      // Where pages are wider, or a device takes more, it differs; and now it counts for the peak.
+      ledger.add(memory.size - bytes)
       return CountedMemory(memory, ledger)
     } catch {
       ledger.remove(bytes)
@@ -124,9 +127,13 @@ final class CountedMemory: Memory {
   fileprivate init(_ base: any Memory, _ ledger: MemoryLedger) {
     self.base = base
     self.ledger = ledger
+    if base.isDMABuf { ledger.system.addOwn(base.size) }
   }
 
-  deinit { ledger.remove(base.size) }
+  deinit {
+    if base.isDMABuf { ledger.system.addOwn(-base.size) }
+    ledger.remove(base.size)
+  }
 
   var fileDescriptor: CInt { base.fileDescriptor }
   var size: Int { base.size }

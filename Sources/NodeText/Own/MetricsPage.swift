@@ -65,10 +65,13 @@ public enum MetricsPage {
     StatisticGroup(
       "memory",
       [
-        Statistic("buffers_bytes", .gauge, unit: .bytes, "Bytes in media buffers.", moment.memory.totalBytes),
+        Statistic("buffers_bytes", .gauge, unit: .bytes, "Bytes in media buffers.", moment.memory.ownBytes),
         Statistic(
-          "peak_bytes", .gauge, unit: .bytes, "Most bytes in media buffers since start or reset.",
-          moment.memory.peakBytes),
+          "system_bytes", .gauge, unit: .bytes,
+          "Bytes in all DMA-BUFs of the system, when last looked at, and in media buffers that are none.",
+          moment.memory.totalBytes),
+        Statistic(
+          "peak_bytes", .gauge, unit: .bytes, "Most of that since start or reset.", moment.memory.peakBytes),
         Statistic("buffers", .gauge, "Media buffers.", moment.allocations.buffers.count),
         Statistic(
           "limit_refused", .counter, "Requests that memory_limit did not allow.", moment.memory.refused),
