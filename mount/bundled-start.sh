@@ -71,5 +71,9 @@ if [ $is_served = yes ]; then
   provide_mount_point
 fi
 
+# Boards have no fonts.
+MPIFS_FONT=${MPIFS_FONT:-$here/fonts/DejaVuSans.ttf}
+export MPIFS_FONT
+
 # The loader carries the program's name, because that is what ps, pidof and killall go by.
 exec "$here/lib/loader/mpifs" --inhibit-cache --library-path "$here/lib" --argv0 "$0" "$here/lib/program" "$@"

@@ -124,7 +124,7 @@ extension DebugTree {
       }
     case .picture:
       return Node.picture { request in
-        graph.snapshot(path) { result in
+        graph.snapshot(path, named: key) { result in
           switch result {
           case .success(let bytes): request.reply.succeed(bytes)
           case .failure(let failure): request.reply.fail(NodeError(failure.errno, failure.description))
@@ -141,7 +141,7 @@ extension DebugTree {
         }
       }
     case .blob:
-      return Node.blob(limit: graph.largestFile(for: path)) { delivery in
+      return Node.blob(limit: graph.largestFile(for: path), room: beingWritten) { delivery in
         graph.take(delivery.bytes, for: path, key)
       }
     }

@@ -10,8 +10,10 @@ extension Node {
   ///   it open the length of what he then reads; reads at other offsets slice the text of that moment. An error thrown is the
   ///   error `read(2)` returns. It must have no side effect, and it must not block: unlike a parked write or stream, a reader in
   ///   a render cannot be interrupted.
-  public static func text(owner: Owner? = nil, render: @escaping Render) -> Node {
-    Node(kind: .text(render), permissions: 0o444, owner: owner)
+  ///
+  /// - Parameter preparation: what must be there before `render` is called for a reader.
+  public static func text(owner: Owner? = nil, preparation: Preparation? = nil, render: @escaping Render) -> Node {
+    Node(kind: .text(render), permissions: 0o444, owner: owner, preparation: preparation)
   }
 
   /// Text that can be written, mode 0644. One `write(2)` is one command; `O_TRUNC` and the offset mean nothing.
@@ -22,17 +24,18 @@ extension Node {
   ///   - wholeWrites: Refuse a write at any offset but 0 with `EINVAL`. For texts longer than a pipe's or a
   ///     shell's buffer, where a second piece must not be taken for a second command.
   ///   - deadline: When the caller is answered `ETIMEDOUT` if nobody has answered; the work goes on.
+  ///   - preparation: As in `text`.
   ///   - render: As in `text`.
   ///   - write: Parses, checks, applies, and answers through `request.reply`, at once or later. Throwing answers, too.
   ///     A refused write must change nothing: writers send it twice.
   public static func setting(
     owner: Owner? = nil, mode: UInt32 = 0o644, limit: Int = 4096, wholeWrites: Bool = false,
-    deadline: Duration = defaultDeadline,
+    deadline: Duration = defaultDeadline, preparation: Preparation? = nil,
     render: @escaping Render, write: @escaping @Sendable (WriteRequest) throws -> Void
   ) -> Node {
     Node(
       kind: .setting(render, Command(limit: limit, wholeWrites: wholeWrites, deadline: deadline, run: write)),
-      permissions: mode & 0o777, owner: owner)
+      permissions: mode & 0o777, owner: owner, preparation: preparation)
   }
 
   /// A node that only takes writes, mode 0200; it reads as empty.
@@ -76,13 +79,15 @@ extension Node {
   /// A node that takes a whole file, mode 0200: written in order from offset 0, delivered when it is closed.
   ///
   /// A write that is not at the end of what came before is refused with `EINVAL`, one that exceeds `limit` with
-  /// `E2BIG`; after a refused write, and when nothing was written, nothing is delivered. `close(2)` does not wait for
-  /// `deliver` and does not show its outcome.
+  /// `E2BIG`, one for which all that are being written leave no room with `ENOMEM`. After a refused write nothing is delivered, and
+  /// where nothing was written only what `O_TRUNC` emptied: no bytes. `close(2)` does not wait for `deliver` and does not show its outcome.
+  ///
+  /// - Parameter room: what blobs being written may hold together; `nil`: as much as their limits let them.
   public static func blob(
-    owner: Owner? = nil, mode: UInt32 = 0o200, limit: Int = 16 << 20,
+    owner: Owner? = nil, mode: UInt32 = 0o200, limit: Int = 16 << 20, room: BlobRoom? = nil,
     deliver: @escaping @Sendable (BlobDelivery) -> Void
   ) -> Node {
-    Node(kind: .blob(Blob(limit: limit, deliver: deliver)), permissions: mode & 0o777, owner: owner)
+    Node(kind: .blob(Blob(limit: limit, room: room, deliver: deliver)), permissions: mode & 0o777, owner: owner)
   }
 
   /// Takes a stream of bytes, mode 0200, not seekable; who only reads gets nothing and takes no writer's place. A write that finds no room waits without holding a serving thread
@@ -118,6 +123,7 @@ extension Node {
 
   struct Blob: Sendable {
     let limit: Int
+    let room: BlobRoom?
     let deliver: @Sendable (BlobDelivery) -> Void
   }
 }

@@ -9,6 +9,8 @@ extension NodeTree {
     case handle(Handle)
     /// The request must wait for a picture: `PictureDesk.join`.
     case picture(PictureDesk)
+    /// The request must wait for what the text needs, and is opened with `openPrepared` then.
+    case preparing(Preparation)
   }
 
   /// Checks how the node may be opened, and opens it. `flags` are those of `open(2)`.
@@ -24,10 +26,13 @@ extension NodeTree {
     switch node.kind {
     case .text(let render):
       guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
+      if let preparation = node.preparation, !preparation.isDone() { return .preparing(preparation) }
       return .handle(text(node, render, caller))
     case .setting(let render, _):
       // Who only writes is told no length.
-      return .handle(access == O_WRONLY ? WriteHandle(node) : text(node, render, caller))
+      if access == O_WRONLY { return .handle(WriteHandle(node)) }
+      if let preparation = node.preparation, !preparation.isDone() { return .preparing(preparation) }
+      return .handle(text(node, render, caller))
     case .command:
       return .handle(WriteHandle(node))
     case .stream(let open):
@@ -39,7 +44,7 @@ extension NodeTree {
     // What only takes writes reads as empty, so that who copies the tree comes through.
     case .blob, .sink:
       if access == O_RDONLY { return .handle(WriteHandle(node)) }
-      return .handle(try openForWriting(node, access, caller))
+      return .handle(try openForWriting(node, flags, caller))
     case .directory: throw NodeError(.isDirectory)
     case .symlink: throw NodeError(.tooManySymbolicLinkLevels)
     }
@@ -49,13 +54,13 @@ extension NodeTree {
     TextHandle(node, render: render, tree: self, opener: caller, measured: takeMeasured(of: node, for: caller))
   }
 
-  private func openForWriting(_ node: Node, _ access: CInt, _ caller: Caller) throws(NodeError) -> Handle {
+  private func openForWriting(_ node: Node, _ flags: CInt, _ caller: Caller) throws(NodeError) -> Handle {
     func refuse(_ operation: Refusal.Operation, _ reason: String) -> NodeError {
       self.refuse(operation, node.path, NodeError(.permissionDenied, reason), caller)
     }
-    guard access == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
+    guard flags & O_ACCMODE == O_WRONLY else { throw refuse(.openForReading, "the node only takes writes") }
     switch node.kind {
-    case .blob(let blob): return BlobHandle(node, blob: blob, opener: caller)
+    case .blob(let blob): return BlobHandle(node, blob: blob, opener: caller, isEmptied: flags & O_TRUNC != 0)
     case .sink(let open): return try openSink(node, open, caller)
     default: throw NodeError(.badFileDescriptor)
     }

@@ -167,7 +167,7 @@ final class RegionStudio: Sendable {
   func luma(_ path: String, x: Int = 0, y: Int = 0) throws -> UInt8 {
     let found = Mutex<UInt8?>(nil)
     let tap = try #require(graph.object(Bench.path(path))).tap
-    #expect(tap.request { frame in found.withLock { $0 = Self.luma(frame, x: x, y: y) } })
+    #expect(tap.request(.jpeg) { frame in found.withLock { $0 = Self.luma(frame, x: x, y: y) } })
     #expect(eventually { found.withLock { $0 } != nil })
     return try #require(found.withLock { $0 })
   }

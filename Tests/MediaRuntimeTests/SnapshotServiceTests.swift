@@ -47,6 +47,27 @@ import Testing
     pool.close()
   }
 
+  @Test func oneFrameServesBothForms() throws {
+    let service = SnapshotService(
+      { () throws(Failure) in ScriptedPictureEncoder() },
+      packed: { (frame: borrowing Frame) throws(Failure) in [UInt8](repeating: 7, count: frame.layout.byteCount) })
+    let pool = try Pool(name: "test", size: Doubles.layout.byteCount, count: 2, allocator: MemfdAllocator())
+    let (answers, tap, path) = (Answers(), FrameTap(), Bench.path("venc/0"))
+    service.request(path, .jpeg, tap: tap) { answers.take($0) }
+    service.request(path, .raw, tap: tap) { answers.take($0) }
+    service.request(path, .raw, tap: tap) { answers.take($0) }
+    #expect(answers.refusals.withLock { $0 } == [.resourceBusy])
+    #expect(tap.rawFact == nil)
+    let frame = try picture(pool)
+    tap.pass(frame)
+    for _ in 0..<3 { try #require(answers.answered.wait(timeout: .now() + 30) == .success) }
+    #expect(answers.pictures.load(ordering: .relaxed) == 2)
+    let layout = Doubles.layout
+    #expect(tap.rawFact?.value.hasPrefix("\(layout.format) \(layout.width)x\(layout.height), ") == true)
+    service.close()
+    pool.close()
+  }
+
   @Test func aRequestForWhichNoFrameComesIsRefusedAndTheNextIsTaken() throws {
     let service = SnapshotService { () throws(Failure) in ScriptedPictureEncoder() }
     let pool = try Pool(name: "test", size: Doubles.layout.byteCount, count: 2, allocator: MemfdAllocator())

@@ -54,7 +54,7 @@ import Testing
     try bench.pipeline()
     for name in ["vi/0", "vpss/0/0", "vpss/0/1", "venc/0"] {
       let replies = Replies()
-      bench.graph.snapshot(Bench.path(name)) { replies.add($0) }
+      bench.graph.snapshot(Bench.path(name), named: "snapshot.jpg") { replies.add($0) }
       #expect(eventually { replies.all.count == 1 })
       #expect((try? replies.all.first?.get().prefix(2)) == [0xff, 0xd8], "\(name)")
     }
@@ -67,8 +67,8 @@ import Testing
         usleep(100_000)
         return bench.figures("vi/0").output.frames == before && bench.figures("venc/0").inFlight == 0
       })
-    bench.graph.snapshot(Bench.path("venc/0")) { replies.add($0) }
-    bench.graph.snapshot(Bench.path("venc/0")) { replies.add($0) }
+    bench.graph.snapshot(Bench.path("venc/0"), named: "snapshot.jpg") { replies.add($0) }
+    bench.graph.snapshot(Bench.path("venc/0"), named: "snapshot.jpg") { replies.add($0) }
     #expect(eventually { replies.all.count == 1 })
     guard case .failure(let busy) = replies.all[0] else {
       Issue.record("a second snapshot of the node must be refused")

@@ -88,6 +88,10 @@ import Testing
     #expect(try served.errorLog().last?.contains("rgn/0") == true)
     #expect(isNear(try color(try picture(served, "venc/0"), 50, 40), [0, 255, 0]))
     #expect(try served.cat("health").contains("rgn/0: failed"))
+    #expect(try shell(#": > "$1""#, served.path("rgn/0/bitmap")).status == 0)
+    #expect(try eventually { try served.value("rgn/0/state").contains("is empty") })
+    #expect(try run("touch", served.path("rgn/0/bitmap")).status == 0)
+    #expect(try served.stats("rgn/0")["bitmaps_refused"] == 2)
 
     // From a file, which the configuration keeps.
     let file = try logo(served, "0xff0000", 64, 64)
@@ -100,6 +104,24 @@ import Testing
     let other = try Served(configuration: saved)
     #expect(try shows(other, "venc/0", [255, 0, 0], at: 50, 40))
     #expect(try other.cat("config") == saved)
+  }
+
+  @Test func aFileThatDoesNotAnswerChangesNothing() throws {
+    let storage = try Served(configuration: Pipelines.small())
+    let served = try Served(configuration: Pipelines.small())
+    let file = try logo(served, "0xff0000", 64, 64)
+    try make(served, "rgn/0", [("bitmap_file", file), ("enable", "1")])
+    storage.program.signal(SIGSTOP)
+    defer { storage.program.signal(SIGCONT) }
+    #expect(try served.refusal(of: storage.path("help"), to: "rgn/0/bitmap_file").contains("timed out"))
+    #expect(try served.errorLog().last?.contains("has not answered; nothing was changed") == true)
+    #expect(try served.value("rgn/0/bitmap_file") == file)
+    let other = try logo(served, "0x00ff00", 32, 32)
+    #expect(try served.refusal(of: other, to: "rgn/0/bitmap_file").contains("busy"))
+    storage.program.signal(SIGCONT)
+    #expect(try eventually { try shell(#"echo "$2" > "$1""#, served.path("rgn/0/bitmap_file"), other).status == 0 })
+    #expect(try served.value("rgn/0/state") == "running")
+    #expect(try served.facts("rgn/0/active")["bitmap"]?.contains(other) == true)
   }
 
   @Test func aClockRuns() throws {

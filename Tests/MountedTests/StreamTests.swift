@@ -81,6 +81,45 @@ import Testing
     #expect(copies[1] > copies[0])
   }
 
+  /// FFmpeg's pictures of an odd width, so that lines have padding in memory, against what comes out.
+  @Test(.enabled(if: Machine.hasFFmpeg, "this build reads no media files"), arguments: ["i420", "nv12"])
+  func rawSnapshotsAreThePixelsOfTheFileWithoutPadding(format: String) throws {
+    let served = try Served(["--load", "none"])
+    let raw = ["i420": "yuv420p", "nv12": "nv12"][format] ?? ""
+    let clip = served.scratch + "/clip.y4m"
+    let made = try run(
+      "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=642x362:rate=10", "-frames:v", "4", "-pix_fmt",
+      "yuv420p", clip)
+    #expect(made.status == 0, "\(made.errors)")
+    let pixels = try run("ffmpeg", "-v", "error", "-i", clip, "-f", "rawvideo", "-pix_fmt", raw, "-").output
+    #expect(pixels.count == 4 * 642 * 362 * 3 / 2)
+    let pictures = (0..<4).map { pixels.dropFirst($0 * pixels.count / 4).prefix(pixels.count / 4) }
+    let configured = try served.configure(
+      """
+      create
+      vi/0/input = file:\(clip)
+      vi/0/width = 642
+      vi/0/height = 362
+      vi/0/format = \(format)
+      vi/0/enable = 1
+
+      """)
+    #expect(configured.status == 0, "\(configured.errors)")
+    #expect(try served.advances("vi/0", "frames_out", by: 2))
+    #expect(try served.facts("vi/0/active")["snapshot.yuv"] == nil)
+    let file = served.scratch + "/a.yuv"
+    #expect(try run("cp", served.path("vi/0/snapshot.yuv"), file).status == 0)
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+    #expect(pictures.contains { $0.elementsEqual(bytes) }, "\(bytes.count) bytes are none of the file's pictures")
+    let fact = try #require(try served.facts("vi/0/active")["snapshot.yuv"])
+    #expect(fact.hasPrefix("\(format) 642x362, \(bytes.count) bytes, lines without padding; "), "\(fact)")
+    // Both at once.
+    let both = try shell(
+      #"cat "$1/snapshot.yuv" >"$2" & cat "$1/snapshot.jpg" >"$3"; wait $!"#, served.path("vi/0"), file, file + ".jpg")
+    #expect(both.status == 0, "\(both.errors)")
+    #expect(try Video.jpegSize(file + ".jpg") == (642, 362))
+  }
+
   @Test func aSnapshotsNumberIsThatOfTheNewestFrames() throws {
     let served = try Shared.pipeline
     // Frames the source made. Those that came too late for their time are not passed on, but have a number.

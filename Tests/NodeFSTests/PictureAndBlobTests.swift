@@ -108,6 +108,39 @@ import Testing
     #expect(delivered.value.isEmpty)
   }
 
+  @Test func anEmptiedBlobIsDeliveredEmpty() throws {
+    let (tree, _, delivered) = try open()
+    let handle = try tree.openHandle("blob", flags: O_WRONLY | O_TRUNC)
+    handle.release()
+    #expect(delivered.value == [[]])
+  }
+
+  @Test func thoseBeingWrittenShareTheirRoomAndGiveItBack() throws {
+    let delivered = Mutexed<[[UInt8]]>([])
+    let tree = NodeTree()
+    let room = BlobRoom(bytes: 5)
+    try tree.root.add(
+      "blob", .blob(limit: 4, room: room) { delivery in delivered.change { $0.append(delivery.bytes) } })
+    let (one, other) = (
+      try tree.openHandle("blob", flags: O_WRONLY), try tree.openHandle("blob", flags: O_WRONLY)
+    )
+    _ = try tree.write([1, 2, 3], to: one)
+    #expect(errno { _ = try tree.write([4, 5, 6], to: other) } == .noMemory)
+    #expect(errno { _ = try tree.write([4], to: other) } == .invalidArgument)
+    other.release()
+    one.release()
+    for _ in 0..<3 {
+      let next = try tree.openHandle("blob", flags: O_WRONLY)
+      _ = try tree.write([7, 8, 9, 10], to: next)
+      next.release()
+      let spoilt = try tree.openHandle("blob", flags: O_WRONLY)
+      _ = try tree.write([1], to: spoilt)
+      #expect(errno { _ = try tree.write([1, 2, 3, 4], to: spoilt, at: 1) } == .argListTooLong)
+      spoilt.release()
+    }
+    #expect(delivered.value == [[1, 2, 3]] + Array(repeating: [7, 8, 9, 10], count: 3))
+  }
+
   @Test func anEmptyOrRemovedBlobIsNotDelivered() throws {
     let (_, empty, nothing) = try open()
     empty.release()

@@ -19,6 +19,11 @@ public struct EngineCatalogue: Sendable {
   public var pictureReaders: [any PictureFileReader]
   /// Makes what draws lines of text; `nil` where the build has none.
   public var textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)?
+  /// Names of the kinds of memory there are, `memfd`, `udmabuf`, heaps; and what gives memory of one. None: only the graph's.
+  public var heaps: [String]
+  public var makeAllocator: (@Sendable (String) -> any Allocator)?
+  /// Says who holds which buffer; `nil` where nobody can.
+  public var inspector: (any MemoryInspector)?
   /// Opens displays; `nil` where the build has none.
   public var display: (any DisplayFactory)?
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
@@ -28,6 +33,8 @@ public struct EngineCatalogue: Sendable {
   public var outputFormats: [PixelFormat]
   /// Makes the encoder of `snapshot.jpg`; `nil` where there is none.
   public var picture: (@Sendable () throws(Failure) -> any PictureEncoder)?
+  /// The pixels of a frame for `snapshot.yuv`, as ``PackedPicture`` lays them out; `nil` where there is nothing to read them.
+  public var packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])?
 
   public init(
     encoders: [any EncoderFactory] = [], decoders: [any DecoderFactory] = [], scalers: [any ScalerFactory] = [],
@@ -36,8 +43,10 @@ public struct EngineCatalogue: Sendable {
     inputFormats: [PixelFormat] = [.i420, .nv12], outputFormats: [PixelFormat] = [.i420, .nv12],
     display: (any DisplayFactory)? = nil, muxer: (any MuxerFactory)? = nil,
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil,
+    packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])? = nil,
     painter: (any Painter)? = nil, pictureReaders: [any PictureFileReader] = [],
-    textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)? = nil
+    textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)? = nil, heaps: [String] = [],
+    makeAllocator: (@Sendable (String) -> any Allocator)? = nil, inspector: (any MemoryInspector)? = nil
   ) {
     self.encoders = encoders
     self.decoders = decoders
@@ -50,9 +59,13 @@ public struct EngineCatalogue: Sendable {
     self.inputFormats = inputFormats
     self.outputFormats = outputFormats
     self.picture = picture
+    self.packed = packed
     self.painter = painter
     self.pictureReaders = pictureReaders
     self.textRenderer = textRenderer
+    self.heaps = heaps
+    self.makeAllocator = makeAllocator
+    self.inspector = inspector
   }
 
   /// Codings some engine here can make, in the order of ``Codec``.

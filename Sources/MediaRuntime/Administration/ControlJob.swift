@@ -118,7 +118,11 @@ extension Administrator {
         throw Refusal(error, path: "\(object.path)\(name)", hint: Self.hint(error))
       }
     }
-    if !isBack { throw Self.hangs("\(object.path)\(name)") }
+    guard isBack else {
+      throw Refusal(
+        .timedOut, path: "\(object.path)\(name)", reason: "what it opens has not answered; nothing was changed",
+        hint: "write it again when that answers; until then it is EBUSY")
+    }
   }
 
   /// One step of a start; where the object is to be waited for, its refusal is no refusal of the whole.
@@ -251,6 +255,8 @@ extension Administrator {
     switch failure.errno {
     case .noSuchFileOrDirectory: "check the path"
     case .permissionDenied: "this program may not open it: check owner and mode"
+    case .noMemory where failure.operation == MemoryLedger.operation:
+      "stop or shrink something, or raise memory_limit"
     // Who knows better has said so.
     case .resourceBusy where failure.detail.isEmpty: "another program has it open"
     default: ""

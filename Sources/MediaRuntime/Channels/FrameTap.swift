@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import Reports
 import Synchronization
 
-/// Lets one request at a time look at the next frame that passes a node. Costs the frame path one load.
+/// Lets requests look at the next frame that passes a node, one of each form at a time. Costs the frame path one load.
 final class FrameTap: Sendable {
   typealias Taker = @Sendable (consuming Frame) -> Void
 
   private let wanted = Atomic<Bool>(false)
-  private let taker = Mutex<Taker?>(nil)
+  private let takers = Mutex<[(form: SnapshotForm, body: Taker)]>([])
+  private let given = Mutex<KeyValue?>(nil)
 
-  /// - Returns: false when a request is waiting already.
-  func request(_ body: @escaping Taker) -> Bool {
-    let placed = taker.withLock { taker in
-      guard taker == nil else { return false }
-      taker = body
+  /// What the last file of raw pixels held, for `active`: known when it is made, as nothing else would be true of it.
+  var rawFact: KeyValue? {
+    get { given.withLock { $0 } }
+    set { given.withLock { $0 = newValue } }
+  }
+
+  /// - Returns: false when a request of that form is waiting already.
+  func request(_ form: SnapshotForm, _ body: @escaping Taker) -> Bool {
+    let placed = takers.withLock { takers in
+      guard !takers.contains(where: { $0.form == form }) else { return false }
+      takers.append((form, body))
       return true
     }
     if placed { wanted.store(true, ordering: .releasing) }
@@ -22,11 +30,11 @@ final class FrameTap: Sendable {
 
   /// Takes the request back.
   /// - Returns: false when it has been served.
-  func withdraw() -> Bool {
-    wanted.store(false, ordering: .relaxed)
-    return taker.withLock { taker in
-      defer { taker = nil }
-      return taker != nil
+  func withdraw(_ form: SnapshotForm) -> Bool {
+    takers.withLock { takers in
+      guard let index = takers.firstIndex(where: { $0.form == form }) else { return false }
+      takers.remove(at: index)
+      return true
     }
   }
 
@@ -36,10 +44,10 @@ final class FrameTap: Sendable {
 
   private func give(_ frame: borrowing Frame) {
     wanted.store(false, ordering: .relaxed)
-    let body = taker.withLock { taker in
-      defer { taker = nil }
-      return taker
+    let bodies = takers.withLock { takers in
+      defer { takers = [] }
+      return takers
     }
-    body?(frame.share(as: .anonymous))
+    for (_, body) in bodies { body(frame.share(as: .anonymous)) }
   }
 }

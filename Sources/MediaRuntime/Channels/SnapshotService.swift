@@ -5,7 +5,7 @@ import MediaCore
 import Synchronization
 import SystemPackage
 
-/// Makes `snapshot.jpg` of nodes on one thread of low priority; at most one picture in flight for a node.
+/// Makes `snapshot.jpg` and `snapshot.yuv` of nodes on one thread of low priority; at most one of each in flight for a node.
 ///
 /// A request takes the next frame that passes the node. The thread is made at the first request.
 final class SnapshotService: Sendable {
@@ -17,6 +17,7 @@ final class SnapshotService: Sendable {
 
   private struct Job: ~Copyable {
     let frame: Frame
+    let form: SnapshotForm
     let path: ObjectPath
     let tap: FrameTap
     let reply: Reply
@@ -24,16 +25,23 @@ final class SnapshotService: Sendable {
 
   private struct Waiting {
     let path: ObjectPath
+    let form: SnapshotForm
     let tap: FrameTap
     var deadline: Int64
     let reply: Reply
+    var key: Key { Key(tap: ObjectIdentifier(tap), form: form) }
+  }
+
+  /// By tap, so that an object that was made anew under a path does not wait for the one before.
+  private struct Key: Hashable {
+    let tap: ObjectIdentifier
+    let form: SnapshotForm
   }
 
   private struct State {
     var isStarted = false
     var isClosing = false
-    /// By tap, so that an object that was made anew under a path does not wait for the one before.
-    var busy: Set<ObjectIdentifier> = []
+    var busy: Set<Key> = []
     var waiting: [Waiting] = []
     var jobs: [JobBox] = []
   }
@@ -48,18 +56,26 @@ final class SnapshotService: Sendable {
   }
 
   private let make: (@Sendable () throws(Failure) -> any PictureEncoder)?
+  private let packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])?
   private let state = Monitor(State())
 
-  init(_ make: (@Sendable () throws(Failure) -> any PictureEncoder)?) { self.make = make }
+  init(
+    _ make: (@Sendable () throws(Failure) -> any PictureEncoder)?,
+    packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])? = nil
+  ) {
+    self.make = make
+    self.packed = packed
+  }
 
   /// `reply` is called once, from another thread or, on an immediate refusal, from this one.
-  func request(_ path: ObjectPath, tap: FrameTap, reply: @escaping Reply) {
-    guard make != nil else {
-      reply(.failure(Failure(.notSupported, "snapshot", on: "\(path)", "this build has no JPEG encoder")))
+  func request(_ path: ObjectPath, _ form: SnapshotForm = .jpeg, tap: FrameTap, reply: @escaping Reply) {
+    guard form == .raw ? packed != nil : make != nil else {
+      let lacking = form == .raw ? "nothing that reads pixels" : "no JPEG encoder"
+      reply(.failure(Failure(.notSupported, "snapshot", on: "\(path)", "this build has \(lacking)")))
       return
     }
     do throws(Failure) {
-      try enter(Waiting(path: path, tap: tap, deadline: Clock.now() + Self.patience, reply: reply))
+      try enter(Waiting(path: path, form: form, tap: tap, deadline: Clock.now() + Self.patience, reply: reply))
     } catch {
       reply(.failure(error))
     }
@@ -71,20 +87,21 @@ final class SnapshotService: Sendable {
     let failure = state.change { state -> Failure? in
       if state.isClosing { return Failure(.canceled, "snapshot", on: "\(path)", "the program ends") }
       let busy = Failure(.resourceBusy, "snapshot", on: "\(path)", "one is being made")
-      guard !state.busy.contains(ObjectIdentifier(request.tap)) else { return busy }
+      guard !state.busy.contains(request.key) else { return busy }
       if !state.isStarted {
         do throws(Failure) { try start() } catch { return error }
         state.isStarted = true
       }
-      let placed = request.tap.request { [self] frame in
-        let job = JobBox(Job(frame: frame, path: path, tap: request.tap, reply: request.reply))
+      let placed = request.tap.request(request.form) { [self] frame in
+        let job = JobBox(
+          Job(frame: frame, form: request.form, path: path, tap: request.tap, reply: request.reply))
         self.state.change { state in
-          state.waiting.removeAll { $0.tap === request.tap }
+          state.waiting.removeAll { $0.key == request.key }
           state.jobs.append(job)
         }
       }
       guard placed else { return busy }
-      state.busy.insert(ObjectIdentifier(request.tap))
+      state.busy.insert(request.key)
       state.waiting.append(request)
       return nil
     }
@@ -99,8 +116,8 @@ final class SnapshotService: Sendable {
     }
   }
 
-  private func release(_ tap: FrameTap) {
-    _ = state.withLock { $0.busy.remove(ObjectIdentifier(tap)) }
+  private func release(_ tap: FrameTap, _ form: SnapshotForm) {
+    _ = state.withLock { $0.busy.remove(Key(tap: ObjectIdentifier(tap), form: form)) }
   }
 
   private func start() throws(Failure) {
@@ -143,13 +160,13 @@ final class SnapshotService: Sendable {
       switch next() {
       case .job(let box):
         guard let job = box.take() else { continue }
-        let result = picture(job.frame, &encoder, job.path)
+        let result = job.form == .raw ? pixels(job.frame, job.tap, job.path) : picture(job.frame, &encoder, job.path)
         usedAt = Clock.now()
-        release(job.tap)
+        release(job.tap, job.form)
         job.reply(result)
       case .expired(let requests):
-        for request in requests where request.tap.withdraw() {
-          release(request.tap)
+        for request in requests where request.tap.withdraw(request.form) {
+          release(request.tap, request.form)
           request.reply(
             .failure(
               request.deadline == 0
@@ -166,6 +183,17 @@ final class SnapshotService: Sendable {
       case .end:
         return
       }
+    }
+  }
+
+  private func pixels(_ frame: borrowing Frame, _ tap: FrameTap, _ path: ObjectPath) -> Result<[UInt8], Failure> {
+    do throws(Failure) {
+      guard let packed else { throw Failure(.notSupported, "snapshot", on: "\(path)") }
+      let bytes = try packed(frame)
+      tap.rawFact = frame.layout.rawFact(bytes: bytes.count)
+      return .success(bytes)
+    } catch {
+      return .failure(error)
     }
   }
 

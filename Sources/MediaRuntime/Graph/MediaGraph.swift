@@ -86,7 +86,7 @@ public final class MediaGraph: ModuleFactory {
   private func build(
     _ path: ObjectPath, _ module: ModuleClass, _ settings: ObjectSettings, _ make: ModuleClass.Make.Channel
   ) throws(Refusal) -> any Channel {
-    let slot = environment.slots.take()
+    let slot = environment.slots.take { [pools = environment.pools] in pools.holds($0) }
     let node = Node(
       path, user: slot, depth: module.hasQueue ? environment.options.queueDepth : 0,
       generation: generations.add(1, ordering: .relaxed).newValue, drops: environment.drops)
@@ -176,6 +176,8 @@ public final class MediaGraph: ModuleFactory {
 
   public func changing(_ isOn: Bool) { environment.workbench.hold(isOn) }
 
+  public func limitMemory(to bytes: Int?) { environment.ledger.limit = bytes ?? environment.options.memoryLimit }
+
   public func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void) {
     environment.inputGuard.withLock { $0 = check }
   }
@@ -205,18 +207,20 @@ public final class MediaGraph: ModuleFactory {
     return try intake.attach()
   }
 
-  /// Makes a JPEG file of the next frame that passes the object, an empty one where it does not run or nothing comes to it.
+  /// Makes a file of the next frame that passes the object, a JPEG or its pixels by the file's name, an empty one where it does not run or nothing comes to it.
   /// `reply` is called once, on another thread or, when refused at once, on this one.
   ///
   /// Failures: ENOENT, ENOTSUP, EBUSY one is being made, EAGAIN no frame came within two seconds.
-  public func snapshot(_ path: ObjectPath, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
-    guard let object = object(path) else {
+  public func snapshot(
+    _ path: ObjectPath, named name: String, reply: @escaping @Sendable (Result<[UInt8], Failure>) -> Void
+  ) {
+    guard let object = object(path), let form = SnapshotForm(rawValue: name) else {
       reply(.failure(Failure(.noSuchFileOrDirectory, "snapshot", on: "\(path)")))
       return
     }
     // No picture passes, so there is none: not a failure, which would end who copies the whole tree.
     guard condition(of: object, object.node.figures()) == .running else { return reply(.success([])) }
-    environment.snapshots.request(path, tap: object.tap, reply: reply)
+    environment.snapshots.request(path, form, tap: object.tap, reply: reply)
   }
 }
 

@@ -58,6 +58,7 @@ struct RegionBitmap: Sendable, Equatable {
     of path: ObjectPath
   ) throws(Failure) {
     func refusal(_ why: String) -> Failure { Failure(.invalidArgument, "bitmap", on: "\(path)", why) }
+    guard !file.isEmpty else { throw refusal("is empty") }
     if let reader = readers.first(where: { $0.recognises(file) }) {
       let pixels = try reader.read(file, limit: RgnSettings.largestBitmap)
       guard width ?? pixels.width == pixels.width, height ?? pixels.height == pixels.height else {

@@ -43,8 +43,7 @@ enum VdaSettings {
       Attribute("result", .info, "what was seen in the last picture: alarm pixels, objects with their rectangles"),
       Attribute(
         "events", .stream, "a line when motion or occlusion begins or ends; reading waits for more; not listed"),
-      CommonRows.snapshot,
-    ]
+    ] + CommonRows.snapshots
   }
 
   static func motion(_ settings: ObjectSettings) -> MotionSettings {

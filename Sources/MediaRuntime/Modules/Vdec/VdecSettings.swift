@@ -26,13 +26,13 @@ enum VdecSettings {
       CommonRows.backend(
         catalogue.decoders.map { ($0.name, $0.isHardware) }, "engine that decodes; auto prefers hardware",
         elsewhere: ["ffmpeg", "openh264", "turbojpeg"]),
+      common.pool(),
       CommonRows.enable("decodes what comes"),
     ] + CommonRows.reports + [
       Attribute(
         "feed", .sink,
-        "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht, vp8 as IVF): cat a.h264 > feed"),
-      CommonRows.snapshot,
-    ]
+        "takes the bytes of an elementary stream (h264, h265, mjpeg, fwht, vp8 as IVF): cat a.h264 > feed")
+    ] + CommonRows.snapshots
   }
 
   static func check(_ change: inout SettingsChange) throws(Refusal) {

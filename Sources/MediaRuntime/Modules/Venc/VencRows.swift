@@ -87,8 +87,10 @@ enum VencRows {
       Attribute("stream.mp4", .stream, "the same as MP4 in fragments of one picture (h264, h265; needs FFmpeg)"),
       Attribute("stream.mjpeg", .stream, "the same as a multipart message, as browsers show it (mjpeg)"),
       Attribute("stream.info", .info, "where the stream's files are; listed in their place"),
-      CommonRows.snapshot,
-      Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them"),
+    ]
+    rows += CommonRows.snapshots
+    rows += [
+      Attribute("effect", .info, "the last 32 changes made while running and what the stream shows of them")
     ]
     // What no coding of this build uses is no attribute at all.
     let hasStreams = codecs.contains { $0 != .mjpeg }

@@ -22,6 +22,6 @@ enum VoSettings {
       CommonRows.enable("shows the frames that come"),
       Attribute("release", .command, "write 1: lets the card go for another program, with the screen as it was before"),
       Attribute("acquire", .command, "write 1: takes the card again after release"),
-    ] + CommonRows.reports + [CommonRows.snapshot]
+    ] + CommonRows.reports + CommonRows.snapshots
   }
 }
