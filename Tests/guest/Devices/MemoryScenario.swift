@@ -54,8 +54,13 @@ func memoryScenario(_ checks: Checks) {
   checks.expect("the policy takes the system heap", policy.allocator.name, is: "heap:system")
   print("      \(policy.reason)")
   let contiguous = AllocatorPolicy(contiguous: true)
-  checks.expect(
-    contiguous.allocator.name != "heap:system", "for importers without an IOMMU a contiguous heap", contiguous.reason)
+  // The kernel made here has a contiguous heap, Debian's own has none.
+  if heaps.count > 1 {
+    checks.expect(
+      contiguous.allocator.name != "heap:system", "for importers without an IOMMU a contiguous heap", contiguous.reason)
+  } else {
+    checks.expect("without a contiguous heap the one there is", contiguous.allocator.name, is: "heap:system")
+  }
   let missing = HeapAllocator(heap: "none-such")
   do {
     _ = try missing.allocate(size: 4096, label: "x")
