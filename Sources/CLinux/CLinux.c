@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <malloc.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <sched.h>
@@ -15,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 _Static_assert(F_SEAL_SHRINK == 2, "the seal Swift passes");
 
@@ -415,4 +417,13 @@ struct mpifs_timings mpifs_timings_from_kernel(const struct v4l2_dv_timings *fro
   to.pixel_clock = bt->pixelclock;
   to.pixels_per_frame = (uint64_t)V4L2_DV_BT_FRAME_WIDTH(bt) * V4L2_DV_BT_FRAME_HEIGHT(bt);
   return to;
+}
+
+int mpifs_share_descriptors(pid_t one, pid_t other) {
+  long result = syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0);
+  return result < 0 ? -1 : result == 0;
+}
+
+const void *mpifs_find(const void *bytes, size_t count, const void *text, size_t length) {
+  return memmem(bytes, count, text, length);
 }

@@ -13,6 +13,8 @@ public final class DebugTree: Sendable {
   public let tree: NodeTree
   let runtime: Runtime
   let graph: MediaGraph
+  /// Looks at the memory of the system.
+  let memory: SystemMemorySource
   /// What pages render from.
   let moments: Moment.Sources
   /// The files in `controls/` of each channel that has one; the lock keeps those that change them one after the other.
@@ -28,12 +30,15 @@ public final class DebugTree: Sendable {
   /// - Parameters:
   ///   - started: CLOCK_MONOTONIC at the start of the program.
   ///   - devices: what the machine has; does no device I/O.
+  ///   - memory: looks at the DMA-BUFs of the system; nothing is known of them by default.
   /// - Throws: a name was taken, which is a mistake in the list of pages or attributes.
   public init(
     runtime: Runtime, graph: MediaGraph, pages: PageTable, identity: SystemIdentity,
-    startedMonotonicMicroseconds started: Int64, devices: @escaping @Sendable () -> DevicesReport = { DevicesReport() }
+    startedMonotonicMicroseconds started: Int64, devices: @escaping @Sendable () -> DevicesReport = { DevicesReport() },
+    memory: SystemMemorySource = SystemMemorySource()
   ) throws(NodeError) {
     self.runtime = runtime
+    self.memory = memory
     self.graph = graph
     let errorLog = runtime.errorLog
     let tree = NodeTree(onRefusal: { refusal in
@@ -49,6 +54,7 @@ public final class DebugTree: Sendable {
       runtime, graph, pages: pages, identity: identity, activity: { [weak tree] in tree?.activity })
     moments.startedMonotonicMicroseconds = started
     moments.devices = devices
+    moments.systemMemory = memory.report
     self.moments = moments
     try addPages()
     try addClassDirectories()

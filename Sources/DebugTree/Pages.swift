@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import MediaRuntime
 import NodeFS
@@ -30,16 +31,35 @@ extension DebugTree {
 
   private func node(_ page: Page) -> Node {
     let moments = moments
+    if page.isMadeApart {
+      return Node.picture(mode: 0o444) { request in
+        _ = try Thread.start("page \(page.paths[0])") {
+          var writer = TextWriter(capacity: page.capacity)
+          page.render(Moment(moments), &writer)
+          request.reply.succeed(writer.bytes())
+        }
+      }
+    }
     return node(
-      page.paths[0], takes: page.takes, render: rendering(page.capacity) { page.render(Moment(moments), &$0) })
+      page.paths[0], takes: page.takes, preparation: page.needs.map { preparation($0, of: page) },
+      render: rendering(page.capacity) { page.render(Moment(moments), &$0) })
+  }
+
+  /// The memory of the system is looked at by a thread of its own.
+  private func preparation(_ look: MemoryLook, of page: Page) -> Preparation {
+    let memory = memory
+    return Preparation(
+      isRequired: page.isMemoryAlone, isDone: { memory.isFresh(look) }, begin: { memory.refresh(look, $0) })
   }
 
   /// A node that shows a page, and takes what the page does.
-  func node(_ path: String, takes intake: Intake?, render: @escaping Node.Render) -> Node {
-    let (runtime, graph) = (runtime, graph)
-    guard let intake else { return Node.text(render: render) }
+  func node(
+    _ path: String, takes intake: Intake?, preparation: Preparation? = nil, render: @escaping Node.Render
+  ) -> Node {
+    let (runtime, graph, memory) = (runtime, graph, memory)
+    guard let intake else { return Node.text(preparation: preparation, render: render) }
     return Node.setting(
-      limit: intake.limit, wholeWrites: intake.isWhole, render: render,
+      limit: intake.limit, wholeWrites: intake.isWhole, preparation: preparation, render: render,
       write: { request in
         let action: Intake.Action
         do throws(Intake.Mistake) {
@@ -51,14 +71,24 @@ extension DebugTree {
           runtime.errorLog.record(refusal)
           throw NodeError(refusal)
         }
-        Self.carryOut(action, path, request, runtime, graph)
+        Self.carryOut(action, path, request, runtime, graph, memory)
       })
   }
 
   private static func carryOut(
-    _ action: Intake.Action, _ path: String, _ request: WriteRequest, _ runtime: Runtime, _ graph: MediaGraph
+    _ action: Intake.Action, _ path: String, _ request: WriteRequest, _ runtime: Runtime, _ graph: MediaGraph,
+    _ memory: SystemMemorySource
   ) {
     let reply = request.reply
+    @Sendable func answer(_ refusal: MediaCore.Refusal?) {
+      guard var refusal else {
+        reply.succeed()
+        return
+      }
+      refusal.value = request.bytes
+      runtime.errorLog.record(refusal)
+      reply.answer(refusal)
+    }
     func set(_ setting: ServiceSetting, of service: String?, to value: UInt32) {
       do throws(MediaCore.Refusal) {
         try graph.set(setting, of: service, to: value, path: path)
@@ -75,7 +105,20 @@ extension DebugTree {
     case .logCommand(let text):
       do throws(MediaCore.Refusal) { try runtime.logCommand(text) } catch { return reply.answer(error) }
     case .clearErrorLog: runtime.errorLog.clear()
-    case .resetMemoryPeak: graph.resetMemoryPeak()
+    case .setMemoryLimit(let text): return runtime.setMemoryLimit(text) { reply.answer($0) }
+    case .resetMemoryPeak:
+      // What others have made until now must not count as new afterwards.
+      return memory.lookAnew {
+        graph.resetMemoryPeak()
+        reply.succeed()
+      }
+    case .markMemory(let name): return memory.mark(name, answer)
+    case .clearMemoryMark(let name):
+      if !memory.clearMark(name) {
+        return answer(
+          MediaCore.Refusal(
+            .noSuchFileOrDirectory, path: path, reason: "there is no such mark", hint: "mark NAME sets one"))
+      }
     case .setServices(let setting, let value): return set(setting, of: nil, to: value)
     case .setService(let service, let setting, let value): return set(setting, of: service, to: value)
     }

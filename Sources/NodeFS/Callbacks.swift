@@ -123,6 +123,15 @@ enum Callbacks {
             }
           }
           desk.join(parked, caller: caller, arm: answer.arm)
+        case .preparing(let preparation):
+          tree.prepare(preparation, of: node, .open, caller, arm: answer.arm) { result in
+            do throws(NodeError) {
+              try result.get()
+              answer.opened(try answer.server.tree.openPrepared(node, caller: caller))
+            } catch {
+              answer.fail(error)
+            }
+          }
         }
       }
     }
@@ -135,6 +144,21 @@ enum Callbacks {
           return
         }
         let isNonblocking = (info?.pointee.flags ?? 0) & O_NONBLOCK != 0
+        if offset == 0, let text = handle as? TextHandle, let preparation = text.missing {
+          let caller = Callbacks.caller(answer.request)
+          tree.prepare(preparation, of: text.node, .read, caller, arm: answer.arm) { result in
+            do throws(NodeError) {
+              try result.get()
+              let reading = try answer.server.tree.read(
+                text, offset: 0, size: size, isNonblocking: isNonblocking, caller: caller)
+              guard case .slice(let slice) = reading else { throw NodeError(.badFileDescriptor) }
+              answer.bytes(slice)
+            } catch {
+              answer.fail(error)
+            }
+          }
+          return
+        }
         switch try tree.read(
           handle, offset: Int64(offset), size: size, isNonblocking: isNonblocking,
           caller: Callbacks.caller(answer.request))

@@ -10,8 +10,10 @@ extension Node {
   ///   it open the length of what he then reads; reads at other offsets slice the text of that moment. An error thrown is the
   ///   error `read(2)` returns. It must have no side effect, and it must not block: unlike a parked write or stream, a reader in
   ///   a render cannot be interrupted.
-  public static func text(owner: Owner? = nil, render: @escaping Render) -> Node {
-    Node(kind: .text(render), permissions: 0o444, owner: owner)
+  ///
+  /// - Parameter preparation: what must be there before `render` is called for a reader.
+  public static func text(owner: Owner? = nil, preparation: Preparation? = nil, render: @escaping Render) -> Node {
+    Node(kind: .text(render), permissions: 0o444, owner: owner, preparation: preparation)
   }
 
   /// Text that can be written, mode 0644. One `write(2)` is one command; `O_TRUNC` and the offset mean nothing.
@@ -22,17 +24,18 @@ extension Node {
   ///   - wholeWrites: Refuse a write at any offset but 0 with `EINVAL`. For texts longer than a pipe's or a
   ///     shell's buffer, where a second piece must not be taken for a second command.
   ///   - deadline: When the caller is answered `ETIMEDOUT` if nobody has answered; the work goes on.
+  ///   - preparation: As in `text`.
   ///   - render: As in `text`.
   ///   - write: Parses, checks, applies, and answers through `request.reply`, at once or later. Throwing answers, too.
   ///     A refused write must change nothing: writers send it twice.
   public static func setting(
     owner: Owner? = nil, mode: UInt32 = 0o644, limit: Int = 4096, wholeWrites: Bool = false,
-    deadline: Duration = defaultDeadline,
+    deadline: Duration = defaultDeadline, preparation: Preparation? = nil,
     render: @escaping Render, write: @escaping @Sendable (WriteRequest) throws -> Void
   ) -> Node {
     Node(
       kind: .setting(render, Command(limit: limit, wholeWrites: wholeWrites, deadline: deadline, run: write)),
-      permissions: mode & 0o777, owner: owner)
+      permissions: mode & 0o777, owner: owner, preparation: preparation)
   }
 
   /// A node that only takes writes, mode 0200; it reads as empty.

@@ -17,6 +17,8 @@ public class Node: @unchecked Sendable {
   public let ino: UInt64
   let kind: Kind
   let permissions: UInt32
+  /// What its text needs; nil for what can be rendered at any time.
+  let preparation: Preparation?
   let owner: Owner?
 
   /// Nanoseconds since 1970 of creation, then of the last accepted write. Atomic: `getattr` takes no lock for it.
@@ -63,7 +65,8 @@ public class Node: @unchecked Sendable {
   /// Appends the node's whole text. Called with an empty buffer.
   public typealias Render = @Sendable (inout TextBuffer) throws -> Void
 
-  init(kind: Kind, permissions: UInt32, owner: Owner?) {
+  init(kind: Kind, permissions: UInt32, owner: Owner?, preparation: Preparation? = nil) {
+    self.preparation = preparation
     self.ino = Structure.nextInode()
     self.kind = kind
     self.permissions = permissions

@@ -9,6 +9,8 @@ extension NodeTree {
     case handle(Handle)
     /// The request must wait for a picture: `PictureDesk.join`.
     case picture(PictureDesk)
+    /// The request must wait for what the text needs, and is opened with `openPrepared` then.
+    case preparing(Preparation)
   }
 
   /// Checks how the node may be opened, and opens it. `flags` are those of `open(2)`.
@@ -24,10 +26,13 @@ extension NodeTree {
     switch node.kind {
     case .text(let render):
       guard access == O_RDONLY else { throw refuse(.openForWriting, "the node is read-only") }
+      if let preparation = node.preparation, !preparation.isDone() { return .preparing(preparation) }
       return .handle(text(node, render, caller))
     case .setting(let render, _):
       // Who only writes is told no length.
-      return .handle(access == O_WRONLY ? WriteHandle(node) : text(node, render, caller))
+      if access == O_WRONLY { return .handle(WriteHandle(node)) }
+      if let preparation = node.preparation, !preparation.isDone() { return .preparing(preparation) }
+      return .handle(text(node, render, caller))
     case .command:
       return .handle(WriteHandle(node))
     case .stream(let open):

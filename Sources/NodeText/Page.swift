@@ -13,6 +13,10 @@ public struct Page: Sendable {
   /// What may be written to it; nil for what is only read.
   public var takes: Intake?
   public var place: PlaceInReport
+  /// It asks the kernel much: made by a thread of its own when it is opened, while whoever opens it waits.
+  public var isMadeApart: Bool
+  /// How well the system's memory must have been looked at before it is rendered; nil where it shows nothing of that.
+  public var needs: MemoryLook?
   public var render: @Sendable (Moment, inout TextWriter) -> Void
 
   /// Where `report` has it. Those of one place stand in the order of the list.
@@ -27,7 +31,7 @@ public struct Page: Sendable {
 
   public init(
     _ path: String, also more: [String] = [], capacity: Int = 4096, takes: Intake? = nil,
-    inReport place: PlaceInReport = .middle, _ summary: String,
+    inReport place: PlaceInReport = .middle, isMadeApart: Bool = false, needs: MemoryLook? = nil, _ summary: String,
     render: @escaping @Sendable (Moment, inout TextWriter) -> Void
   ) {
     self.paths = [path] + more
@@ -35,8 +39,13 @@ public struct Page: Sendable {
     self.capacity = capacity
     self.takes = takes
     self.place = place
+    self.isMadeApart = isMadeApart
+    self.needs = needs
     self.render = render
   }
+
+  /// It shows nothing but what was looked at, so that without it there is nothing to show.
+  public var isMemoryAlone: Bool { paths.allSatisfy { $0.hasPrefix("rk_") } }
 
   /// Its line of `help`.
   var help: SettingHelp {
@@ -83,6 +92,11 @@ public struct Intake: Sendable {
     /// A command of the module log.
     case logCommand([UInt8])
     case resetMemoryPeak
+    case setMemoryLimit([UInt8])
+    /// Remembers the system's buffers under a name.
+    case markMemory(String)
+    /// Forgets that mark; all for nil.
+    case clearMemoryMark(String?)
     /// Sets a number for all services.
     case setServices(ServiceSetting, UInt32)
     /// The same for one, by its name.

@@ -38,12 +38,16 @@ struct Program {
     let memory = AllocatorPolicy()
     let registry = registry(watch, log)
     let (runtime, graph) = try makeRuntime(registry, memory, mountPoint: path, log: log)
+    let systemMemory = SystemMemoryWatch(KernelRoots(under: options.kernelRoot)) { [weak graph] in
+      graph?.noteSystemMemory($0, hasNew: $1) ?? $0
+    }
     let debug: DebugTree
     let mount: Mount
     do {
       debug = try DebugTree(
         runtime: runtime, graph: graph, pages: PageTable(options.dialect), identity: .ofThisProgram(),
-        startedMonotonicMicroseconds: started, devices: devices(watch, registry, memory.reason))
+        startedMonotonicMicroseconds: started, devices: devices(watch, registry, memory.reason),
+        memory: SystemMemorySource(systemMemory))
       try MountPoint.create(path)
       let mountOptions = MountOptions(
         name: "mpifs", allowOther: options.allowOther, onUnmounted: { kill(getpid(), SIGUSR1) })
@@ -166,7 +170,9 @@ struct Program {
       packed: { (frame: borrowing Frame) throws(Failure) in try PackedPicture.bytes(of: frame) },
       painter: SoftwareCodecs.painter(),
       pictureReaders: SoftwareCodecs.pictureReaders(),
-      textRenderer: { () throws(Failure) in SoftwareCodecs.textRenderer() })
+      textRenderer: { () throws(Failure) in SoftwareCodecs.textRenderer() },
+      heaps: ["memfd"] + (inventory.hasUdmabuf ? ["udmabuf"] : []) + inventory.heaps,
+      makeAllocator: { AllocatorPolicy.allocator(named: $0) }, inspector: ProcInspector())
   }
 
   private func devices(
@@ -187,7 +193,8 @@ struct Program {
         registry: registry, allocator: memory.allocator,
         options: GraphOptions(
           isUnthrottled: options.unthrottled,
-          packetLimit: options.dialect == .rockit1432 ? GraphOptions.packets : GraphOptions.laterPackets),
+          packetLimit: options.dialect == .rockit1432 ? GraphOptions.packets : GraphOptions.laterPackets,
+          memoryLimit: options.memoryLimit ?? SpareMemory.now().map { max(1 << 20, $0 / 2) } ?? .max),
         listener: log)
       let runtime = try Runtime(
         registry: registry, graph: graph, logs: log, options: Runtime.Options(mountPoint: mountPoint))

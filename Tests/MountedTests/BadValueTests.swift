@@ -147,6 +147,9 @@ import Testing
       add([own], "ELOOP")
       add(["vi/64", "vpss/0/4"], "ERANGE")
       add(["vi/63", "vpss/9/1"], "ENOENT")
+    case "pool":
+      add(["vb", "vi/0", "vb/", "vb/00", " vb/0"], "EINVAL")
+      add(["vb/64"], "ERANGE")
     case "text":
       // A line is one whatever it says.
       cases.removeAll { ["nonsense\n", "$(reboot)\n"].contains(String(decoding: $0.bytes, as: UTF8.self)) }
@@ -165,7 +168,7 @@ import Testing
   @Test func everyAttributeRefusesWhatIsNoValue() throws {
     let served = try Served(
       configuration: Pipelines.small(
-        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nvda/0/enable = 0\nrgn/0/attach/venc-0/x = 0"
+        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nvda/0/enable = 0\nrgn/0/attach/venc-0/x = 0\nvb/0/enable = 0"
       ))
     let rows = HelpPage(try served.cat("help")).rows.filter {
       // Which controls and connectors there are is the device's affair.
@@ -177,7 +180,7 @@ import Testing
     let places = [
       "vi/N": ["vi/0", "vi/1"], "vpss/N": ["vpss/0"], "vpss/N/M": ["vpss/0/0"], "venc/N": ["venc/0", "venc/1"],
       "vdec/N": ["vdec/0"], "vo/N": ["vo/0"], "vda/N": ["vda/0"], "rgn/N": ["rgn/0"],
-      "rgn/N/attach/M": ["rgn/0/attach/venc-0"],
+      "rgn/N/attach/M": ["rgn/0/attach/venc-0"], "vb/N": ["vb/0"],
     ]
     var cases: [Case] = []
     for row in rows {
@@ -236,8 +239,16 @@ import Testing
       Case("vlog", "=3\n", "ENOENT"), Case("vlog", "venc 3\n", "EINVAL"),
       Case("vlog", "venc=3\nvi=3\n", "EINVAL"),
       Case("vlog", [0xff, 0xfe], ["EINVAL"]), Case("vlog", Array(repeating: 0x61, count: 65536), ["E2BIG"]),
+      Case("memory_limit", "1\n", "ERANGE"), Case("memory_limit", "\n", "EINVAL"),
+      Case("memory_limit", "64M\n", "EINVAL"),
+      Case("memory_limit", "Auto\n", "EINVAL"), Case("memory_limit", [0xff], ["EINVAL"]),
+      Case("config", "memory_limit = 1\n", "ERANGE"), Case("config", "memory_limit = much\n", "EINVAL"),
       Case("rk_dmabuf/peak", "1\n", "EINVAL"), Case("rk_dmabuf/peak", "\n", "EINVAL"),
       Case("rk_dmabuf/peak", "reset\n", "EINVAL"), Case("rk_dmabuf/peak", [0xff], ["EINVAL"]),
+      Case("rk_dmabuf/growth", "\n", "EINVAL"), Case("rk_dmabuf/growth", "mark a b\n", "EINVAL"),
+      Case("rk_dmabuf/growth", "mark a/b\n", "EINVAL"), Case("rk_dmabuf/growth", [0xff, 0xfe], ["EINVAL"]),
+      Case("rk_dmabuf/growth", "clear nothing\n", "ENOENT"),
+      Case("rk_dmabuf/growth", Array(repeating: 0x61, count: 65), ["E2BIG"]),
       Case("config", "nonsense\n", "EINVAL"), Case("config", "venc/0/gop = 5", "EINVAL"),
       Case("config", [0, 0xff, 0x0a], ["EINVAL"]), Case("config", "venc/0/other = 1\n", "ENOENT"),
       Case("config", "venc/0/gop = 5\nvenc/0/gop = 6\n", "EINVAL"), Case("config", "venc/0/idr = 1\n", "EINVAL"),
@@ -259,7 +270,8 @@ import Testing
     cases.append(Case("mpp_service/cpu/disable_work", "1\n", "EBUSY"))
     for node in [
       "mpp_service/load", "mpp_service/sessions-summary", "mpp_service/cpu/task_count", "vsys", "valloc", "vrgn",
-      "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "health", "metrics",
+      "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "rk_dmabuf/dev", "rk_dmabuf/source", "rk_dmabuf/by_process",
+      "rk_dmabuf/history", "health", "metrics",
       "report", "help", "venc/0/state", "venc/0/stats", "venc/0/effect", "vi/0/active", "venc/0/stream",
       "vi/0/snapshot.jpg",
     ] {

@@ -15,6 +15,7 @@ extension NodeTree {
     switch try open(try find(path), flags: flags, caller: someone) {
     case .handle(let handle): return handle
     case .picture: throw NodeError(.invalidArgument, "a picture")
+    case .preparing: throw NodeError(.invalidArgument, "not prepared")
     }
   }
 

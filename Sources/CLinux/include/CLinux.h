@@ -56,6 +56,10 @@ void mpifs_name_thread(const char *name);
 void mpifs_thread_name(char *name);
 // The numbers of this process's threads of that name, at most so many. Returns how many were found.
 int mpifs_threads_named(const char *name, pid_t *ids, int most);
+// Where a text first stands in others; NULL: nowhere.
+const void *mpifs_find(const void *bytes, size_t count, const void *text, size_t length);
+// Whether two threads or processes have one table of descriptors: 1, or 0; -1 where the kernel does not say.
+int mpifs_share_descriptors(pid_t one, pid_t other);
 
 // MARK: ioctl numbers
 

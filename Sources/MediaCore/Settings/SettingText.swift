@@ -136,6 +136,14 @@ package enum SettingText {
         throw bad("gives nothing this can receive")
       }
       return .object(path)
+    case .pool(let types):
+      if text.isEmpty { return .none }
+      guard let path = ObjectPath(text), isName(path) else {
+        if let range = numbering(text) { throw bad("is out of range", .outOfRange, range) }
+        throw bad("names no object")
+      }
+      guard types.contains(path.type) else { throw bad("gives no buffers") }
+      return .object(path)
     }
   }
 

@@ -32,6 +32,8 @@ public enum SettingType: Sendable, Equatable {
   case region(limit: Int)
   /// The object frames come from; an empty line for none.
   case source([ObjectType])
+  /// What gives buffers; an empty line for none.
+  case pool([ObjectType])
   /// A card, connector or mode.
   case display(DisplaySetting)
   /// What regions draw.
@@ -55,6 +57,7 @@ extension SettingType {
     case .numbers: "numbers"
     case .region: "region"
     case .source: "object"
+    case .pool: "pool"
     case .display(let setting): setting.rawValue
     case .drawing(let setting): setting.name
     }
@@ -84,7 +87,7 @@ extension SettingType {
       "off, x,y,w,h abs \(PictureRegion.quantisers.lowerBound)..\(PictureRegion.quantisers.upperBound), "
         + "x,y,w,h rel \(PictureRegion.differences.lowerBound)..\(PictureRegion.differences.upperBound); x,y,w,h even, 16x16 or more, "
         + "within 0..\(limit)"
-    case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
+    case .source(let types), .pool(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     case .display(let setting): setting.range
     case .drawing(let setting): setting.range
     }
@@ -102,7 +105,7 @@ extension SettingType {
     case .input, .codedInput: "one of: \(range)"
     case .deviceFormat: "auto, or a format's four characters as v4l2-ctl --list-formats prints them"
     case .rectangle, .part, .region, .numbers: range
-    case .source, .display: "one of: \(range)"
+    case .source, .pool, .display: "one of: \(range)"
     case .drawing: range
     }
   }

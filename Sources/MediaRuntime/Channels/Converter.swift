@@ -28,12 +28,14 @@ final class Converter: Sendable {
   private let engine: Engine
   /// Around the picture made; `nil` where it fills its frame.
   private let bars: Bars?
+  private let node: Node
   private let environment: Environment
 
   /// Where the pictures are made.
   struct Place {
     var name: String
-    var user: UserSlot
+    /// Whose pictures they are.
+    var node: Node
     var count: Int
     /// Bytes of a buffer where a picture is only a part of it.
     var bufferSize: Int?
@@ -41,6 +43,8 @@ final class Converter: Sendable {
     var allocator: (any Allocator)?
     /// A converter that is replaced: its pool is taken over where it fits.
     var old: Converter?
+    /// Where the buffers come from; `nil` for a pool of its own.
+    var pool: Pool?
   }
 
   private init(
@@ -56,12 +60,15 @@ final class Converter: Sendable {
     self.device = device
     self.environment = environment
     let size = place.bufferSize ?? layout.byteCount
-    if let old = place.old, old.layout == layout, old.pool.bufferSize == size {
+    node = place.node
+    if place.pool == nil, let old = place.old, old.layout == layout, old.pool.bufferSize == size, !old.pool.isShared {
       pool = old.pool
     } else {
       let count = max(place.count, environment.services.leastBuffers(for: device))
-      pool = try Pool(name: place.name, size: size, count: count, allocator: place.allocator ?? environment.allocator)
-      environment.pools.add(pool, user: place.user, isLent: place.allocator != nil)
+      let allocator = place.allocator.map { CountingAllocator(base: $0, ledger: environment.ledger) }
+      pool = try Pool.serving(
+        place.pool, name: place.name, size: size, count: count, allocator: allocator ?? environment.allocator)
+      try environment.pools.add(pool, creator: node.creator, user: node.user, isLent: false)
     }
   }
 
@@ -137,6 +144,7 @@ final class Converter: Sendable {
     backend = old.backend
     preferred = old.preferred
     device = old.device
+    node = old.node
     environment = old.environment
   }
 
@@ -167,7 +175,7 @@ final class Converter: Sendable {
   /// No more pictures are made, unless by one that has taken the pool over; buffers in use come back by themselves.
   func close(for new: Converter? = nil) {
     guard new?.pool !== pool else { return }
-    environment.pools.close(pool)
+    environment.pools.close(pool, user: node.user)
   }
 
   /// Engine and version.

@@ -5,7 +5,8 @@ public import Reports
 /// The vendor kernel's `rk_dmabuf/peak`: the most there was, rounded down to MiB.
 public enum DMABufPeakPage {
   static let page = Page(
-    "rk_dmabuf/peak", capacity: 64, takes: Intake("0", parse: parse), "most memory in buffers so far; 0 resets it"
+    "rk_dmabuf/peak", capacity: 64, takes: Intake("0", parse: parse), needs: .totals,
+    "most there was of it; 0 resets it"
   ) { write($0.memory, to: &$1) }
 
   /// Writes `Peak: <n> MiB`; a peak below one MiB is 0.

@@ -7,7 +7,9 @@ import Reports
 ///
 /// Nothing is listed here: the nodes are those of ``PageTable``.
 public enum ReportPage {
-  static let page = Page("report", capacity: 65536, inReport: .absent, "all pages of one moment, to send to others") {
+  static let page = Page(
+    "report", capacity: 65536, inReport: .absent, needs: .holders, "all pages of one moment, to send to others"
+  ) {
     write($0, to: &$1)
   }
 

@@ -53,6 +53,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     case .line: return ["", "%H:%M:%S", "ü\\n = #"].randomElement(using: &dice) ?? ""
     case .path: return ["", "/a b.png", "/ü\\n=#"].randomElement(using: &dice) ?? ""
     }
+  case .pool: return ""
   case .source: return (sources + [""]).randomElement(using: &dice) ?? ""
   }
 }

@@ -4,12 +4,15 @@ import Glibc
 /// Runs LinuxMedia and Devices against real kernel drivers: vivid, vicodec, vim2m, vkms, dma-heaps, udmabuf.
 ///
 /// `guest-devices [memory|inventory|capture|faults|encoder|decoder|leaks]...`; all of them without arguments. The nodes come from the
-/// environment the guest sets. Exits with 1 when a check failed.
+/// environment the guest sets. Exits with 1 when a check failed. `guest-devices hold ...` leaks instead, see ``Leaking``.
 @main struct Main {
   static func main() {
     func node(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "/dev/no-\(name)" }
     let all = ["memory", "inventory", "capture", "faults", "encoder", "decoder", "leaks"]
     let wanted = CommandLine.arguments.count > 1 ? Array(CommandLine.arguments.dropFirst()) : all
+    if wanted.first == "hold" {
+      Leaking(camera: node("VIVID_CAP"), card: node("VKMS_CARD")).run(Array(wanted.dropFirst()))
+    }
     let checks = Checks()
     let camera = node("VIVID_CAP")
     for name in wanted {

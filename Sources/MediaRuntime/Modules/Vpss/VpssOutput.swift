@@ -151,7 +151,7 @@ final class VpssOutput: Channel, FrameHandler {
   var hasRoom: Bool {
     guard node.output.hasRoom, core.painting?.hasRoom ?? true else { return false }
     guard let pool = inUse.edition.value?.pool, pool.free == 0 else { return true }
-    pool.whenFree(wakeRoom)
+    pool.whenFree(as: node.user, wakeRoom)
     return pool.free > 0
   }
 
@@ -315,7 +315,8 @@ final class VpssOutput: Channel, FrameHandler {
       try Converter.scaling(
         incoming, to: layout, crop: crop, transform: transform, bars: bars, by: able,
         in: Converter.Place(
-          name: "vpss\(path.number).\(path.output ?? 0)", user: node.user, count: count, old: old?.converter),
+          name: "vpss\(path.number).\(path.output ?? 0)", node: node, count: count, old: old?.converter,
+          pool: try environment.sharedPool(box.settings)),
         environment
       ) { log(.warning, "\(path): \($0)") })
   }

@@ -40,6 +40,7 @@ enum VpssSettings {
         "turns the picture clockwise, after mirror and flip"),
       Attribute("mirror", .boolean, default: .boolean(false), .live, "exchanges left and right, before rotation"),
       Attribute("flip", .boolean, default: .boolean(false), .live, "exchanges top and bottom, before rotation"),
+      common.pool(),
       CommonRows.enable("makes pictures"),
     ] + CommonRows.reports + CommonRows.snapshots
   }

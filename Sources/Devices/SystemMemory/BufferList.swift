@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What debugfs `dma_buf/bufinfo` lists (kernel: `dma_buf_debug_show`).
+///
+/// A name is set by whoever has the buffer, 31 bytes at most, and may hold line feeds. So a line is that of a buffer only
+/// with all its numbers as wide as the kernel writes them, which is more than fits into a name; of several headings of
+/// attachments the last counts, and of several totals the one at the end.
+struct BufferList {
+  struct Entry: Equatable {
+    var size: UInt64
+    var references: Int
+    var exporter: String
+    /// Kernels before 4.20 do not tell.
+    var inode: UInt64?
+    var name: String?
+    /// The newest first.
+    var attachments: [String] = []
+  }
+
+  var entries: [Entry] = []
+  /// `Total N objects, M bytes` at the end; `nil` where the list was cut.
+  var total: (objects: UInt64, bytes: UInt64)?
+
+  init(parsing bytes: KernelBytes, _ texts: inout TextStore) {
+    var isAttachments = false
+    bytes.eachLine { line in
+      if let entry = Self.entry(line, &texts) {
+        entries.append(entry)
+        isAttachments = false
+        total = nil
+      } else if line.begins(with: "\tAttached Devices:") {
+        isAttachments = true
+        if !entries.isEmpty { entries[entries.count - 1].attachments = [] }
+      } else if line.begins(with: "Total ") {
+        isAttachments = false
+        total = Self.total(line) ?? total
+      } else if isAttachments, !entries.isEmpty, line.count > 1, line[0] == 0x09 {
+        entries[entries.count - 1].attachments.append(texts.text(line.trimmed))
+      }
+    }
+  }
+
+  /// `size flags mode count exporter [inode [name]]`, separated by tabs.
+  private static func entry(_ line: KernelBytes, _ texts: inout TextStore) -> Entry? {
+    guard line.count > 36, line[0] >= 0x30, line[0] <= 0x39 else { return nil }
+    guard let (size, rest) = line.cut(at: 0x09), size.count >= 8, let bytes = size.number() else { return nil }
+    guard let (flags, more) = rest.cut(at: 0x09), flags.count == 8, flags.number(radix: 16) != nil else { return nil }
+    guard let (mode, counts) = more.cut(at: 0x09), mode.count == 8, mode.number(radix: 16) != nil else { return nil }
+    guard let (count, tail) = counts.cut(at: 0x09), count.count >= 8, let references = count.number() else {
+      return nil
+    }
+    var entry = Entry(size: bytes, references: Int(clamping: references), exporter: "")
+    guard let (exporter, afterExporter) = tail.cut(at: 0x09) else {
+      entry.exporter = texts.text(tail)
+      return entry
+    }
+    entry.exporter = texts.text(exporter)
+    let parts = afterExporter.cut(at: 0x09)
+    let (inode, name) = (parts?.0 ?? afterExporter, parts?.1)
+    guard inode.count >= 8, let number = inode.number() else { return nil }
+    entry.inode = number
+    if let name, !name.isEmpty, !(name.count == 6 && name.begins(with: "<none>")) { entry.name = texts.text(name) }
+    return entry
+  }
+
+  private static func total(_ line: KernelBytes) -> (UInt64, UInt64)? {
+    guard let (objects, rest) = line.dropping(6).cut(at: 0x20), rest.begins(with: "objects, "),
+      let count = objects.number(), let (bytes, unit) = rest.dropping(9).cut(at: 0x20), unit.begins(with: "bytes"),
+      let sum = bytes.number()
+    else { return nil }
+    return (count, sum)
+  }
+}
+
+/// What `/proc/PID/fdinfo/FD` says (kernel: `dma_buf_show_fdinfo`, `drm_show_fdinfo`).
+struct DescriptorFields {
+  var inode: UInt64?
+  var size: UInt64?
+  var references: Int?
+  var exporter: KernelBytes?
+  var name: KernelBytes?
+
+  /// The name is the last the kernel writes, and may hold line feeds: everything behind its key belongs to it.
+  init(parsing bytes: KernelBytes) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let end = rest.position(of: 0x0A) ?? rest.count
+      let line = rest[from: 0, to: end]
+      if line.begins(with: "ino:") {
+        inode = inode ?? line.dropping(4).trimmed.number()
+      } else if line.begins(with: "size:") {
+        size = size ?? line.dropping(5).trimmed.number()
+      } else if line.begins(with: "count:") {
+        references = references ?? line.dropping(6).trimmed.number().map { Int(clamping: $0) }
+      } else if line.begins(with: "exp_name:") {
+        exporter = exporter ?? line.dropping(9).trimmed
+      } else if line.begins(with: "name:") {
+        var whole = rest.dropping(5)
+        if whole.first == 0x09 { whole = whole.dropping(1) }
+        if whole.last == 0x0A { whole = whole[from: 0, to: whole.count - 1] }
+        name = whole
+        return
+      }
+      rest = rest.dropping(end + 1)
+    }
+  }
+}
+
+/// A mapping of a DMA-BUF in `/proc/PID/maps`.
+struct MappedBuffer: Equatable {
+  var inode: UInt64
+  /// Bytes from the buffer's start to the end of what is mapped.
+  var reach: UInt64
+  var name: String?
+
+  /// Calls `body` with each; other lines cost next to nothing.
+  static func each(in maps: KernelBytes, _ texts: inout TextStore, _ body: (MappedBuffer) -> Void) {
+    guard maps.contains("/dmabuf:") else { return }
+    maps.eachLine { line in
+      guard line.contains(" /dmabuf:"), let buffer = MappedBuffer(line, &texts) else { return }
+      body(buffer)
+    }
+  }
+
+  /// `start-end perms offset device inode path`.
+  private init?(_ line: KernelBytes, _ texts: inout TextStore) {
+    guard let (range, afterRange) = line.cut(at: 0x20), let (first, last) = range.cut(at: 0x2D),
+      let start = first.number(radix: 16), let end = last.number(radix: 16), end > start,
+      let (_, afterModes) = afterRange.cut(at: 0x20), let (offset, afterOffset) = afterModes.cut(at: 0x20),
+      let skipped = offset.number(radix: 16), let (device, afterDevice) = afterOffset.cut(at: 0x20),
+      // A filesystem without a disk, as that of the buffers is.
+      device.begins(with: "00:"), let (number, path) = afterDevice.cut(at: 0x20), let inode = number.number(),
+      inode > 0,
+      path.trimmed.begins(with: "/dmabuf:")
+    else { return nil }
+    self.inode = inode
+    reach = (end - start).addingReportingOverflow(skipped).partialValue
+    let name = path.trimmed.dropping(8)
+    self.name = name.isEmpty ? nil : texts.text(name)
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLinux
+internal import Glibc
+
+// The kernel's text as bytes where they were read to: thousands of lines are looked at in one scan, and a string is made only
+// of what is kept.
+typealias KernelBytes = UnsafeRawBufferPointer
+
+extension UnsafeRawBufferPointer {
+  subscript(from start: Int, to end: Int) -> KernelBytes { KernelBytes(rebasing: self[start..<end]) }
+
+  func dropping(_ count: Int) -> KernelBytes { KernelBytes(rebasing: self[Swift.min(count, self.count)...]) }
+
+  /// Where a byte first stands.
+  func position(of byte: UInt8) -> Int? {
+    guard let base = baseAddress, let found = memchr(base, CInt(byte), count) else { return nil }
+    return UnsafeRawPointer(found) - base
+  }
+
+  func begins(with text: StaticString) -> Bool {
+    guard count >= text.utf8CodeUnitCount, let base = baseAddress else { return text.utf8CodeUnitCount == 0 }
+    return memcmp(base, text.utf8Start, text.utf8CodeUnitCount) == 0
+  }
+
+  func contains(_ text: StaticString) -> Bool {
+    guard let base = baseAddress else { return false }
+    return mpifs_find(base, count, text.utf8Start, text.utf8CodeUnitCount) != nil
+  }
+
+  /// Calls `body` with each line, without its line feed.
+  func eachLine(_ body: (KernelBytes) -> Void) {
+    var rest = self
+    while !rest.isEmpty {
+      let end = rest.position(of: 0x0A) ?? rest.count
+      body(rest[from: 0, to: end])
+      rest = rest.dropping(end + 1)
+    }
+  }
+
+  /// Without the blanks and tabs in front.
+  var trimmed: KernelBytes {
+    var start = 0
+    while start < count, self[start] == 0x20 || self[start] == 0x09 { start += 1 }
+    return dropping(start)
+  }
+
+  /// What stands before the first such byte, and what after it.
+  func cut(at byte: UInt8) -> (KernelBytes, KernelBytes)? {
+    guard let end = position(of: byte) else { return nil }
+    return (self[from: 0, to: end], dropping(end + 1))
+  }
+
+  /// A whole number without a sign; `nil` for anything else, and for what does not fit.
+  func number(radix: UInt64 = 10) -> UInt64? {
+    guard !isEmpty else { return nil }
+    var value: UInt64 = 0
+    for byte in self {
+      let digit: UInt64
+      switch byte {
+      case 0x30...0x39: digit = UInt64(byte - 0x30)
+      case 0x61...0x66: digit = UInt64(byte - 0x61) + 10
+      default: return nil
+      }
+      guard digit < radix else { return nil }
+      let (product, isTooLarge) = value.multipliedReportingOverflow(by: radix)
+      let (sum, isPast) = product.addingReportingOverflow(digit)
+      if isTooLarge || isPast { return nil }
+      value = sum
+    }
+    return value
+  }
+}
+
+/// Makes strings of bytes, the same string for the same bytes: names and exporters come again in every scan and, mostly, for
+/// many buffers.
+struct TextStore {
+  private static let most = 16384
+  private var texts: [UInt64: String] = [:]
+
+  mutating func text(_ bytes: KernelBytes) -> String {
+    // FNV-1a; who hits the same number with another text gets a string of its own.
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    if var known = texts[hash], known.withUTF8({ $0.elementsEqual(bytes) }) { return known }
+    let text = String(decoding: bytes, as: UTF8.self)
+    if texts.count >= Self.most { texts.removeAll() }
+    texts[hash] = text
+    return text
+  }
+}

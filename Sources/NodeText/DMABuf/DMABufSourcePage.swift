@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Reports
+
+/// `rk_dmabuf/source`: where the figures come from and what that source cannot see, `key: value`.
+public enum DMABufSourcePage {
+  static let page = Page(
+    "rk_dmabuf/source", capacity: 2048, needs: .holders, "where the figures of rk_dmabuf come from, and their limits"
+  ) {
+    write($0.systemMemory, $0.memory, to: &$1)
+  }
+
+  /// Writes the page.
+  public static func write(_ report: SystemMemoryReport, _ memory: MemoryTotals, to out: inout TextWriter) {
+    guard let scan = report.holders ?? report.latest else { return out.text("source: none yet\n") }
+    out.text("source: ")
+    switch scan.list {
+    case .bufinfo:
+      out.text("debugfs dma_buf/bufinfo, and descriptors and mappings of every process for who holds what\n")
+    case .sysfs: out.text("/sys/kernel/dmabuf/buffers, and descriptors and mappings of every process\n")
+    case .processes: out.text("descriptors and mappings of every process\n")
+    }
+    out.text("not_seen: ")
+    switch scan.list {
+    case .bufinfo:
+      out.text(
+        "nothing of the totals; holders inside the kernel show as no process, descriptors under way in sockets too\n")
+    case .sysfs: out.text("attached devices; buffers younger than their entry; names of buffers no process has open\n")
+    case .processes:
+      out.text(
+        "buffers that only the kernel holds or that are under way in sockets; attached devices; processes of other users unless root\n"
+      )
+    }
+    for refusal in scan.refused {
+      out.text("not_used: ")
+      out.line(refusal)
+      out.newline()
+    }
+    let lines: [(StaticString, UInt64?)] = [
+      ("dmabuf_bytes: ", scan.bytes), ("dmabuf_count: ", UInt64(scan.buffers.count)),
+      ("kernel_bytes: ", scan.kernelBytes),
+      ("own_bytes: ", memory.ownBytes), ("own_bytes_that_are_no_dmabuf: ", memory.ownOtherBytes),
+      ("cgroup_dmabuf_bytes: ", scan.cgroupBytes),
+      ("only_mapped: ", UInt64(scan.buffers.count { $0.isLowerBound })),
+      ("without_a_process: ", UInt64(scan.holderless.count)), ("descriptors: ", UInt64(scan.descriptors)),
+      ("processes: ", UInt64(scan.processesSeen)), ("unreadable_processes: ", UInt64(scan.unreadable)),
+      ("vanished_processes: ", UInt64(scan.vanished)), ("threads_with_own_descriptors: ", UInt64(scan.ownTables)),
+      ("descriptors_without_inode: ", UInt64(scan.unidentified)), ("disagreements: ", UInt64(scan.disagreements)),
+      ("cost_us: ", UInt64(max(0, scan.costMicroseconds))), ("age_limit_ms: ", UInt64(report.ageMilliseconds)),
+    ]
+    for (key, value) in lines {
+      guard let value else { continue }
+      out.text(key)
+      out.number(value)
+      out.newline()
+    }
+    out.text(
+      "size: dmabuf_bytes and own_bytes_that_are_no_dmabuf; own buffers as they are now, others as they were at the last look\n"
+    )
+    out.text("peak: exact for own buffers; of others what the looks saw, which miss what comes and goes between two\n")
+  }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// `rk_dmabuf` of the whole system, over a kernel that a test makes: machines that run tests seldom have a DMA-BUF.
+@Suite(.ownThread) struct SystemMemoryTests {
+  /// A folder with `proc` and `sys`, and a shell to change it.
+  private final class Kernel {
+    let root: String
+
+    init() throws {
+      root = try Served.freshDirectory()
+      try script("mkdir -p proc sys/kernel/debug/dma_buf; list")
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: root) }
+
+    /// `process PID NAME`, `hold PID FD INODE SIZE EXPORTER NAME`, `list`: the last writes `bufinfo` of all that is held.
+    func script(_ text: String) throws {
+      let outcome = try shell(
+        """
+        cd "$1" || exit 1
+        process() { mkdir -p proc/$1/fd proc/$1/fdinfo proc/$1/task/$1; echo "$2" >proc/$1/comm; : >proc/$1/maps; }
+        hold() {
+          ln -s "/dmabuf:$6" proc/$1/fd/$2
+          printf 'pos:\\t0\\nflags:\\t02\\nmnt_id:\\t9\\nino:\\t%s\\nsize:\\t%s\\ncount:\\t1\\nexp_name:\\t%s\\nname:\\t%b\\n' \
+            $3 $4 $5 "$6" >proc/$1/fdinfo/$2
+          printf '%08d\\t00000002\\t000a0007\\t00000001\\t%s\\t%08d\\t%b\\n' $4 $5 $3 "$6" >>held
+          printf '\\tAttached Devices:\\n\\tfe000000.vpu\\nTotal 1 devices attached\\n\\n' >>held
+          echo $4 >>sizes
+        }
+        list() {
+          touch held sizes
+          {
+            printf '\\nDma-buf Objects:\\nsize\\tflags\\tmode\\tcount\\texp_name\\tino\\tname\\n'; cat held
+            printf '\\nTotal %d objects, %d bytes\\n' $(wc -l <sizes) $(awk '{ s += $1 } END { print s + 0 }' sizes)
+          } >bufinfo.new
+          mv bufinfo.new sys/kernel/debug/dma_buf/bufinfo
+        }
+        \(text)
+        """, root)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+  }
+
+  private func serve(_ kernel: Kernel, _ options: [String] = ["--load", "none"]) throws -> Served {
+    try Served(["--kernel-root", kernel.root] + options)
+  }
+
+  /// The two commands of the manual: the program that leaks is named with its number and what it leaked.
+  @Test func twoCommandsNameTheLeakerAndItsCount() throws {
+    let kernel = try Kernel()
+    try kernel.script("process 100 viewer; hold 100 3 7 4096 system viewer; list")
+    let served = try serve(kernel)
+    try served.echo("mark", to: "rk_dmabuf/growth")
+    try kernel.script(
+      "process 200 leaker; for n in 1 2 3 4 5; do hold 200 $n $((10 + n)) 65536 udmabuf leak; done; list")
+    #expect(
+      try eventually {
+        try served.cat("rk_dmabuf/growth").contains(
+          "\n  pid=200 process=leaker buffers=5 bytes=327680 name=leak exporter=udmabuf age=")
+      })
+    let page = try served.cat("rk_dmabuf/growth")
+    #expect(page.contains("1 buffers 4096 bytes then, 6 buffers 331776 bytes now: 5 came (327680 bytes), 0 went\n"))
+    #expect(!page.contains("pid=100"))
+    #expect(try served.cat("rk_dmabuf/by_process").split(separator: "\n")[1].split(separator: " ")[0] == "200")
+    #expect(try served.cat("rk_dmabuf/size") == "Total: 324 KiB\n")
+  }
+
+  @Test func whatNoProcessHoldsStandsApart() throws {
+    let kernel = try Kernel()
+    let served = try serve(kernel)
+    try served.echo("mark start", to: "rk_dmabuf/growth")
+    try kernel.script("process 300 gone; hold 300 3 9 8192 system orphan; rm -r proc/300; list")
+    let words = "  held by the kernel or a dead process:\n  buffers=1 bytes=8192 name=orphan exporter=system "
+    #expect(try eventually { try served.cat("rk_dmabuf/growth").contains(words) })
+    #expect(try served.cat("rk_dmabuf/by_process").contains("- (no_process)"))
+    let dev = try served.cat("rk_dmabuf/dev")
+    #expect(dev.hasSuffix("\n\n0000000000000009 orphan           system                    8 KiB fe000000.vpu\n"))
+  }
+
+  @Test func namedMarksAreKeptAndBounded() throws {
+    let kernel = try Kernel()
+    let served = try serve(kernel)
+    for number in 1...8 { try served.echo("mark m\(number)", to: "rk_dmabuf/growth") }
+    let refused = try shell(#"echo mark m9 >"$1""#, served.path("rk_dmabuf/growth"))
+    #expect(refused.errors.contains("No space left on device"))
+    #expect(try served.cat("error_log").contains(#"rk_dmabuf/growth "mark m9\n" ENOSPC(28): there are 8 marks"#))
+    try served.echo("mark m1", to: "rk_dmabuf/growth")
+    try served.echo("clear m2", to: "rk_dmabuf/growth")
+    let names = try served.cat("rk_dmabuf/growth").matches(of: #/(?m)^mark (\S+):/#).map { String($0.1) }
+    #expect(names == ["m3", "m4", "m5", "m6", "m7", "m8", "m1"])
+    #expect(try shell(#"echo clear m2 >"$1""#, served.path("rk_dmabuf/growth")).errors.contains("No such file"))
+    try served.echo("clear", to: "rk_dmabuf/growth")
+    #expect(try served.cat("rk_dmabuf/growth").hasPrefix("no mark: "))
+  }
+
+  @Test func thePeakCountsOthersAndStaysZeroAfterAResetUntilOneComes() throws {
+    let kernel = try Kernel()
+    try kernel.script("process 100 a; hold 100 3 7 \(7 << 20) system x; list")
+    let served = try serve(kernel)
+    #expect(try served.cat("rk_dmabuf/peak") == "Peak: 7 MiB\n")
+    try served.echo("0", to: "rk_dmabuf/peak")
+    #expect(try served.cat("rk_dmabuf/peak") == "Peak: 0 MiB\n")
+    // Several looks later, too.
+    let looks = { try served.cat("rk_dmabuf/history").split(separator: "\n").count { $0.hasPrefix("second") } }
+    let before = try looks()
+    #expect(try eventually { try looks() >= before + 2 })
+    #expect(try served.cat("rk_dmabuf/peak") == "Peak: 0 MiB\n")
+    try kernel.script("hold 100 4 8 \(2 << 20) system y; list")
+    #expect(try eventually { try served.cat("rk_dmabuf/peak") == "Peak: 9 MiB\n" })
+    #expect(try served.cat("rk_dmabuf/size") == "Total: 9216 KiB\n")
+  }
+
+  @Test func aNameWithLineFeedsForgesNothing() throws {
+    let kernel = try Kernel()
+    try kernel.script(#"process 100 "$(printf 'a\nb')"; hold 100 3 7 4096 system 'x\nTotal 0 objects, 0 bytes'; list"#)
+    let served = try serve(kernel)
+    #expect(try served.cat("rk_dmabuf/source").contains("\ndmabuf_bytes: 4096\n"))
+    #expect(try served.cat("rk_dmabuf/source").contains("\ndisagreements: 0\n"))
+    #expect(try served.cat("rk_dmabuf/by_process").split(separator: "\n").count == 3)
+    #expect(try served.cat("rk_dmabuf/dev").split(separator: "\n").count == 2)
+  }
+
+  @Test func ownMemoryThatIsNoDMABufIsInTheSizeBesideTheSystems() throws {
+    let kernel = try Kernel()
+    try kernel.script("process 100 a; hold 100 3 7 4096 system x; list")
+    let served = try serve(kernel, ["--input", "pattern"])
+    #expect(try served.advances("venc/0", "frames_out", by: 3))
+    #expect(
+      try eventually {
+        let page = try served.cat("rk_dmabuf/source")
+        let size = try served.cat("rk_dmabuf/size")
+        guard let own = page.firstMatch(of: #/own_bytes_that_are_no_dmabuf: (\d+)/#).flatMap({ Int($0.1) }), own > 0
+        else { return false }
+        return size == "Total: \((own + 4096) >> 10) KiB\n"
+      })
+  }
+
+  @Test func theReportHasThePages() throws {
+    let kernel = try Kernel()
+    try kernel.script("process 100 a; hold 100 3 7 4096 system x; list")
+    let served = try serve(kernel)
+    let report = try served.cat("report")
+    for page in ["size", "peak", "dev", "source", "by_process", "growth", "history"] {
+      #expect(report.contains("\n==> rk_dmabuf/\(page) <==\n"), "\(page)")
+    }
+    #expect(report.contains("\n    100 a "))
+  }
+}

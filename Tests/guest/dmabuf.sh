@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs in the guest: programs that leak DMA-BUFs of every kind are found with two commands, and our totals are the kernel's own to
+# the byte. Ends with `dmabuf: N checks passed, M failed`.
+set -u
+
+# shellcheck source=Tests/guest/checks.sh
+source ./checks.sh
+holders=()
+
+# hold KIND COUNT: starts a leaking program. Sets $leaker.
+hold() {
+  ./guest-devices hold "$@" >"/tmp/hold.$1" 2>&1 &
+  leaker=$!
+  holders+=("$leaker")
+  check "$1: $2 buffers are kept" wait_until 20 grep -qs '^holding' "/tmp/hold.$1"
+}
+settle() { sleep 1.2; }
+kernel_bytes() { tail -n 1 /sys/kernel/debug/dma_buf/bufinfo | sed -n 's/^Total .* objects, \(.*\) bytes$/\1/p'; }
+kernel_count() { tail -n 1 /sys/kernel/debug/dma_buf/bufinfo | sed -n 's/^Total \(.*\) objects, .*/\1/p'; }
+our_bytes() { value rk_dmabuf/source dmabuf_bytes; }
+our_count() { value rk_dmabuf/source dmabuf_count; }
+same_as_kernel() {
+  settle
+  is "$(our_count) $(our_bytes)" "$(kernel_count) $(kernel_bytes)" &&
+    is "$(cat $mpi/rk_dmabuf/size)" "Total: $(($(kernel_bytes) + $(value rk_dmabuf/source own_bytes_that_are_no_dmabuf) >> 10)) KiB"
+}
+# grown LINE...: growth has a line that begins so.
+grown() { settle; grep -qE "^  $1" $mpi/rk_dmabuf/growth || { cat $mpi/rk_dmabuf/growth; return 1; }; }
+
+grep -q ' /sys/kernel/debug ' /proc/mounts || mount -t debugfs none /sys/kernel/debug
+serve --load none
+check "the source is the kernel's list" has rk_dmabuf/source "source: debugfs dma_buf/bufinfo"
+check "nothing there, and so says the kernel" same_as_kernel
+echo mark >$mpi/rk_dmabuf/growth
+check "a mark without growth" has rk_dmabuf/growth "0 came (0 bytes), 0 went"
+
+for kind in heap udmabuf mapped vkms; do
+  echo "mark $kind" >$mpi/rk_dmabuf/growth
+  hold $kind 7 65536
+  bytes=$((7 * 65536))
+  [[ $kind != vkms ]] || bytes=$((7 * 128 * 64 * 4))
+  check "$kind: the leaker is named with its count" grown "pid=$leaker process=guest-devices buffers=7 bytes=$bytes "
+  check "$kind: our total is the kernel's" same_as_kernel
+done
+hold vivid 4
+check "vivid: the leaker is named" grown "pid=$leaker process=guest-devices buffers=[48] "
+check "vivid: our total is the kernel's" same_as_kernel
+echo "mark kernel" >$mpi/rk_dmabuf/growth
+hold kernel 3
+check "what only the kernel holds stands apart" grown "buffers=3 bytes=98304 name=leak exporter=system"
+check "kernel: our total is the kernel's" same_as_kernel
+check "the attached device is named" grep -qE '^[0-9a-f]{16} leak +system +32 KiB vkms$' $mpi/rk_dmabuf/dev
+check "who holds most stands first" bash -c "grep -v '^#' $mpi/rk_dmabuf/by_process | head -n 1 | grep -q guest-devices"
+
+# A pipeline of our own beside them.
+mkdir $mpi/vi/0 $mpi/venc/0
+put vi/0/input pattern
+put vi/0/width 320
+put vi/0/height 240
+put venc/0/source vi/0
+put venc/0/codec mjpeg
+put venc/0/enable 1
+put vi/0/enable 1
+frames_come() { at_least venc/0/stats frames_out 3; }
+check "a pipeline runs" wait_until 60 frames_come >/dev/null
+check "with a pipeline: our total is the kernel's" same_as_kernel
+check "own buffers are the system heap's" is "$(value rk_dmabuf/source own_bytes_that_are_no_dmabuf)" 0
+sed 's/^/      /' $mpi/rk_dmabuf/source $mpi/rk_dmabuf/by_process $mpi/rk_dmabuf/growth $mpi/rk_dmabuf/dev
+
+# Without the kernel's list: sysfs, and without that the processes alone.
+peak=$(cat $mpi/rk_dmabuf/peak)
+check "the peak is there" test "$peak" != "Peak: 0 MiB"
+put rk_dmabuf/peak 0
+umount /sys/kernel/debug
+settle
+check "without debugfs sysfs is the source" has rk_dmabuf/source "source: /sys/kernel/dmabuf/buffers"
+without=$(our_bytes)
+mount -t debugfs none /sys/kernel/debug
+check "and its total is the kernel's" is "$without" "$(kernel_bytes)"
+
+kill "${holders[@]}"
+put venc/0/enable 0
+put vi/0/enable 0
+rmdir $mpi/venc/0 $mpi/vi/0
+nothing_left() { is "$(kernel_count)" 0; }
+check "all of it is gone" wait_until 20 nothing_left
+check "at the end our total is the kernel's" same_as_kernel
+grep -v '^#' $mpi/rk_dmabuf/history | tail -n 8 | sed 's/^/      /'
+finish dmabuf
