@@ -213,10 +213,10 @@ import Testing
           #expect(told(made, to) == told(picture, from), "\(from) to \(to)")
         }
       }
-      for from: PixelFormat in [.i420, .nv12, .nv21, .nv16, .yuyv, .uyvy] {
+      for from: PixelFormat in [.i420, .nv12, .nv21, .yuyv, .uyvy] {
         let picture = try Self.picture(source, from, filters: "scale=\(width):\(height)")
         let made = try Self.scaled(picture, from, width, height, to: .grey, width, height)
-        let theirs = try Self.remade(picture, from, width, height, to: .nv16, filters: "null")
+        let theirs = try Self.remade(picture, from, width, height, to: .i420, filters: "null")
         #expect(made[...] == theirs[..<(width * height)], "\(from) to grey")
         let smaller = try Self.scaled(picture, from, width, height, to: .grey, 160, 90)
         let luma = try Self.scaled(picture, from, width, height, to: .nv12, 160, 90)
