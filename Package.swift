@@ -152,7 +152,7 @@ let package = Package(
     .executableTarget(
       name: "mpifs-bench",
       dependencies: [
-        "Base", "MediaRuntime", "Codecs", "Devices", "CYUV",
+        "Base", "MediaRuntime", "NodeText", "Codecs", "Devices", "CYUV",
         .target(name: "CSwscale", condition: .when(traits: ["FFmpeg"])),
       ], path: "Tests/Benchmarks", exclude: ["thresholds"], swiftSettings: strict),
   ],

@@ -53,8 +53,9 @@ struct PlaneExtent {
     case .p010:
       return (PlaneExtent(bytes: width * 2, lines: height), PlaneExtent(bytes: half * 4, lines: halfLines), nil)
     case .yuyv, .uyvy: return (PlaneExtent(bytes: half * 4, lines: height), nil, nil)
-    case .xrgb8888, .argb8888: return (PlaneExtent(bytes: width * 4, lines: height), nil, nil)
-    case .rgb24: return (PlaneExtent(bytes: width * 3, lines: height), nil, nil)
+    case .xrgb8888, .argb8888, .xbgr8888: return (PlaneExtent(bytes: width * 4, lines: height), nil, nil)
+    case .rgb24, .bgr24: return (PlaneExtent(bytes: width * 3, lines: height), nil, nil)
+    case .grey: return (PlaneExtent(bytes: width, lines: height), nil, nil)
     default: return nil
     }
   }

@@ -30,6 +30,9 @@ public enum SoftwareCodecs {
   /// What makes `stream.ts` and `stream.mp4`.
   public static func muxerFactory() -> any MuxerFactory { MediaMuxerFactory() }
 
+  /// What its scaler makes.
+  public static func scaledFormats() -> [PixelFormat] { PixelConverter.formats }
+
   public static func scalerFactories() -> [any ScalerFactory] { [LibYUVScalerFactory()] }
 
   /// What makes raw pictures of JPEG ones.

@@ -16,6 +16,9 @@ extension Moment.Sources {
     nodes = { graph.nodeReports() }
     allocations = { graph.allocations() }
     memory = { graph.memoryTotals() }
+    memoryLimit = { runtime.memoryLimitText }
+    memoryCheck = { graph.checkMemory() }
+    lastMemoryCheck = { graph.lastMemoryCheck() }
     regions = { graph.regionsReport() }
     encoders = { graph.encodersReport() }
     services = { graph.servicesReport() }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import MediaCore
 import MediaRuntime
 import NodeFS
@@ -30,6 +31,15 @@ extension DebugTree {
 
   private func node(_ page: Page) -> Node {
     let moments = moments
+    if page.isMadeApart {
+      return Node.picture(mode: 0o444) { request in
+        _ = try Thread.start("page \(page.paths[0])") {
+          var writer = TextWriter(capacity: page.capacity)
+          page.render(Moment(moments), &writer)
+          request.reply.succeed(writer.bytes())
+        }
+      }
+    }
     return node(
       page.paths[0], takes: page.takes, preparation: page.needs.map { preparation($0, of: page) },
       render: rendering(page.capacity) { page.render(Moment(moments), &$0) })
@@ -95,6 +105,7 @@ extension DebugTree {
     case .logCommand(let text):
       do throws(MediaCore.Refusal) { try runtime.logCommand(text) } catch { return reply.answer(error) }
     case .clearErrorLog: runtime.errorLog.clear()
+    case .setMemoryLimit(let text): return runtime.setMemoryLimit(text) { reply.answer($0) }
     case .resetMemoryPeak:
       // What others have made until now must not count as new afterwards.
       return memory.lookAnew {

@@ -26,7 +26,7 @@ public final class Runtime: Sendable {
   /// records it there too.
   public let errorLog: ErrorLog
   public let moduleLog: ModuleLog
-  private let administrator: Administrator
+  let administrator: Administrator
 
   public init(
     registry: EngineRegistry, factory: any ModuleFactory, errorLog: ErrorLog, moduleLog: ModuleLog,
@@ -106,7 +106,9 @@ public final class Runtime: Sendable {
   // MARK: reading settings
 
   /// The whole configuration, loadable as it is.
-  public func configText() -> [UInt8] { ConfigText.render(administrator.configuration, settingsTable) }
+  public func configText() -> [UInt8] {
+    ConfigText.render(administrator.configuration, settingsTable, memoryLimit: administrator.memoryLimit)
+  }
 
   /// The objects there are, in the order of the tree.
   public var objects: [ObjectIdentity] { administrator.objects }

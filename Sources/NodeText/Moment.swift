@@ -19,6 +19,12 @@ public final class Moment {
     public var nodes: @Sendable () -> [NodeReport] = { [] }
     public var allocations: @Sendable () -> AllocationsReport = { AllocationsReport() }
     public var memory: @Sendable () -> MemoryTotals = { MemoryTotals(totalBytes: 0, peakBytes: 0) }
+    /// Holds the table of buffers against the descriptors of this process: takes milliseconds.
+    public var memoryCheck: @Sendable () -> MemoryCheckReport = { MemoryCheckReport(checkedMicroseconds: 0) }
+    /// What the last such look found; nil before there was one.
+    public var lastMemoryCheck: @Sendable () -> MemoryCheckReport? = { nil }
+    /// What `memory_limit` reads.
+    public var memoryLimit: @Sendable () -> String = { "auto" }
     public var systemMemory: @Sendable () -> SystemMemoryReport = { SystemMemoryReport() }
     public var regions: @Sendable () -> RegionsReport = { RegionsReport() }
     public var encoders: @Sendable () -> EncodersReport = { EncodersReport() }
@@ -63,6 +69,11 @@ public final class Moment {
   public private(set) lazy var allocations = sources.allocations()
   /// All buffers together.
   public private(set) lazy var memory = sources.memory()
+  /// Only for pages made apart.
+  public private(set) lazy var memoryCheck = sources.memoryCheck()
+  public private(set) lazy var lastMemoryCheck = sources.lastMemoryCheck()
+  /// What `memory_limit` reads.
+  public private(set) lazy var memoryLimit = sources.memoryLimit()
   /// The DMA-BUFs of the whole system.
   public private(set) lazy var systemMemory = sources.systemMemory()
   public private(set) lazy var regions = sources.regions()

@@ -13,6 +13,8 @@ public struct Page: Sendable {
   /// What may be written to it; nil for what is only read.
   public var takes: Intake?
   public var place: PlaceInReport
+  /// It asks the kernel much: made by a thread of its own when it is opened, while whoever opens it waits.
+  public var isMadeApart: Bool
   /// How well the system's memory must have been looked at before it is rendered; nil where it shows nothing of that.
   public var needs: MemoryLook?
   public var render: @Sendable (Moment, inout TextWriter) -> Void
@@ -29,7 +31,7 @@ public struct Page: Sendable {
 
   public init(
     _ path: String, also more: [String] = [], capacity: Int = 4096, takes: Intake? = nil,
-    inReport place: PlaceInReport = .middle, needs: MemoryLook? = nil, _ summary: String,
+    inReport place: PlaceInReport = .middle, isMadeApart: Bool = false, needs: MemoryLook? = nil, _ summary: String,
     render: @escaping @Sendable (Moment, inout TextWriter) -> Void
   ) {
     self.paths = [path] + more
@@ -37,6 +39,7 @@ public struct Page: Sendable {
     self.capacity = capacity
     self.takes = takes
     self.place = place
+    self.isMadeApart = isMadeApart
     self.needs = needs
     self.render = render
   }
@@ -89,6 +92,7 @@ public struct Intake: Sendable {
     /// A command of the module log.
     case logCommand([UInt8])
     case resetMemoryPeak
+    case setMemoryLimit([UInt8])
     /// Remembers the system's buffers under a name.
     case markMemory(String)
     /// Forgets that mark; all for nil.

@@ -10,14 +10,17 @@ public struct BufferUser: Sendable, Equatable {
   public var slot: Int
   /// The node has been removed and the buffer was not given back.
   public var isGone: Bool
+  /// How often it holds the buffer. Without meaning for a pool.
+  public var uses: Int
 
   public init(
-    node: String, nodeID: Int, slot: Int = 0, isGone: Bool = false
+    node: String, nodeID: Int, slot: Int = 0, isGone: Bool = false, uses: Int = 1
   ) {
     self.node = node
     self.nodeID = nodeID
     self.slot = slot
     self.isGone = isGone
+    self.uses = uses
   }
 }
 
@@ -50,8 +53,14 @@ public struct BufferReport: Sendable, Equatable {
   public var creator: String
   /// Process that made it; nil when a device did.
   public var creatorProcessID: Int32?
+  /// Object that made it, as it was called then; nil when it belongs to none.
+  public var creatorPath: String?
+  /// That object has been removed since.
+  public var isCreatorGone: Bool
   /// The nodes that use it now, by ascending slot; 32 at most.
   public var users: [BufferUser]
+  /// Uses by those for whom the table of users has no place, who are not among `users`.
+  public var otherUses: Int
   /// A number that stands for the buffer where other systems print an address. nil: NodeText makes one from the id.
   public var handle: UInt64?
   /// It is mapped into this process.
@@ -68,7 +77,8 @@ public struct BufferReport: Sendable, Equatable {
 
   public init(
     id: Int, poolID: Int? = nil, references: Int, kernelReferences: Int? = nil, size: UInt64,
-    sharing: BufferSharing = .own, creator: String, creatorProcessID: Int32? = nil, users: [BufferUser] = [],
+    sharing: BufferSharing = .own, creator: String, creatorProcessID: Int32? = nil, creatorPath: String? = nil,
+    isCreatorGone: Bool = false, users: [BufferUser] = [], otherUses: Int = 0,
     handle: UInt64? = nil, isMapped: Bool = false, mapping: UInt64? = nil, physicalAddress: UInt64? = nil,
     exporter: String? = nil, inode: UInt64? = nil
   ) {
@@ -80,7 +90,10 @@ public struct BufferReport: Sendable, Equatable {
     self.sharing = sharing
     self.creator = creator
     self.creatorProcessID = creatorProcessID
+    self.creatorPath = creatorPath
+    self.isCreatorGone = isCreatorGone
     self.users = users
+    self.otherUses = otherUses
     self.handle = handle
     self.isMapped = isMapped
     self.mapping = mapping

@@ -12,10 +12,20 @@ public struct MemoryTotals: Sendable, Equatable {
   /// Bytes of it that are no DMA-BUFs.
   public var ownOtherBytes: UInt64
 
-  public init(totalBytes: UInt64, peakBytes: UInt64, ownBytes: UInt64 = 0, ownOtherBytes: UInt64 = 0) {
+  /// Bytes the picture memory of this process may reach; nil where there is no limit.
+  public var limitBytes: UInt64?
+  /// Requests that would have passed the limit.
+  public var refused: UInt64
+
+  public init(
+    totalBytes: UInt64, peakBytes: UInt64, ownBytes: UInt64 = 0, ownOtherBytes: UInt64 = 0, limitBytes: UInt64? = nil,
+    refused: UInt64 = 0
+  ) {
     self.totalBytes = totalBytes
     self.peakBytes = peakBytes
     self.ownBytes = ownBytes
     self.ownOtherBytes = ownOtherBytes
+    self.limitBytes = limitBytes
+    self.refused = refused
   }
 }

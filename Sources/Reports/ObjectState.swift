@@ -34,6 +34,7 @@ public final class ObjectState {
     var effects: () -> [EffectRecord]
     var controls: () -> ControlsReport?
     var detection: () -> DetectionReport?
+    var pool: () -> PoolReport?
   }
 
   /// What it is doing.
@@ -53,6 +54,8 @@ public final class ObjectState {
 
   /// What a detector saw last; nil where it is none.
   public private(set) lazy var detection = gather.detection()
+  /// The buffers it gives; nil where it gives none.
+  public private(set) lazy var pool = gather.pool()
 
   public init(
     path: String, kind: String, condition: @escaping @autoclosure () -> ObjectCondition,
@@ -62,14 +65,15 @@ public final class ObjectState {
     moreStatistics: @escaping @autoclosure () -> [Statistic] = [],
     effects: @escaping @autoclosure () -> [EffectRecord] = [],
     controls: @escaping @autoclosure () -> ControlsReport? = nil,
-    detection: @escaping @autoclosure () -> DetectionReport? = nil
+    detection: @escaping @autoclosure () -> DetectionReport? = nil,
+    pool: @escaping @autoclosure () -> PoolReport? = nil
   ) {
     self.path = path
     self.kind = kind
     gather = Parts(
       condition: condition, streams: streams, active: active, statistics: statistics, moreStatistics: moreStatistics,
       effects: effects,
-      controls: controls, detection: detection)
+      controls: controls, detection: detection, pool: pool)
   }
 }
 

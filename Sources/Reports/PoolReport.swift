@@ -18,6 +18,8 @@ public enum MemoryKind: String, Sendable, Equatable, CaseIterable {
 public struct PoolReport: Sendable, Equatable {
   /// Number of the pool, unique and never used again while the process lives.
   public var id: Int
+  /// What it is called, the first part of its buffers' names in the kernel: `vi0`, `vpss0.1`.
+  public var name: String
   /// Its directory in the tree, for example `vb/0`; nil for a pool a node made for itself.
   public var path: String?
   /// Number a kernel allocator gave it; nil when there is none.
@@ -32,6 +34,12 @@ public struct PoolReport: Sendable, Equatable {
   public var bufferSize: UInt64
   /// Name of the process or module that made it.
   public var creator: String
+  /// Object that made it, as it was called then; nil when it belongs to none.
+  public var creatorPath: String?
+  /// That object has been removed since.
+  public var isCreatorGone: Bool
+  /// Requests that found no free buffer.
+  public var refused: UInt64
   /// Nodes that take buffers from it.
   public var users: [BufferUser]
   /// What the buffers are made of.
@@ -40,10 +48,13 @@ public struct PoolReport: Sendable, Equatable {
   public var heap: String?
 
   public init(
-    id: Int, path: String? = nil, kernelPoolID: Int? = nil, total: Int, free: Int, minimumFree: Int, bufferSize: UInt64,
-    creator: String, users: [BufferUser] = [], memory: MemoryKind, heap: String? = nil
+    id: Int, name: String = "", path: String? = nil, kernelPoolID: Int? = nil, total: Int, free: Int, minimumFree: Int,
+    bufferSize: UInt64,
+    creator: String, creatorPath: String? = nil, isCreatorGone: Bool = false, refused: UInt64 = 0,
+    users: [BufferUser] = [], memory: MemoryKind, heap: String? = nil
   ) {
     self.id = id
+    self.name = name
     self.path = path
     self.kernelPoolID = kernelPoolID
     self.total = total
@@ -51,6 +62,9 @@ public struct PoolReport: Sendable, Equatable {
     self.minimumFree = minimumFree
     self.bufferSize = bufferSize
     self.creator = creator
+    self.creatorPath = creatorPath
+    self.isCreatorGone = isCreatorGone
+    self.refused = refused
     self.users = users
     self.memory = memory
     self.heap = heap

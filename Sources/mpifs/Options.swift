@@ -38,6 +38,12 @@ struct Options: ParsableCommand {
   @Option(help: ArgumentHelp("Generation of the vendor's text.", valueName: "NAME"))
   var dialect: Dialect = .rockit1432
 
+  @Option(
+    help: ArgumentHelp(
+      "Bytes all media buffers together may take. Default: half of what the machine has free at the start.",
+      valueName: "BYTES"))
+  var memoryLimit: Int?
+
   @Flag(help: "Let other users read the text nodes (needs root, or user_allow_other in /etc/fuse.conf).")
   var allowOther = false
 
@@ -61,6 +67,7 @@ struct Options: ParsableCommand {
   func validate() throws {
     if input == "" || input == "file:" { throw ValidationError("--input: give pattern, a media file or /dev/videoN") }
     if let at, at.isEmpty { throw ValidationError("--at: give a directory") }
+    if let memoryLimit, memoryLimit < 1 << 20 { throw ValidationError("--memory-limit: give at least 1048576 bytes") }
     if load == "" { throw ValidationError("--load: give a file, or none") }
   }
 

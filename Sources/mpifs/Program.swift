@@ -163,13 +163,16 @@ struct Program {
       scalers: scalers + SoftwareCodecs.scalerFactories(),
       sources: SoftwareCodecs.sourceFactories() + [cameras],
       packetSources: SoftwareCodecs.packetSourceFactories(), converters: Program.converters,
-      inputFormats: usual + packed, outputFormats: usual + packed,
+      inputFormats: usual + packed,
+      outputFormats: usual + SoftwareCodecs.scaledFormats().filter { !usual.contains($0) },
       display: KMSDisplayFactory(changed: { watch.lookAgain() }), muxer: SoftwareCodecs.muxerFactory(),
       picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() },
       packed: { (frame: borrowing Frame) throws(Failure) in try PackedPicture.bytes(of: frame) },
       painter: SoftwareCodecs.painter(),
       pictureReaders: SoftwareCodecs.pictureReaders(),
-      textRenderer: { () throws(Failure) in SoftwareCodecs.textRenderer() })
+      textRenderer: { () throws(Failure) in SoftwareCodecs.textRenderer() },
+      heaps: ["memfd"] + (inventory.hasUdmabuf ? ["udmabuf"] : []) + inventory.heaps,
+      makeAllocator: { AllocatorPolicy.allocator(named: $0) }, inspector: ProcInspector())
   }
 
   private func devices(
@@ -190,7 +193,8 @@ struct Program {
         registry: registry, allocator: memory.allocator,
         options: GraphOptions(
           isUnthrottled: options.unthrottled,
-          packetLimit: options.dialect == .rockit1432 ? GraphOptions.packets : GraphOptions.laterPackets),
+          packetLimit: options.dialect == .rockit1432 ? GraphOptions.packets : GraphOptions.laterPackets,
+          memoryLimit: options.memoryLimit ?? SpareMemory.now().map { max(1 << 20, $0 / 2) } ?? .max),
         listener: log)
       let runtime = try Runtime(
         registry: registry, graph: graph, logs: log, options: Runtime.Options(mountPoint: mountPoint))

@@ -15,6 +15,10 @@ enum Main {
       Disturbance.run
     ),
     ("hops", "a frame's way through nodes, threads and queues: [--frames N] [--rounds N] [--workers N]", Hops.run),
+    (
+      "memory-pools", "taking a buffer and giving it back; showing a thousand of them: [--rounds N] [--turns N]",
+      MemoryPools.run
+    ),
     ("streams", "reading a picture in each form of the stream: --input FILE.h264 [--frames N]", StreamForms.run),
     ("paint", "drawing regions into pictures: [--frames N]", Painting.run),
     ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),

@@ -72,7 +72,7 @@ private struct CountingSink: PacketSink {
             _ = try scaler.scale(source, crop: nil, transform: transform, to: &target)
           }
           // libyuv's own: a line buffer to read packed formats.
-          let packed: UInt64 = from == .rgb24 || from != .p010 && to == .nv12 && !from.is420 ? 1 : 0
+          let packed: UInt64 = from == .rgb24 || from == .bgr24 || from != .p010 && to == .nv12 && !from.is420 ? 1 : 0
           #expect(count <= 20 * packed, "\(from) to \(to) \(width)x\(height) \(rotation)")
         }
       }

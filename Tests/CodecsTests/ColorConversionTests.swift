@@ -38,7 +38,7 @@ import Testing
     if format.isRGB {
       let frame = try makeFrame(layout)
       let p = try frame.beginPixels(write: true)
-      let bytes = format == .rgb24 ? [rgb.r, rgb.g, rgb.b] : [rgb.b, rgb.g, rgb.r, 255]
+      let bytes = (format.startsWithRed ? [rgb.r, rgb.g, rgb.b] : [rgb.b, rgb.g, rgb.r]) + (format.is32 ? [255] : [])
       for row in 0..<10 {
         for index in 0..<18 * bytes.count {
           p.plane0.base[row * Int(p.plane0.stride) + index] = UInt8(bytes[index % bytes.count])
@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [PixelFormat.xrgb8888, .rgb24], [PixelFormat.i420, .nv12, .nv21])
+  @Test(arguments: [PixelFormat.xrgb8888, .xbgr8888, .rgb24, .bgr24], [PixelFormat.i420, .nv12, .nv21])
   func ofAndToRGBTheMatrixAndRangeAreTheFrames(_ rgbFormat: PixelFormat, _ format: PixelFormat) throws {
     for (width, height) in [(18, 10), (8, 6)] {
       for color in Self.colors {
@@ -97,7 +97,7 @@ import Testing
           let p = try made.beginPixels(write: false)
           let bytes = (0..<3).map { Double(p.plane0.at(row: 1, column: $0).base.pointee) }
           try made.endPixels(write: false)
-          let found = rgbFormat == .rgb24 ? (bytes[0], bytes[1], bytes[2]) : (bytes[2], bytes[1], bytes[0])
+          let found = rgbFormat.startsWithRed ? (bytes[0], bytes[1], bytes[2]) : (bytes[2], bytes[1], bytes[0])
           let error = max(abs(found.0 - rgb.r), abs(found.1 - rgb.g), abs(found.2 - rgb.b))
           #expect(error <= 3, "\(rgb) in \(color) became \(found)")
           let back = try Reference(

@@ -283,12 +283,12 @@ struct Reference: Equatable {
   }
 
   /// BT.601, limited range: the kernels work in six to eight bits of fraction.
-  @Test(arguments: [PixelFormat.xrgb8888, .argb8888, .rgb24], planar)
+  @Test(arguments: [PixelFormat.xrgb8888, .argb8888, .xbgr8888, .rgb24, .bgr24], planar)
   func coloursFollowBT601BothWays(_ rgb: PixelFormat, _ planar: PixelFormat) throws {
     for (r, g, b) in [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 100, 50), (12, 34, 56)] {
       let source = try makeFrame(rgb, 16, 16)
       let p = try source.beginPixels(write: true)
-      let bytes = rgb == .rgb24 ? [r, g, b] : [b, g, r, 255]
+      let bytes = (rgb.startsWithRed ? [r, g, b] : [b, g, r]) + (rgb.is32 ? [255] : [])
       for row in 0..<16 {
         for x in 0..<16 {
           for (index, value) in bytes.enumerated() {

@@ -269,7 +269,7 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
         case .some: return false
         }
       }
-      try #require(eventually { source.pool?.lowWater == -1 })
+      try #require(eventually { (source.pool as? Pool)?.waits ?? 0 > 0 })
       source.interrupt()
       #expect(try reader.value)
       #expect(a.sequence + b.sequence == 1)

@@ -10,7 +10,7 @@ import Testing
 @Suite(.ownThread) struct ScalingAgainstFFmpegTests {
   private static let names: [PixelFormat: String] = [
     .nv12: "nv12", .nv21: "nv21", .i420: "yuv420p", .nv16: "nv16", .yuyv: "yuyv422", .uyvy: "uyvy422", .p010: "p010le",
-    .xrgb8888: "bgr0", .argb8888: "bgra", .rgb24: "rgb24",
+    .xrgb8888: "bgr0", .argb8888: "bgra", .xbgr8888: "rgb0", .rgb24: "rgb24", .bgr24: "bgr24", .grey: "gray",
   ]
 
   /// Where pictures come from, as ffmpeg's arguments: one generated with detail in every place, and real footage where there is some.
@@ -139,6 +139,8 @@ import Testing
     (PixelFormat.yuyv, PixelFormat.nv12), (.uyvy, .i420), (.p010, .nv12), (.p010, .i420), (.nv12, .yuyv),
     (.i420, .uyvy),
     (.rgb24, .nv12), (.xrgb8888, .nv12), (.nv12, .xrgb8888), (.i420, .rgb24),
+    (.bgr24, .nv12), (.xbgr8888, .nv12), (.bgr24, .i420), (.xbgr8888, .i420), (.nv12, .xbgr8888), (.nv21, .xbgr8888),
+    (.i420, .bgr24), (.i420, .xbgr8888), (.nv21, .nv12), (.nv12, .nv21), (.nv21, .yuyv), (.uyvy, .nv21),
   ])
   func convertedPicturesAreFFmpegs(_ from: PixelFormat, _ to: PixelFormat) throws {
     for source in Self.sources() {
@@ -151,6 +153,77 @@ import Testing
         picture, from, width, height, to: to, filters: "scale=flags=area+accurate_rnd+full_chroma_int")
       let found = try Self.decibels(made, theirs, to, width, height)
       #expect(found.allSatisfy { $0 >= 45 }, "\(found) dB")
+    }
+  }
+
+  /// A picture that lies between bars in its frame: FFmpeg's scaled and padded.
+  @Test(arguments: [PixelFormat.nv12, .i420, .yuyv, .rgb24]) func picturesBetweenBarsAreFFmpegs(
+    _ format: PixelFormat
+  ) throws {
+    let (width, height) = (720, 528)
+    let (newWidth, newHeight, place) = (640, 360, Rectangle(x: 74, y: 0, width: 490, height: 360))
+    for source in Self.sources() {
+      let soft = source.contains("lavfi") ? "boxblur=6," : ""
+      let picture = try Self.picture(source, format, filters: "\(soft)scale=\(width):\(height):flags=lanczos")
+      let from = try #require(FrameLayout(format, width: width, height: height, alignment: 1))
+      var made = try #require(FrameLayout(format, width: newWidth, height: newHeight, alignment: 1))
+      if format.isRGB { made.color = .rgb }
+      let frame = try makeFrame(from)
+      try frame.buffer.memory.map().copyMemory(from: picture, byteCount: picture.count)
+      var target = try makeFrame(made)
+      target.layout = try #require(made.part(place))
+      _ = try LibYUVScaler().scale(frame, crop: nil, transform: PictureTransform(), to: &target)
+      target.layout = made
+      let red = PaintColor(red: 255, green: 0, blue: 0)
+      let bars = [(0, 74), (564, 76)].map {
+        PlacedDrawing(.cover(width: $0.1, height: 360, color: red, thickness: nil), x: $0.0, y: 0, layer: 0)
+      }
+      _ = try RegionPainter().prepare(bars, for: made).paint(on: target)
+      let bytes = Array(UnsafeRawBufferPointer(start: try target.buffer.memory.map(), count: made.byteCount))
+      let theirs = try Self.remade(
+        picture, format, width, height, to: format,
+        filters: "scale=490:360:flags=area+accurate_rnd,pad=640:360:74:0:red")
+      let found = try Self.decibels(bytes, theirs, format, newWidth, newHeight)
+      #expect(found.allSatisfy { $0 >= 40 }, "\(found) dB")
+      // The bars' first bytes: one in 255 is how two programs round.
+      let size = format.isRGB ? 3 : format == .yuyv ? 2 : 1
+      for row in 0..<360 {
+        for at in row * 640 * size..<row * 640 * size + 74 * size {
+          if abs(Int(bytes[at]) - Int(theirs[at])) > 1 { Issue.record("\(row) \(at): \(bytes[at]) and \(theirs[at])") }
+        }
+      }
+    }
+  }
+
+  /// What holds the same numbers in another order; of pictures of luma and of colours, luma alone.
+  @Test func whatOnlyOrdersBytesAnewIsExact() throws {
+    let (width, height) = (322, 180)
+    // Red, green and blue of each pixel.
+    func told(_ bytes: [UInt8], _ format: PixelFormat) -> [UInt8] {
+      let size = format.is32 ? 4 : 3
+      let order = format.startsWithRed ? [0, 1, 2] : [2, 1, 0]
+      return stride(from: 0, to: bytes.count, by: size).flatMap { at in order.map { bytes[at + $0] } }
+    }
+    let rgb: [PixelFormat] = [.rgb24, .bgr24, .xrgb8888, .xbgr8888]
+    for source in Self.sources() {
+      for from in rgb {
+        let picture = try Self.picture(source, from, filters: "scale=\(width):\(height)")
+        for to in rgb where to != from {
+          let made = try Self.scaled(picture, from, width, height, to: to, width, height)
+          #expect(told(made, to) == told(picture, from), "\(from) to \(to)")
+        }
+      }
+      for from: PixelFormat in [.i420, .nv12, .nv21, .nv16, .yuyv, .uyvy] {
+        let picture = try Self.picture(source, from, filters: "scale=\(width):\(height)")
+        let made = try Self.scaled(picture, from, width, height, to: .grey, width, height)
+        let theirs = try Self.remade(picture, from, width, height, to: .nv16, filters: "null")
+        #expect(made[...] == theirs[..<(width * height)], "\(from) to grey")
+        let smaller = try Self.scaled(picture, from, width, height, to: .grey, 160, 90)
+        let luma = try Self.scaled(picture, from, width, height, to: .nv12, 160, 90)
+        #expect(smaller[...] == luma[..<(160 * 90)], "\(from) to grey, smaller")
+        let back = try Self.scaled(made, .grey, width, height, to: .nv12, width, height)
+        #expect(back[..<(width * height)] == made[...] && back[(width * height)...].allSatisfy { $0 == 128 })
+      }
     }
   }
 

@@ -63,7 +63,7 @@ import Testing
   @Test func theTopHasThePagesAndTheClasses() throws {
     let pages = PageTable(.rockit1432).pages
     let tops = pages.flatMap(\.paths).map { String($0.prefix { $0 != "/" }) }
-    #expect(Set(debug.tree.root.names) == Set(tops).union(["vi", "vpss", "venc", "vda"]))
+    #expect(Set(debug.tree.root.names) == Set(tops).union(["vi", "vpss", "venc", "vda", "vb"]))
     for page in pages {
       // One node under all its names, so that they read the same.
       let first = try #require(node(page.paths[0]), "\(page.paths[0])")
@@ -72,7 +72,8 @@ import Testing
   }
 
   @Test func nothingElseStandsBesideThePages() {
-    #expect(names("rk_dmabuf") == ["size", "peak", "dev", "source", "by_process", "growth", "history"])
+    #expect(
+      names("rk_dmabuf") == ["size", "peak", "dev", "source", "by_process", "growth", "history", "check"])
     #expect(names("vcodec") == ["enc"] && names("vcodec/enc") == ["venc_info"])
     #expect(
       names("mpp_service") == [

@@ -127,6 +127,26 @@ import Testing
       planes: planes.map { .init(bytesPerLine: $0.0, size: $0.1) })
   }
 
+  /// One that gives no colours is taken where there is no other.
+  @Test func greyComesLast() {
+    #expect(choose([offer(.grey), offer(.mjpeg)], .nv12) == (.mjpeg, nil))
+    #expect(choose([offer(.grey), offer(.bgr24)], .nv12) == (.bgr24, nil))
+    #expect(choose([offer(.grey)], .nv12) == (.grey, nil))
+  }
+
+  /// The kernel's codes: what V4L2 calls RGBX32 is DRM's XBGR8888, and has DRM's four characters.
+  @Test(arguments: [
+    (FourCC.rgb24, "RGB3", PixelFormat.rgb24, 3), (.bgr24, "BGR3", .bgr24, 3), (.xbgr32, "XR24", .xrgb8888, 4),
+    (.rgbx32, "XB24", .xbgr8888, 4), (.grey, "GREY", .grey, 1),
+  ])
+  func formatsHaveTheKernelsCodes(_ fourcc: FourCC, _ code: String, _ pixels: PixelFormat, _ bytes: Int) throws {
+    #expect(fourcc.description == code && pixels.rawValue == fourcc.rawValue)
+    #expect(CaptureFormats.pixelFormat(of: fourcc) == pixels)
+    let layout = try #require(CaptureFormats.layout(of: format(fourcc, 64, 48, [(64 * bytes, 64 * bytes * 48)])))
+    #expect(layout.format == pixels && layout.plane0.lines == 48 && layout.planeCount == 1)
+    #expect(CaptureFormats.layout(of: format(fourcc, 64, 48, [(64 * bytes - 1, 64 * bytes * 48)])) == nil)
+  }
+
   @Test func planesOfOneMemoryFollowEachOther() throws {
     let nv12 = try #require(CaptureFormats.layout(of: format(.nv12, 640, 360, [(704, 704 * 540)])))
     #expect(nv12.plane0 == Plane(offset: 0, stride: 704, lines: 360))

@@ -174,6 +174,12 @@ import Testing
     let part = DisplayFormat.part(whole, part)
     #expect(part.plane0 == Plane(offset: 96 * 4352, stride: 4352, lines: 576))
     #expect(part.byteCount <= whole.byteCount)
+    for (ours, code) in [
+      (PixelFormat.rgb24, "BG24"), (.bgr24, "RG24"), (.xrgb8888, "XR24"), (.xbgr8888, "XB24"),
+    ] {
+      #expect(DisplayFormat.fourcc(ours) == PixelFormat(deviceName: code)?.rawValue)
+    }
+    #expect(DisplayFormat.fourcc(.grey) == nil, "a card would show it as red")
     let chroma = DisplayFormat.layout(.nv12, width: 64, height: 48, pitch: 128)
     #expect(chroma.plane1 == Plane(offset: 128 * 48, stride: 128, lines: 24))
   }

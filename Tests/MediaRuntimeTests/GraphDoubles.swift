@@ -52,6 +52,8 @@ final class ScriptedSource: Source, @unchecked Sendable {
     var intervalMicroseconds: UInt32 = 1000
     var layout = Doubles.layout
     var heapCalls = HeapNotes()
+    /// Paints each picture, by its number.
+    var paint: (@Sendable (borrowing Frame, UInt64) -> Void)?
     /// Shut: `next` does not come back, whatever is asked.
     var hangs = GateBox()
   }
@@ -109,7 +111,10 @@ final class ScriptedSource: Source, @unchecked Sendable {
         isLive ? Clock.now() / 1000 : Int64(number) * 1_000_000 * Int64(rate.denominator) / Int64(rate.numerator)
       defer { number += 1 }
       heapCalls.note()
-      return Frame(buffer, layout: layout, pts: pts, sequence: number, stamps: FrameStamps(captured: Clock.now()))
+      let frame = Frame(
+        buffer, layout: layout, pts: pts, sequence: number, stamps: FrameStamps(captured: Clock.now()))
+      script.paint?(frame, number)
+      return frame
     }
     return nil
   }
@@ -315,16 +320,17 @@ final class Bench: @unchecked Sendable {
     source: ScriptedSourceFactory = ScriptedSourceFactory(), encoder: ScriptedEncoderFactory = ScriptedEncoderFactory(),
     scaler: ScriptedScalerFactory = ScriptedScalerFactory(), decoders: [any DecoderFactory] = [],
     moreEncoders: [ScriptedEncoderFactory] = [], moreScalers: [any ScalerFactory] = [],
-    options: GraphOptions = GraphOptions(workers: 3), display: (any DisplayFactory)? = nil
+    scalers: [any ScalerFactory]? = nil, options: GraphOptions = GraphOptions(workers: 3),
+    display: (any DisplayFactory)? = nil, painter: (any Painter)? = nil
   ) throws {
     self.source = source
     self.encoder = encoder
     self.scaler = scaler
     registry = EngineRegistry(
       EngineCatalogue(
-        encoders: [encoder] + moreEncoders, decoders: decoders, scalers: [scaler] + moreScalers, sources: [source],
-        display: display,
-        picture: { () throws(Failure) in ScriptedPictureEncoder() }))
+        encoders: [encoder] + moreEncoders, decoders: decoders, scalers: scalers ?? [scaler] + moreScalers,
+        sources: [source],
+        display: display, picture: { () throws(Failure) in ScriptedPictureEncoder() }, painter: painter))
     graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: options)
   }
 

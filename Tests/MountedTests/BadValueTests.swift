@@ -133,6 +133,11 @@ import Testing
     case "rectangle":
       add(["1,2,3", "a,b,c,d", "0,0,64,64,64", "0;0;64;64", "1,0,64,64", "0, 0, 64, 64"], "EINVAL")
       add(["0,0,8,8", "0,0,99998,64", "0,0,64,-64"], "ERANGE")
+    case "part":
+      add(["1,2,3", "a,b,c,d", "0,0,64,64,64", "0;0;64;64", "1,0,64,64", "0, 0, 64, 64"], "EINVAL")
+      add(["0,0,64,64 permil", "0,0,64 permille", "0,0,64,64,1 permille", "permille", "0,0,9.5,9 permille"], "EINVAL")
+      add(["0,0,8,8", "0,0,99998,64", "0,0,64,-64"], "ERANGE")
+      add(["0,0,1001,9 permille", "1000,0,1,1 permille", "0,0,0,9 permille", "0,-1,9,9 permille"], "ERANGE")
     case "region":
       add(["", "on", "0,0,64,64", "0,0,64,64 abs", "0,0,64,64 22", "1,0,64,64 abs 22", "0,0,64,64 abs 22 1"], "EINVAL")
       add(["0,0,64,64 abs 52", "0,0,64,64 rel -52", "0,0,8,8 abs 22", "0,0,99998,64 rel 1"], "ERANGE")
@@ -142,6 +147,9 @@ import Testing
       add([own], "ELOOP")
       add(["vi/64", "vpss/0/4"], "ERANGE")
       add(["vi/63", "vpss/9/1"], "ENOENT")
+    case "pool":
+      add(["vb", "vi/0", "vb/", "vb/00", " vb/0"], "EINVAL")
+      add(["vb/64"], "ERANGE")
     case "text":
       // A line is one whatever it says.
       cases.removeAll { ["nonsense\n", "$(reboot)\n"].contains(String(decoding: $0.bytes, as: UTF8.self)) }
@@ -160,7 +168,7 @@ import Testing
   @Test func everyAttributeRefusesWhatIsNoValue() throws {
     let served = try Served(
       configuration: Pipelines.small(
-        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nvda/0/enable = 0\nrgn/0/attach/venc-0/x = 0"
+        "venc/1/codec = mjpeg\nvi/1/input = pattern\nvdec/0/enable = 0\nvo/0/enable = 0\nvda/0/enable = 0\nrgn/0/attach/venc-0/x = 0\nvb/0/enable = 0"
       ))
     let rows = HelpPage(try served.cat("help")).rows.filter {
       // Which controls and connectors there are is the device's affair.
@@ -172,7 +180,7 @@ import Testing
     let places = [
       "vi/N": ["vi/0", "vi/1"], "vpss/N": ["vpss/0"], "vpss/N/M": ["vpss/0/0"], "venc/N": ["venc/0", "venc/1"],
       "vdec/N": ["vdec/0"], "vo/N": ["vo/0"], "vda/N": ["vda/0"], "rgn/N": ["rgn/0"],
-      "rgn/N/attach/M": ["rgn/0/attach/venc-0"],
+      "rgn/N/attach/M": ["rgn/0/attach/venc-0"], "vb/N": ["vb/0"],
     ]
     var cases: [Case] = []
     for row in rows {
@@ -217,7 +225,7 @@ import Testing
         Case("venc/1/slice_mode", "rows\n", "ENOTSUP"), Case("venc/2/chroma_qp_offset", "-4\n", "ENOTSUP"),
         Case("venc/2/qp_p", "52\n", "ERANGE"), Case("venc/1/bitrate", "1\n", "ERANGE"),
         Case("venc/3/fps_dst", "21\n", "ERANGE"),
-        Case("vpss/0/0/format", "rgb24\n", "ENOTSUP"),
+        Case("vpss/0/0/format", "p010\n", "ENOTSUP"),
         // Loops: directly, and by way of another group.
         Case("vpss/0/source", "vpss/0\n", "ELOOP"), Case("vpss/0/source", "vpss/0/0\n", "ELOOP"),
         Case("vpss/0/source", "vpss/1/0\n", "ELOOP"),
@@ -231,6 +239,10 @@ import Testing
       Case("vlog", "=3\n", "ENOENT"), Case("vlog", "venc 3\n", "EINVAL"),
       Case("vlog", "venc=3\nvi=3\n", "EINVAL"),
       Case("vlog", [0xff, 0xfe], ["EINVAL"]), Case("vlog", Array(repeating: 0x61, count: 65536), ["E2BIG"]),
+      Case("memory_limit", "1\n", "ERANGE"), Case("memory_limit", "\n", "EINVAL"),
+      Case("memory_limit", "64M\n", "EINVAL"),
+      Case("memory_limit", "Auto\n", "EINVAL"), Case("memory_limit", [0xff], ["EINVAL"]),
+      Case("config", "memory_limit = 1\n", "ERANGE"), Case("config", "memory_limit = much\n", "EINVAL"),
       Case("rk_dmabuf/peak", "1\n", "EINVAL"), Case("rk_dmabuf/peak", "\n", "EINVAL"),
       Case("rk_dmabuf/peak", "reset\n", "EINVAL"), Case("rk_dmabuf/peak", [0xff], ["EINVAL"]),
       Case("rk_dmabuf/growth", "\n", "EINVAL"), Case("rk_dmabuf/growth", "mark a b\n", "EINVAL"),

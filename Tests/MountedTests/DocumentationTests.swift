@@ -94,7 +94,9 @@ import Testing
         case "a build with FFmpeg, or a V4L2 decoder for it":
           #expect(isThere || !Machine.hasFFmpeg, "\(path) \(value)")
         default:
-          #expect(condition.hasPrefix("a V4L2 "), "\(path) \(value): an unknown condition: \(condition)")
+          #expect(
+            condition.hasPrefix("a V4L2 ") || condition.hasPrefix("a machine with "),
+            "\(path) \(value): an unknown condition: \(condition)")
           continue
         }
         checked += 1
@@ -162,12 +164,12 @@ import Testing
     let listed = table.rows.flatMap { ManualPage.code($0["path"] ?? "") }
     #expect(Set(listed).count == listed.count, "a path stands there twice")
     let served = try Served(["--input", "pattern"])
-    #expect(try shell(#"cd "$1" && mkdir vdec/0 vo/0 vda/0 rgn/0 rgn/0/attach/venc-0"#, served.at).status == 0)
+    #expect(try shell(#"cd "$1" && mkdir vdec/0 vo/0 vda/0 rgn/0 rgn/0/attach/venc-0 vb/0"#, served.at).status == 0)
     // What stands for any object, with those that are there.
     let objects = [
       "vi/N/": ["vi/0"], "vpss/N/": ["vpss/0"], "vpss/N/M/": ["vpss/0/0", "vpss/0/1"],
       "venc/N/": ["venc/0", "venc/1", "venc/2"], "vdec/N/": ["vdec/0"], "vo/N/": ["vo/0"], "vda/N/": ["vda/0"],
-      "rgn/N/": ["rgn/0"], "rgn/N/attach/M/": ["rgn/0/attach/venc-0"],
+      "rgn/N/": ["rgn/0"], "rgn/N/attach/M/": ["rgn/0/attach/venc-0"], "vb/N/": ["vb/0"],
     ]
     #expect(Set(listed.filter { $0.hasSuffix("/") }) == Set(objects.keys))
     for path in listed where !path.hasSuffix("/") { #expect(try served.exists(path), "there is no \(path)") }

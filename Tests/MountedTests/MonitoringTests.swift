@@ -352,7 +352,7 @@ import Testing
       try run(
         "mkdir", served.path("vi/0"), served.path("vpss/0"), served.path("vpss/0/0"), served.path("venc/0"),
         served.path("vdec/0"), served.path("vo/0"), served.path("vda/0"), served.path("rgn/0"),
-        served.path("rgn/0/attach/venc-0")
+        served.path("rgn/0/attach/venc-0"), served.path("vb/0")
       )
       .status
         == 0)
@@ -363,7 +363,7 @@ import Testing
         [
           "vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/0", "venc/N": "venc/0", "vdec/N": "vdec/0",
           "rgn/N": "rgn/0", "rgn/N/attach/M": "rgn/0/attach/venc-0",
-          "vo/N": "vo/0", "vda/N": "vda/0",
+          "vo/N": "vo/0", "vda/N": "vda/0", "vb/N": "vb/0",
         ][row.object] ?? "?"
       let value = try served.value("\(object)/\(row.key)")
       #expect(value == (row.standard == "-" ? "" : row.standard), "\(row.path)")

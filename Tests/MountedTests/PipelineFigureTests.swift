@@ -25,7 +25,7 @@ import Testing
     #expect(
       Set(pages).isSuperset(of: ["vsys", "valloc", "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "health"]))
     let classes = help.rows.filter { !$0.isPage }.map { String($0.path.prefix { $0 != "/" }) }
-    #expect(Set(classes) == ["vi", "vpss", "venc", "vdec", "vo", "vda", "rgn"])
+    #expect(Set(classes) == ["vi", "vpss", "venc", "vdec", "vo", "vda", "rgn", "vb"])
     let top = try run("ls", "-A", served.at).lines.map(String.init)
     #expect(Set(top) == Set(pages.map { String($0.prefix { $0 != "/" }) }).union(classes))
     let files = try run("find", served.at, "-type", "f", "-printf", "%P\\n").lines.map(String.init)

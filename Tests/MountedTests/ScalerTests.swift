@@ -139,4 +139,107 @@ import Testing
     #expect(try served.facts("vi/0/active")["format"] == format)
     #expect(try number(served, try picture(served, "vi/0"), undoing: "null") != nil)
   }
+
+  /// Mean colour of a small square of a picture, 0...255.
+  private func color(_ file: String, x: Int, y: Int) throws -> [Int] {
+    let outcome = try run(
+      "ffmpeg", "-v", "error", "-i", file, "-vf", "format=rgb24,crop=4:4:\(x):\(y),scale=1:1:flags=area", "-frames:v",
+      "1",
+      "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    return outcome.output.map { Int($0) }
+  }
+
+  private func isNear(_ found: [Int], _ wanted: [Int]) -> Bool {
+    found.count == 3 && zip(found, wanted).allSatisfy { abs($0 - $1) <= 12 }
+  }
+
+  @Test func shapesAreKeptWithBarsOrByCuttingWhileItRuns() throws {
+    let served = try Served(
+      configuration: Pipelines.small(of: "vpss/0/1").replacingOccurrences(
+        of: "vpss/0/1/height = 180", with: "vpss/0/1/height = 320"))
+    #expect(try served.advances("venc/0", "frames_out", by: 5))
+    #expect(try served.facts("vpss/0/1/active")["picture"] == nil)
+    try served.echo("bars", to: "vpss/0/1/aspect")
+    try served.echo("#0000FF", to: "vpss/0/1/bar_color")
+    #expect(try served.advances("vpss/0/1", "frames_out", by: 5))
+    #expect(try served.facts("vpss/0/1/active")["picture"] == "0,70,320,180")
+    let bars = try picture(served, "vpss/0/1")
+    let (above, below) = (try color(bars, x: 100, y: 30), try color(bars, x: 300, y: 300))
+    let between = try color(bars, x: 100, y: 100)
+    #expect(isNear(above, [0, 0, 255]) && isNear(below, [0, 0, 255]) && !isNear(between, [0, 0, 255]))
+    // What lies between is the whole picture.
+    #expect(try number(served, bars, undoing: "crop=320:180:0:70,scale=640:360") != nil)
+    try served.echo("cut", to: "vpss/0/1/aspect")
+    #expect(try served.advances("vpss/0/1", "frames_out", by: 5))
+    let active = try served.facts("vpss/0/1/active")
+    #expect(active["crop"] == "140,0,360,360" && active["picture"] == nil)
+    #expect(active["unused"]?.contains("bar_color") == true)
+    let inside = try color(try picture(served, "vpss/0/1"), x: 100, y: 30)
+    #expect(!isNear(inside, [0, 0, 255]))
+    #expect(try served.stats("vpss/0/1")["dropped"] == 0)
+  }
+
+  @Test func partsInThousandthsAndOfOutputs() throws {
+    let served = try Served(configuration: Pipelines.small())
+    #expect(try served.advances("venc/0", "frames_out", by: 5))
+    try served.echo("500,0,500,1000 permille", to: "vpss/0/crop")
+    #expect(try served.cat("vpss/0/crop") == "500,0,500,1000 permille\n")
+    try served.echo("0,90,160,90", to: "vpss/0/0/crop")
+    #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
+    #expect(try served.facts("vpss/0/active")["crop"] == "320,0,320,360 (500,0,500,1000 permille)")
+    #expect(try served.facts("vpss/0/0/active")["crop"] == "320,90,160,90")
+    #expect(try served.facts("vpss/0/1/active")["crop"] == "320,0,320,360")
+    for (path, value) in [
+      ("vpss/0/0/crop", "200,0,160,90"), ("vpss/0/0/crop", "0,0,10,1000 permille"), ("vpss/0/crop", "0,0,100,100"),
+    ] {
+      let outcome = try shell(#"echo "$2" > "$1""#, served.path(path), value)
+      #expect(outcome.status != 0)
+      #expect(try served.cat("error_log").contains("ERANGE"))
+    }
+    #expect(try served.cat("vpss/0/0/crop") == "0,90,160,90\n")
+    // The whole once more.
+    try served.echo("", to: "vpss/0/0/crop")
+    try served.echo("0,0,1000,1000 permille", to: "vpss/0/crop")
+    #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
+    #expect(try number(served, try picture(served, "vpss/0/0"), undoing: "null") != nil)
+    #expect(try served.stats("vpss/0/0")["dropped"] == 0)
+  }
+
+  @Test func aGroupKeepsTheRateAskedForAllOfItsOutputs() throws {
+    let served = try Served(configuration: Pipelines.small("vpss/0/1/fps = 5"))
+    #expect(try served.advances("venc/0", "frames_out", by: 10))
+    try served.echo("10", to: "vpss/0/fps_dst")
+    let outcome = try shell(#"echo 5 > "$1""#, served.path("vpss/0/fps_src"))
+    #expect(try outcome.status != 0 && served.cat("error_log").contains("ERANGE"))
+    let before = try (served.stats("vpss/0"), served.stats("vpss/0/0"), served.stats("vpss/0/1"))
+    #expect(try served.advances("vpss/0", "frames_in", by: 90))
+    let after = try (served.stats("vpss/0"), served.stats("vpss/0/0"), served.stats("vpss/0/1"))
+    func more(_ key: String, _ old: [String: Int], _ new: [String: Int]) -> Int { (new[key] ?? 0) - (old[key] ?? 0) }
+    let came = more("frames_in", before.0, after.0)
+    let given = more("frames_out", before.0, after.0)
+    #expect(abs(came - 3 * given) <= 6, "\(given) of \(came)")
+    #expect(abs(more("dropped_frame_control", before.0, after.0) - (came - given)) <= 2)
+    #expect(abs(more("frames_out", before.1, after.1) - given) <= 2)
+    #expect(abs(2 * more("frames_out", before.2, after.2) - given) <= 4)
+    #expect(try served.facts("vpss/0/0/active")["fps"] == "10" && served.facts("vpss/0/1/active")["fps"] == "5")
+    #expect(
+      try SystemPage(served.cat("vsys")).tables.contains {
+        $0.entries.count == 30 && $0.entries.prefix(4) == [0, 1, 2, 0]
+      })
+  }
+
+  @Test(arguments: ["nv21", "yuyv", "uyvy", "xrgb8888", "xbgr8888", "rgb24", "bgr24", "grey"])
+  func everyFormatIsMadeAndCoded(format: String) throws {
+    let served = try Served(
+      configuration: Pipelines.small("vpss/0/1/format = \(format)").replacingOccurrences(
+        of: "vpss/0/0/enable", with: "vpss/0/0/format = \(format)\nvpss/0/0/enable"))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
+    recording.stop()
+    #expect(try served.facts("vpss/0/0/active")["format"] == format)
+    #expect(try Video.complaints(recording.file) == "")
+    #expect(try Video.patternNumbers(recording.file, width: 640, height: 360).compactMap { $0 }.count > 20)
+    #expect(try number(served, try picture(served, "vpss/0/1"), undoing: "scale=640:360") != nil)
+  }
 }

@@ -18,7 +18,7 @@ final class PicturePool: Sendable {
 
   init(_ configuration: DecoderConfiguration) { self.configuration = configuration }
 
-  deinit { current.withLock { $0 }?.close() }
+  deinit { current.withLock { $0 }?.leave() }
 
   var pool: Pool? { current.withLock { $0 } }
   var memoryKind: String { pool?.memoryKind ?? "" }
@@ -30,13 +30,18 @@ final class PicturePool: Sendable {
   @discardableResult
   func prepare(size: Int, references: Int = 0) throws(Failure) -> Bool {
     let count = max(2, configuration.bufferCount) + min(max(0, references), 18)
-    if let pool, pool.bufferSize == size, pool.buffers.count >= count { return false }
+    if let pool,
+      configuration.pool == nil ? pool.bufferSize == size && pool.buffers.count >= count : pool.bufferSize >= size
+    {
+      return false
+    }
     // The old one first: two sets of pictures of a large stream may be more than there is memory for.
     current.withLock { pool in
-      pool?.close()
+      pool?.leave()
       pool = nil
     }
-    let new = try Pool(name: configuration.poolName, size: size, count: count, allocator: configuration.allocator)
+    let new = try Pool.serving(
+      configuration.pool, name: configuration.poolName, size: size, count: count, allocator: configuration.allocator)
     current.withLock { $0 = new }
     return true
   }
@@ -50,16 +55,16 @@ final class PicturePool: Sendable {
     guard let pool else { throw Failure(.noBufferSpace, "take", on: configuration.poolName, "no pool yet") }
     var deadline: Int64?
     while !interrupted.load(ordering: .acquiring) {
-      if let ref = pool.take(as: configuration.user) { return ref }
       let now = Clock.now()
       let end = deadline ?? now + PicturePool.patience
       deadline = end
+      if let ref = pool.take(as: configuration.user, orWaits: now < end) { return ref }
       guard now < end else {
         throw Failure(
           .noBufferSpace, "take", on: configuration.poolName, "the graph has held all \(pool.buffers.count) for 500 ms")
       }
       let free = free
-      pool.whenFree { free.signal() }
+      pool.whenFree(as: configuration.user) { free.signal() }
       // A signal of an earlier wait may end this one early; another round does no harm.
       free.waitForSignal(until: end)
     }

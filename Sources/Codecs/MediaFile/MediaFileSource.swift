@@ -95,15 +95,15 @@ public struct MediaFileSourceFactory: SourceFactory {
       if pixels != "yuv420p", pixels != "nv12" { remarks.append("file is \(pixels), converted to \(request.format)") }
       if frameRate != request.frameRate { remarks.append("file has \(frameRate) frames/s") }
       self.remarks = remarks
-      ownPool = try Pool(
-        name: request.poolName, size: layout.byteCount, count: max(2, request.bufferCount),
+      ownPool = try Pool.serving(
+        request.pool, name: request.poolName, size: layout.byteCount, count: max(2, request.bufferCount),
         allocator: request.allocator)
       self.file = file
       let wake = wake
       signal = { wake.signal() }
     }
 
-    deinit { ownPool.close() }
+    deinit { ownPool.leave() }
 
     var counters: SourceCounters {
       var counters = SourceCounters()
@@ -115,8 +115,8 @@ public struct MediaFileSourceFactory: SourceFactory {
     func next() throws(Failure) -> Frame? {
       guard let picture = try nextPicture() else { return nil }
       while !interrupted.load(ordering: .acquiring) {
-        guard let ref = ownPool.take(as: user) else {
-          ownPool.whenFree(signal)
+        guard let ref = ownPool.take(as: user, orWaits: true) else {
+          ownPool.whenFree(as: user, signal)
           wake.waitForSignal()
           continue
         }

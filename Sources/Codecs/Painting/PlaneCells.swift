@@ -53,6 +53,10 @@ struct PlaneCells {
       return [PlaneCells(0, width: 2, lines: 1, [(.second, 0..<2), (.first, 0..<1), (.third, 0..<2), (.first, 1..<2)])]
     case .xrgb8888, .argb8888:
       return [PlaneCells(0, width: 1, lines: 1, [.third, .second, .first, .opacity].map { ($0, 0..<1) })]
+    case .xbgr8888:
+      return [PlaneCells(0, width: 1, lines: 1, [.first, .second, .third, .opacity].map { ($0, 0..<1) })]
+    case .bgr24: return [PlaneCells(0, width: 1, lines: 1, [.third, .second, .first].map { ($0, 0..<1) })]
+    case .grey: return [luma]
     case .rgb24: return [PlaneCells(0, width: 1, lines: 1, [.first, .second, .third].map { ($0, 0..<1) })]
     default: return []
     }

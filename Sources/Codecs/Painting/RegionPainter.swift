@@ -14,7 +14,9 @@ public struct RegionPainter: Painter {
 
   public var engine: String { "software" }
 
-  public let formats: [PixelFormat] = [.nv12, .nv21, .i420, .nv16, .yuyv, .uyvy, .xrgb8888, .argb8888, .rgb24]
+  public let formats: [PixelFormat] = [
+    .nv12, .nv21, .i420, .nv16, .yuyv, .uyvy, .xrgb8888, .argb8888, .xbgr8888, .rgb24, .bgr24, .grey,
+  ]
 
   /// - Throws: ENOTSUP for a format it cannot draw into, EINVAL for a drawing that cannot be.
   public func prepare(

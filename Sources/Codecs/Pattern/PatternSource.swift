@@ -18,7 +18,7 @@ public struct PatternSourceFactory: SourceFactory {
 
 /// Makes test frames as fast as buffers come home; the runtime paces them by their time stamps.
 ///
-/// Owns its pool and the rendered parts of the picture; closes the pool when it goes. `next` is called by one thread.
+/// Owns its pool and the rendered parts of the picture; leaves the pool when it goes. `next` is called by one thread.
 final class PatternSource: Source, @unchecked Sendable {
   let summary = "pattern"
   static let color = ColorDescription(.smpte170m, primaries: 6, transfer: 6)
@@ -58,13 +58,14 @@ final class PatternSource: Source, @unchecked Sendable {
     user = request.user
     frameBytes = UInt64(PlaneExtent.byteCount(request.format, width: width, height: height))
     painter = PatternPainter(width: width, height: height, format: request.format)
-    ownPool = try Pool(
-      name: request.poolName, size: layout.byteCount, count: max(2, request.bufferCount), allocator: request.allocator)
+    ownPool = try Pool.serving(
+      request.pool, name: request.poolName, size: layout.byteCount, count: max(2, request.bufferCount),
+      allocator: request.allocator)
     let wake = wake
     signal = { wake.signal() }
   }
 
-  deinit { ownPool.close() }
+  deinit { ownPool.leave() }
 
   var counters: SourceCounters {
     var counters = SourceCounters()
@@ -74,8 +75,8 @@ final class PatternSource: Source, @unchecked Sendable {
 
   func next() throws(Failure) -> Frame? {
     while !interrupted.load(ordering: .acquiring) {
-      guard let ref = ownPool.take(as: user) else {
-        ownPool.whenFree(signal)
+      guard let ref = ownPool.take(as: user, orWaits: true) else {
+        ownPool.whenFree(as: user, signal)
         wake.waitForSignal()
         continue
       }

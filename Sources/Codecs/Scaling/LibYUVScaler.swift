@@ -88,7 +88,8 @@ final class LibYUVScaler: Scaler, @unchecked Sendable {
       part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 2)
       part.plane1 = p.plane1.at(row: crop.y / 2, column: crop.x * 2)
     case .yuyv, .uyvy: part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 2)
-    case .rgb24: part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 3)
+    case .rgb24, .bgr24: part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 3)
+    case .grey: part.plane0 = p.plane0.at(row: crop.y, column: crop.x)
     default: part.plane0 = p.plane0.at(row: crop.y, column: crop.x * 4)
     }
     return part

@@ -33,7 +33,9 @@ final class PixelConverter {
 
   /// What pictures can be made of, and what can be made.
   static let inputs: [PixelFormat] = formats + [.p010]
-  static let formats: [PixelFormat] = [.nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .xrgb8888, .argb8888, .rgb24]
+  static let formats: [PixelFormat] = [
+    .nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .xrgb8888, .argb8888, .xbgr8888, .rgb24, .bgr24, .grey,
+  ]
 
   init() {}
 
@@ -58,7 +60,11 @@ final class PixelConverter {
     }
     var planar = try input(source, isFullRange: from.isFullRange)
     planar.color = from
-    if target.format.is420 {
+    if target.format == .grey, recoloring == nil {
+      // Nothing is made of colours.
+      try scalePlane(
+        planar.plane0, planar.width, planar.height, orientation.turn, target.plane0, target.width, target.height)
+    } else if target.format.is420 {
       try scale(planar, orientation.turn, target)
       try recolor(target)
     } else if sameSize, orientation.turn == .none, planar.format == .i420, recoloring == nil {
@@ -120,11 +126,16 @@ final class PixelConverter {
   /// One pass from source to target where libyuv has such a kernel.
   /// - Returns: false when it has none.
   private func direct(_ s: Pixels, _ t: Pixels) throws(Failure) -> Bool {
-    if s.format == t.format || (s.format.is32 && t.format.is32) {
+    if s.format == t.format || (s.format.is32 && t.format.is32 && s.format.startsWithRed == t.format.startsWithRed) {
       guard let extents = PlaneExtent.of(s.format, width: s.width, height: s.height) else { return false }
       copy(s.plane0, t.plane0, extents.0.bytes, extents.0.lines)
       if let extent = extents.1 { copy(s.plane1, t.plane1, extent.bytes, extent.lines) }
       if let extent = extents.2 { copy(s.plane2, t.plane2, extent.bytes, extent.lines) }
+      return true
+    }
+    if s.format.isRGB, t.format.isRGB {
+      s.reorder(into: t)
+      written += PlaneExtent.byteCount(t.format, width: t.width, height: t.height)
       return true
     }
     let (w, h) = (CInt(s.width), CInt(s.height))
@@ -140,7 +151,11 @@ final class PixelConverter {
     case (.xrgb8888, .nv12), (.argb8888, .nv12):
       guard !t.color.isFullRange else { return false }
       ARGBToNV12(s.plane0.base, s.plane0.stride, a.base, a.stride, b.base, b.stride, w, h)
-    case (.yuyv, .i420), (.uyvy, .i420), (.xrgb8888, .i420), (.argb8888, .i420), (.rgb24, .i420):
+    case (.xbgr8888, .nv12):
+      guard !t.color.isFullRange else { return false }
+      ABGRToNV12(s.plane0.base, s.plane0.stride, a.base, a.stride, b.base, b.stride, w, h)
+    case (.yuyv, .i420), (.uyvy, .i420), (.xrgb8888, .i420), (.argb8888, .i420), (.xbgr8888, .i420), (.rgb24, .i420),
+      (.bgr24, .i420):
       try packedToI420(s, a, b, c, isFullRange: t.color.isFullRange)
       return true
     case (.nv12, .xrgb8888), (.nv12, .argb8888):
@@ -149,6 +164,15 @@ final class PixelConverter {
     case (.nv21, .xrgb8888), (.nv21, .argb8888):
       NV21ToARGBMatrix(
         s.plane0.base, s.plane0.stride, s.plane1.base, s.plane1.stride, a.base, a.stride, constants(s.color), w, h)
+    // Red and blue change places when the differences do.
+    case (.nv12, .xbgr8888):
+      NV21ToARGBMatrix(
+        s.plane0.base, s.plane0.stride, s.plane1.base, s.plane1.stride, a.base, a.stride,
+        constants(s.color, isSwapped: true), w, h)
+    case (.nv21, .xbgr8888):
+      NV12ToARGBMatrix(
+        s.plane0.base, s.plane0.stride, s.plane1.base, s.plane1.stride, a.base, a.stride,
+        constants(s.color, isSwapped: true), w, h)
     default: return false
     }
     written += PlaneExtent.byteCount(t.format, width: t.width, height: t.height)
@@ -169,6 +193,17 @@ final class PixelConverter {
       var result = s
       result.format = .nv12
       result.plane1 = chroma
+      return result
+    }
+    if s.format == .grey {
+      var result = s
+      result.format = .i420
+      result.plane1 = try inputU.plane(bytes: s.chromaWidth, lines: s.chromaHeight)
+      // No colour, in both planes.
+      result.plane2 = result.plane1
+      SetPlane(
+        result.plane1.base, result.plane1.stride, CInt(s.chromaWidth), CInt(s.chromaHeight), 128)
+      written += s.chromaWidth * s.chromaHeight
       return result
     }
     if s.format == .p010 {
@@ -203,6 +238,12 @@ final class PixelConverter {
     case .xrgb8888, .argb8888:
       let convert = isFullRange ? ARGBToJ420 : ARGBToI420
       _ = convert(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
+    case .xbgr8888:
+      let convert = isFullRange ? ABGRToJ420 : ABGRToI420
+      _ = convert(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
+    case .bgr24:
+      let convert = isFullRange ? RGB24ToJ420 : RGB24ToI420
+      _ = convert(from, stride, y.base, y.stride, u.base, u.stride, v.base, v.stride, w, h)
     // libyuv's "RAW" is R G B in memory, its "RGB24" the reverse.
     case .rgb24:
       let convert = isFullRange ? RAWToJ420 : RAWToI420
@@ -228,8 +269,16 @@ final class PixelConverter {
     case .xrgb8888, .argb8888:
       I420ToARGBMatrix(
         y.base, y.stride, u.base, u.stride, v.base, v.stride, out.base, out.stride, constants(s.color), w, h)
-    case .rgb24:
+    case .xbgr8888:
       // Red and blue change places when the differences do.
+      I420ToARGBMatrix(
+        y.base, y.stride, v.base, v.stride, u.base, u.stride, out.base, out.stride,
+        constants(s.color, isSwapped: true), w, h)
+    case .bgr24:
+      I420ToRGB24Matrix(
+        y.base, y.stride, u.base, u.stride, v.base, v.stride, out.base, out.stride, constants(s.color), w, h)
+    case .grey: CopyPlane(y.base, y.stride, out.base, out.stride, w, h)
+    case .rgb24:
       I420ToRGB24Matrix(
         y.base, y.stride, v.base, v.stride, u.base, u.stride, out.base, out.stride,
         constants(s.color, isSwapped: true), w, h)
@@ -394,10 +443,4 @@ final class PixelConverter {
     CopyPlane(s.base, s.stride, t.base, t.stride, CInt(bytes), CInt(lines))
     written += bytes * lines
   }
-}
-
-extension PixelFormat {
-  /// 4:2:0 with separate luma: what the kernels work on.
-  var is420: Bool { self == .i420 || self == .nv12 || self == .nv21 }
-  var is32: Bool { self == .xrgb8888 || self == .argb8888 }
 }

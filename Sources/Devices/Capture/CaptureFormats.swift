@@ -27,15 +27,18 @@ enum CaptureFormats {
     case .uyvy: .uyvy
     case .xbgr32: .xrgb8888
     case .abgr32: .argb8888
+    case .rgbx32: .xbgr8888
     case .rgb24: .rgb24
+    case .bgr24: .bgr24
+    case .grey: .grey
     case .mjpeg, .jpeg: .mjpeg
     default: nil
     }
   }
 
-  /// What costs least to work on, best first: 4:2:0 as the codecs take it, 4:2:2, RGB, and last what must be decoded.
+  /// What costs least to work on, best first: 4:2:0 as the codecs take it, 4:2:2, RGB, what must be decoded, and last what has no colours.
   static let preference: [PixelFormat] = [
-    .nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .p010, .xrgb8888, .argb8888, .rgb24, .mjpeg,
+    .nv12, .i420, .nv21, .nv16, .yuyv, .uyvy, .p010, .xrgb8888, .argb8888, .xbgr8888, .rgb24, .bgr24, .mjpeg, .grey,
   ]
 
   /// The format to set: one that has the wanted size, among those one that comes nearest to the wanted rate, among those
@@ -49,7 +52,8 @@ enum CaptureFormats {
     func cost(_ format: OfferedFormat) -> Int {
       if format.pixelFormat == wanted, !format.isConverted { return 0 }
       let place = preference.firstIndex(of: format.pixelFormat) ?? preference.count
-      return 1 + place + (format.isConverted ? format.pixelFormat == .mjpeg ? 100 : 200 : 0)
+      let isLast = format.pixelFormat == .grey
+      return 1 + place + (isLast ? 300 : format.isConverted ? format.pixelFormat == .mjpeg ? 100 : 200 : 0)
     }
     /// Frames a second it falls short by. A hundredth of slack: 29.97 does for 30.
     func lack(_ format: OfferedFormat) -> Double {
@@ -190,8 +194,9 @@ enum CaptureFormats {
     case .i420:
       return stride >= width ? layout((stride, height), (stride / 2, halfHeight), (stride / 2, halfHeight)) : nil
     case .yuyv, .uyvy: return stride >= width * 2 ? layout((stride, height)) : nil
-    case .xrgb8888, .argb8888: return stride >= width * 4 ? layout((stride, height)) : nil
-    case .rgb24: return stride >= width * 3 ? layout((stride, height)) : nil
+    case .grey: return stride >= width ? layout((stride, height)) : nil
+    case .xrgb8888, .argb8888, .xbgr8888: return stride >= width * 4 ? layout((stride, height)) : nil
+    case .rgb24, .bgr24: return stride >= width * 3 ? layout((stride, height)) : nil
     case .mjpeg:
       // Compressed: one "line" as long as the picture; set anew for each frame.
       return FrameLayout(

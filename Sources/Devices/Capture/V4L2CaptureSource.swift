@@ -69,6 +69,10 @@ public final class V4L2CaptureSource: Source {
     _ path: String, _ request: SourceRequest, accepted: [PixelFormat] = V4L2CaptureSource.rawFormats,
     convertible: [PixelFormat] = [], kernel: any Kernel = LinuxKernel()
   ) throws(Failure) {
+    guard request.pool == nil else {
+      throw Failure(
+        .notSupported, "pool", on: path, "a capture device fills buffers of its own, which no other pool can give")
+    }
     self.path = path
     self.request = request
     self.accepted = accepted

@@ -93,7 +93,7 @@ enum PlaneChoice {
 enum DisplayFormat {
   private static let pairs: [(PixelFormat, PixelFormat)] = [
     (.nv12, .nv12), (.nv21, .nv21), (.nv16, .nv16), (.i420, .i420), (.yuyv, .yuyv), (.uyvy, .uyvy),
-    (.xrgb8888, .xrgb8888), (.rgb24, PixelFormat("BG24")),
+    (.xrgb8888, .xrgb8888), (.xbgr8888, .xbgr8888), (.rgb24, PixelFormat("BG24")), (.bgr24, PixelFormat("RG24")),
   ]
 
   /// DRM's code for a format of the runtime's; `nil` where there is none.

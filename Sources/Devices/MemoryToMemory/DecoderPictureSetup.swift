@@ -98,34 +98,6 @@ struct DecoderPictureSetup {
 extension FrameLayout {
   /// The part of it that is to be seen, its planes starting there; `nil` when it lies outside or cannot start there.
   func showing(_ part: SelectionRectangle) -> FrameLayout? {
-    guard part.left >= 0, part.top >= 0, part.width > 0, part.height > 0, part.left + part.width <= Int(width),
-      part.top + part.height <= Int(height)
-    else { return nil }
-    var found = self
-    (found.width, found.height) = (Int32(part.width), Int32(part.height))
-    // Bytes a pixel of the first plane; how much smaller the others are.
-    let (size, across, down): (Int, Int, Int) =
-      switch format {
-      case .nv12, .nv21: (1, 2, 2)
-      case .nv16: (1, 2, 1)
-      case .i420: (1, 2, 2)
-      case .yuyv, .uyvy: (2, 2, 1)
-      case .xrgb8888, .argb8888: (4, 1, 1)
-      case .rgb24: (3, 1, 1)
-      default: (0, 1, 1)
-      }
-    guard size > 0, part.left % across == 0, part.top % down == 0 else { return nil }
-    func move(_ plane: inout Plane, _ bytes: Int, _ left: Int, _ top: Int, _ lines: Int) {
-      guard plane.lines > 0 else { return }
-      plane.offset += Int32(clamping: top * Int(plane.stride) + left * bytes)
-      plane.lines = Int32(clamping: lines)
-    }
-    let chromaLines = (part.height + down - 1) / down
-    move(&found.plane0, size, part.left, part.top, part.height)
-    // Interleaved chroma has two bytes for every second pixel.
-    let chroma = format == .i420 ? (1, part.left / 2) : (2, part.left / 2)
-    move(&found.plane1, chroma.0, chroma.1, part.top / down, chromaLines)
-    move(&found.plane2, chroma.0, chroma.1, part.top / down, chromaLines)
-    return found
+    self.part(Rectangle(x: part.left, y: part.top, width: part.width, height: part.height))
   }
 }

@@ -12,18 +12,20 @@ enum PlaneCopy {
     _ destination: (Int) throws(Failure) -> UnsafeMutableRawBufferPointer, on subject: String
   ) throws(Failure) -> Int {
     var written = 0
+    // A part of a picture leaves what is beside it as it is.
+    let inLine = from.lineBytes ?? (.max, .max, .max)
     for index in 0..<3 {
       let (a, b) = (plane(from, index), plane(to, index))
       guard a.lines > 0, b.lines > 0 else { continue }
       let input = try source(Int(a.memory))
       let output = try destination(Int(b.memory))
-      let width = Int(min(a.stride, b.stride))
+      let width = min(Int(min(a.stride, b.stride)), index == 0 ? inLine.0 : index == 1 ? inLine.1 : inLine.2)
       let lines = Int(min(a.lines, b.lines))
       guard a.offset >= 0, b.offset >= 0, Int(a.offset) + Int(a.stride) * (lines - 1) + width <= input.count,
         Int(b.offset) + Int(b.stride) * (lines - 1) + width <= output.count, let read = input.baseAddress,
         let write = output.baseAddress
       else { throw Failure(.invalidArgument, "copy", on: subject, "a plane lies outside its memory") }
-      if a.stride == b.stride {
+      if a.stride == b.stride, width == Int(a.stride) {
         (write + Int(b.offset)).copyMemory(
           from: read + Int(a.offset), byteCount: Int(a.stride) * (lines - 1) + width)
       } else {

@@ -33,6 +33,9 @@ public struct V4L2DecoderFactory: DecoderFactory {
         .notSupported, "codec", on: name,
         "it decodes \(codecs.map(\.rawValue).joined(separator: ", ")), not \(configuration.codec)")
     }
+    guard configuration.pool == nil else {
+      throw Failure(.notSupported, "pool", on: name, "a device fills buffers of its own, which no other pool can give")
+    }
     return try V4L2Decoder(name, configuration, kernel: kernel)
   }
 }

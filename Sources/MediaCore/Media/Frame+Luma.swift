@@ -11,7 +11,7 @@ public struct Luma {
 
 extension Frame {
   /// Formats whose luma is a plane of its own, in samples of 8 bits.
-  public static let formatsWithLuma: [PixelFormat] = [.nv12, .i420, .nv21, .nv16]
+  public static let formatsWithLuma: [PixelFormat] = [.nv12, .i420, .nv21, .nv16, .grey]
 
   /// Opens the luma to the CPU. Where it returns one, ``endLuma()`` follows.
   /// - Returns: `nil` for other formats, and for a layout that does not fit its memory: it comes from devices and files.

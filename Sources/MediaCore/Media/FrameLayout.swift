@@ -82,10 +82,12 @@ public struct FrameLayout: Sendable, Hashable {
     case .yuyv, .uyvy:
       self.init(
         format: format, width: width, height: height, plane0: plane(start, aligned((width + 1) / 2 * 4), height))
-    case .xrgb8888, .argb8888:
+    case .xrgb8888, .argb8888, .xbgr8888:
       self.init(format: format, width: width, height: height, plane0: plane(start, aligned(width * 4), height))
-    case .rgb24:
+    case .rgb24, .bgr24:
       self.init(format: format, width: width, height: height, plane0: plane(start, aligned(width * 3), height))
+    case .grey:
+      self.init(format: format, width: width, height: height, plane0: plane(start, aligned(width), height))
     default:
       return nil
     }

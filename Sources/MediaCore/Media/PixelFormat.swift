@@ -32,21 +32,30 @@ public struct PixelFormat: RawRepresentable, Sendable, Hashable {
   public static let xrgb8888 = PixelFormat("XR24")
   /// 32 bit, B G R A in memory (DRM `ARGB8888`).
   public static let argb8888 = PixelFormat("AR24")
+  /// 32 bit, R G B X in memory (DRM `XBGR8888`).
+  public static let xbgr8888 = PixelFormat("XB24")
   /// 24 bit, R G B in memory.
   public static let rgb24 = PixelFormat("RGB3")
+  /// 24 bit, B G R in memory.
+  public static let bgr24 = PixelFormat("BGR3")
+  /// Luma alone, in whatever range it is.
+  public static let grey = PixelFormat("GREY")
   /// One JPEG picture a buffer.
   public static let mjpeg = PixelFormat("MJPG")
 
   /// The names the tree takes and prints for `format` attributes, in the order `help` lists them.
   public static let named: [(name: String, format: PixelFormat)] = [
     ("nv12", .nv12), ("i420", .i420), ("nv21", .nv21), ("nv16", .nv16), ("p010", .p010), ("yuyv", .yuyv),
-    ("uyvy", .uyvy), ("xrgb8888", .xrgb8888), ("argb8888", .argb8888), ("rgb24", .rgb24), ("mjpeg", .mjpeg),
+    ("uyvy", .uyvy), ("xrgb8888", .xrgb8888), ("xbgr8888", .xbgr8888), ("argb8888", .argb8888), ("rgb24", .rgb24),
+    ("bgr24", .bgr24), ("grey", .grey), ("mjpeg", .mjpeg),
   ]
 }
 
 extension PixelFormat {
   /// Red, green and blue rather than luma and colour differences.
-  public var isRGB: Bool { self == .xrgb8888 || self == .argb8888 || self == .rgb24 }
+  public var isRGB: Bool {
+    self == .xrgb8888 || self == .argb8888 || self == .xbgr8888 || self == .rgb24 || self == .bgr24
+  }
 
   /// From the tree's name, or the device's own four characters (three and a blank, where it has only three).
   public init?(deviceName name: String) {

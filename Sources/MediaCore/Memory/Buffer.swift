@@ -3,7 +3,8 @@ import Synchronization
 
 /// Index of a user of buffers (a node of the graph) in every buffer's table of uses; 0..<64.
 ///
-/// A node gets one when it is made and keeps it for its life. Slot 0 is "nobody in particular".
+/// A node gets one when it is made and keeps it for its life. Slot 0 is "nobody in particular", and all for whom there was no
+/// other place: of those a buffer only says how often they hold it.
 public struct UserSlot: RawRepresentable, Sendable, Hashable {
   public static let count = 64
   public let rawValue: UInt8
@@ -35,7 +36,7 @@ public final class Buffer: Sendable {
   private let owner: any BufferOwner
   private let count = Atomic<Int32>(0)
   // Sendable by hand: the pointer never changes and what it points to is atomic.
-  private nonisolated(unsafe) let uses: UnsafeMutablePointer<Atomic<UInt8>>
+  private nonisolated(unsafe) let uses: UnsafeMutablePointer<Atomic<UInt16>>
 
   private static let nextID = Atomic<UInt32>(0)
 

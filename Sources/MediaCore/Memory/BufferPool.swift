@@ -17,6 +17,18 @@ public protocol BufferPool: AnyObject, Sendable {
   var free: Int { get }
   /// Fewest idle buffers ever seen after a request was served; -1 once a request found none.
   var lowWater: Int { get }
+  /// Requests that found no idle buffer.
+  var refused: UInt64 { get }
+  /// It belongs to none of those who take its buffers, and outlives them.
+  var isShared: Bool { get }
+  /// All buffers are parts of one piece of memory.
+  var isWrapped: Bool { get }
+}
+
+extension BufferPool {
+  public var refused: UInt64 { 0 }
+  public var isShared: Bool { false }
+  public var isWrapped: Bool { false }
 }
 
 /// Numbers for pools; shared by every kind of pool so that ids are unique in the process.

@@ -29,6 +29,9 @@ public protocol Memory: AnyObject, Sendable {
 
 /// Gives memory for pools.
 public protocol Allocator: Sendable {
+  /// Whether so many pieces of so many bytes may be asked for at all; asks for none of them.
+  /// - Throws: ENOMEM where a limit would be passed, with the sum in words.
+  func admit(count: Int, size: Int, for name: String) throws(Failure)
   /// `memfd`, `udmabuf`, `heap:system`, ...: what the node prints as the kind of memory.
   var name: String { get }
   /// - Parameters:
@@ -36,4 +39,8 @@ public protocol Allocator: Sendable {
   ///   - label: `<pool>-<index>`, at most 31 bytes; becomes the DMA-BUF's name.
   /// - Throws: ENOMEM and what the kernel says.
   func allocate(size: Int, label: String) throws(Failure) -> any Memory
+}
+
+extension Allocator {
+  public func admit(count: Int, size: Int, for name: String) throws(Failure) {}
 }

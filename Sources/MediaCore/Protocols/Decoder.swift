@@ -11,13 +11,18 @@ public struct DecoderConfiguration: Sendable {
   public var poolName: String
   /// Pictures the graph needs in flight at once, besides those the decoder keeps as references.
   public var bufferCount: Int
+  /// Where the buffers are to be taken from; `nil` for a pool of the decoder's own.
+  public var pool: Pool?
 
-  public init(codec: Codec, allocator: any Allocator, user: UserSlot, poolName: String, bufferCount: Int) {
+  public init(
+    codec: Codec, allocator: any Allocator, user: UserSlot, poolName: String, bufferCount: Int, pool: Pool? = nil
+  ) {
     self.codec = codec
     self.allocator = allocator
     self.user = user
     self.poolName = poolName
     self.bufferCount = bufferCount
+    self.pool = pool
   }
 }
 

@@ -33,6 +33,10 @@ public protocol Scaler: AnyObject, Sendable {
   func engine(
     for from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
   ) -> String
+  /// What is done by whom, in order, where more than one engine is at it.
+  func steps(
+    for from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
+  ) -> [(step: String, by: String)]
   /// Makes `destination`'s pixels from `source`'s. The destination's buffer is new and only held by the caller.
   /// - Parameter crop: part of the source to use, inside it and on even coordinates; `nil` for all.
   /// - Returns: bytes of pixels the CPU wrote, for the count of bytes copied (0 for a device).
@@ -45,6 +49,10 @@ extension Scaler {
   public func engine(
     for from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
   ) -> String { engine }
+
+  public func steps(
+    for from: FrameLayout, crop: Rectangle?, transform: PictureTransform, to: FrameLayout
+  ) -> [(step: String, by: String)] { [] }
 }
 
 /// Makes scalers of one engine.

@@ -56,6 +56,8 @@ public struct SourceRequest: Sendable, Equatable {
   public var poolName: String
   /// Buffers the graph needs in flight at once.
   public var bufferCount: Int
+  /// Where the buffers are to be taken from; `nil` for a pool of the source's own.
+  public var pool: Pool?
   /// `auto`, `mmap` or `dmabuf` (devices only).
   public var memory: String
   /// Controls of the device to set before the first picture and whenever it comes back, as text by name.
@@ -66,7 +68,7 @@ public struct SourceRequest: Sendable, Equatable {
   public init(
     width: Int, height: Int, format: PixelFormat, isFormatOpen: Bool = false, frameRate: FrameRate,
     allocator: any Allocator, user: UserSlot, poolName: String, bufferCount: Int, memory: String = "auto",
-    controls: [String: String] = [:], deviceFormat: PixelFormat? = nil
+    controls: [String: String] = [:], deviceFormat: PixelFormat? = nil, pool: Pool? = nil
   ) {
     self.width = width
     self.height = height
@@ -80,6 +82,7 @@ public struct SourceRequest: Sendable, Equatable {
     self.memory = memory
     self.controls = controls
     self.deviceFormat = deviceFormat
+    self.pool = pool
   }
 
   /// The size asked for, where the source's own would be `width` x `height`: what is left open is taken from it, with its
@@ -98,6 +101,7 @@ public struct SourceRequest: Sendable, Equatable {
       && a.frameRate == b.frameRate
       && a.bufferCount == b.bufferCount && a.memory == b.memory && a.allocator.name == b.allocator.name
       && a.controls == b.controls && a.deviceFormat == b.deviceFormat
+      && a.pool === b.pool
   }
 }
 

@@ -19,6 +19,11 @@ public struct EngineCatalogue: Sendable {
   public var pictureReaders: [any PictureFileReader]
   /// Makes what draws lines of text; `nil` where the build has none.
   public var textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)?
+  /// Names of the kinds of memory there are, `memfd`, `udmabuf`, heaps; and what gives memory of one. None: only the graph's.
+  public var heaps: [String]
+  public var makeAllocator: (@Sendable (String) -> any Allocator)?
+  /// Says who holds which buffer; `nil` where nobody can.
+  public var inspector: (any MemoryInspector)?
   /// Opens displays; `nil` where the build has none.
   public var display: (any DisplayFactory)?
   /// Formats an input can be asked to deliver, default first. I420 leads: it is what the software encoders take as it
@@ -40,7 +45,8 @@ public struct EngineCatalogue: Sendable {
     picture: (@Sendable () throws(Failure) -> any PictureEncoder)? = nil,
     packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])? = nil,
     painter: (any Painter)? = nil, pictureReaders: [any PictureFileReader] = [],
-    textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)? = nil
+    textRenderer: (@Sendable () throws(Failure) -> any TextRenderer)? = nil, heaps: [String] = [],
+    makeAllocator: (@Sendable (String) -> any Allocator)? = nil, inspector: (any MemoryInspector)? = nil
   ) {
     self.encoders = encoders
     self.decoders = decoders
@@ -57,6 +63,9 @@ public struct EngineCatalogue: Sendable {
     self.painter = painter
     self.pictureReaders = pictureReaders
     self.textRenderer = textRenderer
+    self.heaps = heaps
+    self.makeAllocator = makeAllocator
+    self.inspector = inspector
   }
 
   /// Codings some engine here can make, in the order of ``Codec``.

@@ -111,6 +111,8 @@ package enum SettingText {
       return .text(input.description)
     case .rectangle(let limit):
       return text.isEmpty ? .none : .rectangle(try rectangle(text, limit: limit, hint))
+    case .part(let limit):
+      return text.isEmpty ? .none : try part(text, limit: limit, hint)
     case .numbers(let count, let range):
       return .numbers(try numbers(text, count, range, hint))
     case .region(let limit):
@@ -133,6 +135,14 @@ package enum SettingText {
         }
         throw bad("gives nothing this can receive")
       }
+      return .object(path)
+    case .pool(let types):
+      if text.isEmpty { return .none }
+      guard let path = ObjectPath(text), isName(path) else {
+        if let range = numbering(text) { throw bad("is out of range", .outOfRange, range) }
+        throw bad("names no object")
+      }
+      guard types.contains(path.type) else { throw bad("gives no buffers") }
       return .object(path)
     }
   }
@@ -245,21 +255,42 @@ package enum SettingText {
     func bad(_ reason: String, _ errno: Errno = .invalidArgument) -> ValueError {
       ValueError(errno: errno, reason: reason, hint: hint)
     }
-    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-    guard parts.count == 4 else { throw bad("is not four numbers") }
-    var numbers: [Int] = []
-    for part in parts {
-      let number = try integer(String(part), hint, unit: "pixels")
-      guard let number, (0...limit).contains(number) else { throw bad("is out of range", .outOfRange) }
-      numbers.append(number)
+    let found = try fourNumbers(text, limit: limit, hint)
+    guard [found.x, found.y, found.width, found.height].allSatisfy({ $0 % 2 == 0 }) else {
+      throw bad("has an odd number")
     }
-    guard numbers.allSatisfy({ $0 % 2 == 0 }) else { throw bad("has an odd number") }
-    let found = Rectangle(x: numbers[0], y: numbers[1], width: numbers[2], height: numbers[3])
     guard found.width >= 16, found.height >= 16 else { throw bad("is smaller than 16 by 16", .outOfRange) }
     guard found.x + found.width <= limit, found.y + found.height <= limit else {
       throw bad("is out of range", .outOfRange)
     }
     return found
+  }
+
+  private static func fourNumbers(_ text: String, limit: Int, _ hint: String) throws(ValueError) -> Rectangle {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == 4 else {
+      throw ValueError(errno: .invalidArgument, reason: "is not four numbers", hint: hint)
+    }
+    var numbers: [Int] = []
+    for part in parts {
+      let number = try integer(String(part), hint, unit: "pixels")
+      guard let number, (0...limit).contains(number) else {
+        throw ValueError(errno: .outOfRange, reason: "is out of range", hint: hint)
+      }
+      numbers.append(number)
+    }
+    return Rectangle(x: numbers[0], y: numbers[1], width: numbers[2], height: numbers[3])
+  }
+
+  /// A rectangle of pixels, or of thousandths and after a blank that word.
+  private static func part(_ text: String, limit: Int, _ hint: String) throws(ValueError) -> SettingValue {
+    let word = " permille"
+    guard text.hasSuffix(word) else { return .rectangle(try rectangle(text, limit: limit, hint)) }
+    let area = try fourNumbers(String(text.dropLast(word.count)), limit: 1000, hint)
+    guard area.width > 0, area.height > 0, area.x + area.width <= 1000, area.y + area.height <= 1000 else {
+      throw ValueError(errno: .outOfRange, reason: "is out of range", hint: hint)
+    }
+    return .permille(area)
   }
 
   /// A rectangle, `abs` or `rel`, and a quantiser, with one blank between them.

@@ -24,12 +24,16 @@ public enum SettingType: Sendable, Equatable {
   case codedInput
   /// `x,y,w,h` in pixels on even coordinates; an empty line for none.
   case rectangle(limit: Int)
+  /// The same, or `x,y,w,h permille` in thousandths of a picture's width and height.
+  case part(limit: Int)
   /// So many numbers in the range, with commas between them.
   case numbers(count: Int, ClosedRange<Int>)
   /// A rectangle and a quantiser, `x,y,w,h abs 22` or `x,y,w,h rel -6`; `off` for none.
   case region(limit: Int)
   /// The object frames come from; an empty line for none.
   case source([ObjectType])
+  /// What gives buffers; an empty line for none.
+  case pool([ObjectType])
   /// A card, connector or mode.
   case display(DisplaySetting)
   /// What regions draw.
@@ -49,9 +53,11 @@ extension SettingType {
     case .input, .codedInput: "input"
     case .deviceFormat: "format"
     case .rectangle: "rectangle"
+    case .part: "part"
     case .numbers: "numbers"
     case .region: "region"
     case .source: "object"
+    case .pool: "pool"
     case .display(let setting): setting.rawValue
     case .drawing(let setting): setting.name
     }
@@ -72,6 +78,8 @@ extension SettingType {
     case .deviceFormat: "auto, MJPG, RGGB, ..."
     case .codedInput: "feed, file:/path"
     case .rectangle(let limit): "x,y,w,h even, 16x16 or more, within 0..\(limit), or empty"
+    case .part(let limit):
+      "x,y,w,h even, 16x16 or more, within 0..\(limit); or x,y,w,h permille, within 0..1000; or empty"
     case .numbers(let count, let range):
       (0..<count).map { String(UnicodeScalar(UInt8(97 + $0 % 26))) }.joined(separator: ",")
         + ", each \(range.lowerBound)..\(range.upperBound)"
@@ -79,7 +87,7 @@ extension SettingType {
       "off, x,y,w,h abs \(PictureRegion.quantisers.lowerBound)..\(PictureRegion.quantisers.upperBound), "
         + "x,y,w,h rel \(PictureRegion.differences.lowerBound)..\(PictureRegion.differences.upperBound); x,y,w,h even, 16x16 or more, "
         + "within 0..\(limit)"
-    case .source(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
+    case .source(let types), .pool(let types): types.map(\.pattern).joined(separator: ", ") + ", or empty"
     case .display(let setting): setting.range
     case .drawing(let setting): setting.range
     }
@@ -96,8 +104,8 @@ extension SettingType {
     case .choice(let choices, _, _): choices.count == 1 ? "only \(range) is available" : "one of: \(range)"
     case .input, .codedInput: "one of: \(range)"
     case .deviceFormat: "auto, or a format's four characters as v4l2-ctl --list-formats prints them"
-    case .rectangle, .region, .numbers: range
-    case .source, .display: "one of: \(range)"
+    case .rectangle, .part, .region, .numbers: range
+    case .source, .pool, .display: "one of: \(range)"
     case .drawing: range
     }
   }
@@ -111,7 +119,8 @@ extension SettingValue {
     case .boolean(let value): return value ? "1" : "0"
     case .rate(let value): return value.description
     case .text(let value): return value
-    case .rectangle(let value): return "\(value.x),\(value.y),\(value.width),\(value.height)"
+    case .rectangle(let value): return PicturePart(value).text
+    case .permille(let value): return PicturePart(value, isPermille: true).text
     case .region(let value): return value.text
     case .numbers(let values): return values.map(String.init).joined(separator: ",")
     case .object(let value): return value.description

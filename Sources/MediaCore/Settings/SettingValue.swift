@@ -9,6 +9,8 @@ public enum SettingValue: Sendable, Equatable {
   /// A choice by name or free text.
   case text(String)
   case rectangle(Rectangle)
+  /// A rectangle in thousandths of a picture's sides.
+  case permille(Rectangle)
   case numbers([Int])
   /// A part of the picture with a quantiser of its own.
   case region(PictureRegion)
@@ -59,6 +61,15 @@ public struct ObjectSettings: Sendable, Equatable, ExpressibleByDictionaryLitera
   public func rectangle(_ key: String) -> Rectangle? {
     if case .rectangle(let value) = self[key] { return value }
     return nil
+  }
+
+  /// A part of a picture, in pixels or in thousandths.
+  public func part(_ key: String) -> PicturePart? {
+    switch self[key] {
+    case .rectangle(let area): PicturePart(area)
+    case .permille(let area): PicturePart(area, isPermille: true)
+    default: nil
+    }
   }
 
   public func numbers(_ key: String) -> [Int]? {

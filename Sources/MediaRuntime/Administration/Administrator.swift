@@ -165,10 +165,16 @@ final class Administrator: Sendable {
     }
     for change in transaction.changes {
       add(change.path)
+      if case .set(_, CommonRows.poolKey, let value) = change {
+        if let new = ObjectPath(String(decoding: value, as: UTF8.self).split(separator: "\n").first ?? "") { add(new) }
+      }
       if case .set(let path, "source", let value) = change {
         if let old = table.entries[path]?.source { add(old) }
         if let new = ObjectPath(String(decoding: value, as: UTF8.self).split(separator: "\n").first ?? "") { add(new) }
       }
+    }
+    for path in found {
+      if let pool = table.entries[path]?.used.object(CommonRows.poolKey) { add(pool) }
     }
     if transaction.removesOthers { for path in table.entries.keys { add(path) } }
     return found
@@ -207,6 +213,7 @@ final class Administrator: Sendable {
   func hand(_ plan: Plan) {
     factory.changing(true)
     defer { factory.changing(false) }
+    if let limit = plan.memoryLimit { factory.limitMemory(to: MemoryLimit.bytes(limit.new)) }
     for update in plan.updates { update.object.commit(update.new, changed: update.changed) }
     if plan.unbindsFirst { for change in plan.rebindings { factory.bind(receiver: change.receiver, source: nil) } }
     for change in plan.rebindings where !plan.unbindsFirst || change.new != nil {
@@ -222,10 +229,12 @@ final class Administrator: Sendable {
       factory.bind(receiver: change.receiver, source: change.old)
     }
     for update in plan.updates { update.object.commit(update.old, changed: update.changed) }
+    if let limit = plan.memoryLimit { factory.limitMemory(to: MemoryLimit.bytes(limit.old)) }
   }
 
   /// Makes the plan the truth everybody sees.
   func adopt(_ plan: Plan, _ state: inout State) -> Announcements.Ticket? {
+    if let limit = plan.memoryLimit { state.table.memoryLimit = limit.new }
     for object in plan.created {
       let settings = settingsTable.defaults(object.path.type)
       state.table.entries[object.path] = ObjectTable.Entry(object: object, settings: settings, used: settings)
@@ -268,6 +277,9 @@ final class Administrator: Sendable {
   }
 
   func object(_ path: ObjectPath) -> (any ModuleObject)? { state.withLock { $0.table.entries[path]?.object } }
+
+  /// What was asked of `memory_limit`.
+  var memoryLimit: SettingValue { state.withLock { $0.table.memoryLimit } }
 
   /// Everything of one moment, in canonical order.
   var configuration: [(path: ObjectPath, settings: ObjectSettings)] {

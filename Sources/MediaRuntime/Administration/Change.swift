@@ -37,4 +37,6 @@ struct Transaction: Sendable {
   var removesOthers = false
   /// What cannot be started is waited for instead of being refused: the configuration of the start.
   var waits = false
+  /// What `memory_limit` is to be; `nil` where it is not named.
+  var memoryLimit: SettingValue?
 }

@@ -12,9 +12,12 @@ enum ConfigText {
   static let largest = 240 * 1024
 
   static func render(
-    _ objects: [(path: ObjectPath, settings: ObjectSettings)], _ table: SettingsTable
+    _ objects: [(path: ObjectPath, settings: ObjectSettings)], _ table: SettingsTable,
+    memoryLimit: SettingValue = .none
   ) -> [UInt8] {
     var text = Array("create\n".utf8)
+    // Not `auto`, which is what it is where nobody asked for anything.
+    if memoryLimit != .none { write(MemoryLimit.key, memoryLimit.text(MemoryLimit.type), to: &text) }
     for (path, settings) in objects {
       for attribute in table.settings(path.type) {
         if attribute.key == "enable" {
@@ -85,7 +88,19 @@ enum ConfigText {
       }
       isFirst = false
       let number = index + 1
-      let (path, key, value) = try setting(line, number, name: name, table)
+      let (left, value) = try sides(line, number, name: name)
+      if left == MemoryLimit.key {
+        guard transaction.memoryLimit == nil else {
+          throw refusal(.invalidArgument, line, number, name, "\(left) stands in a line before already", "")
+        }
+        do throws(Refusal) {
+          transaction.memoryLimit = try MemoryLimit.parse(value)
+        } catch {
+          throw refusal(error.errno, line, number, name, "\(left): \(error.reason)", error.hint)
+        }
+        continue
+      }
+      let (path, key) = try setting(left, line, number, name: name, table)
       if let before = seen.updateValue(number, forKey: "\(path)/\(key)") {
         throw refusal(.invalidArgument, line, number, name, "\(path)/\(key) stands in line \(before) already", "")
       }
@@ -101,16 +116,24 @@ enum ConfigText {
     Refusal(errno, path: name, value: Array(line), reason: "line \(number): \(reason)", hint: hint)
   }
 
-  private static func setting(
-    _ line: ArraySlice<UInt8>, _ number: Int, name: String, _ table: SettingsTable
-  ) throws(Refusal) -> (ObjectPath, String, [UInt8]) {
-    let form = "lines are: path = value, for example venc/0/bitrate = 2000"
+  private static let form = "lines are: path = value, for example venc/0/bitrate = 2000"
+
+  /// What stands before the = of a line, and the value behind it.
+  private static func sides(
+    _ line: ArraySlice<UInt8>, _ number: Int, name: String
+  ) throws(Refusal) -> (left: String, value: [UInt8]) {
     guard let equals = line.firstIndex(of: UInt8(ascii: "=")) else {
       throw refusal(.invalidArgument, line, number, name, "has no =", form)
     }
     guard let left = String(validating: trimmed(line[..<equals]), as: UTF8.self) else {
       throw refusal(.invalidArgument, line, number, name, "is not UTF-8 text", form)
     }
+    return (left, try value(of: line[(equals + 1)...], line, number, name: name))
+  }
+
+  private static func setting(
+    _ left: String, _ line: ArraySlice<UInt8>, _ number: Int, name: String, _ table: SettingsTable
+  ) throws(Refusal) -> (ObjectPath, String) {
     let slash = left.firstRange(of: "/\(ControlKey.key(""))")?.lowerBound ?? left.lastIndex(of: "/")
     guard let slash, let path = table.path(left[..<slash]) else {
       if let slash, let range = table.numbering(left[..<slash]) {
@@ -118,8 +141,13 @@ enum ConfigText {
       }
       throw refusal(.noSuchFileOrDirectory, line, number, name, "names no attribute of an object", form)
     }
-    let key = String(left[left.index(after: slash)...])
-    var right = line[(equals + 1)...]
+    return (path, String(left[left.index(after: slash)...]))
+  }
+
+  private static func value(
+    of text: ArraySlice<UInt8>, _ line: ArraySlice<UInt8>, _ number: Int, name: String
+  ) throws(Refusal) -> [UInt8] {
+    var right = text
     // The one blank of the form; any further one belongs to the value.
     if right.first == UInt8(ascii: " ") { right.removeFirst() }
     var value: [UInt8] = []
@@ -139,7 +167,7 @@ enum ConfigText {
       }
     }
     if isEscaped { throw refusal(.invalidArgument, line, number, name, "ends inside an escape", #"write \\"#) }
-    return (path, key, value)
+    return value
   }
 
   private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {

@@ -255,6 +255,8 @@ extension Administrator {
     switch failure.errno {
     case .noSuchFileOrDirectory: "check the path"
     case .permissionDenied: "this program may not open it: check owner and mode"
+    case .noMemory where failure.operation == MemoryLedger.operation:
+      "stop or shrink something, or raise memory_limit"
     // Who knows better has said so.
     case .resourceBusy where failure.detail.isEmpty: "another program has it open"
     default: ""

@@ -14,6 +14,8 @@ struct ObjectTable {
   }
 
   var entries: [ObjectPath: Entry] = [:]
+  /// What was asked of `memory_limit`.
+  var memoryLimit = SettingValue.none
 }
 
 /// What a transaction would do, found without doing it (except that new objects are made, which is cheap and without
@@ -51,6 +53,8 @@ struct Plan {
     let changed: Set<String>
   }
 
+  /// `memory_limit` before and after, where it changes.
+  var memoryLimit: (old: SettingValue, new: SettingValue)?
   var created: [any ModuleObject] = []
   var removed: [ObjectPath] = []
   var updates: [Update] = []

@@ -12,13 +12,13 @@ struct Planner {
   /// Objects an earlier plan of the same transaction has made; they are claimed by it, so nobody else has.
   let made: [ObjectPath: any ModuleObject]
 
-  private var written: [ObjectPath: [String: SettingValue]] = [:]
-  private var bytes: [String: [UInt8]] = [:]
-  private var present: Set<ObjectPath>
+  var written: [ObjectPath: [String: SettingValue]] = [:]
+  var bytes: [String: [UInt8]] = [:]
+  var present: Set<ObjectPath>
   private var created: [ObjectPath] = []
-  private var removed: [ObjectPath] = []
+  var removed: [ObjectPath] = []
   /// The settings objects will have, as far as they have been found: groups before their parts.
-  private var found: [ObjectPath: ObjectSettings] = [:]
+  var found: [ObjectPath: ObjectSettings] = [:]
 
   init(
     settingsTable: SettingsTable, factory: any ModuleFactory, ownTree: OwnTree, table: ObjectTable,
@@ -47,6 +47,12 @@ struct Planner {
     }
     if transaction.removesOthers { takeRemovalOfOthers(transaction) }
     var plan = Plan()
+    // What a replacement does not name goes back to what it is by itself.
+    if let limit = transaction.memoryLimit ?? (transaction.removesOthers ? SettingValue.none : nil),
+      limit != table.memoryLimit
+    {
+      plan.memoryLimit = (table.memoryLimit, limit)
+    }
     do throws(Refusal) {
       try complete(&plan)
     } catch {
@@ -198,7 +204,10 @@ struct Planner {
       try update(path, &plan)
     }
     try bind(&plan)
+    try checkPools(&plan)
     plan.stops.sort(by: settingsTable.runsBefore)
+    // Who takes buffers has stopped before what gives them does.
+    plan.stops = plan.stops.filter { !givesBuffers($0) } + plan.stops.filter { givesBuffers($0) }
     plan.starts.sort(by: settingsTable.runsBefore)
   }
 
@@ -304,7 +313,7 @@ struct Planner {
   }
 
   /// The refusal with the bytes that were written, where the one who refused did not know them.
-  private func withBytes(_ refusal: Refusal) -> Refusal {
+  func withBytes(_ refusal: Refusal) -> Refusal {
     guard let value = bytes[refusal.path] else { return refusal }
     var full = refusal
     full.value = value
@@ -324,6 +333,10 @@ struct Planner {
       }
       if let user = users.min(by: settingsTable.precedes) {
         throw busy("gives its frames to \(user)", "unbind that first: echo > \(user)/source")
+      }
+      let takers = table.entries.keys.filter { !removed.contains($0) && finalPool($0) == path }
+      if let taker = takers.min(by: settingsTable.precedes) {
+        throw busy("gives its buffers to \(taker)", "let that have its own first: echo > \(taker)/pool")
       }
       let parts = present.filter { $0 != path && $0.group == path }.sorted(by: settingsTable.precedes)
       if let output = parts.first(where: { $0.output != nil }) {

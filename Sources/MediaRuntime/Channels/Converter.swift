@@ -26,12 +26,16 @@ final class Converter: Sendable {
   /// Name of the scaler that was to be asked first when this one was chosen; `nil` where it is no scaler's work.
   let preferred: String?
   private let engine: Engine
+  /// Around the picture made; `nil` where it fills its frame.
+  private let bars: Bars?
+  private let node: Node
   private let environment: Environment
 
   /// Where the pictures are made.
   struct Place {
     var name: String
-    var user: UserSlot
+    /// Whose pictures they are.
+    var node: Node
     var count: Int
     /// Bytes of a buffer where a picture is only a part of it.
     var bufferSize: Int?
@@ -39,13 +43,16 @@ final class Converter: Sendable {
     var allocator: (any Allocator)?
     /// A converter that is replaced: its pool is taken over where it fits.
     var old: Converter?
+    /// Where the buffers come from; `nil` for a pool of its own.
+    var pool: Pool?
   }
 
   private init(
     _ engine: Engine, from input: FrameLayout, to layout: FrameLayout, backend: String, device: String?,
-    preferred: String? = nil, _ place: Place, _ environment: Environment
+    preferred: String? = nil, bars: Bars? = nil, _ place: Place, _ environment: Environment
   ) throws(Failure) {
     self.engine = engine
+    self.bars = bars
     self.preferred = preferred
     self.input = input
     self.layout = layout
@@ -53,28 +60,33 @@ final class Converter: Sendable {
     self.device = device
     self.environment = environment
     let size = place.bufferSize ?? layout.byteCount
-    if let old = place.old, old.layout == layout, old.pool.bufferSize == size {
+    node = place.node
+    if place.pool == nil, let old = place.old, old.layout == layout, old.pool.bufferSize == size, !old.pool.isShared {
       pool = old.pool
     } else {
       let count = max(place.count, environment.services.leastBuffers(for: device))
-      pool = try Pool(name: place.name, size: size, count: count, allocator: place.allocator ?? environment.allocator)
-      environment.pools.add(pool, user: place.user, isLent: place.allocator != nil)
+      let allocator = place.allocator.map { CountingAllocator(base: $0, ledger: environment.ledger) }
+      pool = try Pool.serving(
+        place.pool, name: place.name, size: size, count: count, allocator: allocator ?? environment.allocator)
+      try environment.pools.add(pool, creator: node.creator, user: node.user, isLent: false)
     }
   }
 
   /// One that scales, crops, converts or turns.
-  /// - Parameter factories: those that can do it, the preferred first. What a device refuses another may do.
+  /// - Parameters:
+  ///   - bars: around the picture in its frame.
+  ///   - factories: those that can do it, the preferred first. What a device refuses another may do.
   /// - Throws: what the first said when none can be opened; ENOMEM.
   static func scaling(
     _ input: FrameLayout, to layout: FrameLayout, crop: Rectangle? = nil,
-    transform: PictureTransform = PictureTransform(), by factories: [any ScalerFactory], in place: Place,
-    _ environment: Environment, refused: (Failure) -> Void = { _ in }
+    transform: PictureTransform = PictureTransform(), bars: Bars? = nil, by factories: [any ScalerFactory],
+    in place: Place, _ environment: Environment, refused: (Failure) -> Void = { _ in }
   ) throws(Failure) -> Converter {
     var first: Failure?
     for factory in factories {
       let scaler: any Scaler
       do throws(Failure) {
-        scaler = try factory.open(input, crop: crop, transform: transform, to: layout)
+        scaler = try factory.open(input, crop: crop, transform: transform, to: bars?.inside ?? layout)
       } catch {
         refused(error)
         first = first ?? error
@@ -82,7 +94,7 @@ final class Converter: Sendable {
       }
       return try Converter(
         .scaler(scaler, crop: crop, transform), from: input, to: layout, backend: factory.name, device: factory.device,
-        preferred: factories.first?.name, place, environment)
+        preferred: factories.first?.name, bars: bars, place, environment)
     }
     throw first
       ?? Failure(
@@ -108,7 +120,7 @@ final class Converter: Sendable {
   /// With `auto` another scaler would be asked first now: a device went out of work, or a better one is there or back.
   var isOutdated: Bool {
     guard case .scaler(_, let crop, let transform) = engine else { return false }
-    let first = environment.scalers("auto", input, crop: crop, transform: transform, to: layout).first
+    let first = environment.scalers("auto", input, crop: crop, transform: transform, to: target).first
     return first.map { $0.name != preferred } ?? false
   }
 
@@ -116,21 +128,23 @@ final class Converter: Sendable {
   var mayBeLeft: Bool { device != nil && isOutdated }
 
   /// The same work of incoming pictures of another size, where the scaler takes that too.
-  func taking(_ other: FrameLayout, crop: Rectangle?, transform: PictureTransform) -> Converter? {
+  func taking(_ other: FrameLayout, crop: Rectangle?, transform: PictureTransform, bars: Bars?) -> Converter? {
     guard case .scaler(let scaler, _, _) = engine, other.format == input.format, other.color == input.color else {
       return nil
     }
-    return Converter(self, .scaler(scaler, crop: crop, transform), from: other)
+    return Converter(self, .scaler(scaler, crop: crop, transform), from: other, bars)
   }
 
-  private init(_ old: Converter, _ engine: Engine, from input: FrameLayout) {
+  private init(_ old: Converter, _ engine: Engine, from input: FrameLayout, _ bars: Bars?) {
     self.engine = engine
+    self.bars = bars
     self.input = input
     layout = old.layout
     pool = old.pool
     backend = old.backend
     preferred = old.preferred
     device = old.device
+    node = old.node
     environment = old.environment
   }
 
@@ -147,7 +161,11 @@ final class Converter: Sendable {
       buffer, layout: layout, pts: frame.pts, sequence: frame.sequence, stamps: frame.stamps, isOwn: true)
     switch engine {
     case .scaler(let scaler, let crop, let transform):
+      made.layout = target
       copied += try scaler.scale(frame, crop: isPart ? nil : crop, transform: transform, to: &made)
+      made.layout = layout
+      // Anew for each picture: what is drawn into one may lie on them.
+      if let bars { copied += try bars.draw(on: made) }
     case .pictures(let pictures):
       copied += try pictures.convert(frame, into: made)
     }
@@ -157,14 +175,14 @@ final class Converter: Sendable {
   /// No more pictures are made, unless by one that has taken the pool over; buffers in use come back by themselves.
   func close(for new: Converter? = nil) {
     guard new?.pool !== pool else { return }
-    environment.pools.close(pool)
+    environment.pools.close(pool, user: node.user)
   }
 
   /// Engine and version.
   var engineName: String {
     switch engine {
     case .scaler(let scaler, let crop, let transform):
-      scaler.engine(for: input, crop: crop, transform: transform, to: layout)
+      scaler.engine(for: input, crop: crop, transform: transform, to: target)
     case .pictures(let pictures): pictures.engine
     }
   }
@@ -188,6 +206,29 @@ final class Converter: Sendable {
   }
 
   var memory: String { pool.memoryKind }
+
+  /// The CPU takes some of a device's steps.
+  var isInSteps: Bool {
+    if case .scaler(let scaler, _, _) = engine { return scaler is SteppedScaler }
+    return false
+  }
+
+  /// What is done by whom, in order, where more than one engine is at it: `scale /dev/video9, rotate libyuv`.
+  var stepFacts: [(step: String, by: String)] {
+    guard case .scaler(let scaler, let crop, let transform) = engine else { return [] }
+    let steps = scaler.steps(for: input, crop: crop, transform: transform, to: target)
+    guard let bars, device != nil else { return steps }
+    return (steps.isEmpty ? [("scale", backend)] : steps) + [("bars", bars.engine)]
+  }
+
+  /// How many steps of a picture a device takes, and how many the CPU.
+  var stepCounts: (device: Int, cpu: Int) {
+    let all = max(1, stepFacts.count + (device == nil && bars != nil ? 2 : 0))
+    return device == nil ? (0, all) : (1, all - 1)
+  }
+
+  /// What the engine makes: all of the picture that leaves, or what lies between bars.
+  private var target: FrameLayout { bars?.inside ?? layout }
 }
 
 extension FrameLayout {

@@ -20,11 +20,17 @@ final class Environment: Sendable {
   /// Pictures of a source that can be in use: a full queue, those being worked on, one being made.
   var sourceBuffers: Int { options.queueDepth + 2 + heldByDevices }
   let allocator: any Allocator
-  let ledger = MemoryLedger()
+  let ledger: MemoryLedger
   let pools: PoolRegistry
+  /// Pools that are objects, as long as they run.
+  let shared = Published<[ObjectPath: Pool]>([:])
   /// Coded pictures that wait for readers, of all channels.
   let packets: PacketPool
   let slots = UserSlots()
+  /// What the last look at the descriptors of this process found.
+  let lastCheck = Published<MemoryCheckReport?>(nil)
+  /// Somebody is at it.
+  let isChecking = Atomic<Bool>(false)
   let drops = DropLog()
   let room: Room
   let services: Services
@@ -44,6 +50,7 @@ final class Environment: Sendable {
   ) throws(Failure) {
     self.options = options
     self.registry = registry
+    ledger = MemoryLedger(limit: options.memoryLimit)
     self.allocator = CountingAllocator(base: allocator, ledger: ledger)
     self.pools = PoolRegistry(ledger)
     self.packets = PacketPool(limit: options.packetLimit)
@@ -52,6 +59,27 @@ final class Environment: Sendable {
     workbench = Workbench { [drawings] in drawings.publish(by: registry.catalogue.painter) }
     self.snapshots = SnapshotService(registry.catalogue.picture, packed: registry.catalogue.packed)
     self.listener = listener
+  }
+
+  /// The pool an object is to take its buffers from; `nil` where it has one of its own.
+  /// - Throws: ENOBUFS when it is stopped.
+  func sharedPool(_ settings: ObjectSettings) throws(Failure) -> Pool? {
+    guard let path = settings.object(CommonRows.poolKey) else { return nil }
+    guard let pool = shared.value[path] else { throw Failure(.noBufferSpace, "pool", on: "\(path)", "it is stopped") }
+    return pool
+  }
+
+  /// The nodes that take buffers from a pool: `vi_1`, as the vendor's pages call them.
+  func users(of pool: Pool) -> [String] {
+    let users = slots.users
+    let slots = pools.entries.first { $0.pool === pool }?.users ?? []
+    return slots.compactMap { slot in users[Int(slot.rawValue)].map { "\($0.name)_\($0.node)" } }
+  }
+
+  /// Takes memory of that kind, counted.
+  func allocator(ofHeap name: String) -> any Allocator {
+    guard name != "auto", let make = engines.makeAllocator else { return allocator }
+    return CountingAllocator(base: make(name), ledger: ledger)
   }
 
   let resumption = Resumption()
@@ -67,7 +95,8 @@ final class Environment: Sendable {
     _ = starts.wait(until: Clock.now() + options.startPatience) { $0 == 0 ? true : nil }
   }
 
-  /// Scalers that can do this work, the preferred first. With `auto` those whose device is in work, all where none is.
+  /// Scalers that can do this work, the preferred first. With `auto` those whose device is in work, all where none is. A device
+  /// that is named does what it can of it: the CPU takes the other steps.
   func scalers(
     _ backend: String, _ input: FrameLayout, crop: Rectangle? = nil, transform: PictureTransform = PictureTransform(),
     to layout: FrameLayout
@@ -75,7 +104,12 @@ final class Environment: Sendable {
     let able = engines.scalers(backend: backend).filter {
       $0.supports(input, crop: crop, transform: transform, to: layout)
     }
-    return backend == "auto" ? services.inWork(able) { $0.device } : able
+    if backend == "auto" { return services.inWork(able) { $0.device } }
+    guard let base = engines.scalers(backend: backend).first, base.isHardware,
+      let helper = engines.scalers(backend: "software").first
+    else { return able }
+    let inSteps = SteppedScalerFactory(base: base, helper: helper, environment: self)
+    return able + (inSteps.supports(input, crop: crop, transform: transform, to: layout) ? [inSteps] : [])
   }
 
   func controlsChanged(_ path: ObjectPath) {

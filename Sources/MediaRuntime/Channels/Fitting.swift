@@ -23,6 +23,8 @@ protocol Fitting: ModuleObject {
   var regionReport: RegionReport? { get }
   /// Where a region lies.
   var placement: (region: Int, target: ObjectPath, x: Int, y: Int, layer: Int)? { get }
+  /// The buffers it gives.
+  var pool: Pool? { get }
 }
 
 extension Fitting {
@@ -34,4 +36,5 @@ extension Fitting {
   var largestFile: Int { 0 }
   var regionReport: RegionReport? { nil }
   var placement: (region: Int, target: ObjectPath, x: Int, y: Int, layer: Int)? { nil }
+  var pool: Pool? { nil }
 }

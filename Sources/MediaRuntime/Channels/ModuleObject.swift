@@ -107,6 +107,9 @@ public protocol ModuleFactory: Sendable {
   /// once it has.
   func changing(_ isOn: Bool)
 
+  /// Bounds what objects may ask for; `nil` is what the program began with.
+  func limitMemory(to bytes: Int?)
+
   /// Whoever opens an input has it checked right before, on the thread that opens it: the check looks at links, and may
   /// hang as the file may.
   func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void)
@@ -114,4 +117,5 @@ public protocol ModuleFactory: Sendable {
 
 extension ModuleFactory {
   public func changing(_ isOn: Bool) {}
+  public func limitMemory(to bytes: Int?) {}
 }

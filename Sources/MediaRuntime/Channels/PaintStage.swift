@@ -114,14 +114,14 @@ final class PaintStage: Sendable {
     if let pool = pool.edition.value, pool.bufferSize == layout.byteCount { return pool }
     let name = "\(node.path.kind)\(node.path.number)\(node.path.output.map { ".\($0)" } ?? "").rgn"
     let new = try Pool(name: name, size: layout.byteCount, count: copies, allocator: environment.allocator)
-    environment.pools.add(new, user: node.user, isLent: false)
-    if let old = pool.exchange(new) { environment.pools.close(old) }
+    try environment.pools.add(new, creator: node.creator, user: node.user, isLent: false)
+    if let old = pool.exchange(new) { environment.pools.close(old, user: node.user) }
     return new
   }
 
   /// The run has ended: the copies that are on their way come back by themselves.
   func close() {
-    if let old = pool.exchange(nil) { environment.pools.close(old) }
+    if let old = pool.exchange(nil) { environment.pools.close(old, user: node.user) }
     reported.store(nil)
   }
 

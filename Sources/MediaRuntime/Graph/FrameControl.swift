@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MediaCore
 
 /// The vendor's frame-rate control: frame number n of a node is judged by entry `n % table.count`; 0 keeps it.
 ///
@@ -39,5 +40,39 @@ enum FrameControl {
     guard let first = kept.first else { return nil }
     // The table repeats, so the last gap ends at the first kept frame of the next round.
     return zip(kept, kept.dropFirst() + [first + table.count]).map { $1 - $0 }.max()
+  }
+}
+
+/// What `fps_src` and `fps_dst` of a channel ask for.
+extension FrameControl {
+  /// - Parameter rate: of the frames that come; `nil` where that is not known.
+  /// - Returns: `nil` where every frame is kept.
+  static func table(_ settings: ObjectSettings, of rate: FrameRate?) -> [UInt8]? {
+    guard let target = settings.integer("fps_dst"), let source = settings.integer("fps_src") ?? rate?.rounded,
+      target < source
+    else { return nil }
+    return table(source: source, destination: target)
+  }
+
+  /// The rate that is left.
+  static func rate(_ settings: ObjectSettings, of rate: FrameRate?) -> FrameRate? {
+    guard let rate = rate ?? settings.integer("fps_src").flatMap({ FrameRate($0) }) else {
+      return settings.integer("fps_dst").flatMap { FrameRate($0) }
+    }
+    guard let target = settings.integer("fps_dst") else { return rate }
+    let source = settings.integer("fps_src") ?? rate.rounded
+    guard target < source else { return rate }
+    return FrameRate(Int(rate.numerator) * target, Int(rate.denominator) * source)
+  }
+
+  /// - Throws: ERANGE where more frames would leave than come.
+  static func check(_ change: SettingsChange, _ verb: String) throws(Refusal) {
+    guard let source = change.new.integer("fps_src"), let target = change.new.integer("fps_dst"), target > source else {
+      return
+    }
+    let key = change.written["fps_dst"] == nil ? "fps_src" : "fps_dst"
+    throw change.refusal(
+      key, .outOfRange, "would \(verb) more frames than arrive (\(target) of \(source))",
+      hint: key == "fps_dst" ? "at most \(source)" : "at least \(target), or change fps_dst first")
   }
 }

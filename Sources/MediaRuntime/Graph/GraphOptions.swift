@@ -32,6 +32,8 @@ public struct GraphOptions: Sendable {
   public var ringLimit: Int
   /// Coded pictures of all channels that may wait for readers at a time.
   public var packetLimit: Int
+  /// Bytes of picture memory that may be held.
+  public var memoryLimit: Int
   /// Name the reports give as the creator of buffers.
   public var programName: String
   /// How long an object may stand still before it is called so, nanoseconds.
@@ -47,7 +49,8 @@ public struct GraphOptions: Sendable {
 
   public init(
     workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, deviceDepth: Int = 3, ringLimit: Int = 16 << 20,
-    packetLimit: Int = GraphOptions.packets, programName: String = "mpifs", starvedAfter: Int64 = .milliseconds(1500)
+    packetLimit: Int = GraphOptions.packets, memoryLimit: Int = .max, programName: String = "mpifs",
+    starvedAfter: Int64 = .milliseconds(1500)
   ) {
     self.workers = workers
     self.isUnthrottled = isUnthrottled
@@ -55,6 +58,7 @@ public struct GraphOptions: Sendable {
     self.deviceDepth = deviceDepth
     self.ringLimit = ringLimit
     self.packetLimit = packetLimit
+    self.memoryLimit = memoryLimit
     self.programName = programName
     self.starvedAfter = starvedAfter
   }

@@ -86,7 +86,7 @@ public final class MediaGraph: ModuleFactory {
   private func build(
     _ path: ObjectPath, _ module: ModuleClass, _ settings: ObjectSettings, _ make: ModuleClass.Make.Channel
   ) throws(Refusal) -> any Channel {
-    let slot = environment.slots.take()
+    let slot = environment.slots.take { [pools = environment.pools] in pools.holds($0) }
     let node = Node(
       path, user: slot, depth: module.hasQueue ? environment.options.queueDepth : 0,
       generation: generations.add(1, ordering: .relaxed).newValue, drops: environment.drops)
@@ -175,6 +175,8 @@ public final class MediaGraph: ModuleFactory {
   public func starting(_ isOn: Bool) { environment.starting(isOn) }
 
   public func changing(_ isOn: Bool) { environment.workbench.hold(isOn) }
+
+  public func limitMemory(to bytes: Int?) { environment.ledger.limit = bytes ?? environment.options.memoryLimit }
 
   public func guardInputs(_ check: @escaping @Sendable (InputSpecification) throws(Failure) -> Void) {
     environment.inputGuard.withLock { $0 = check }

@@ -37,6 +37,9 @@ final class Node: Sendable {
     self.work = WorkCounters(drops: mark)
   }
 
+  /// Who made a pool of it.
+  var creator: PoolRegistry.Creator { PoolRegistry.Creator(path: "\(path)", generation: generation) }
+
   /// Whose log level decides about its lines.
   var module: ModuleKind { ModuleKind(path.kind) }
   /// Number in the vendor's pages.

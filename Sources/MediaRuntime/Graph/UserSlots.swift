@@ -5,8 +5,8 @@ import Synchronization
 
 /// Who has which place in every buffer's table of uses.
 ///
-/// A node keeps its place for life. The place of a removed node is given away again only when no other is left, so that
-/// what it left behind stays attributable.
+/// A node keeps its place for life. The place of a removed node is given away again only when no other is left and no buffer is
+/// charged to it any more, so that what it left behind stays its own.
 final class UserSlots: Sendable {
   struct User: Sendable {
     var name: String
@@ -20,10 +20,13 @@ final class UserSlots: Sendable {
   var users: [User?] { table.value }
 
   /// A place, or the shared anonymous one when all are taken.
-  func take() -> UserSlot {
+  /// - Parameter holds: whether a buffer is charged to that place.
+  func take(unless holds: (UserSlot) -> Bool = { _ in false }) -> UserSlot {
     change.withLock { _ in
       var users = table.value
-      let free = (1..<users.count).first { users[$0] == nil } ?? (1..<users.count).first { users[$0]?.isGone == true }
+      let free =
+        (1..<users.count).first { users[$0] == nil }
+        ?? (1..<users.count).first { users[$0]?.isGone == true && !holds(UserSlot(rawValue: UInt8($0))) }
       guard let free else { return .anonymous }
       users[free] = User(name: "", node: 0, isGone: false)
       table.store(users)

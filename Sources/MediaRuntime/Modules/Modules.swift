@@ -12,8 +12,9 @@ enum Modules {
     VdaChannel.module,
     Region.module,
     AttachedRegion.module,
+    VbPool.module,
   ]
 
   /// Classes of objects that this build does not make: refused as such, not as a spelling mistake.
-  static let elsewhere = ["vb"]
+  static let elsewhere: [String] = []
 }

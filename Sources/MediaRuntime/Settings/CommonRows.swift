@@ -10,6 +10,8 @@ struct CommonRows {
   let catalogue: EngineCatalogue
   /// What gives frames, in the order of the tree.
   let givers: [ObjectType]
+  /// What gives buffers.
+  var pools: [ObjectType] = []
 
   /// Largest width and height in pixels: what ``FrameLayout`` can lay out.
   static let largestSide = 16384
@@ -48,6 +50,15 @@ struct CommonRows {
     Attribute(
       "source", .source(givers), default: .none, .live, effect: effect,
       "object the frames come from; empty unbinds")
+  }
+
+  /// Which pool pictures are made in.
+  static let poolKey = "pool"
+
+  func pool(useless: @escaping @Sendable (ObjectSettings) -> String? = { _ in nil }) -> Attribute {
+    Attribute(
+      Self.poolKey, .pool(pools), default: .none, .restart,
+      "pool the buffers of its pictures are taken from; empty for one of its own", useless: useless)
   }
 
   static func enable(_ what: String, effect: EffectRule? = nil) -> Attribute {

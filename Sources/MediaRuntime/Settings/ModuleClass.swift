@@ -39,6 +39,8 @@ struct ModuleClass: Sendable {
   let givesFrames: String?
   /// Regions can be attached to it: its pictures pass its ``PaintStage``.
   let takesRegions: Bool
+  /// Others can take the buffers of their pictures from it.
+  let givesBuffers: Bool
   /// Frames wait in front of its channels; else they are worked on by whoever brings them, or none come.
   let hasQueue: Bool
   /// Its attributes in the order of `help` and `config`: `source` and `enable` come last of the settings, so that a
@@ -70,6 +72,7 @@ struct ModuleClass: Sendable {
     self.givesFrames = givesFrames
     self.takesRegions = takesRegions
     self.hasQueue = hasQueue
+    givesBuffers = false
     self.rows = rows
     self.settle = settle
     self.check = check
@@ -80,6 +83,7 @@ struct ModuleClass: Sendable {
   /// A class of what is fitted to nodes.
   init(
     fitting type: ObjectType, numbers: ClosedRange<Int> = ModuleClass.usualNumbers, stage: Int,
+    givesBuffers: Bool = false,
     rows: @escaping @Sendable (CommonRows) -> [Attribute],
     check: @escaping @Sendable (inout SettingsChange) throws(Refusal) -> Void = { _ in }, make: @escaping Make.Fitting
   ) {
@@ -90,6 +94,7 @@ struct ModuleClass: Sendable {
     givesFrames = nil
     takesRegions = false
     hasQueue = false
+    self.givesBuffers = givesBuffers
     self.rows = rows
     settle = { _ in true }
     self.check = check

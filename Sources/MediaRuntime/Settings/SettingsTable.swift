@@ -22,7 +22,8 @@ public struct SettingsTable: Sendable {
     places = Dictionary(
       modules.enumerated().map { ($0.element.type.name, $0.offset) }, uniquingKeysWith: { first, _ in first })
     let common = CommonRows(
-      catalogue: catalogue, givers: modules.filter { $0.givesFrames != nil }.map(\.type))
+      catalogue: catalogue, givers: modules.filter { $0.givesFrames != nil }.map(\.type),
+      pools: modules.filter(\.givesBuffers).map(\.type))
     rows = byType.mapValues { $0.rows(common) }.filter { !$0.value.isEmpty }
     index = rows.mapValues { rows in
       Dictionary(rows.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })

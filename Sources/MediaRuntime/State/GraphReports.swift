@@ -17,10 +17,17 @@ extension MediaGraph {
   private func state(of object: any Fitting) -> ObjectState? {
     guard let condition = object.condition else { return nil }
     return ObjectState(
-      path: "\(object.path)", kind: object.path.kind, condition: condition, active: object.activeFacts(),
+      path: "\(object.path)", kind: object.path.kind, condition: condition,
+      active: object.activeFacts() + self.memoryFacts("\(object.path)"),
       statistics: ObjectStatistics(
         createdMicroseconds: object.createdAt / 1000, generation: object.generation, takesFrames: false),
-      moreStatistics: object.statistics())
+      moreStatistics: object.statistics(), pool: object.pool.flatMap { self.poolReport($0) })
+  }
+
+  private func facts(of object: any Channel) -> [KeyValue] {
+    var facts = object.activeFacts() + (object.core.painting?.facts ?? [])
+    if let raw = object.tap.rawFact { facts.append(raw) }
+    return facts + memoryFacts("\(object.path)") + object.settings.idle
   }
 
   func state(of object: any Channel) -> ObjectState {
@@ -28,8 +35,7 @@ extension MediaGraph {
     return ObjectState(
       path: "\(object.path)", kind: object.path.kind, condition: self.condition(of: object, figures),
       streams: self.streamReports(object),
-      active: object.activeFacts() + (object.core.painting?.facts ?? []) + (object.tap.rawFact.map { [$0] } ?? [])
-        + object.settings.idle,
+      active: self.facts(of: object),
       statistics: self.statistics(of: object, figures),
       moreStatistics: object.moreStatistics() + (object.core.painting?.statistics ?? []), effects: object.effectRecords,
       controls: object.controls.map { ControlsReport($0) }, detection: object.detectionReport())

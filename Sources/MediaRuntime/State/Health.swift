@@ -152,7 +152,7 @@ extension MediaGraph {
   private func missingBuffer(of object: any Channel) -> String? {
     let own = object.node.user
     guard own != .anonymous else { return nil }
-    for entry in environment.pools.entries where entry.user == own && !entry.isGivenUp {
+    for entry in environment.pools.entries where entry.users.contains(own) && !entry.isGivenUp {
       let buffers = entry.pool.buffers
       // What a device is to fill is idle, or held by the object itself.
       guard !buffers.isEmpty, buffers.allSatisfy({ $0.references > 0 && $0.uses(by: own) == 0 }) else { continue }

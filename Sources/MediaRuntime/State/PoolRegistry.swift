@@ -6,15 +6,39 @@ import Synchronization
 /// All pools whose buffers frames of the graph lie in. A pool that was given up stays listed until its last buffer
 /// came home: that is what makes a leak visible.
 final class PoolRegistry: Sendable {
+  /// Who made a pool, as it was called then: true also when it has gone.
+  struct Creator: Sendable {
+    var path: String
+    /// Number of the object, among all that ever had the path.
+    var generation: UInt64
+  }
+
   struct Entry: Sendable {
     let pool: any BufferPool
+    let creator: Creator
     /// Who takes buffers from it.
-    let user: UserSlot
+    var users: [UserSlot]
     /// Whether its memory came from a device, not from the graph's allocator.
     let isLent: Bool
-    /// Bytes to take off the ledger at the end; memory of devices.
-    let lentBytes: Int
+    /// Bytes of it that the ledger has by way of this list: memory of devices.
+    var lentBytes = 0
     var isGivenUp = false
+
+    /// Bytes of its memory now; what several buffers share once.
+    var bytes: Int {
+      if pool.isWrapped { return pool.buffers.first.map { $0.memory.whole.size } ?? 0 }
+      return pool.buffers.reduce(0) { sum, buffer in
+        buffer.linked.reduce(sum + buffer.memory.size) { $0 + $1.size }
+      }
+    }
+
+    /// Those of them that no allocator of the graph counts.
+    fileprivate var uncounted: Int {
+      guard isLent else { return 0 }
+      return pool.buffers.reduce(0) { sum, buffer in
+        ([buffer.memory] + buffer.linked).reduce(sum) { $0 + ($1 is CountedMemory ? 0 : $1.size) }
+      }
+    }
   }
 
   private let list = Published<[Entry]>([])
@@ -25,28 +49,55 @@ final class PoolRegistry: Sendable {
 
   var entries: [Entry] { list.value }
 
-  func add(_ pool: any BufferPool, user: UserSlot, isLent: Bool) {
-    let bytes = isLent ? pool.buffers.reduce(0) { $0 + $1.memory.size } : 0
-    if bytes > 0 { ledger.add(bytes) }
-    update { $0.append(Entry(pool: pool, user: user, isLent: isLent, lentBytes: bytes)) }
-  }
-
-  /// No more buffers are taken of a pool of the runtime's own; those in use come back by themselves.
-  func close(_ pool: Pool) {
-    pool.close()
-    giveUp(pool)
-  }
-
-  func giveUp(_ pool: any BufferPool) {
+  /// Lists a pool, or one more user of a shared one.
+  /// - Throws: ENOMEM where a device's own memory passes the limit; it is not listed then.
+  func add(_ pool: any BufferPool, creator: Creator, user: UserSlot, isLent: Bool) throws(Failure) {
+    var failure: Failure?
     update { entries in
-      for index in entries.indices where entries[index].pool === pool { entries[index].isGivenUp = true }
+      if let index = entries.firstIndex(where: { $0.pool === pool }) {
+        if !entries[index].users.contains(user) { entries[index].users.append(user) }
+        return
+      }
+      var entry = Entry(pool: pool, creator: creator, users: [user], isLent: isLent)
+      do throws(Failure) {
+        let bytes = entry.uncounted
+        if bytes > 0 { try ledger.reserve(bytes, for: pool.name) }
+        entry.lentBytes = bytes
+        entries.append(entry)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// No more buffers are taken of a pool of the runtime's own by that user; those in use come back by themselves.
+  func close(_ pool: Pool, user: UserSlot) {
+    pool.leave()
+    giveUp(pool, user: user)
+  }
+
+  /// - Parameter user: who gives it up; a shared one only loses him. `nil` is its owner.
+  func giveUp(_ pool: any BufferPool, user: UserSlot?) {
+    update { entries in
+      guard let index = entries.firstIndex(where: { $0.pool === pool }) else { return }
+      if pool.isShared, let user {
+        entries[index].users.removeAll { $0 == user }
+      } else {
+        entries[index].isGivenUp = true
+      }
     }
   }
 
-  /// Forgets pools that were given up and are whole again.
+  /// Forgets pools that were given up and are whole again, and counts devices' memory as it is now.
   func prune() {
-    guard entries.contains(where: { $0.isGivenUp }) else { return }
+    guard entries.contains(where: { $0.isGivenUp || $0.isLent && $0.uncounted != $0.lentBytes }) else { return }
     update { _ in }
+  }
+
+  /// Whether a buffer is charged to the user.
+  func holds(_ user: UserSlot) -> Bool {
+    entries.contains { entry in entry.pool.buffers.contains { $0.uses(by: user) > 0 } }
   }
 
   private func update(_ body: (inout [Entry]) -> Void) {
@@ -58,7 +109,18 @@ final class PoolRegistry: Sendable {
         if entry.lentBytes > 0 { ledger.remove(entry.lentBytes) }
         return true
       }
+      for index in entries.indices where entries[index].isLent {
+        // A device that came back, or whose pictures have another size, has other buffers.
+        let now = entries[index].uncounted
+        if now != entries[index].lentBytes { ledger.add(now - entries[index].lentBytes) }
+        entries[index].lentBytes = now
+      }
       list.store(entries)
     }
   }
+}
+
+extension Memory {
+  /// The memory this is, or is a part of.
+  var whole: any Memory { (self as? MemoryPart)?.whole ?? self }
 }

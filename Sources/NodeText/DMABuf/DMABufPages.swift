@@ -4,6 +4,6 @@
 enum DMABufPages {
   static let pages = [
     DMABufSizePage.page, DMABufPeakPage.page, DMABufDevPage.page, DMABufSourcePage.page, DMABufByProcessPage.page,
-    DMABufGrowthPage.page, DMABufHistoryPage.page,
+    DMABufGrowthPage.page, DMABufHistoryPage.page, DMABufCheckPage.page,
   ]
 }

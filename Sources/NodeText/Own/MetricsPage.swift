@@ -15,6 +15,7 @@ public enum MetricsPage {
   public static func write(_ moment: Moment, to out: inout TextWriter) {
     writeHead(moment, to: &out)
     var groups = [program(moment), memory(moment)]
+    if let check = moment.lastMemoryCheck, check.failure == nil { groups.append(self.check(check)) }
     groups += moment.health.findings.map { finding in
       let still = moment.health.clocks.monotonicMicroseconds &- finding.sinceMonotonicMicroseconds
       return StatisticGroup(
@@ -64,11 +65,35 @@ public enum MetricsPage {
     StatisticGroup(
       "memory",
       [
-        Statistic("buffers_bytes", .gauge, unit: .bytes, "Bytes in media buffers.", moment.memory.totalBytes),
+        Statistic("buffers_bytes", .gauge, unit: .bytes, "Bytes in media buffers.", moment.memory.ownBytes),
         Statistic(
-          "peak_bytes", .gauge, unit: .bytes, "Most bytes in media buffers since start or reset.",
-          moment.memory.peakBytes),
+          "system_bytes", .gauge, unit: .bytes,
+          "Bytes in all DMA-BUFs of the system, when last looked at, and in media buffers that are none.",
+          moment.memory.totalBytes),
+        Statistic(
+          "peak_bytes", .gauge, unit: .bytes, "Most of that since start or reset.", moment.memory.peakBytes),
         Statistic("buffers", .gauge, "Media buffers.", moment.allocations.buffers.count),
+        Statistic(
+          "limit_refused", .counter, "Requests that memory_limit did not allow.", moment.memory.refused),
+      ]
+        + (moment.memory.limitBytes.map {
+          [Statistic("limit_bytes", .gauge, unit: .bytes, "Bytes media buffers may reach: memory_limit.", $0)]
+        } ?? []))
+  }
+
+  private static func check(_ check: MemoryCheckReport) -> StatisticGroup {
+    StatisticGroup(
+      "memory_check",
+      [
+        Statistic(
+          "buffers_without_descriptor", .gauge, "Buffers that no descriptor of this process is.",
+          check.withoutDescriptor.count),
+        Statistic(
+          "descriptors_without_buffer", .gauge, "DMA-BUF descriptors of this process that are in no pool.",
+          check.withoutBuffer.count),
+        Statistic(
+          "held_elsewhere", .gauge, "Buffers the kernel counts more references of than this process has.",
+          check.heldElsewhere.count),
       ])
   }
 
@@ -81,6 +106,7 @@ public enum MetricsPage {
         Statistic(
           "min_free_buffers", .gauge, "Fewest free buffers so far; -1 when a frame was lost for lack of one.",
           pool.minimumFree),
+        Statistic("refused_requests", .counter, "Requests that found no free buffer.", pool.refused),
         Statistic("buffer_size_bytes", .gauge, unit: .bytes, "Size of each buffer of the pool.", pool.bufferSize),
       ])
   }

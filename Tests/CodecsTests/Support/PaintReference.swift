@@ -55,6 +55,9 @@ struct PaintReference {
     case (.uyvy, 1): return at(layout.plane0, y, x / 2 * 4)
     case (.uyvy, 2): return at(layout.plane0, y, x / 2 * 4 + 2)
     case (.xrgb8888, _), (.argb8888, _): return at(layout.plane0, y, x * 4 + [2, 1, 0, 3][kind])
+    case (.xbgr8888, _): return at(layout.plane0, y, x * 4 + kind)
+    case (.bgr24, 0...2): return at(layout.plane0, y, x * 3 + 2 - kind)
+    case (.grey, 0): return at(layout.plane0, y, x)
     case (.rgb24, 0...2): return at(layout.plane0, y, x * 3 + kind)
     default: return nil
     }

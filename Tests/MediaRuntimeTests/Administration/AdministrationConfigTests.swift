@@ -33,6 +33,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
   case .deviceFormat: return ["auto", "mjpeg", "RGGB", "Y16"].randomElement(using: &dice) ?? "auto"
   case .codedInput: return ["feed", "file:/a b.mp4", "file:/ü\\n=#", "file:/x "].randomElement(using: &dice) ?? ""
   case .rectangle: return Bool.random(using: &dice) ? "" : "2,4,640,480"
+  case .part: return ["", "2,4,640,480", "125,0,750,1000 permille"].randomElement(using: &dice) ?? ""
   case .numbers(let count, let range):
     return (0..<count).map { _ in String(Int.random(in: range, using: &dice)) }.joined(separator: ",")
   case .region: return ["off", "2,4,640,480 abs 22", "0,0,16,16 rel -51"].randomElement(using: &dice) ?? "off"
@@ -52,6 +53,7 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     case .line: return ["", "%H:%M:%S", "ü\\n = #"].randomElement(using: &dice) ?? ""
     case .path: return ["", "/a b.png", "/ü\\n=#"].randomElement(using: &dice) ?? ""
     }
+  case .pool: return ""
   case .source: return (sources + [""]).randomElement(using: &dice) ?? ""
   }
 }

@@ -36,6 +36,7 @@ private let pipeline = """
             attribute.kind == .command
             ? .command(object.path, attribute.key, value) : .set(object.path, attribute.key, value)
           if value.isEmpty, case .source = attribute.type { continue }
+          if value.isEmpty, case .pool = attribute.type { continue }
           if value.isEmpty, case .rectangle = attribute.type { continue }
           if value.isEmpty, attribute.kind == .command { continue }
           let refusal = fake.apply(change)

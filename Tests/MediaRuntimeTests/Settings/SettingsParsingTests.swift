@@ -11,7 +11,7 @@ private let table = SettingsTable(.listed)
 /// An object of each kind.
 private let objects = [
   "vi/N": "vi/0", "vpss/N": "vpss/0", "vpss/N/M": "vpss/0/1", "venc/N": "venc/0", "vo/N": "vo/0", "vda/N": "vda/0",
-  "rgn/N": "rgn/0", "rgn/N/attach/M": "rgn/0/attach/venc-0",
+  "rgn/N": "rgn/0", "rgn/N/attach/M": "rgn/0/attach/venc-0", "vb/N": "vb/0",
 ]
 
 private func path(_ text: String) -> ObjectPath { ObjectPath(text)! }
@@ -107,6 +107,17 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
         ("16000,0,640,64", .outOfRange), ("0, 0, 64, 64", .invalidArgument), ("64x64", .invalidArgument),
         ("0,0,64,64.0", .invalidArgument),
       ]
+  case .part:
+    values += bad(.rectangle(limit: 16384)).filter { $0.0 != "" }
+    values += [
+      ("0,0,500,500 per mille", .invalidArgument), ("0,0,500,500  permille", .invalidArgument),
+      ("0,0,500,500permille", .invalidArgument), ("0,0,500,500 Permille", .invalidArgument),
+      (" permille", .invalidArgument), ("permille", .invalidArgument),
+      ("0,0,500 permille", .invalidArgument), ("0,0,500,500,500 permille", .invalidArgument),
+      ("0,0,1001,500 permille", .outOfRange), ("0,0,0,500 permille", .outOfRange),
+      ("501,0,500,1000 permille", .outOfRange), ("0,1000,1000,1 permille", .outOfRange),
+      ("-1,0,500,500 permille", .outOfRange), ("0,0,99999999999999999999,1 permille", .outOfRange),
+    ]
   case .region:
     values +=
       words + [
@@ -159,6 +170,13 @@ private func bad(_ type: SettingType) -> [(String, Errno)] {
     case .path:
       values += ["logo.png", "./logo.png", "file:/logo.png", " /logo.png"].map { ($0, .invalidArgument) }
     }
+  case .pool:
+    values +=
+      words + [
+        ("vb", .invalidArgument), ("vb/64", .outOfRange), ("vb/00", .invalidArgument), ("vi/1", .invalidArgument),
+        ("vpss/0/0", .invalidArgument), (" vb/0", .invalidArgument), ("vb/0/0", .invalidArgument),
+        ("/vb/0", .invalidArgument), ("vb/-1", .invalidArgument),
+      ]
   case .source:
     values +=
       words + [

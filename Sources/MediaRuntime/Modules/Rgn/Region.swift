@@ -83,7 +83,7 @@ final class Region: Fitting {
     self.environment = environment
     settingsNow = Published(settings)
     bench = Confined(
-      Bench(canvas: RegionCanvas(identity.path, environment)), to: environment.workbench.affinity)
+      Bench(canvas: RegionCanvas(identity, environment)), to: environment.workbench.affinity)
   }
 
   // MARK: administration

@@ -9,12 +9,14 @@ struct RegionCanvas: ~Copyable {
   static let count = 2
 
   private let name: String
+  private let creator: PoolRegistry.Creator
   private let environment: Environment
   private var pool: Pool?
   private var shown: BufferRef?
 
-  init(_ path: ObjectPath, _ environment: Environment) {
-    name = "\(path.kind)\(path.number)"
+  init(_ identity: ObjectIdentity, _ environment: Environment) {
+    name = "\(identity.path.kind)\(identity.path.number)"
+    creator = PoolRegistry.Creator(path: "\(identity.path)", generation: identity.generation)
     self.environment = environment
   }
 
@@ -29,9 +31,9 @@ struct RegionCanvas: ~Copyable {
     if pool.map({ $0.bufferSize < bytes.count || $0.bufferSize > 4 * bytes.count + step }) ?? true {
       let size = (bytes.count + step - 1) / step * step
       let new = try Pool(name: name, size: size, count: Self.count, allocator: environment.allocator)
-      environment.pools.add(new, user: .anonymous, isLent: false)
+      try environment.pools.add(new, creator: creator, user: .anonymous, isLent: false)
       try write(bytes, to: new)
-      if let pool { environment.pools.close(pool) }
+      if let pool { environment.pools.close(pool, user: .anonymous) }
       pool = new
       return
     }
@@ -58,7 +60,7 @@ struct RegionCanvas: ~Copyable {
   mutating func clear() {
     shown = nil
     buffer = nil
-    if let pool { environment.pools.close(pool) }
+    if let pool { environment.pools.close(pool, user: .anonymous) }
     pool = nil
   }
 }

@@ -75,7 +75,9 @@ final class VdecChannel: Channel {
       codec = opened.source.codec
       input = .file(opened)
     }
-    let engine = VdecEngine(backend: settings.text("backend") ?? "auto", node: node, environment: environment)
+    let engine = VdecEngine(
+      backend: settings.text("backend") ?? "auto", pool: try environment.sharedPool(settings), node: node,
+      environment: environment)
     let new = VdecRun(self, input: input, engine: engine)
     run.value = new
     if let codec { try engine.open(codec) }

@@ -11,6 +11,8 @@ final class VdecEngine: @unchecked Sendable {
   private let node: Node
   private let environment: Environment
   private let backend: String
+  /// Where pictures lie; `nil` for a pool of the decoder's own.
+  private let pool: Pool?
   private(set) var decoder: (any Decoder)?
   private(set) var factory: (any DecoderFactory)?
   private(set) var codec: Codec?
@@ -33,7 +35,8 @@ final class VdecEngine: @unchecked Sendable {
   }
   private let live = Mutex(Live())
 
-  init(backend: String, node: Node, environment: Environment) {
+  init(backend: String, pool: Pool?, node: Node, environment: Environment) {
+    self.pool = pool
     self.backend = backend
     self.node = node
     self.environment = environment
@@ -55,7 +58,7 @@ final class VdecEngine: @unchecked Sendable {
         let new = try factory.open(
           DecoderConfiguration(
             codec: codec, allocator: environment.allocator, user: node.user, poolName: "vdec\(node.channel)",
-            bufferCount: environment.sourceBuffers))
+            bufferCount: environment.sourceBuffers, pool: pool))
         let isInterrupted = live.withLock { live in
           live.decoder = new
           return live.isInterrupted
@@ -102,7 +105,7 @@ final class VdecEngine: @unchecked Sendable {
   /// Gives up the decoder.
   func close() {
     guard let old = decoder else { return }
-    if let shownPool { environment.pools.giveUp(shownPool) }
+    if let shownPool { environment.pools.giveUp(shownPool, user: node.user) }
     shownPool = nil
     decoder = nil
     live.withLock { $0.decoder = nil }
@@ -125,13 +128,15 @@ final class VdecEngine: @unchecked Sendable {
 
   /// Looks whether the pictures lie in another pool than before.
   /// - Returns: true when they do.
-  func notePool() -> Bool {
+  /// - Throws: ENOMEM when a device's own buffers pass the limit.
+  func notePool() throws(Failure) -> Bool {
     let pool = decoder?.pool
     guard pool !== shownPool else { return false }
-    if let shownPool { environment.pools.giveUp(shownPool) }
+    if let shownPool { environment.pools.giveUp(shownPool, user: node.user) }
     shownPool = pool
     if let pool {
-      environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
+      try environment.pools.add(
+        pool, creator: node.creator, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
     }
     return true
   }

@@ -224,7 +224,12 @@ final class VdecRun: Sendable {
       failure = error
     }
     work.value.isAsking = false
-    if engine.notePool() { show() }
+    do throws(Failure) {
+      if try engine.notePool() { show() }
+    } catch {
+      engine.giveUp()
+      failure = failure ?? error
+    }
     // Those of pictures that were given have been looked at with each.
     _ = engine.takeDamaged()
     return failure

@@ -26,6 +26,7 @@ enum VdecSettings {
       CommonRows.backend(
         catalogue.decoders.map { ($0.name, $0.isHardware) }, "engine that decodes; auto prefers hardware",
         elsewhere: ["ffmpeg", "openh264", "turbojpeg"]),
+      common.pool(),
       CommonRows.enable("decodes what comes"),
     ] + CommonRows.reports + [
       Attribute(

@@ -262,7 +262,10 @@ extension PictureFormat {
     case .yuyv: self = .yuyv
     case .uyvy: self = .uyvy
     case .xrgb8888, .argb8888: self = .argb8888
+    case .xbgr8888: self = .abgr8888
     case .rgb24: self = .rgb888
+    case .bgr24: self = .bgr888
+    case .grey: self = .grey
     default: self = .other
     }
   }

@@ -84,13 +84,7 @@ extension VencChannel {
   }
 
   func updateFrameControl() {
-    node.input.updateControl {
-      let settings = settings
-      guard let target = settings.integer("fps_dst"),
-        let source = settings.integer("fps_src") ?? node.input.upstream?.format?.rate.rounded, target < source
-      else { return nil }
-      return FrameControl.table(source: source, destination: target)
-    }
+    node.input.updateControl { FrameControl.table(settings, of: node.input.upstream?.format?.rate) }
   }
 
   /// Rate that is left after frame-rate control.
@@ -100,13 +94,7 @@ extension VencChannel {
 
   /// - Parameter upstream: the frames that come, as far as that is known.
   static func codedRate(_ settings: ObjectSettings, of upstream: StreamFormat?) -> FrameRate? {
-    guard let rate = upstream?.rate ?? settings.integer("fps_src").flatMap({ FrameRate($0) }) else {
-      return settings.integer("fps_dst").flatMap { FrameRate($0) }
-    }
-    guard let target = settings.integer("fps_dst") else { return rate }
-    let source = settings.integer("fps_src") ?? rate.rounded
-    guard target < source else { return rate }
-    return FrameRate(Int(rate.numerator) * target, Int(rate.denominator) * source)
+    FrameControl.rate(settings, of: upstream?.rate)
   }
 
   func configuration(

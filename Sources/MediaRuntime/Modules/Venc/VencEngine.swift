@@ -83,7 +83,7 @@ final class VencEngine {
       // One being made, and those the engine may still look at.
       return try Converter.scaling(
         layout, to: target, transform: transform, by: able,
-        in: Converter.Place(name: "venc\(node.path.number)", user: node.user, count: 1 + depth), environment)
+        in: Converter.Place(name: "venc\(node.path.number)", node: node, count: 1 + depth), environment)
     }
     throw Failure(
       .notSupported, "convert", on: "\(node.path)",

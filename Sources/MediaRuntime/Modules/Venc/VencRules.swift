@@ -78,12 +78,7 @@ enum VencRules {
     try VencPictureRows.check(change)
     try VencLayerRows.check(change)
 
-    if let source = new.integer("fps_src"), let target = new.integer("fps_dst"), target > source {
-      let key = written["fps_dst"] == nil ? "fps_src" : "fps_dst"
-      throw change.refusal(
-        key, .outOfRange, "would code more frames than arrive (\(target) of \(source))",
-        hint: key == "fps_dst" ? "at most \(source)" : "at least \(target), or change fps_dst first")
-    }
+    try FrameControl.check(change, "code")
   }
 }
 

@@ -50,7 +50,7 @@ final class ViChannel: Channel {
     guard let factory = environment.engines.sources.first(where: { $0.handles(input) }) else {
       throw Failure(.notSupported, "input", on: text, "this build reads no such input")
     }
-    let request = request(settings)
+    let request = try request(settings)
     let check = environment.inputGuard.withLock { $0 }
     let source = try opening.open("open vi\(path.number)", of: text) { () throws(Failure) in
       try check(input)
@@ -59,7 +59,8 @@ final class ViChannel: Channel {
     let new = try ViRun(self, source: source, wanted: request.format)
     run.value = new
     if let pool = source.pool {
-      environment.pools.add(pool, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
+      try environment.pools.add(
+        pool, creator: node.creator, user: node.user, isLent: pool.memoryKind != environment.allocator.name)
     }
     node.output.announce(StreamFormat(layout: new.layout, rate: source.frameRate))
     core.counts.begin { new.statistics() }
@@ -67,7 +68,7 @@ final class ViChannel: Channel {
     return source.summary
   }
 
-  private func request(_ settings: ObjectSettings) -> SourceRequest {
+  private func request(_ settings: ObjectSettings) throws(Failure) -> SourceRequest {
     let format = PixelFormat(named: settings.text("format"))
     let deviceFormat = settings.text("device_format").flatMap { $0 == "auto" ? nil : PixelFormat(deviceName: $0) }
     return SourceRequest(
@@ -77,7 +78,7 @@ final class ViChannel: Channel {
       allocator: environment.allocator, user: node.user, poolName: "vi\(path.number)",
       // Full HD is 3 MB a buffer: no more than can be in use.
       bufferCount: environment.sourceBuffers, memory: settings.text("memory") ?? "auto",
-      controls: settings.controls, deviceFormat: deviceFormat)
+      controls: settings.controls, deviceFormat: deviceFormat, pool: try environment.sharedPool(settings))
   }
 
   func opened() {
@@ -98,7 +99,7 @@ final class ViChannel: Channel {
   func ended(cameBack: Bool) {
     guard let old = current.exchange(nil) else { return }
     node.work.copied(Int(clamping: old.source.counters.bytesCopied))
-    if let pool = old.source.pool { environment.pools.giveUp(pool) }
+    if let pool = old.source.pool { environment.pools.giveUp(pool, user: node.user) }
     if old.source.controls != nil { environment.controlsChanged(path) }
   }
 

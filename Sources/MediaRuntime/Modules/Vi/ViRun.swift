@@ -61,7 +61,7 @@ final class ViRun: Sendable {
     try Converter.decoding(
       input, wanted: wanted,
       in: Converter.Place(
-        name: "vi\(channel.path.number).raw", user: channel.node.user,
+        name: "vi\(channel.path.number).raw", node: channel.node,
         count: channel.environment.options.queueDepth + 2),
       channel.environment)
   }

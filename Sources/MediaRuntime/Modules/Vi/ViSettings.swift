@@ -28,6 +28,7 @@ enum ViSettings {
           "what a capture device itself gives, as v4l2-ctl names it; auto takes what reaches size and fps at least cost",
           useless: { isDevice($0) ? nil : "only a capture device has formats of its own" }))
     }
+    rows.append(common.pool { isDevice($0) ? "a capture device fills buffers of its own" : nil })
     rows.append(CommonRows.enable("takes pictures from the input"))
     return rows + CommonRows.reports + CommonRows.snapshots
   }

@@ -220,7 +220,7 @@ final class VoChannel: Channel {
     let new = try Converter.scaling(
       layout, to: picture.layout, by: able,
       in: Converter.Place(
-        name: "vo\(path.number)", user: node.user, count: VoChannel.buffers, bufferSize: picture.bufferSize,
+        name: "vo\(path.number)", node: node, count: VoChannel.buffers, bufferSize: picture.bufferSize,
         allocator: picture.allocator, old: old),
       environment
     ) { log(.warning, "\(path): \($0)") }

@@ -8,23 +8,23 @@ import MediaCore
 /// Of the group's worker, for one frame.
 struct NearerPicture: ~Copyable {
   private var frame: Frame?
-  private var crop: Rectangle?
+  private var view = VpssPlan.View()
   /// Which output made it.
   private(set) var output = 0
 
   /// Keeps it where it is larger than what is kept.
   /// - Parameters:
-  ///   - crop: part of the frame it was made of.
+  ///   - view: what it shows of the frame.
   ///   - incoming: the frame's layout: what is larger than that is no nearer to it.
   mutating func offer(
-    _ made: borrowing Frame, crop: Rectangle?, incoming: FrameLayout, by output: Int, as user: UserSlot
+    _ made: borrowing Frame, _ view: VpssPlan.View, incoming: FrameLayout, by output: Int, as user: UserSlot
   ) {
-    let (width, height) = (crop?.width ?? Int(incoming.width), crop?.height ?? Int(incoming.height))
+    let (width, height) = (view.crop?.width ?? Int(incoming.width), view.crop?.height ?? Int(incoming.height))
     guard NearerPicture.shrinksAlike(made.layout.format), Int(made.layout.width) <= width,
       Int(made.layout.height) <= height, made.layout.width > keptWidth
     else { return }
     frame = made.share(as: user)
-    self.crop = crop
+    self.view = view
     self.output = output
   }
 
@@ -40,13 +40,15 @@ struct NearerPicture: ~Copyable {
     }
   }
 
-  /// How many times larger it is than such a picture of the same part, in both directions, 1 where it is that picture; `nil` where none can be made of it.
-  func ratio(to layout: FrameLayout, crop: Rectangle?) -> Int? {
+  /// How many times larger it is than such a picture that shows the same, in both directions, 1 where it is that picture; `nil` where none can be made of it.
+  func ratio(to layout: FrameLayout, _ view: VpssPlan.View) -> Int? {
     switch frame {
     case .some(let frame):
       let from = frame.layout
-      guard self.crop == crop else { return nil }
+      guard self.view == view else { return nil }
       if from == layout { return 1 }
+      // Bars are not scaled.
+      guard view.place == nil else { return nil }
       let ratio = from.width / max(1, layout.width)
       let isWhole =
         from.width == layout.width * ratio && from.height == layout.height * ratio && layout.width % 2 == 0

@@ -10,12 +10,15 @@ import SystemPackage
 /// The group's session does the work of all its outputs, one after the other, on one worker.
 final class VpssGroup: Channel {
   static let module = ModuleClass(
-    type: ObjectType("vpss"), stage: 2, takesFrames: true, hasQueue: true, rows: VpssSettings.groupRows
-  ) { node, settings, environment, _ in VpssGroup(node, settings, environment) }
+    type: ObjectType("vpss"), stage: 2, takesFrames: true, hasQueue: true, rows: VpssSettings.groupRows,
+    check: { change throws(Refusal) in try FrameControl.check(change, "give") },
+    make: { node, settings, environment, _ in VpssGroup(node, settings, environment) })
 
   let core: ChannelCore
   /// The devices that outputs wait for.
   private let devices = Mutex<[ObjectPath: String]>([:])
+  /// What its outputs have it know.
+  private let parts = Mutex<[UInt64: Part]>([:])
   /// Of the worker.
   let nearer: Confined<NearerPicture>
 
@@ -24,10 +27,34 @@ final class VpssGroup: Channel {
     nearer = Confined(NearerPicture(), to: core.session.affinity)
     node.input.connect(session)
     session.attach(self)
-    node.input.watchUpstream { [weak self] in
-      guard let self else { return }
-      self.node.output.announce(self.node.input.upstream?.format)
-    }
+    node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
+  }
+
+  /// An output, as far as the group asks it.
+  struct Part: Sendable {
+    let path: ObjectPath
+    /// What part of the group's picture it shows.
+    let crop: @Sendable () -> PicturePart?
+  }
+
+  /// - Parameter generation: the output's, since another one of its name may be made before it is gone.
+  func add(_ part: Part, as generation: UInt64) { parts.withLock { $0[generation] = part } }
+  func remove(_ generation: UInt64) { parts.withLock { $0[generation] = nil } }
+
+  /// What outputs are given: the source's pictures, at the rate that is kept of them.
+  var format: StreamFormat? {
+    guard let upstream = node.input.upstream?.format else { return nil }
+    return StreamFormat(layout: upstream.layout, rate: FrameControl.rate(settings, of: upstream.rate) ?? upstream.rate)
+  }
+
+  private func upstreamChanged() {
+    node.input.updateControl { FrameControl.table(settings, of: node.input.upstream?.format?.rate) }
+    node.output.announce(format)
+  }
+
+  func changed(_ keys: Set<String>, from old: ObjectSettings, to new: ObjectSettings) {
+    // What outputs announce depends on its crop: they are told too.
+    upstreamChanged()
   }
 
   /// An output says which device it waits for from now on. One of them has a worker for all of the group's work.
@@ -39,21 +66,25 @@ final class VpssGroup: Channel {
   }
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    if let crop = new.rectangle("crop"), changed.contains("crop") {
-      guard crop.x >= 0, crop.y >= 0, crop.width >= 16, crop.height >= 16,
-        crop.x % 2 == 0, crop.y % 2 == 0, crop.width % 2 == 0, crop.height % 2 == 0
-      else {
+    guard changed.contains("crop"), let layout = node.input.upstream?.format?.layout else { return }
+    var (width, height) = (Int(layout.width), Int(layout.height))
+    if let crop = new.part("crop") {
+      if let obstacle = VpssGeometry.obstacle(crop, width: width, height: height) {
         throw Refusal(
-          .invalidArgument, path: "\(path)/crop", reason: "not a rectangle of at least 16x16 on even coordinates",
-          hint: "x,y,w,h")
+          .outOfRange, path: "\(path)/crop", reason: obstacle,
+          hint: "a part inside it of at least \(VpssGeometry.least)x\(VpssGeometry.least)")
       }
-      if let layout = node.input.upstream?.format?.layout,
-        crop.x + crop.width > Int(layout.width) || crop.y + crop.height > Int(layout.height)
-      {
-        throw Refusal(
-          .outOfRange, path: "\(path)/crop", reason: "outside the picture of \(layout.width)x\(layout.height)",
-          hint: "a rectangle inside it")
+      let area = crop.pixels(width: width, height: height)
+      (width, height) = (area.width, area.height)
+    }
+    for part in parts.withLock({ $0.sorted { $0.key < $1.key }.map(\.value) }) {
+      let output = part.path
+      guard let crop = part.crop(), let obstacle = VpssGeometry.obstacle(crop, width: width, height: height) else {
+        continue
       }
+      throw Refusal(
+        .outOfRange, path: "\(path)/crop", reason: "\(output) shows \(crop.text): \(obstacle)",
+        hint: "another part, or change \(output)/crop first")
     }
   }
 
@@ -90,12 +121,16 @@ final class VpssGroup: Channel {
 
   func activeFacts() -> [KeyValue] {
     guard state.value.isRunning, let format = node.input.upstream?.format else { return [] }
-    let crop = settings.rectangle("crop")
+    let crop = settings.part("crop").map { part in
+      let pixels = part.pixels(width: Int(format.layout.width), height: Int(format.layout.height))
+      return PicturePart(pixels).text + (part.isPermille ? " (\(part.text))" : "")
+    }
     return [
       KeyValue(key: "width", value: "\(format.layout.width)"),
       KeyValue(key: "height", value: "\(format.layout.height)"),
-      KeyValue(key: "format", value: "\(format.layout.format)"), KeyValue(key: "fps", value: "\(format.rate)"),
-      KeyValue(key: "crop", value: crop.map { "\($0.x),\($0.y),\($0.width),\($0.height)" } ?? "none"),
+      KeyValue(key: "format", value: "\(format.layout.format)"),
+      KeyValue(key: "fps", value: "\(FrameControl.rate(settings, of: format.rate) ?? format.rate)"),
+      KeyValue(key: "crop", value: crop ?? "none"),
     ]
   }
 }

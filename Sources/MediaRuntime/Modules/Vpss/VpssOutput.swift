@@ -33,6 +33,9 @@ final class VpssOutput: Channel, FrameHandler {
   private let wakeRoom: @Sendable () -> Void
   /// Which output's picture the last one was made of, and how much larger that was: number * 8 + ratio; 0 for the frame itself.
   private let madeOf = Atomic<Int>(0)
+  /// Steps taken for pictures.
+  private let deviceSteps = Atomic<Int>(0)
+  private let cpuSteps = Atomic<Int>(0)
 
   /// Of the group's worker.
   private struct Held {
@@ -48,6 +51,8 @@ final class VpssOutput: Channel, FrameHandler {
     /// Name of the engine's factory, empty where none is needed.
     let backend: String
     let engine: String
+    let view: VpssPlan.View
+    let steps: [(step: String, by: String)]
     var pool: Pool? { converter?.pool }
   }
 
@@ -60,15 +65,29 @@ final class VpssOutput: Channel, FrameHandler {
     node.input.connect(self)
     node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
     node.input.bind(to: group.node.output)
+    group.add(VpssGroup.Part(path: path, crop: { [weak self] in self?.settings.part("crop") }), as: node.generation)
   }
 
   // MARK: administration
 
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    guard changed.contains("crop"), let crop = new.part("crop"), let incoming = group.format?.layout else { return }
+    let outer = group.settings.part("crop")?.pixels(width: Int(incoming.width), height: Int(incoming.height))
+    let (width, height) = (outer?.width ?? Int(incoming.width), outer?.height ?? Int(incoming.height))
+    if let obstacle = VpssGeometry.obstacle(crop, width: width, height: height) {
+      throw Refusal(
+        .outOfRange, path: "\(path)/crop", reason: obstacle,
+        hint: "a part inside it of at least \(VpssGeometry.least)x\(VpssGeometry.least)")
+    }
+  }
+
   func changed(_ keys: Set<String>, from old: ObjectSettings, to new: ObjectSettings) { upstreamChanged() }
+
+  func removed() { group.remove(generation) }
 
   func open(_ settings: ObjectSettings) throws(Failure) -> String {
     var made: VpssPlan?
-    let format = group.node.input.upstream?.format
+    let format = group.format
     if let format { made = try makePlan(format.layout) }
     let new = made
     // What a scaler that hung left behind goes first; while it hangs, nothing waits for it.
@@ -99,10 +118,10 @@ final class VpssOutput: Channel, FrameHandler {
   /// The group's source, its rate or our settings have changed.
   private func upstreamChanged() {
     let settings = settings
-    let source = group.node.input.upstream?.format
+    let source = group.format
     var rate = source?.rate
     node.input.updateControl {
-      guard let wanted = settings.integer("fps"), let from = group.node.input.upstream?.format?.rate.rounded,
+      guard let wanted = settings.integer("fps"), let from = group.format?.rate.rounded,
         wanted < from, let table = FrameControl.table(source: from, destination: wanted)
       else { return nil }
       rate = FrameRate(wanted)
@@ -111,10 +130,11 @@ final class VpssOutput: Channel, FrameHandler {
     guard let source, let rate, state.value.isRunning else { return }
     let transform = VpssPlan.transform(settings)
     let usual = environment.engines.outputFormats.first
+    // What cannot be made is told by the frame that it cannot be made of.
     guard
+      let geometry = try? VpssPlan.geometry(settings, group: group.settings, incoming: source.layout),
       let layout = VpssPlan.layout(
-        settings, incoming: source.layout, crop: group.core.settings.value.settings.rectangle("crop"),
-        transform: transform, usual: usual)
+        settings, incoming: source.layout, geometry, transform: transform, usual: usual)
     else { return }
     let announced = node.output.format
     // Strides differ between a passed-on and a made picture; what receivers prepare for is size, format, meaning and rate.
@@ -131,7 +151,7 @@ final class VpssOutput: Channel, FrameHandler {
   var hasRoom: Bool {
     guard node.output.hasRoom, core.painting?.hasRoom ?? true else { return false }
     guard let pool = inUse.edition.value?.pool, pool.free == 0 else { return true }
-    pool.whenFree(wakeRoom)
+    pool.whenFree(as: node.user, wakeRoom)
     return pool.free > 0
   }
 
@@ -177,7 +197,15 @@ final class VpssOutput: Channel, FrameHandler {
     of frame: borrowing Frame, by converter: Converter, _ now: Int64, copied: inout Int
   ) -> Frame? {
     do throws(Failure) {
-      if let made = try make(of: frame, by: converter, copied: &copied) { return made }
+      if let made = try make(of: frame, by: converter, copied: &copied) {
+        // One that another output has made took no step.
+        if madeOf.load(ordering: .relaxed) % 8 != 1 {
+          let steps = held.value.plan?.steps ?? (device: 0, cpu: 0)
+          deviceSteps.add(steps.device, ordering: .relaxed)
+          cpuSteps.add(steps.cpu, ordering: .relaxed)
+        }
+        return made
+      }
       node.work.drop(.noBuffer, frame.name)
     } catch {
       fails(error)
@@ -198,7 +226,7 @@ final class VpssOutput: Channel, FrameHandler {
       madeOf.store(0, ordering: .relaxed)
       return try converter.picture(of: frame, as: node.user, copied: &copied)
     }
-    if let ratio = group.nearer.value.ratio(to: converter.layout, crop: plan.crop) {
+    if let ratio = group.nearer.value.ratio(to: converter.layout, plan.view) {
       madeOf.store(group.nearer.value.output * 8 + ratio, ordering: .relaxed)
       return try group.nearer.value.picture(by: converter, as: node.user, copied: &copied)
     }
@@ -207,7 +235,7 @@ final class VpssOutput: Channel, FrameHandler {
     // One that regions are drawn into is no picture for others, and would be copied first if they held it.
     if core.painting?.isActive == true { return made }
     group.nearer.value.offer(
-      made, crop: plan.crop, incoming: plan.incoming, by: path.output ?? 0, as: node.user)
+      made, plan.view, incoming: plan.incoming, by: path.output ?? 0, as: node.user)
     return made
   }
 
@@ -245,45 +273,50 @@ final class VpssOutput: Channel, FrameHandler {
     let groupBox = group.core.settings.value
     let engines = environment.enginesVersion
     let transform = VpssPlan.transform(box.settings)
-    var crop = groupBox.settings.rectangle("crop")
-    if let part = crop, part.x == 0, part.y == 0, part.width == Int(incoming.width), part.height == Int(incoming.height)
-    {
-      crop = nil
-    }
-    if let part = crop, part.x + part.width > Int(incoming.width) || part.y + part.height > Int(incoming.height) {
-      throw Failure(
-        .outOfRange, "crop", on: "\(path)", "outside the picture of \(incoming.width)x\(incoming.height)")
-    }
+    let geometry = try VpssPlan.geometry(box.settings, group: groupBox.settings, incoming: incoming)
     guard
       let layout = VpssPlan.layout(
-        box.settings, incoming: incoming, crop: crop, transform: transform,
+        box.settings, incoming: incoming, geometry, transform: transform,
         usual: environment.engines.outputFormats.first)
     else {
       throw Failure(.invalidArgument, "format", on: "\(path)", "no picture of this size and format")
     }
+    let crop = geometry.crop
+    var view = VpssPlan.View(crop: crop)
+    var bars: Bars?
+    if geometry.hasBars {
+      let place = geometry.place(in: layout, isTurned: transform.rotation % 180 != 0)
+      let color = box.settings.color("bar_color") ?? PaintColor(red: 0, green: 0, blue: 0)
+      bars = try Bars(around: place, of: layout, color: color, by: environment.engines.painter)
+      (view.place, view.color) = (place, color)
+    }
     func plan(_ converter: Converter?) -> VpssPlan {
       VpssPlan(
-        incoming: incoming, groupVersion: groupBox.version, version: box.version, engines: engines, crop: crop,
-        isUpright: transform.isIdentity && converter?.device == nil, converter: converter)
+        incoming: incoming, groupVersion: groupBox.version, version: box.version, engines: engines, view: view,
+        isUpright: transform.isIdentity && converter?.device == nil, converter: converter,
+        steps: converter?.stepCounts ?? (0, 0))
     }
-    if crop == nil && transform.isIdentity && layout.width == incoming.width && layout.height == incoming.height
+    if crop == nil && bars == nil && transform.isIdentity && layout.width == incoming.width
+      && layout.height == incoming.height
       && layout.format == incoming.format
     {
       return plan(nil)
     }
     let backend = groupBox.settings.text("backend") ?? "auto"
-    let able = environment.scalers(backend, incoming, crop: crop, transform: transform, to: layout)
+    let able = environment.scalers(backend, incoming, crop: crop, transform: transform, to: bars?.inside ?? layout)
     if let converter = old?.converter, converter.layout == layout, converter.backend == able.first?.name,
-      let same = converter.taking(incoming, crop: crop, transform: transform)
+      converter.isInSteps == (able.first is SteppedScalerFactory),
+      let same = converter.taking(incoming, crop: crop, transform: transform, bars: bars)
     {
       return plan(same)
     }
     let count = environment.options.queueDepth + VpssOutput.spareBuffers + environment.heldByDevices
     return plan(
       try Converter.scaling(
-        incoming, to: layout, crop: crop, transform: transform, by: able,
+        incoming, to: layout, crop: crop, transform: transform, bars: bars, by: able,
         in: Converter.Place(
-          name: "vpss\(path.number).\(path.output ?? 0)", user: node.user, count: count, old: old?.converter),
+          name: "vpss\(path.number).\(path.output ?? 0)", node: node, count: count, old: old?.converter,
+          pool: try environment.sharedPool(box.settings)),
         environment
       ) { log(.warning, "\(path): \($0)") })
   }
@@ -295,7 +328,8 @@ final class VpssOutput: Channel, FrameHandler {
     inUse.store(
       InUse(
         layout: converter?.layout ?? plan.incoming, rate: rate, converter: converter,
-        backend: converter?.backend ?? "", engine: converter?.engineName ?? "none, buffers are passed on"))
+        backend: converter?.backend ?? "", engine: converter?.engineName ?? "none, buffers are passed on",
+        view: plan.view, steps: converter?.stepFacts ?? []))
   }
 
   private func drop() {
@@ -319,7 +353,20 @@ final class VpssOutput: Channel, FrameHandler {
     ] + use.layout.meaningFacts + [
       KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),
       KeyValue(key: "memory", value: use.pool?.memoryKind ?? "the source's"),
-    ] + (madeOf == 0 ? [] : [KeyValue(key: "made_of", value: "\(group.path)/\(madeOf / 8)")]) + transformFact
+    ] + (madeOf == 0 ? [] : [KeyValue(key: "made_of", value: "\(group.path)/\(madeOf / 8)")])
+      + Self.facts(use.view) + Self.facts(use.steps) + transformFact
+  }
+
+  private static func facts(_ steps: [(step: String, by: String)]) -> [KeyValue] {
+    steps.isEmpty ? [] : [KeyValue(key: "steps", value: steps.map { "\($0.step) \($0.by)" }.joined(separator: ", "))]
+  }
+
+  /// Which part of the incoming picture it shows, and where; nothing where all of it and everywhere.
+  private static func facts(_ view: VpssPlan.View) -> [KeyValue] {
+    func fact(_ key: String, _ area: Rectangle?) -> [KeyValue] {
+      area.map { [KeyValue(key: key, value: PicturePart($0).text)] } ?? []
+    }
+    return fact("crop", view.crop) + fact("picture", view.place)
   }
 
   /// What is done to the picture, in that order; nothing where nothing is.
@@ -331,6 +378,15 @@ final class VpssOutput: Channel, FrameHandler {
       transform.rotation == 0 ? nil : "\(transform.rotation) degrees clockwise",
     ]
     return [KeyValue(key: "transform", value: steps.compactMap { $0 }.joined(separator: ", then "))]
+  }
+
+  func moreStatistics() -> [Statistic] {
+    [
+      Statistic(
+        "device_steps", .counter, "Steps of making pictures that a device took.", deviceSteps.load(ordering: .relaxed)),
+      Statistic(
+        "cpu_steps", .counter, "Steps of making pictures that the CPU took.", cpuSteps.load(ordering: .relaxed)),
+    ]
   }
 
   var waitingFor: String? {

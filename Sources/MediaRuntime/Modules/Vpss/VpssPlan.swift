@@ -8,19 +8,42 @@ struct VpssPlan {
   let version: UInt64
   /// The engines it was chosen from: when there are others, a better one may be among them.
   let engines: Int
-  /// What of the incoming picture it is made of; `nil` for all.
-  let crop: Rectangle?
+  /// What it shows.
+  let view: View
   /// The CPU makes it, and neither turns nor mirrors: other outputs' pictures can be made of it, and it of theirs.
   let isUpright: Bool
   /// `nil`: the buffer is passed on as it is.
   let converter: Converter?
+  /// Steps of a picture that a device takes, and that the CPU takes.
+  let steps: (device: Int, cpu: Int)
+
+  /// What a picture shows of the incoming one, and where. Equal ones show the same.
+  struct View: Equatable {
+    /// Part of the incoming picture; `nil` for all.
+    var crop: Rectangle?
+    /// Where it lies in its frame; `nil` where it fills that.
+    var place: Rectangle?
+    /// Of the bars around it.
+    var color: PaintColor?
+  }
+
+  /// - Throws: ERANGE for a part that is not inside, or too small.
+  static func geometry(
+    _ settings: ObjectSettings, group: ObjectSettings, incoming: FrameLayout
+  ) throws(Failure) -> VpssGeometry {
+    try VpssGeometry(
+      incoming, group: group.part("crop"), output: settings.part("crop"),
+      fit: settings.text("aspect").flatMap { PictureFit(rawValue: $0) } ?? .stretch,
+      to: VpssGeometry.PictureExtent(
+        width: settings.integer("width") ?? Int(incoming.width),
+        height: settings.integer("height") ?? Int(incoming.height)))
+  }
 
   /// The picture that leaves, turned pictures on their side.
   /// - Parameters:
-  ///   - crop: what of the incoming one it is made of; `nil` for all.
   ///   - usual: format where the settings leave it open.
   static func layout(
-    _ settings: ObjectSettings, incoming: FrameLayout, crop: Rectangle?, transform: PictureTransform,
+    _ settings: ObjectSettings, incoming: FrameLayout, _ geometry: VpssGeometry, transform: PictureTransform,
     usual: PixelFormat?
   ) -> FrameLayout? {
     let width = settings.integer("width") ?? Int(incoming.width)
@@ -30,9 +53,13 @@ struct VpssPlan {
     let layout = FrameLayout(format, width: turned ? height : width, height: turned ? width : height)
     guard var layout = layout?.meaning(of: incoming) else { return nil }
     // Scaled first, then turned.
-    layout.aspect = incoming.aspect.scaled(
-      from: (width: crop?.width ?? Int(incoming.width), height: crop?.height ?? Int(incoming.height)),
-      to: (width: width, height: height))
+    let crop = geometry.crop
+    layout.aspect =
+      geometry.isSquare && incoming.aspect != .unknown
+      ? .square
+      : incoming.aspect.scaled(
+        from: (width: crop?.width ?? Int(incoming.width), height: crop?.height ?? Int(incoming.height)),
+        to: (width: width, height: height))
     if turned { layout.aspect = layout.aspect.turned }
     return layout
   }
