@@ -34,6 +34,7 @@ extension DebugTree {
     if page.isMadeApart {
       return Node.picture(mode: 0o444) { request in
         _ = try Thread.start("page \(page.paths[0])") {
+          _ = moments.memoryCheck()
           var writer = TextWriter(capacity: page.capacity)
           page.render(Moment(moments), &writer)
           request.reply.succeed(writer.bytes())

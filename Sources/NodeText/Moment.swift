@@ -69,8 +69,6 @@ public final class Moment {
   public private(set) lazy var allocations = sources.allocations()
   /// All buffers together.
   public private(set) lazy var memory = sources.memory()
-  /// Only for pages made apart.
-  public private(set) lazy var memoryCheck = sources.memoryCheck()
   public private(set) lazy var lastMemoryCheck = sources.lastMemoryCheck()
   /// What `memory_limit` reads.
   public private(set) lazy var memoryLimit = sources.memoryLimit()

@@ -13,7 +13,8 @@ public struct Page: Sendable {
   /// What may be written to it; nil for what is only read.
   public var takes: Intake?
   public var place: PlaceInReport
-  /// It asks the kernel much: made by a thread of its own when it is opened, while whoever opens it waits.
+  /// It shows what the check of the memory found, which asks the kernel much: that is made by a thread of its own when the page is
+  /// opened, while whoever opens it waits. `report` has what the last one found.
   public var isMadeApart: Bool
   /// How well the system's memory must have been looked at before it is rendered; nil where it shows nothing of that.
   public var needs: MemoryLook?

@@ -198,23 +198,25 @@ import Testing
   /// What holds the same numbers in another order; of pictures of luma and of colours, luma alone.
   @Test func whatOnlyOrdersBytesAnewIsExact() throws {
     let (width, height) = (322, 180)
+    // Red, green and blue of each pixel.
+    func told(_ bytes: [UInt8], _ format: PixelFormat) -> [UInt8] {
+      let size = format.is32 ? 4 : 3
+      let order = format.startsWithRed ? [0, 1, 2] : [2, 1, 0]
+      return stride(from: 0, to: bytes.count, by: size).flatMap { at in order.map { bytes[at + $0] } }
+    }
     let rgb: [PixelFormat] = [.rgb24, .bgr24, .xrgb8888, .xbgr8888]
     for source in Self.sources() {
       for from in rgb {
         let picture = try Self.picture(source, from, filters: "scale=\(width):\(height)")
         for to in rgb where to != from {
           let made = try Self.scaled(picture, from, width, height, to: to, width, height)
-          let theirs = try Self.remade(picture, from, width, height, to: to, filters: "null")
-          // The byte that says nothing is left out.
-          let size = to.is32 ? 4 : 3
-          func told(_ bytes: [UInt8]) -> [UInt8] { bytes.indices.filter { $0 % size < 3 }.map { bytes[$0] } }
-          #expect(told(made) == told(theirs), "\(from) to \(to)")
+          #expect(told(made, to) == told(picture, from), "\(from) to \(to)")
         }
       }
-      for from: PixelFormat in [.i420, .nv12, .nv21, .nv16, .yuyv, .uyvy] {
+      for from: PixelFormat in [.i420, .nv12, .nv21, .yuyv, .uyvy] {
         let picture = try Self.picture(source, from, filters: "scale=\(width):\(height)")
         let made = try Self.scaled(picture, from, width, height, to: .grey, width, height)
-        let theirs = try Self.remade(picture, from, width, height, to: .nv16, filters: "null")
+        let theirs = try Self.remade(picture, from, width, height, to: .i420, filters: "null")
         #expect(made[...] == theirs[..<(width * height)], "\(from) to grey")
         let smaller = try Self.scaled(picture, from, width, height, to: .grey, 160, 90)
         let luma = try Self.scaled(picture, from, width, height, to: .nv12, 160, 90)

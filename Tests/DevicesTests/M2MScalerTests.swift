@@ -124,4 +124,26 @@ import Testing
     #expect(to.pool.free == 2 && from.pool.free == 2)
     #expect(scale() == nil)
   }
+
+  /// A picture between bars: lines of a device are longer than its pixels, and what lies beside the part is not the device's.
+  @Test func aCopyIntoAPartOfAPictureLeavesTheRestAsItIs() throws {
+    let made = try #require(FrameLayout(.nv12, width: 48, height: 16, alignment: 64))
+    let whole = try #require(FrameLayout(.nv12, width: 96, height: 32, alignment: 1))
+    let part = try #require(whole.part(Rectangle(x: 16, y: 8, width: 48, height: 16)))
+    var source = [UInt8](repeating: 7, count: made.byteCount)
+    var target = [UInt8](repeating: 1, count: whole.byteCount)
+    let copied = try source.withUnsafeMutableBytes { from in
+      try target.withUnsafeMutableBytes { to in
+        let (from, to) = (UnsafeMutableRawBufferPointer(from), UnsafeMutableRawBufferPointer(to))
+        return try PlaneCopy.copy(made, { _ in from }, to: part, { _ in to }, on: "test")
+      }
+    }
+    #expect(copied == 48 * 24)
+    for row in 0..<48 {
+      let isInside = row < 32 ? (8..<24).contains(row) : (36..<44).contains(row)
+      let line = target[row * 96..<row * 96 + 96]
+      let wanted = (0..<96).map { UInt8(isInside && (16..<64).contains($0) ? 7 : 1) }
+      #expect(Array(line) == wanted, "\(row)")
+    }
+  }
 }

@@ -270,7 +270,8 @@ import Testing
     cases.append(Case("mpp_service/cpu/disable_work", "1\n", "EBUSY"))
     for node in [
       "mpp_service/load", "mpp_service/sessions-summary", "mpp_service/cpu/task_count", "vsys", "valloc", "vrgn",
-      "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "rk_dmabuf/dev", "rk_dmabuf/source", "rk_dmabuf/by_process",
+      "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "rk_dmabuf/dev", "rk_dmabuf/source",
+      "rk_dmabuf/by_process",
       "rk_dmabuf/history", "health", "metrics",
       "report", "help", "venc/0/state", "venc/0/stats", "venc/0/effect", "vi/0/active", "venc/0/stream",
       "vi/0/snapshot.jpg",

@@ -14,6 +14,7 @@ struct MemoryPageTests {
     (report.buffers, report.descriptors, report.unreadableProcesses) = (22, 21, 3)
     #expect(
       rendered { DMABufCheckPage.write(report, to: &$0) } == """
+        checked_us: 1
         buffers: 22
         dmabuf_descriptors: 21
         buffers_without_descriptor: 0
@@ -31,15 +32,16 @@ struct MemoryPageTests {
         holders: [.init(process: 4711, name: "gst\n(1)"), .init(process: 4712, name: "kmscube")]),
     ]
     let lines = rendered { DMABufCheckPage.write(report, to: &$0) }.split(separator: "\n")
-    #expect(lines.count == 10 && lines[2] == "buffers_without_descriptor: 1" && lines[4] == "held_elsewhere: 2")
-    #expect(lines[6] == "buffer 12 vi0-3 inode 123 size 4096 without a descriptor")
+    #expect(lines.count == 11 && lines[3] == "buffers_without_descriptor: 1" && lines[5] == "held_elsewhere: 2")
+    #expect(lines[7] == "buffer 12 vi0-3 inode 123 size 4096 without a descriptor")
     // A name forges no line and no word.
-    #expect(lines[7].hasPrefix("descriptor 14 lost") && lines[7].hasSuffix(" inode 9 size 8192 in no pool"))
+    #expect(lines[8].hasPrefix("descriptor 14 lost") && lines[8].hasSuffix(" inode 9 size 8192 in no pool"))
     #expect(
-      lines[8]
+      lines[9]
         == "buffer 3 vi0-1 inode 7 size 4096 held elsewhere: the kernel counts 3, own 2; by a device, or by whom cannot be seen"
     )
-    #expect(lines[9].contains("the kernel counts 4, own 2; by 4711 (gst") && lines[9].hasSuffix(" 4712 (kmscube)"))
+    #expect(lines[10].contains("the kernel counts 4, own 2; by 4711 (gst") && lines[10].hasSuffix(" 4712 (kmscube)"))
+    #expect(rendered { DMABufCheckPage.write(nil, to: &$0) } == "not checked yet\n")
     report.failure = "readdir /proc/self/fd: No such\nfile"
     #expect(rendered { DMABufCheckPage.write(report, to: &$0) } == "failed: readdir /proc/self/fd: No such\\nfile\n")
   }

@@ -120,7 +120,8 @@ final class Converter: Sendable {
   /// With `auto` another scaler would be asked first now: a device went out of work, or a better one is there or back.
   var isOutdated: Bool {
     guard case .scaler(_, let crop, let transform) = engine else { return false }
-    let first = environment.scalers("auto", input, crop: crop, transform: transform, to: target).first
+    let first = environment.scalers("auto", input, crop: crop, transform: transform, to: target, for: node)
+      .first
     return first.map { $0.name != preferred } ?? false
   }
 

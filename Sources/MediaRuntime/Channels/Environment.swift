@@ -99,7 +99,7 @@ final class Environment: Sendable {
   /// that is named does what it can of it: the CPU takes the other steps.
   func scalers(
     _ backend: String, _ input: FrameLayout, crop: Rectangle? = nil, transform: PictureTransform = PictureTransform(),
-    to layout: FrameLayout
+    to layout: FrameLayout, for node: Node
   ) -> [any ScalerFactory] {
     let able = engines.scalers(backend: backend).filter {
       $0.supports(input, crop: crop, transform: transform, to: layout)
@@ -108,7 +108,7 @@ final class Environment: Sendable {
     guard let base = engines.scalers(backend: backend).first, base.isHardware,
       let helper = engines.scalers(backend: "software").first
     else { return able }
-    let inSteps = SteppedScalerFactory(base: base, helper: helper, environment: self)
+    let inSteps = SteppedScalerFactory(base: base, helper: helper, node: node, environment: self)
     return able + (inSteps.supports(input, crop: crop, transform: transform, to: layout) ? [inSteps] : [])
   }
 

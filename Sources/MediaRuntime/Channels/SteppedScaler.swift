@@ -125,6 +125,8 @@ struct ScalerSteps: Equatable {
 struct SteppedScalerFactory: ScalerFactory {
   let base: any ScalerFactory
   let helper: any ScalerFactory
+  /// Whose pictures it makes.
+  let node: Node
   let environment: Environment
 
   var name: String { base.name }
@@ -193,13 +195,13 @@ final class SteppedScaler: Scaler, @unchecked Sendable {
     let pool = try Pool(
       name: "\(factory.name.split(separator: "/").last ?? "device").\(side)", size: layout.byteCount, count: 1,
       allocator: environment.allocator)
-    environment.pools.add(pool, user: .anonymous, isLent: false)
+    try environment.pools.add(pool, creator: factory.node.creator, user: factory.node.user, isLent: false)
     return pool
   }
 
   private func closePools() {
     for pool in [ready, made] {
-      if let pool { factory.environment.pools.close(pool) }
+      if let pool { factory.environment.pools.close(pool, user: factory.node.user) }
     }
     (ready, made) = (nil, nil)
   }

@@ -2,21 +2,28 @@
 
 public import Reports
 
-/// Our books against the kernel's: buffers of the table without a descriptor, descriptors without an entry, buffers others hold.
+/// Our books against the kernel's, as they were when `checked_us` says: buffers of the table without a descriptor, descriptors without an entry, buffers others hold.
 public enum DMABufCheckPage {
   static let page = Page(
-    "rk_dmabuf/check", capacity: 1024, inReport: .absent, isMadeApart: true,
+    "rk_dmabuf/check", capacity: 1024, isMadeApart: true,
     "the table of buffers against this process's descriptors: what is missing, what is too many, what others hold"
-  ) { write($0.memoryCheck, to: &$1) }
+  ) { write($0.lastMemoryCheck, to: &$1) }
 
   /// Writes the counts, then a line for each finding.
-  public static func write(_ check: MemoryCheckReport, to out: inout TextWriter) {
+  public static func write(_ check: MemoryCheckReport?, to out: inout TextWriter) {
+    guard let check else {
+      out.text("not checked yet\n")
+      return
+    }
     if let failure = check.failure {
       out.text("failed: ")
       out.line(failure)
       out.newline()
       return
     }
+    out.text("checked_us: ")
+    out.number(check.checkedMicroseconds)
+    out.newline()
     writeCount("buffers: ", check.buffers, to: &out)
     writeCount("dmabuf_descriptors: ", check.descriptors, to: &out)
     writeCount("buffers_without_descriptor: ", check.withoutDescriptor.count, to: &out)

@@ -31,7 +31,7 @@ struct PaintReference {
 
   /// Pixels a sample of a kind is for, across and down.
   func size(_ kind: Int) -> (Int, Int) {
-    if kind == 0 || layout.format.isRGB { return (1, 1) }
+    if kind == 0 || layout.format.isRGB || layout.format == .grey { return (1, 1) }
     return (2, isPlanar420 ? 2 : 1)
   }
 

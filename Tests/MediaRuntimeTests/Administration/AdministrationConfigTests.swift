@@ -103,10 +103,10 @@ private func value(_ attribute: Attribute, _ sources: [String], _ dice: inout Di
     #expect(fake.load("venc/1/gop=30\nvenc/0/source = vi/0\n  vi/0/fps=29.97\nvi/0/input = /clips/a\\\\b.mp4\n") == nil)
     let lines = fake.config.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     #expect(
-      Array(lines.prefix(7)) == [
+      Array(lines.prefix(8)) == [
         "create", #"vi/0/input = file:/clips/a\\b.mp4"#, "vi/0/width = auto", "vi/0/height = auto",
         "vi/0/format = auto",
-        "vi/0/fps = 30000/1001", "vi/0/enable = 0",
+        "vi/0/fps = 30000/1001", "vi/0/pool =", "vi/0/enable = 0",
       ])
     #expect(lines.contains("venc/0/source = vi/0"))
     #expect(lines.contains("venc/1/source ="))

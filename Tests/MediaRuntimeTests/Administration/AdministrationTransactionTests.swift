@@ -38,6 +38,7 @@ private let pipeline = """
           if value.isEmpty, case .source = attribute.type { continue }
           if value.isEmpty, case .pool = attribute.type { continue }
           if value.isEmpty, case .rectangle = attribute.type { continue }
+          if value.isEmpty, case .part = attribute.type { continue }
           if value.isEmpty, attribute.kind == .command { continue }
           let refusal = fake.apply(change)
           refused += 1

@@ -78,7 +78,7 @@ final class VencEngine {
       guard var target = FrameLayout(format, width: configuration.width, height: configuration.height) else { continue }
       target.color = color
       target.aspect = transform.rotation % 180 == 0 ? layout.aspect : layout.aspect.turned
-      let able = environment.scalers("auto", layout, transform: transform, to: target)
+      let able = environment.scalers("auto", layout, transform: transform, to: target, for: node)
       guard !able.isEmpty else { continue }
       // One being made, and those the engine may still look at.
       return try Converter.scaling(

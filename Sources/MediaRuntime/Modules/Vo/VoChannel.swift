@@ -210,7 +210,7 @@ final class VoChannel: Channel {
     }
     // Pictures inside a larger one are the CPU's work: a device writes whole buffers.
     let isPart = picture.layout.byteCount < picture.bufferSize || picture.layout.plane0.offset != 0
-    let able = environment.scalers(isPart ? "software" : "auto", layout, to: picture.layout)
+    let able = environment.scalers(isPart ? "software" : "auto", layout, to: picture.layout, for: node)
     let old = held.value.converter
     if let old, old.layout == picture.layout, old.pool.bufferSize == picture.bufferSize, old.input == layout,
       old.preferred == able.first?.name

@@ -303,7 +303,8 @@ final class VpssOutput: Channel, FrameHandler {
       return plan(nil)
     }
     let backend = groupBox.settings.text("backend") ?? "auto"
-    let able = environment.scalers(backend, incoming, crop: crop, transform: transform, to: bars?.inside ?? layout)
+    let able = environment.scalers(
+      backend, incoming, crop: crop, transform: transform, to: bars?.inside ?? layout, for: node)
     if let converter = old?.converter, converter.layout == layout, converter.backend == able.first?.name,
       converter.isInSteps == (able.first is SteppedScalerFactory),
       let same = converter.taking(incoming, crop: crop, transform: transform, bars: bars)
