@@ -248,7 +248,7 @@ private final class NullChannel: Channel {
     let last = try #require(logs.modules.records.last)
     #expect(last.module == ModuleKind("null") && last.text.hasSuffix(" counted"))
     #expect(throws: MediaCore.Refusal.self) { try runtime.logCommand(Array("nil=4".utf8)) }
-    #expect(logs.errors.records.last?.hint?.contains("names: all vi vpss venc vdec vo vda rgn null mb sys;") == true)
+    #expect(logs.errors.records.last?.hint?.contains("names: all vi vpss venc vdec vo vda rgn vb null mb sys;") == true)
     _ = runtime.shutDown(milliseconds: 10_000)
   }
 

@@ -35,7 +35,9 @@ import Testing
       try: os.mkdir('venc/9')
       except PermissionError: print('no directory')
       """, served)
-    let pictures = ["vi/0", "vpss/0/0", "vpss/0/1", "vdec/0", "venc/0"].map { "./\($0)/snapshot.jpg" }
+    let pictures = ["vi/0", "vpss/0/0", "vpss/0/1", "vdec/0", "venc/0"].flatMap { object in
+      ["jpg", "yuv"].map { "./\(object)/snapshot.\($0)" }
+    }
     let refused = (pictures + ["./venc/0/stream", "./venc/0/idr", "./vdec/0/feed"]).sorted().map { "'\($0)'" }
     #expect(outcome.lines.first == "[\(refused.joined(separator: ", "))] set()", "\(outcome)")
     #expect(outcome.lines.dropFirst() == ["True True", "no directory"], "\(outcome)")
