@@ -5,7 +5,7 @@
 #
 # Debian's unstable suite has one Swift for both kinds, which no older suite has; the compiler and the library must be of one version.
 # Nothing of that suite is installed: its packages are unpacked in MPIFS_CACHE (default ~/.cache/mpifs), the compiler's for a chroot, and
-# in it, at /target, what the other machine has. About 3.5 GB; made once, in some three minutes.
+# in it, at /target, what the other machine has. About 4 GB; made once, in some minutes.
 
 cache=${MPIFS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mpifs}
 
