@@ -94,6 +94,8 @@ final class MemoryStudio: Sendable {
     #expect(throws: Failure.self) { try ledger.reserve(1, for: "a") }
     #expect(throws: Failure.self) { try ledger.reserve(.max, for: "a") }
     #expect(throws: Failure.self) { try ledger.admit(.max, for: "a") }
+    #expect(ledger.totals.peakBytes == 0, "nothing has been made of it")
+    ledger.notePeak()
     ledger.remove(90_000_000)
     #expect(ledger.totals.totalBytes == 0 && ledger.totals.peakBytes == 90_000_000)
     #expect(
@@ -109,6 +111,7 @@ final class MemoryStudio: Sendable {
       Background {
         for _ in 0..<5000 {
           if (try? ledger.reserve(300, for: "a")) != nil {
+            ledger.notePeak()
             #expect(ledger.totals.totalBytes <= 1000)
             ledger.remove(300)
           }

@@ -238,7 +238,7 @@ enum Sample {
     sources.startedMonotonicMicroseconds = 545_678
     sources.nodes = { nodes }
     sources.allocations = { AllocationsReport(buffers: buffers, pools: pools) }
-    sources.memory = { MemoryTotals(totalBytes: 6_233_088, peakBytes: 9_000_000) }
+    sources.memory = { MemoryTotals(totalBytes: 7_233_088, peakBytes: 9_000_000, ownBytes: 6_233_088) }
     sources.regions = { regions }
     sources.encoders = { encoders(dialect) }
     sources.services = { services }

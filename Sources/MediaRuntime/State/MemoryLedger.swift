@@ -36,8 +36,8 @@ final class MemoryLedger: Sendable {
   /// Requests the limit did not allow.
   var refused: UInt64 { refusals.load(ordering: .relaxed) }
 
-  /// Others have made a buffer, as far as anybody has seen.
-  func noteOthersPeak() { peak.max(total.load(ordering: .relaxed) + system.others, ordering: .relaxed) }
+  /// What is counted is there: buffers that were reserved have been made, or others have made some, as far as anybody has seen.
+  func notePeak() { peak.max(total.load(ordering: .relaxed) + system.others, ordering: .relaxed) }
 
   func resetPeak() { peak.store(0, ordering: .relaxed) }
 
@@ -48,7 +48,7 @@ final class MemoryLedger: Sendable {
 
   func remove(_ bytes: Int) { total.subtract(bytes, ordering: .relaxed) }
 
-  /// Counts bytes that are about to be allocated.
+  /// Counts bytes that are about to be allocated; ``notePeak()`` follows when they are.
   /// - Throws: ENOMEM where the limit would be passed; nothing is counted then.
   func reserve(_ bytes: Int, for name: String) throws(Failure) {
     var now = total.load(ordering: .relaxed)

@@ -62,6 +62,7 @@ final class PoolRegistry: Sendable {
       do throws(Failure) {
         let bytes = entry.uncounted
         if bytes > 0 { try ledger.reserve(bytes, for: pool.name) }
+        ledger.notePeak()
         entry.lentBytes = bytes
         entries.append(entry)
       } catch {

@@ -23,7 +23,7 @@ extension MediaGraph {
   /// - Returns: bytes of them and of the rest of this process's picture memory.
   public func noteSystemMemory(_ bytes: UInt64, hasNew: Bool) -> UInt64 {
     environment.ledger.system.note(system: bytes)
-    if hasNew { environment.ledger.noteOthersPeak() }
+    if hasNew { environment.ledger.notePeak() }
     return environment.ledger.totals.totalBytes
   }
 }
