@@ -33,7 +33,7 @@ foreign_apt() {
   mkdir -p -- "$folder"/{lists/partial,archives/partial}
   : >"$folder/status"
   mirror=$(unset APT_CONFIG && apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sed -n 1p)
-  mirror=${mirror:-http://deb.debian.org/debian}
+  [[ -n $mirror ]] || fail "apt here reads no lists of Debian's, so there is no mirror to fetch from"
   mirror=${mirror%/}
   for suite in $3; do
     case $suite in
