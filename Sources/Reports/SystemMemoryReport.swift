@@ -174,6 +174,8 @@ public struct SystemMemoryReport: Sendable, Equatable {
   /// How long after one look for `history` the next begins at the earliest, milliseconds.
   public var intervalMilliseconds: Int64 = 1000
   public var ownProcess: Int32 = 0
+  /// Why the last look saw nothing; what is here is of the looks before. `nil` where it did.
+  public var failure: String?
 
   public init() {}
 }

@@ -129,7 +129,7 @@ final class MemoryStudio: Sendable {
     let failure = #expect(throws: Failure.self) {
       _ = try Pool(name: "vi0", size: 30_000, count: 4, allocator: allocator)
     }
-    #expect(failure?.detail == "asks 0.1 MB on top of 0 bytes held; memory_limit is 0.1 MB")
+    #expect(failure?.detail == "asks 131072 bytes on top of 0 bytes held; memory_limit is 100000 bytes")
     #expect(faults.count(of: .memfd) == 0 && ledger.totals.totalBytes == 0)
     let pool = try Pool(name: "vi0", size: 30_000, count: 3, allocator: allocator)
     #expect(ledger.totals.totalBytes == 3 * 32768)

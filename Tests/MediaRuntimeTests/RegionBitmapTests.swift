@@ -31,8 +31,13 @@ import Testing
     #expect(studio.logs.errors.records.last?.path == "rgn/0")
     #expect(studio.logs.errors.records.last?.reason == why)
     #expect(try studio.luma("venc/0") == 50)
+    // Where something else is seen by now, it has not failed; what was refused can still be read.
+    #expect(studio.set("rgn/0", "type", "cover") == nil)
+    #expect(eventually { studio.state("rgn/0") == .running } && studio.fact("rgn/0", "refused") == why)
+    #expect(studio.set("rgn/0", "type", "overlay") == nil)
+    #expect(eventually { studio.state("rgn/0") == .failed(why: why) })
     studio.write("rgn/0", Array("PIC".utf8) + [8, 8, 60])
-    #expect(studio.state("rgn/0") == .running)
+    #expect(studio.state("rgn/0") == .running && studio.fact("rgn/0", "refused") == nil)
     #expect(try eventually { try studio.luma("venc/0") == 60 })
   }
 

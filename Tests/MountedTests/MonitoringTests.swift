@@ -59,8 +59,9 @@ import Testing
         #expect((Double(first)...Double(last)).contains(value), "\(object) \(key)")
       }
     }
-    // Seven of the input, nine of the encoder, eleven of each decoder; three of what regions do to each that takes them.
-    #expect(ownCounts == 38 + 4 * 3)
+    // Seven of the input, nine of the encoder, eleven of each decoder; three of what regions do to each that takes them; two of each
+    // output's steps.
+    #expect(ownCounts == 38 + 4 * 3 + 2 * 2)
     let outcome = try shell(#"promtool check metrics < "$1""#, served.path("metrics"))
     #expect(outcome.status == 0 && outcome.text.isEmpty && outcome.errors.isEmpty, "\(outcome.text)\(outcome.errors)")
   }

@@ -81,6 +81,29 @@ import Testing
     }
   }
 
+  /// Whichever is enabled last, the group or the output.
+  @Test func aPartThatCannotBeIsRefusedByWhatIsEnabledLast() throws {
+    let served = try Served(configuration: Pipelines.small())
+    for (first, last) in [("vpss/8/0", "vpss/8"), ("vpss/9", "vpss/9/0")] {
+      let group = String(last.prefix(6))
+      #expect(try run("mkdir", served.path(group), served.path("\(group)/0")).status == 0)
+      try served.echo("0,0,4000,4000", to: "\(group)/0/crop")
+      if first != group { try served.echo("1", to: "\(first)/enable") }
+      try served.echo("vi/0", to: "\(group)/source")
+      if first == group { try served.echo("1", to: "\(first)/enable") }
+      #expect(try served.refusal(of: "1", to: "\(last)/enable").contains("out of range"), "\(last)")
+      #expect(try served.errorLog().last?.contains("outside the picture of 640x360") == true)
+      #expect(try served.value("\(last)/enable") == "0")
+      // The group's own, seen from its output.
+      try served.echo("", to: "\(group)/0/crop")
+    }
+    try served.echo("5", to: "vpss/0/fps_dst")
+    try served.echo("20", to: "vpss/0/0/fps")
+    #expect(try eventually { try served.facts("vpss/0/0/active")["differs"] == "fps 20 asked, 5.0 come" })
+    try served.echo("60", to: "vpss/0/fps_dst")
+    #expect(try eventually { try served.facts("vpss/0/active")["differs"] == "fps_dst 60 asked, 30.0 come" })
+  }
+
   @Test func anOutputKeepsTheRateAsked() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try served.advances("venc/0", "frames_out", by: 10))

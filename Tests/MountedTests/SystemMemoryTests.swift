@@ -48,6 +48,24 @@ import Testing
     try Served(["--kernel-root", kernel.root] + options)
   }
 
+  @Test func withoutDescriptorsTheLookBeforeHoldsAndThePageSaysSo() throws {
+    let kernel = try Kernel()
+    try kernel.script("process 100 viewer; hold 100 3 7 8192 system viewer; rm -r sys")
+    let served = try serve(kernel)
+    #expect(try served.value("rk_dmabuf/size") == "Total: 8 KiB")
+    // One is left: the number that is free.
+    let used = Set(try run("ls", "/proc/\(served.pid)/fd").lines.compactMap { Int($0) })
+    let free = try #require((0...used.count).first { !used.contains($0) })
+    #expect(try run("prlimit", "--pid", "\(served.pid)", "--nofile=\(free + 1):").status == 0)
+    #expect(try eventually { try served.cat("rk_dmabuf/source").hasPrefix("failed: Too many open files; ") })
+    #expect(try served.value("rk_dmabuf/size") == "Total: 8 KiB")
+    #expect(try served.cat("rk_dmabuf/source").contains("\nvanished_processes: 0\n"))
+    #expect(try served.refusal(of: "mark", to: "rk_dmabuf/growth").contains("Too many open files"))
+    #expect(try run("prlimit", "--pid", "\(served.pid)", "--nofile=1024:").status == 0)
+    #expect(try eventually { try served.cat("rk_dmabuf/source").hasPrefix("source: descriptors") })
+    try served.echo("mark", to: "rk_dmabuf/growth")
+  }
+
   /// The two commands of the manual: the program that leaks is named with its number and what it leaked.
   @Test func twoCommandsNameTheLeakerAndItsCount() throws {
     let kernel = try Kernel()

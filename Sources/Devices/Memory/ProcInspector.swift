@@ -22,6 +22,10 @@ public struct ProcInspector: MemoryInspector {
   private static let link = "/dmabuf:"
 
   public func descriptors() throws(Failure) -> [HeldDescriptor] {
+    guard let directory = opendir("\(root)/self/fd") else {
+      throw Failure(Errno(rawValue: Glibc.errno), "opendir", on: "\(root)/self/fd")
+    }
+    closedir(directory)
     let names = listDirectory("\(root)/self/fd")
     guard !names.isEmpty else {
       throw Failure(.noSuchFileOrDirectory, "readdir", on: "\(root)/self/fd", "the kernel does not tell")

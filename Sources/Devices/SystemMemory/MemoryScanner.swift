@@ -18,7 +18,9 @@ final class MemoryScanner {
   }
 
   /// - Parameter depth: where there is no list, who holds what is looked at anyway.
-  func look(_ depth: MemoryLook) -> MemoryScan {
+  /// - Throws: EMFILE, ENFILE or ENOMEM where this program has no room to look: what it saw then is less than there is.
+  func look(_ depth: MemoryLook) throws(Errno) -> MemoryScan {
+    files.shortage = nil
     let clock = ThreadClock.ofThisThread()
     let begun = clock?.nanoseconds() ?? 0
     var scan = MemoryScan()
@@ -40,6 +42,7 @@ final class MemoryScanner {
     scan.cgroupBytes = cgroupBytes()
     scan.monotonicMicroseconds = Clock.now() / 1000
     scan.costMicroseconds = ((clock?.nanoseconds() ?? 0) - begun) / 1000
+    if let shortage = files.shortage { throw shortage }
     return scan
   }
 
@@ -79,21 +82,17 @@ final class MemoryScanner {
 
   /// `/sys/kernel/dmabuf/buffers/INODE/{size,exporter_name}`, to Linux 6.18.
   private func folderBuffers() throws(Errno) -> [MemoryScan.Buffer] {
-    let folder = try ProcFiles.directory(roots.bufferFolder)
-    let below = dup(folder)
-    defer { if below >= 0 { close(below) } }
-    var inodes: [UInt64] = []
-    ProcFiles.eachNumber(in: folder) { number, _ in inodes.append(number) }
-    return inodes.compactMap { inode in
-      guard let size = (try? files.read("\(inode)/size", in: below)).flatMap(Self.firstLine)?.number() else {
-        return nil
-      }
+    let folder = try files.directory(roots.bufferFolder)
+    var found: [MemoryScan.Buffer] = []
+    files.eachNumber(in: folder) { inode, _ in
+      guard let size = (try? files.read("\(inode)/size", in: folder)).flatMap(Self.firstLine)?.number() else { return }
       var buffer = MemoryScan.Buffer(inode: inode, size: size)
-      if let text = (try? files.read("\(inode)/exporter_name", in: below)).flatMap(Self.firstLine) {
+      if let text = (try? files.read("\(inode)/exporter_name", in: folder)).flatMap(Self.firstLine) {
         buffer.exporter = texts.text(text)
       }
-      return buffer
+      found.append(buffer)
     }
+    return found
   }
 
   private static func firstLine(_ bytes: KernelBytes) -> KernelBytes? {

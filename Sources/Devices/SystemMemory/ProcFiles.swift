@@ -26,6 +26,8 @@ public struct KernelRoots: Sendable {
 /// Nothing that belongs to other processes is opened or looked at through their links: that may hang, and may be our own
 /// mount.
 final class ProcFiles {
+  /// What this program itself ran out of since it was last set to `nil`: what was looked at since then says less than it seems to.
+  var shortage: Errno?
   private var room: UnsafeMutableRawBufferPointer
   /// No list of the kernel is as long; where one is, what is read of it is its beginning.
   private static let longest = 64 << 20
@@ -38,7 +40,7 @@ final class ProcFiles {
   /// - Parameter isShort: the kernel gives it with one call.
   func read(_ path: String, in directory: CInt = AT_FDCWD, isShort: Bool = false) throws(Errno) -> KernelBytes {
     let fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-    guard fd >= 0 else { throw Errno(rawValue: errno) }
+    guard fd >= 0 else { throw refused(errno) }
     defer { close(fd) }
     var length = 0
     while true {
@@ -52,7 +54,7 @@ final class ProcFiles {
       let got = Glibc.read(fd, room.baseAddress.map { $0 + length }, room.count - length)
       if got < 0 {
         if errno == EINTR { continue }
-        throw Errno(rawValue: errno)
+        throw refused(errno)
       }
       if got == 0 { break }
       length += got
@@ -61,16 +63,22 @@ final class ProcFiles {
     return KernelBytes(room)[from: 0, to: length]
   }
 
+  private func refused(_ number: CInt) -> Errno {
+    if [EMFILE, ENFILE, ENOMEM].contains(number) { shortage = Errno(rawValue: number) }
+    return Errno(rawValue: number)
+  }
+
   /// A directory below another, to be closed by the caller.
-  static func directory(_ path: String, in parent: CInt = AT_FDCWD) throws(Errno) -> CInt {
+  func directory(_ path: String, in parent: CInt = AT_FDCWD) throws(Errno) -> CInt {
     let fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
-    guard fd >= 0 else { throw Errno(rawValue: errno) }
+    guard fd >= 0 else { throw refused(errno) }
     return fd
   }
 
-  /// Calls `body` with each name in a directory that is a number. Closes the directory.
-  static func eachNumber(in directory: CInt, _ body: (UInt64, UnsafePointer<CChar>) -> Void) {
+  /// Calls `body` with each name in a directory that is a number. Closes the directory, afterwards.
+  func eachNumber(in directory: CInt, _ body: (UInt64, UnsafePointer<CChar>) -> Void) {
     guard let stream = fdopendir(directory) else {
+      _ = refused(errno)
       close(directory)
       return
     }

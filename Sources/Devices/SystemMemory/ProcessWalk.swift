@@ -25,10 +25,14 @@ final class ProcessWalk {
     /// Whose they are.
     var owners: [Int32] = []
     var devices: [MemoryScan.DeviceUse] = []
+    /// Some of it may not be looked at.
+    var isBlind = false
   }
 
   private let roots: KernelRoots
   private let files: ProcFiles
+  /// Processes not all of which may be looked at.
+  private var blind: Set<Int32> = []
   /// Links are read into it: the longest that matters is shorter.
   private let link = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 16)
 
@@ -44,17 +48,26 @@ final class ProcessWalk {
     into scan: inout MemoryScan, _ texts: inout TextStore, needsMappings: (MemoryScan) -> Bool,
     found: (Found, inout MemoryScan) -> Void
   ) throws(Errno) {
-    let proc = try ProcFiles.directory(roots.proc)
+    let proc = try files.directory(roots.proc)
     defer { close(proc) }
     var processes: [Int32] = []
     // A descriptor of its own, which the listing closes.
-    ProcFiles.eachNumber(in: try ProcFiles.directory(roots.proc)) { number, _ in
+    files.eachNumber(in: try files.directory(roots.proc)) { number, _ in
       if let process = Int32(exactly: number) { processes.append(process) }
     }
+    blind.removeAll(keepingCapacity: true)
     for process in processes { descriptors(of: process, proc, &scan, &texts, found) }
+    scan.unreadable = blind.count
     guard needsMappings(scan) else { return }
+    defer { scan.unreadable = blind.count }
     for process in processes {
-      guard let maps = try? files.read("\(process)/maps", in: proc) else { continue }
+      let maps: KernelBytes
+      do throws(Errno) {
+        maps = try files.read("\(process)/maps", in: proc)
+      } catch {
+        if error == .permissionDenied || error == .notPermitted { blind.insert(process) }
+        continue
+      }
       MappedBuffer.each(in: maps, &texts) {
         found(
           Found(
@@ -76,7 +89,7 @@ final class ProcessWalk {
     of process: Int32, _ proc: CInt, _ scan: inout MemoryScan, _ texts: inout TextStore,
     _ found: (Found, inout MemoryScan) -> Void
   ) {
-    guard let folder = try? ProcFiles.directory("\(process)", in: proc) else {
+    guard let folder = try? files.directory("\(process)", in: proc) else {
       scan.vanished += 1
       return
     }
@@ -92,10 +105,11 @@ final class ProcessWalk {
       if error == .permissionDenied || error == .notPermitted { isReadable = false } else { scan.vanished += 1 }
     }
     if !isReadable {
-      scan.unreadable += 1
+      blind.insert(process)
       return
     }
     threads(of: process, in: folder, &table, &scan, &texts, found)
+    if table.isBlind { blind.insert(process) }
     if !table.devices.isEmpty {
       var entry = MemoryScan.Process(id: process, name: "")
       entry.devices = table.devices
@@ -111,9 +125,9 @@ final class ProcessWalk {
     var info = stat()
     // Two links and one for each thread, where the filesystem counts them.
     if fstatat(folder, "task", &info, AT_SYMLINK_NOFOLLOW) == 0, info.st_nlink == 3 { return }
-    guard let tasks = try? ProcFiles.directory("task", in: folder) else { return }
+    guard let tasks = try? files.directory("task", in: folder) else { return }
     var others: [Int32] = []
-    ProcFiles.eachNumber(in: tasks) { number, _ in
+    files.eachNumber(in: tasks) { number, _ in
       if let thread = Int32(exactly: number), thread != process { others.append(thread) }
     }
     for thread in others where !shares(thread, table, in: folder) {
@@ -130,9 +144,9 @@ final class ProcessWalk {
     let words = table.owners.map { roots.isReal ? mpifs_share_descriptors($0, thread) : -1 }
     if words.contains(1) { return true }
     if !words.contains(-1) { return false }
-    guard let directory = try? ProcFiles.directory("task/\(thread)/fd", in: folder) else { return true }
+    guard let directory = try? files.directory("task/\(thread)/fd", in: folder) else { return true }
     var numbers: Set<UInt64> = []
-    ProcFiles.eachNumber(in: directory) { number, _ in numbers.insert(number) }
+    files.eachNumber(in: directory) { number, _ in numbers.insert(number) }
     return numbers.isEmpty || table.numbers.contains(numbers)
   }
 
@@ -140,17 +154,14 @@ final class ProcessWalk {
     of process: Int32, _ prefix: String, in folder: CInt, _ table: inout Table, _ scan: inout MemoryScan,
     _ texts: inout TextStore, _ found: (Found, inout MemoryScan) -> Void
   ) throws(Errno) {
-    let descriptors = try ProcFiles.directory("\(prefix)fd", in: folder)
-    // The listing closes its own.
-    let links = dup(descriptors)
-    defer { if links >= 0 { close(links) } }
+    let descriptors = try files.directory("\(prefix)fd", in: folder)
     var numbers: Set<UInt64> = []
     var interesting: [(number: UInt64, device: String?)] = []
-    ProcFiles.eachNumber(in: descriptors) { number, name in
+    files.eachNumber(in: descriptors) { number, name in
       scan.descriptors += 1
       numbers.insert(number)
       guard let room = link.baseAddress?.assumingMemoryBound(to: CChar.self) else { return }
-      let length = readlinkat(links, name, room, link.count)
+      let length = readlinkat(descriptors, name, room, link.count)
       guard length > 0 else { return }
       let target = KernelBytes(link)[from: 0, to: length]
       if target.begins(with: "/dmabuf:") || target.begins(with: "anon_inode:dmabuf") {
@@ -160,10 +171,24 @@ final class ProcessWalk {
       }
     }
     table.numbers.append(numbers)
-    guard !interesting.isEmpty, let infos = try? ProcFiles.directory("\(prefix)fdinfo", in: folder) else { return }
+    guard !interesting.isEmpty else { return }
+    let infos: CInt
+    do throws(Errno) {
+      infos = try files.directory("\(prefix)fdinfo", in: folder)
+    } catch {
+      if error != .noSuchFileOrDirectory { table.isBlind = true }
+      return
+    }
     defer { close(infos) }
     for (number, device) in interesting {
-      guard let text = try? files.read("\(number)", in: infos, isShort: true) else { continue }
+      let text: KernelBytes
+      do throws(Errno) {
+        text = try files.read("\(number)", in: infos, isShort: true)
+      } catch {
+        // One that was closed meanwhile is gone.
+        if error != .noSuchFileOrDirectory { table.isBlind = true }
+        continue
+      }
       if let device {
         Self.note(device, text, in: &table, &texts)
         continue

@@ -3,6 +3,7 @@ internal import Base
 internal import Glibc
 public import MediaCore
 public import Reports
+internal import SystemPackage
 
 /// The DMA-BUFs of the whole system: looked at by a thread of its own when somebody asks, and seldom for the history.
 ///
@@ -34,6 +35,8 @@ public final class SystemMemoryWatch: Sendable {
     var latestTime: Int64?
     var holders: MemoryScan?
     var holdersTime: Int64?
+    /// Why the last look saw nothing.
+    var failure: Errno?
     var interval = SystemMemoryWatch.shortestInterval
     var marks: [MemoryMark] = []
     var history = MemoryHistory()
@@ -73,6 +76,7 @@ public final class SystemMemoryWatch: Sendable {
       var report = SystemMemoryReport()
       report.latest = $0.latest
       report.holders = $0.holders
+      report.failure = $0.failure.map { "\($0)" }
       report.marks = $0.marks
       report.seconds = $0.history.recent.inOrder
       report.minutes = $0.history.long.inOrder
@@ -107,6 +111,10 @@ public final class SystemMemoryWatch: Sendable {
   /// - Parameter done: gets what was wrong.
   public func mark(_ name: String, _ done: @escaping @Sendable (Refusal?) -> Void) {
     lookAnew(.totals) { [core] in
+      if let failure = core.state.withLock({ $0.failure }) {
+        return done(
+          Refusal(failure, path: "rk_dmabuf/growth", reason: "the memory of the system cannot be looked at now"))
+      }
       let isKept = core.state.withLock { state in
         guard let scan = state.latest else { return false }
         state.marks.removeAll { $0.name == name }
@@ -153,7 +161,14 @@ extension SystemMemoryWatch.Core {
         state.begun += 1
         return state.begun
       }
-      var scan = scanner.look(look)
+      var scan: MemoryScan
+      do throws(Errno) {
+        scan = try scanner.look(look)
+      } catch {
+        sampled = Clock.now()
+        for done in fail(error, number) { done() }
+        continue
+      }
       let hasNew = book.note(&scan)
       let total = listener(scan.bytes, hasNew)
       sampled = Clock.now()
@@ -170,11 +185,23 @@ extension SystemMemoryWatch.Core {
     } ?? .look(.totals)
   }
 
+  /// The looks before are what there is.
+  /// - Returns: whom to tell.
+  private func fail(_ error: Errno, _ number: UInt64) -> [@Sendable () -> Void] {
+    state.withLock { state in
+      state.failure = error
+      let told = state.waiting.filter { ($0.after ?? 0) < number }
+      state.waiting.removeAll { ($0.after ?? 0) < number }
+      return told.map(\.done)
+    }
+  }
+
   /// - Returns: whom to tell.
   private func keep(_ scan: MemoryScan, _ number: UInt64, total: UInt64, at time: Int64) -> [@Sendable () -> Void] {
     state.withLock { state in
       state.latest = scan
       state.latestTime = time
+      state.failure = nil
       if scan.depth == .holders {
         state.holders = scan
         state.holdersTime = time

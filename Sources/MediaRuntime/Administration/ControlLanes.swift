@@ -121,9 +121,8 @@ extension Administrator {
     } catch {
       // Some are about the setting, whoever wrote it.
       let isInput = error.operation == "input"
-      let isPool = error.operation == CommonRows.poolKey
       var refusal = Refusal(
-        error, path: "\(object.path)/\(isInput ? "input" : isPool ? CommonRows.poolKey : "enable")",
+        error, path: "\(object.path)/\(isInput ? "input" : "enable")",
         value: isInput ? Array(error.subject.utf8) : [UInt8(ascii: "1")], hint: hint(error))
       refusal.errno = answer(error.errno)
       throw refusal

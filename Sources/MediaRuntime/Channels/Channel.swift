@@ -196,9 +196,9 @@ extension Channel {
       try core.ownThread?.addWorker()
       summary =
         try core.ownsSession
-        ? session.affinity.within { () throws(Failure) in try open(settings) } : try open(settings)
+        ? session.visited { () throws(Failure) in try open(settings) } : try open(settings)
     } catch {
-      if core.ownsSession { session.affinity.within { close() } }
+      if core.ownsSession { session.visited { close() } }
       leave(cameBack: true)
       throw error
     }
@@ -217,7 +217,7 @@ extension Channel {
     let came: Bool
     if core.ownsSession {
       came = session.halt()
-      if came { session.affinity.within { cameBack() } }
+      if came { session.visited { cameBack() } }
     } else {
       came = session.between { cameBack() }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import MediaCore
+import Reports
 
 /// The vendor's frame-rate control: frame number n of a node is judged by entry `n % table.count`; 0 keeps it.
 ///
@@ -45,6 +46,14 @@ enum FrameControl {
 
 /// What `fps_src` and `fps_dst` of a channel ask for.
 extension FrameControl {
+  /// For `active`: a rate that cannot come true, since fewer frames come; nothing where it can. The tolerance is that of `effect`.
+  static func differs(_ key: String, _ asked: Int?, coming rate: FrameRate) -> [KeyValue] {
+    guard let asked, rate.framesPerSecond < Double(asked) * (1 - Double(EffectRule.frameRate.tolerancePercent) / 100)
+    else { return [] }
+    let coming = (rate.framesPerSecond * 10).rounded() / 10
+    return [KeyValue(key: "differs", value: "\(key) \(asked) asked, \(coming) come")]
+  }
+
   /// - Parameter rate: of the frames that come; `nil` where that is not known.
   /// - Returns: `nil` where every frame is kept.
   static func table(_ settings: ObjectSettings, of rate: FrameRate?) -> [UInt8]? {

@@ -73,8 +73,11 @@ final class MemoryLedger: Sendable {
 
   private func refusal(_ bytes: Int, _ now: Int, _ name: String) -> Failure {
     refusals.add(1, ordering: .relaxed)
-    let sum = "asks \(Self.megabytes(bytes)) on top of \(Self.megabytes(max(0, now))) held"
-    return Failure(.noMemory, Self.operation, on: name, "\(sum); memory_limit is \(Self.megabytes(limit))")
+    // In bytes where the difference would be rounded away.
+    let isClose = bytes < .max / 2 && (max(0, now) + bytes + 50_000) / 100_000 <= (limit + 50_000) / 100_000
+    func text(_ bytes: Int) -> String { isClose ? "\(bytes) bytes" : Self.megabytes(bytes) }
+    let sum = "asks \(text(bytes)) on top of \(text(max(0, now))) held"
+    return Failure(.noMemory, Self.operation, on: name, "\(sum); memory_limit is \(text(limit))")
   }
 
   /// What failures of the limit name as what was tried.

@@ -67,6 +67,8 @@ final class Session: Sendable {
   private let idle = Monitor(0)
   /// Who halts it: one control lane at a time.
   private let control = Mutex(())
+  /// Held by who does something with the state of the work besides its worker.
+  private let visit = Mutex(())
   /// Whose the work's own state is: the worker's while it is at a task, and in between of the control lane, which has halted
   /// the session then.
   let affinity = Affinity()
@@ -218,8 +220,10 @@ final class Session: Sendable {
     return true
   }
 
-  /// Lets tasks run. By the control lane that halted it.
-  func resume() {
+  /// Lets tasks run. By the control lane that halted it; another that does something between two tasks is let finish that, and then knows.
+  func resume() { control.withLock { _ in letRun() } }
+
+  private func letRun() {
     flags.bitwiseAnd(~Session.halted, ordering: .sequentiallyConsistent)
     schedule()
   }
@@ -249,10 +253,18 @@ final class Session: Sendable {
     control.withLock { _ in
       let wasHalted = flags.load(ordering: .acquiring) & Session.halted != 0
       let came = isAsked(toHalt: patience)
-      if came { affinity.within(body) }
-      if !wasHalted { resume() }
+      if came { visited(body) }
+      if !wasHalted { letRun() }
       return came
     }
+  }
+
+  /// Does something on the calling thread, with the work's state its own, in a session that is halted: those that share a session have
+  /// control lanes of their own, and one of them is in there at a time.
+  func visited<Result, Thrown: Error>(_ body: () throws(Thrown) -> Result) throws(Thrown) -> Result {
+    visit._unsafeLock()
+    defer { visit._unsafeUnlock() }
+    return try affinity.within(body)
   }
 
   /// - Returns: whether no task runs any more.

@@ -12,6 +12,11 @@ public enum DMABufSourcePage {
 
   /// Writes the page.
   public static func write(_ report: SystemMemoryReport, _ memory: MemoryTotals, to out: inout TextWriter) {
+    if let failure = report.failure {
+      out.text("failed: ")
+      out.line(failure)
+      out.text("; the figures are those of the look before\n")
+    }
     guard let scan = report.holders ?? report.latest else { return out.text("source: none yet\n") }
     out.text("source: ")
     switch scan.list {
@@ -28,7 +33,7 @@ public enum DMABufSourcePage {
     case .sysfs: out.text("attached devices; buffers younger than their entry; names of buffers no process has open\n")
     case .processes:
       out.text(
-        "buffers that only the kernel holds or that are under way in sockets; attached devices; processes of other users unless root\n"
+        "buffers that only the kernel holds or that are under way in sockets; attached devices; processes this program may not look at (root sees all with CAP_SYS_PTRACE)\n"
       )
     }
     for refusal in scan.refused {

@@ -67,6 +67,8 @@ final class Region: Fitting {
     var textEngine: String?
     var file: String?
     var failure: Failure?
+    /// The bitmap that was refused last, where something else is shown by now too.
+    var refused: Failure?
     /// When the failure came, CLOCK_MONOTONIC nanoseconds.
     var failedAt: Int64 = 0
   }
@@ -235,7 +237,7 @@ final class Region: Fitting {
       bench.value.bitmap = nil
       bench.value.file = nil
     }
-    var failure = bench.value.refused
+    var failure = showsBitmap(settings) ? bench.value.refused : nil
     do throws(Failure) {
       try fillCanvas(&bench.value, settings, isRunning)
     } catch {
@@ -247,6 +249,14 @@ final class Region: Fitting {
     }
     place(&bench.value, settings, isRunning)
     report(bench.value, failure)
+  }
+
+  /// What was written to `bitmap` is, or would be, what is seen.
+  private func showsBitmap(_ settings: ObjectSettings) -> Bool {
+    switch RgnSettings.shape(settings) {
+    case .overlay, .overlayExtended: settings.text("text") == nil
+    case .cover, .mosaic, .line: false
+    }
   }
 
   private func fillCanvas(_ bench: inout Bench, _ settings: ObjectSettings, _ isRunning: Bool) throws(Failure) {
@@ -323,6 +333,7 @@ final class Region: Fitting {
     new.textEngine = bench.text.engine
     new.file = bench.file
     new.failure = failure
+    new.refused = failure ?? bench.refused
     new.failedAt = failure == nil ? 0 : before.failure == failure ? before.failedAt : Clock.now()
     shown.store(new)
   }
@@ -365,7 +376,7 @@ extension Region {
     }
     if let text = shown.text { facts.append(KeyValue(key: "text", value: text)) }
     if let engine = shown.textEngine { facts.append(KeyValue(key: "text_engine", value: engine)) }
-    if let failure = shown.failure { facts.append(KeyValue(key: "refused", value: "\(failure)")) }
+    if let failure = shown.refused { facts.append(KeyValue(key: "refused", value: "\(failure)")) }
     for attachment in attachments.value.sorted(by: { environment.table.precedes($0.path, $1.path) }) {
       let place = "at \(attachment.x),\(attachment.y), layer \(attachment.layer)"
       facts.append(KeyValue(key: "attached", value: "\(attachment.target) \(place)"))

@@ -49,7 +49,8 @@ enum RgnSettings {
     rows += [
       Attribute(
         "bitmap_file", .drawing(.path), default: .none, .prepared,
-        "a file of a bitmap, read when it is written and at each start", useless: { isOverlay($0) ? nil : noBitmap }),
+        "a file of a bitmap, read at each start, and when it is written meanwhile",
+        useless: { isOverlay($0) ? nil : noBitmap }),
       CommonRows.enable("is drawn where it is attached"),
       Attribute("bitmap", .blob, "takes a \(Self.files(common)) of the declared format and size"),
     ]

@@ -11,7 +11,7 @@ enum VbSettings {
     return [
       Attribute(
         "size", .integer(4096...(1 << 30)), default: .integer(usualSize), unit: "bytes", .restart,
-        "bytes of each buffer; a picture of 4:2:0 takes width x height x 3 / 2"),
+        "bytes of each buffer; 4:2:0 takes width x height x 3 / 2 and padding of lines"),
       Attribute("count", .integer(1...256), default: .integer(8), unit: "buffers", .restart, "how many buffers it has"),
       Attribute(
         "heap",

@@ -39,7 +39,8 @@ struct VpssGeometry: Equatable {
     _ incoming: FrameLayout, group: PicturePart?, output: PicturePart?, fit: PictureFit, to wanted: PictureExtent
   ) throws(Failure) {
     let whole = Rectangle(x: 0, y: 0, width: Int(incoming.width), height: Int(incoming.height))
-    var part = try VpssGeometry.part(output, of: try VpssGeometry.part(group, of: whole))
+    var part = try VpssGeometry.part(
+      "crop", output, of: try VpssGeometry.part("the group's crop", group, of: whole))
     var size = wanted
     // Their shapes on a screen, as products of at most 14, 14 and 16 bits.
     let shape = incoming.aspect == .unknown ? SampleAspect.square : incoming.aspect
@@ -74,11 +75,13 @@ struct VpssGeometry: Equatable {
   }
 
   /// A part of a part, in the pixels of the whole picture.
-  private static func part(_ part: PicturePart?, of outer: Rectangle) throws(Failure) -> Rectangle {
+  private static func part(
+    _ name: String, _ part: PicturePart?, of outer: Rectangle
+  ) throws(Failure) -> Rectangle {
     guard let part else { return outer }
     var area = part.pixels(width: outer.width, height: outer.height)
     if let obstacle = obstacle(part, width: outer.width, height: outer.height) {
-      throw Failure(.outOfRange, "crop", on: part.text, obstacle)
+      throw Failure(.outOfRange, name, on: part.text, obstacle)
     }
     area.x += outer.x
     area.y += outer.y

@@ -35,6 +35,7 @@ final class VpssGroup: Channel {
     let path: ObjectPath
     /// What part of the group's picture it shows.
     let crop: @Sendable () -> PicturePart?
+    let isRunning: @Sendable () -> Bool
   }
 
   /// - Parameter generation: the output's, since another one of its name may be made before it is gone.
@@ -66,29 +67,45 @@ final class VpssGroup: Channel {
   }
 
   func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
-    guard changed.contains("crop"), let layout = node.input.upstream?.format?.layout else { return }
+    guard changed.contains("crop"), let (output, crop, obstacle) = obstacle(new) else { return }
+    guard let output else {
+      throw Refusal(
+        .outOfRange, path: "\(path)/crop", reason: obstacle,
+        hint: "a part inside it of at least \(VpssGeometry.least)x\(VpssGeometry.least)")
+    }
+    throw Refusal(
+      .outOfRange, path: "\(path)/crop", reason: "\(output) shows \(crop.text): \(obstacle)",
+      hint: "another part, or change \(output)/crop first")
+  }
+
+  /// A part that cannot be shown of the pictures that come, the group's own first; `nil` where all can, or nothing is known of them yet.
+  private func obstacle(
+    _ settings: ObjectSettings, ofRunning: Bool = false
+  ) -> (output: ObjectPath?, crop: PicturePart, why: String)? {
+    guard let layout = node.input.upstream?.format?.layout else { return nil }
     var (width, height) = (Int(layout.width), Int(layout.height))
-    if let crop = new.part("crop") {
-      if let obstacle = VpssGeometry.obstacle(crop, width: width, height: height) {
-        throw Refusal(
-          .outOfRange, path: "\(path)/crop", reason: obstacle,
-          hint: "a part inside it of at least \(VpssGeometry.least)x\(VpssGeometry.least)")
-      }
+    if let crop = settings.part("crop") {
+      if let why = VpssGeometry.obstacle(crop, width: width, height: height) { return (nil, crop, why) }
       let area = crop.pixels(width: width, height: height)
       (width, height) = (area.width, area.height)
     }
     for part in parts.withLock({ $0.sorted { $0.key < $1.key }.map(\.value) }) {
-      let output = part.path
-      guard let crop = part.crop(), let obstacle = VpssGeometry.obstacle(crop, width: width, height: height) else {
+      guard part.isRunning() || !ofRunning, let crop = part.crop(),
+        let why = VpssGeometry.obstacle(crop, width: width, height: height)
+      else {
         continue
       }
-      throw Refusal(
-        .outOfRange, path: "\(path)/crop", reason: "\(output) shows \(crop.text): \(obstacle)",
-        hint: "another part, or change \(output)/crop first")
+      return (part.path, crop, why)
     }
+    return nil
   }
 
-  func open(_ settings: ObjectSettings) throws(Failure) -> String { "" }
+  func open(_ settings: ObjectSettings) throws(Failure) -> String {
+    if let (output, crop, why) = obstacle(settings, ofRunning: true) {
+      throw Failure(.outOfRange, output == nil ? "crop" : "crop of \(output?.description ?? "")", on: crop.text, why)
+    }
+    return ""
+  }
 
   var hasOtherEngine: Bool {
     let backend = settings.text("backend") ?? "auto"
@@ -131,6 +148,6 @@ final class VpssGroup: Channel {
       KeyValue(key: "format", value: "\(format.layout.format)"),
       KeyValue(key: "fps", value: "\(FrameControl.rate(settings, of: format.rate) ?? format.rate)"),
       KeyValue(key: "crop", value: crop ?? "none"),
-    ]
+    ] + FrameControl.differs("fps_dst", settings.integer("fps_dst"), coming: format.rate)
   }
 }

@@ -65,7 +65,10 @@ final class VpssOutput: Channel, FrameHandler {
     node.input.connect(self)
     node.input.watchUpstream { [weak self] in self?.upstreamChanged() }
     node.input.bind(to: group.node.output)
-    group.add(VpssGroup.Part(path: path, crop: { [weak self] in self?.settings.part("crop") }), as: node.generation)
+    group.add(
+      VpssGroup.Part(
+        path: path, crop: { [weak self] in self?.settings.part("crop") },
+        isRunning: { [weak self] in self?.state.value.isRunning ?? false }), as: node.generation)
   }
 
   // MARK: administration
@@ -261,6 +264,7 @@ final class VpssOutput: Channel, FrameHandler {
       return plan
     } catch {
       drop()
+      inUse.store(nil)
       held.value.retryAt = now + .seconds(1)
       fails(error)
       node.work.drop(.formatMismatch, frame.name)
@@ -354,7 +358,8 @@ final class VpssOutput: Channel, FrameHandler {
     ] + use.layout.meaningFacts + [
       KeyValue(key: "fps", value: "\(node.output.format?.rate ?? use.rate)"),
       KeyValue(key: "memory", value: use.pool?.memoryKind ?? "the source's"),
-    ] + (madeOf == 0 ? [] : [KeyValue(key: "made_of", value: "\(group.path)/\(madeOf / 8)")])
+    ] + FrameControl.differs("fps", settings.integer("fps"), coming: group.format?.rate ?? use.rate)
+      + (madeOf == 0 ? [] : [KeyValue(key: "made_of", value: "\(group.path)/\(madeOf / 8)")])
       + Self.facts(use.view) + Self.facts(use.steps) + transformFact
   }
 
