@@ -244,7 +244,9 @@ for code in RGGB BA81 GBRG GRBG RG10 BYR2 GREY YVYU YV12; do
   fi
   copied=$(value vi/0/stats bytes_copied)
   camera $code auto
-  check "$code: which conversion runs" is "$(value vi/0/active conversion)" "$code -> i420 by libv4lconvert"
+  name=$code
+  [[ $code != GREY ]] || name=grey
+  check "$code: which conversion runs" is "$(value vi/0/active conversion)" "$name -> i420 by libv4lconvert"
   check "$code: pictures move" wait_until 20 at_least vi/0/stats frames_out $(($(value vi/0/stats frames_out) + 3))
   check "$code: what the CPU wrote is counted" is $((($(value vi/0/stats bytes_copied) - copied) % 345600)) 0
   bars >/tmp/converted
