@@ -46,12 +46,19 @@ enum FrameControl {
 
 /// What `fps_src` and `fps_dst` of a channel ask for.
 extension FrameControl {
-  /// For `active`: a rate that cannot come true, since fewer frames come; nothing where it can. The tolerance is that of `effect`.
+  /// The frames a second that come where more are asked for, by more than the tolerance of `effect`, and a remark on it.
+  /// - Returns: `nil` where as many come, or nothing is asked for or known.
+  static func missing(_ key: String, _ asked: Int?, coming rate: FrameRate?) -> (coming: String, remark: String)? {
+    guard let asked, let rate = rate?.framesPerSecond,
+      rate < Double(asked) * (1 - Double(EffectRule.frameRate.tolerancePercent) / 100)
+    else { return nil }
+    let coming = "\((rate * 10).rounded() / 10)"
+    return (coming, "\(key) \(asked) asked, \(coming) come")
+  }
+
+  /// The same for `active`; nothing where as many come.
   static func differs(_ key: String, _ asked: Int?, coming rate: FrameRate) -> [KeyValue] {
-    guard let asked, rate.framesPerSecond < Double(asked) * (1 - Double(EffectRule.frameRate.tolerancePercent) / 100)
-    else { return [] }
-    let coming = (rate.framesPerSecond * 10).rounded() / 10
-    return [KeyValue(key: "differs", value: "\(key) \(asked) asked, \(coming) come")]
+    missing(key, asked, coming: rate).map { [KeyValue(key: "differs", value: $0.remark)] } ?? []
   }
 
   /// - Parameter rate: of the frames that come; `nil` where that is not known.

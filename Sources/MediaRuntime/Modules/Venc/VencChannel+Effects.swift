@@ -144,11 +144,7 @@ extension VencChannel {
 
   /// The frames a second that come where more are asked for, and a remark on it; `nil` where that is not so.
   func missingFrames(_ settings: ObjectSettings) -> (coming: String, remark: String)? {
-    guard let asked = settings.integer("fps_dst"), let rate = codedRate(settings)?.framesPerSecond,
-      rate < Double(asked) * (1 - Double(EffectRule.frameRate.tolerancePercent) / 100)
-    else { return nil }
-    let coming = "\((rate * 10).rounded() / 10)"
-    return (coming, "fps_dst \(asked) asked, \(coming) come")
+    FrameControl.missing("fps_dst", settings.integer("fps_dst"), coming: codedRate(settings))
   }
 
   /// The quantiser in the header of a picture that is coded with `qp`: with some engines that of its first block, which may lie in a
