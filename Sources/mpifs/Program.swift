@@ -188,13 +188,15 @@ struct Program {
   private func makeRuntime(
     _ registry: EngineRegistry, _ memory: AllocatorPolicy, mountPoint: String, log: RuntimeLogs
   ) throws(StartFailure) -> (Runtime, MediaGraph) {
+    let machine = MachineMemory.now(under: options.kernelRoot ?? "")
     do throws(Failure) {
       let graph = try MediaGraph(
         registry: registry, allocator: memory.allocator,
         options: GraphOptions(
           isUnthrottled: options.unthrottled,
           packetLimit: options.dialect == .rockit1432 ? GraphOptions.packets : GraphOptions.laterPackets,
-          memoryLimit: options.memoryLimit ?? SpareMemory.now().map { max(1 << 20, $0 / 2) } ?? .max),
+          memoryLimit: options.memoryLimit ?? machine.available.map { max(1 << 20, $0 / 2) } ?? .max,
+          machineMemory: machine.total ?? .max),
         listener: log)
       let runtime = try Runtime(
         registry: registry, graph: graph, logs: log, options: Runtime.Options(mountPoint: mountPoint))

@@ -105,6 +105,21 @@ final class MemoryStudio: Sendable {
         })
   }
 
+  @Test func noLimitAllowsMoreThanThereIs() throws {
+    let ledger = MemoryLedger(limit: 90_000_000, machine: 63_600_000)
+    #expect(ledger.totals.limitBytes == 63_600_000)
+    try ledger.reserve(60_000_000, for: "vi0")
+    let failure = #expect(throws: Failure.self) { try ledger.reserve(4_000_000, for: "vb0") }
+    #expect(failure?.errno == .noMemory && failure?.operation != MemoryLedger.operation)
+    #expect(
+      failure?.detail
+        == "asks 4 MB on top of 60 MB held; there are 63.6 MB here, whatever memory_limit says")
+    ledger.limit = 61_000_000
+    let other = #expect(throws: Failure.self) { try ledger.reserve(4_000_000, for: "vb0") }
+    #expect(other?.detail == "asks 4 MB on top of 60 MB held; memory_limit is 61 MB")
+    #expect(ledger.totals.limitBytes == 61_000_000 && ledger.refused == 2)
+  }
+
   @Test func manyWhoAskAtOnceNeverPassIt() throws {
     let ledger = MemoryLedger(limit: 1000)
     let threads = (0..<8).map { _ in

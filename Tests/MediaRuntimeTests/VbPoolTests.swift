@@ -138,6 +138,80 @@ import Testing
         && all.zones[0].blocks.filter { $0.name == "vb0" }.count == 1)
   }
 
+  @Test func onePieceOfMemoryHasABoundThatIsNamedBeforeAnythingIsTaken() throws {
+    let studio = try MemoryStudio()
+    defer { studio.end() }
+    #expect(studio.load("vb/0/size = 1073741824\nvb/0/count = 3\n") == nil)
+    let refusal = studio.set("vb/0", "wrap", "1")
+    #expect(refusal?.errno == .outOfRange && refusal?.path == "vb/0/wrap")
+    #expect(refusal?.hint == "wrap = 1 takes 2147483648 bytes at most; wrap = 0 has no such bound")
+    #expect(studio.set("vb/0", "count", "2") == nil && studio.set("vb/0", "wrap", "1") == nil)
+    #expect(studio.set("vb/0", "count", "3")?.path == "vb/0/count")
+  }
+
+  @Test func whoTakesFromItIsKeptTrueWhileOutputsChange() throws {
+    let studio = try MemoryStudio()
+    defer { studio.end() }
+    let text = "vb/0/size = 345600\nvb/0/count = 8\nvb/0/enable = 1\nvpss/0/0/pool = vb/0\n"
+    #expect(studio.load(text + MemoryStudio.pipeline) == nil)
+    #expect(eventually { studio.framesOut("vpss/0/0") > 2 })
+    let before = pool(studio)?.users.map(\.node)
+    #expect(before == ["vpss"])
+    // Each size of the input has a converter of its own, which takes from the pool before the last one has left it.
+    for width in [320, 480, 640] {
+      #expect(studio.load("vi/0/width = \(width)\nvi/0/enable = 1\n") == nil)
+      let seen = studio.framesOut("vpss/0/0")
+      #expect(eventually { studio.framesOut("vpss/0/0") > seen + 3 })
+      #expect(pool(studio)?.users.map(\.node) == before)
+    }
+    // More than have a place in the table of uses: they are counted.
+    let shared = try #require(studio.graph.environment.shared.value[Self.path("vb/0")])
+    let creator = PoolRegistry.Creator(path: "vi/9", generation: 0)
+    for _ in 0..<3 {
+      try studio.graph.environment.pools.add(shared, creator: creator, user: .anonymous, isLent: false)
+    }
+    #expect(studio.fact("vb/0", "users_without_a_name") == "3")
+    studio.graph.environment.pools.giveUp(shared, user: .anonymous)
+    #expect(studio.fact("vb/0", "users_without_a_name") == "2")
+    #expect(studio.set("vpss/0/0", "enable", "0") == nil)
+    #expect(eventually { pool(studio)?.users.isEmpty ?? false })
+  }
+
+  /// Keeps what it takes.
+  private final class Hoard: @unchecked Sendable {
+    private var kept: [Box] = []
+    private final class Box {
+      let ref: BufferRef
+      init(_ ref: consuming BufferRef) { self.ref = ref }
+    }
+    func fill(from pool: Pool) { while let ref = pool.take(as: .anonymous, orWaits: true) { kept.append(Box(ref)) } }
+    func empty() { kept = [] }
+  }
+
+  @Test func oneThatRunsDryCostsFramesWhichAreCountedAndComesBack() throws {
+    let studio = try MemoryStudio()
+    defer { studio.end() }
+    let text = "vb/0/size = 345600\nvb/0/count = 4\nvb/0/enable = 1\nvpss/0/0/pool = vb/0\n"
+    #expect(studio.load(text + MemoryStudio.pipeline) == nil)
+    #expect(eventually { studio.framesOut("vpss/0/0") > 2 })
+    #expect(pool(studio)?.minimumFree ?? -1 >= 0)
+    let shared = try #require(studio.graph.environment.shared.value[Self.path("vb/0")])
+    func lost() -> UInt64 { studio.graph.objectState(Self.path("vpss/0/0"))?.statistics.dropped.noBuffer ?? 0 }
+    let hoard = Hoard()
+    #expect(
+      eventually {
+        hoard.fill(from: shared)
+        return lost() >= 3
+      })
+    #expect(pool(studio)?.minimumFree == -1 && shared.refused >= 3)
+    #expect(studio.graph.dropRecords().contains { $0.cause == .noBuffer && $0.object == "vpss/0/0" })
+    let seen = studio.framesOut("vpss/0/0")
+    hoard.empty()
+    #expect(eventually { studio.framesOut("vpss/0/0") > seen + 5 })
+    #expect(pool(studio)?.minimumFree == -1, "it stays said")
+    #expect(shared.free <= 4)
+  }
+
   @Test func aHeapThatRefusesIsSaidAndNothingIsTaken() throws {
     let studio = try MemoryStudio()
     defer { studio.end() }

@@ -111,6 +111,59 @@ import Testing
     #expect(try run("rmdir", served.path("vb/0")).status == 0)
   }
 
+  @Test func aSmallBoardsMemoryBoundsWhatIsAskedWhateverTheLimitSays() throws {
+    let root = FileManager.default.temporaryDirectory.appending(path: "board-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: root) }
+    try FileManager.default.createDirectory(at: root.appending(path: "proc"), withIntermediateDirectories: true)
+    try Data("MemTotal:          62148 kB\nMemAvailable:      28672 kB\n".utf8)
+      .write(to: root.appending(path: "proc/meminfo"))
+    let served = try Served(["--kernel-root", root.path()], configuration: try defaultConfiguration(640, 360))
+    for channel in 0..<3 { #expect(try served.advances("venc/\(channel)", "frames_out", by: 2)) }
+    func limit() throws -> Double? { Metrics(try served.cat("metrics"))["mpifs_memory_limit_bytes"] }
+    #expect(try limit() == Double(14336 << 10))
+    try served.echo("1000000000", to: "memory_limit")
+    #expect(try limit() == Double(62148 << 10))
+    #expect(try run("mkdir", served.path("vb/1")).status == 0)
+    try served.echo("70", to: "vb/1/count")
+    let said = try served.refusal(of: "1", to: "vb/1/enable")
+    #expect(said.contains("Cannot allocate memory"), "\(said)")
+    #expect(try served.errorLog().last?.contains("; there are 63.6 MB here, whatever memory_limit says") ?? false)
+    #expect(try served.value("vb/1/state") == "stopped")
+  }
+
+  @Test func aDecodersPicturesLieInASharedPool() throws {
+    let served = try Served(
+      configuration: Pipelines.small(
+        """
+        vb/0/size = 345600
+        vb/0/count = 12
+        vb/0/enable = 1
+        vdec/0/pace = none
+        vdec/0/pool = vb/0
+        vdec/0/enable = 1
+
+        """))
+    let recording = try Recording(served, "venc/0/stream")
+    #expect(try served.advances("venc/0", "frames_out", by: 60))
+    recording.stop()
+    let pictures = try Video.patternNumbers(recording.file, width: 640, height: 360).count
+    for round in 1...2 {
+      let outcome = try shell(#"cat "$1" > "$2""#, recording.file, served.path("vdec/0/feed"))
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      #expect(try eventually { try served.stats("vdec/0")["frames_out"] == round * pictures })
+    }
+    let stats = try served.stats("vdec/0")
+    #expect(stats["dropped"] == 0 && stats["in_flight"] == 0, "\(stats)")
+    let pools = try served.cat("valloc")
+    #expect(pools.contains(#/ 345600 +mpifs +vdec_\d+/#), "\(pools)")
+    #expect(try served.cat("vb/0/active").contains(#/user: +vdec_\d+/#))
+    #expect(try served.facts("vdec/0/active")["memory_bytes"] == nil, "it holds none of its own")
+    #expect(try served.refusal(of: "0", to: "vb/0/enable").contains("busy"))
+    try served.echo("0", to: "vdec/0/enable")
+    try served.echo("0", to: "vb/0/enable")
+    #expect(try served.value("vb/0/state") == "stopped")
+  }
+
   @Test func theBooksAreInOrderAndTheCheckSaysSo() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try served.advances("venc/0", "frames_out", by: 2))

@@ -18,11 +18,8 @@ public struct MemfdAllocator: Allocator {
   }
 }
 
-/// Largest buffer an allocator gives: far above any frame, far below what overflows.
-private let maximumSize = 1 << 31
-
 func checkSize(_ size: Int, _ label: String) throws(Failure) {
-  guard size > 0, size <= maximumSize else {
-    throw Failure(.invalidArgument, "allocate", on: label, "size \(size) is not in 1...\(maximumSize)")
+  guard size > 0, size <= MemorySize.largest else {
+    throw Failure(.invalidArgument, "allocate", on: label, "size \(size) is not in 1...\(MemorySize.largest)")
   }
 }

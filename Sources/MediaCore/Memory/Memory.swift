@@ -27,6 +27,12 @@ public protocol Memory: AnyObject, Sendable {
   func endCPUAccess(write: Bool) throws(Failure)
 }
 
+/// What one piece of memory may have.
+public enum MemorySize {
+  /// Bytes: far above any frame, far below what overflows.
+  public static let largest = 1 << 31
+}
+
 /// Gives memory for pools.
 public protocol Allocator: Sendable {
   /// Whether so many pieces of so many bytes may be asked for at all; asks for none of them.

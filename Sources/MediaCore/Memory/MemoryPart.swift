@@ -16,7 +16,7 @@ public final class MemoryPart: Memory {
   }
 
   /// Bytes a part takes: whole pages.
-  static func size(holding bytes: Int) -> Int { (bytes + 4095) / 4096 * 4096 }
+  public static func size(holding bytes: Int) -> Int { (bytes + 4095) / 4096 * 4096 }
 
   public var fileDescriptor: CInt { whole.fileDescriptor }
   public var inode: UInt64 { whole.inode }

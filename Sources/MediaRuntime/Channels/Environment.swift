@@ -50,7 +50,7 @@ final class Environment: Sendable {
   ) throws(Failure) {
     self.options = options
     self.registry = registry
-    ledger = MemoryLedger(limit: options.memoryLimit)
+    ledger = MemoryLedger(limit: options.memoryLimit, machine: options.machineMemory)
     self.allocator = CountingAllocator(base: allocator, ledger: ledger)
     self.pools = PoolRegistry(ledger)
     self.packets = PacketPool(limit: options.packetLimit)
@@ -69,11 +69,16 @@ final class Environment: Sendable {
     return pool
   }
 
-  /// The nodes that take buffers from a pool: `vi_1`, as the vendor's pages call them.
-  func users(of pool: Pool) -> [String] {
-    let users = slots.users
-    let slots = pools.entries.first { $0.pool === pool }?.users ?? []
-    return slots.compactMap { slot in users[Int(slot.rawValue)].map { "\($0.name)_\($0.node)" } }
+  /// The nodes that take buffers from a pool: `vi_1`, as the vendor's pages call them; and how many there are beyond those that
+  /// have a place of their own in the table of uses.
+  func users(of pool: Pool) -> (names: [String], others: Int) {
+    let known = slots.users
+    let taking = pools.entries.first { $0.pool === pool }?.users ?? []
+    let named = taking.filter { $0 != .anonymous }
+    let names = Set(named).compactMap { slot in
+      known[Int(slot.rawValue)].map { (slot.rawValue, "\($0.name)_\($0.node)") }
+    }
+    return (names.sorted { $0 < $1 }.map(\.1), taking.count - named.count)
   }
 
   /// Takes memory of that kind, counted.

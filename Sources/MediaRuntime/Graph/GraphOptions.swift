@@ -34,6 +34,8 @@ public struct GraphOptions: Sendable {
   public var packetLimit: Int
   /// Bytes of picture memory that may be held.
   public var memoryLimit: Int
+  /// Bytes of memory there are; no limit allows more.
+  public var machineMemory: Int
   /// Name the reports give as the creator of buffers.
   public var programName: String
   /// How long an object may stand still before it is called so, nanoseconds.
@@ -49,8 +51,8 @@ public struct GraphOptions: Sendable {
 
   public init(
     workers: Int = 0, isUnthrottled: Bool = false, queueDepth: Int = 4, deviceDepth: Int = 3, ringLimit: Int = 16 << 20,
-    packetLimit: Int = GraphOptions.packets, memoryLimit: Int = .max, programName: String = "mpifs",
-    starvedAfter: Int64 = .milliseconds(1500)
+    packetLimit: Int = GraphOptions.packets, memoryLimit: Int = .max, machineMemory: Int = .max,
+    programName: String = "mpifs", starvedAfter: Int64 = .milliseconds(1500)
   ) {
     self.workers = workers
     self.isUnthrottled = isUnthrottled
@@ -59,6 +61,7 @@ public struct GraphOptions: Sendable {
     self.ringLimit = ringLimit
     self.packetLimit = packetLimit
     self.memoryLimit = memoryLimit
+    self.machineMemory = machineMemory
     self.programName = programName
     self.starvedAfter = starvedAfter
   }

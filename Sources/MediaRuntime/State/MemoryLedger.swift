@@ -12,10 +12,16 @@ final class MemoryLedger: Sendable {
   private let total = Atomic<Int>(0)
   private let peak = Atomic<Int>(0)
   private let bound: Atomic<Int>
+  private let machine: Int
   private let refusals = Atomic<UInt64>(0)
 
-  /// - Parameter limit: bytes that may be held.
-  init(limit: Int = .max) { bound = Atomic(limit) }
+  /// - Parameters:
+  ///   - limit: bytes that may be held.
+  ///   - machine: bytes there are at all, whatever the limit.
+  init(limit: Int = .max, machine: Int = .max) {
+    bound = Atomic(limit)
+    self.machine = machine
+  }
 
   let system = SystemShare()
 
@@ -24,7 +30,7 @@ final class MemoryLedger: Sendable {
     return MemoryTotals(
       totalBytes: UInt64(max(0, own + system.others)), peakBytes: UInt64(max(0, peak.load(ordering: .relaxed))),
       ownBytes: UInt64(own), ownOtherBytes: UInt64(max(0, own - system.ownBuffers)),
-      limitBytes: limit == .max ? nil : UInt64(max(0, limit)), refused: refused)
+      limitBytes: reach == .max ? nil : UInt64(max(0, reach)), refused: refused)
   }
 
   /// Bytes that may be held. What is held already stays where it is lowered.
@@ -32,6 +38,9 @@ final class MemoryLedger: Sendable {
     get { bound.load(ordering: .relaxed) }
     set { bound.store(newValue, ordering: .relaxed) }
   }
+
+  /// What may be held indeed.
+  private var reach: Int { min(limit, machine) }
 
   /// Requests the limit did not allow.
   var refused: UInt64 { refusals.load(ordering: .relaxed) }
@@ -53,7 +62,7 @@ final class MemoryLedger: Sendable {
   func reserve(_ bytes: Int, for name: String) throws(Failure) {
     var now = total.load(ordering: .relaxed)
     while true {
-      guard let sum = Self.sum(now, bytes), sum <= limit else { throw refusal(bytes, now, name) }
+      guard let sum = Self.sum(now, bytes), sum <= reach else { throw refusal(bytes, now, name) }
       let result = total.weakCompareExchange(expected: now, desired: sum, ordering: .relaxed)
       guard !result.exchanged else { return }
       now = result.original
@@ -63,7 +72,7 @@ final class MemoryLedger: Sendable {
   /// The same without counting them.
   func admit(_ bytes: Int, for name: String) throws(Failure) {
     let now = total.load(ordering: .relaxed)
-    guard let sum = Self.sum(now, bytes), sum <= limit else { throw refusal(bytes, now, name) }
+    guard let sum = Self.sum(now, bytes), sum <= reach else { throw refusal(bytes, now, name) }
   }
 
   private static func sum(_ now: Int, _ bytes: Int) -> Int? {
@@ -74,9 +83,13 @@ final class MemoryLedger: Sendable {
   private func refusal(_ bytes: Int, _ now: Int, _ name: String) -> Failure {
     refusals.add(1, ordering: .relaxed)
     // In bytes where the difference would be rounded away.
-    let isClose = bytes < .max / 2 && (max(0, now) + bytes + 50_000) / 100_000 <= (limit + 50_000) / 100_000
+    let isClose = bytes < .max / 2 && (max(0, now) + bytes + 50_000) / 100_000 <= (reach + 50_000) / 100_000
     func text(_ bytes: Int) -> String { isClose ? "\(bytes) bytes" : Self.megabytes(bytes) }
     let sum = "asks \(text(bytes)) on top of \(text(max(0, now))) held"
+    if machine < limit {
+      return Failure(
+        .noMemory, "allocate", on: name, "\(sum); there are \(text(machine)) here, whatever memory_limit says")
+    }
     return Failure(.noMemory, Self.operation, on: name, "\(sum); memory_limit is \(text(limit))")
   }
 

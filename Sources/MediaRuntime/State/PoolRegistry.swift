@@ -16,7 +16,8 @@ final class PoolRegistry: Sendable {
   struct Entry: Sendable {
     let pool: any BufferPool
     let creator: Creator
-    /// Who takes buffers from it.
+    /// Who takes buffers from it, as often as he has said so: one who changes over to new buffers of a shared pool enters again
+    /// before he leaves, and those beyond the table of uses have one place together.
     var users: [UserSlot]
     /// Whether its memory came from a device, not from the graph's allocator.
     let isLent: Bool
@@ -50,15 +51,16 @@ final class PoolRegistry: Sendable {
   var entries: [Entry] { list.value }
 
   /// Lists a pool, or one more user of a shared one.
+  /// - Parameter user: who takes its buffers; `nil` where nobody does yet.
   /// - Throws: ENOMEM where a device's own memory passes the limit; it is not listed then.
-  func add(_ pool: any BufferPool, creator: Creator, user: UserSlot, isLent: Bool) throws(Failure) {
+  func add(_ pool: any BufferPool, creator: Creator, user: UserSlot?, isLent: Bool) throws(Failure) {
     var failure: Failure?
     update { entries in
       if let index = entries.firstIndex(where: { $0.pool === pool }) {
-        if !entries[index].users.contains(user) { entries[index].users.append(user) }
+        if let user { entries[index].users.append(user) }
         return
       }
-      var entry = Entry(pool: pool, creator: creator, users: [user], isLent: isLent)
+      var entry = Entry(pool: pool, creator: creator, users: user.map { [$0] } ?? [], isLent: isLent)
       do throws(Failure) {
         let bytes = entry.uncounted
         if bytes > 0 { try ledger.reserve(bytes, for: pool.name) }
@@ -83,7 +85,7 @@ final class PoolRegistry: Sendable {
     update { entries in
       guard let index = entries.firstIndex(where: { $0.pool === pool }) else { return }
       if pool.isShared, let user {
-        entries[index].users.removeAll { $0 == user }
+        if let place = entries[index].users.firstIndex(of: user) { entries[index].users.remove(at: place) }
       } else {
         entries[index].isGivenUp = true
       }

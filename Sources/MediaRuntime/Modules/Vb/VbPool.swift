@@ -33,7 +33,16 @@ final class VbPool: Fitting {
 
   // MARK: administration
 
-  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {}
+  /// - Throws: ERANGE where the one piece of memory of wrap mode would be larger than an allocator gives.
+  func check(_ new: ObjectSettings, changed: Set<String>, running: Bool) throws(Refusal) {
+    guard new.flag("wrap") else { return }
+    let (size, count) = (new.integer("size") ?? 0, new.integer("count") ?? 0)
+    guard MemoryPart.size(holding: size) * count > MemorySize.largest else { return }
+    throw Refusal(
+      .outOfRange, path: "\(path)/\(["wrap", "count", "size"].first(where: changed.contains) ?? "wrap")",
+      reason: "\(count) buffers of \(size) bytes are more than one piece of memory has",
+      hint: "wrap = 1 takes \(MemorySize.largest) bytes at most; wrap = 0 has no such bound")
+  }
   func commit(_ new: ObjectSettings, changed: Set<String>) { settings.store(new) }
 
   func start() throws(Failure) {
@@ -44,7 +53,7 @@ final class VbPool: Fitting {
       allocator: environment.allocator(ofHeap: settings.text("heap") ?? "auto"), isShared: true,
       isWrapped: settings.flag("wrap"))
     let creator = PoolRegistry.Creator(path: "\(path)", generation: generation)
-    try environment.pools.add(pool, creator: creator, user: .anonymous, isLent: false)
+    try environment.pools.add(pool, creator: creator, user: nil, isLent: false)
     current.store(pool)
     environment.shared.update { [path] in $0.merging([path: pool]) { $1 } }
     state.store(RunState(.running))
@@ -85,11 +94,13 @@ final class VbPool: Fitting {
   func activeFacts() -> [KeyValue] {
     guard let pool = current.value else { return [] }
     let memory = pool.buffers.first?.memory.whole
+    let users = environment.users(of: pool)
     return [
       KeyValue(key: "heap", value: pool.memoryKind), KeyValue(key: "exporter", value: memory?.exporter ?? "unknown"),
       KeyValue(key: "buffers", value: "\(pool.buffers.count)"), KeyValue(key: "size", value: "\(pool.bufferSize)"),
       KeyValue(key: "wrap", value: pool.isWrapped ? "all are parts of one piece of memory" : "off"),
-    ] + environment.users(of: pool).map { KeyValue(key: "user", value: $0) }
+    ] + users.names.map { KeyValue(key: "user", value: $0) }
+      + (users.others > 0 ? [KeyValue(key: "users_without_a_name", value: "\(users.others)")] : [])
   }
 
   func statistics() -> [Statistic] {
