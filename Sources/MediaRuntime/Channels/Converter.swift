@@ -68,7 +68,10 @@ final class Converter: Sendable {
       let allocator = place.allocator.map { CountingAllocator(base: $0, ledger: environment.ledger) }
       pool = try Pool.serving(
         place.pool, name: place.name, size: size, count: count, allocator: allocator ?? environment.allocator)
-      try environment.pools.add(pool, creator: node.creator, user: node.user, isLent: false)
+      // Who takes from the same shared pool as before is listed there.
+      if place.old?.pool !== pool {
+        try environment.pools.add(pool, creator: node.creator, user: node.user, isLent: false)
+      }
     }
   }
 

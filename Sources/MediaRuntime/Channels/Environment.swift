@@ -74,10 +74,9 @@ final class Environment: Sendable {
   func users(of pool: Pool) -> (names: [String], others: Int) {
     let known = slots.users
     let taking = pools.entries.first { $0.pool === pool }?.users ?? []
-    let named = taking.filter { $0 != .anonymous }
-    let names = Set(named).compactMap { slot in
-      known[Int(slot.rawValue)].map { (slot.rawValue, "\($0.name)_\($0.node)") }
-    }
+    let names = taking.compactMap { slot in known[Int(slot.rawValue)].map { "\($0.name)_\($0.node)" } }
+    return (names, taking.count { $0 == .anonymous })
+  }
     return (names.sorted { $0 < $1 }.map(\.1), taking.count - named.count)
   }
 

@@ -88,7 +88,7 @@ private struct Look {
       free: free,
       minimumFree: min(pool.lowWater, free), bufferSize: UInt64(pool.bufferSize), creator: creator,
       creatorPath: entry.creator.path, isCreatorGone: isGone, refused: pool.refused,
-      users: Set(entry.users).sorted { $0.rawValue < $1.rawValue }.compactMap { user($0) }, memory: kind, heap: heap)
+      users: entry.users.compactMap { user($0) }, memory: kind, heap: heap)
   }
 
   func report(on buffer: Buffer, _ entry: PoolRegistry.Entry, _ isCreatorGone: Bool) -> BufferReport {

@@ -16,8 +16,8 @@ final class PoolRegistry: Sendable {
   struct Entry: Sendable {
     let pool: any BufferPool
     let creator: Creator
-    /// Who takes buffers from it, as often as he has said so: one who changes over to new buffers of a shared pool enters again
-    /// before he leaves, and those beyond the table of uses have one place together.
+    /// Who takes buffers from it, each once; those beyond the table of uses share a place, and stand here as often as there are of
+    /// them.
     var users: [UserSlot]
     /// Whether its memory came from a device, not from the graph's allocator.
     let isLent: Bool
@@ -57,7 +57,7 @@ final class PoolRegistry: Sendable {
     var failure: Failure?
     update { entries in
       if let index = entries.firstIndex(where: { $0.pool === pool }) {
-        if let user { entries[index].users.append(user) }
+        if let user, user == .anonymous || !entries[index].users.contains(user) { entries[index].users.append(user) }
         return
       }
       var entry = Entry(pool: pool, creator: creator, users: user.map { [$0] } ?? [], isLent: isLent)
