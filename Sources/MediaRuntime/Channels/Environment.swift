@@ -77,8 +77,6 @@ final class Environment: Sendable {
     let names = taking.compactMap { slot in known[Int(slot.rawValue)].map { "\($0.name)_\($0.node)" } }
     return (names, taking.count { $0 == .anonymous })
   }
-    return (names.sorted { $0 < $1 }.map(\.1), taking.count - named.count)
-  }
 
   /// Takes memory of that kind, counted.
   func allocator(ofHeap name: String) -> any Allocator {
