@@ -146,8 +146,7 @@ foreign_build() {
   "dynamic-library-extension": "so", "extra-cc-flags": [], "extra-cpp-flags": [],
   "extra-swiftc-flags": ["-sdk", "/target", "-resource-dir", "/target/usr/libexec/swift/lib/swift_static", "-use-ld=lld"] }
 END
-  # Debian's compiler is built with checks on itself, and they end it in a loop of MediaRuntime whose code is right; Swift's own builds have none.
-  options=("${release_options[@]//$repository/\/mpifs}" -Xswiftc -Xfrontend -Xswiftc -sil-verify-none "${trait_options[@]}" --product "$product")
+  options=("${release_options[@]//$repository/\/mpifs}" "${trait_options[@]}" --product "$product")
   say "building $product for ${foreign##*/} (release, traits: ${MPIFS_TRAITS:-default}); the first time takes some minutes"
   # The same paths whatever this machine's are.
   unshare --mount bash -euc '

@@ -51,7 +51,15 @@ extension VdecRun {
 
   /// Gives the pictures that have come, each when it is due.
   func give() {
-    while let frame = work.value.pictures.pop() { give(frame) }
+    while hasGiven() {}
+  }
+
+  /// - Returns: false when none waits.
+  private func hasGiven() -> Bool {
+    // Not a `while let`: Swift 6.2's checks on itself take the picture of the turn before for one that was not given away.
+    guard let frame = work.value.pictures.pop() else { return false }
+    give(frame)
+    return true
   }
 
   private func give(_ frame: consuming Frame) {
