@@ -39,7 +39,7 @@ same_screen() { [[ $(on_screen) == "$1" ]]; }
 framebuffers() { grep -c '^framebuffer\[' "$debug/framebuffer"; }
 # The kernel lets go of what was on the screen after the commit, in a worker of its own.
 same() { is "$("$1")" "$2"; }
-shared() { find /sys/kernel/dmabuf/buffers -mindepth 1 -maxdepth 1 | wc -l; }
+shared() { sed -n 's/^Total \([0-9]*\) objects.*/\1/p' /sys/kernel/debug/dma_buf/bufinfo; }
 descriptors() { find "/proc/$program/fd" -mindepth 1 | wc -l; }
 threads() { find "/proc/$program/task" -mindepth 1 -maxdepth 1 | wc -l; }
 state_has() { grep -qF -- "$2" "$mpi/$1/state" || { cat "$mpi/$1/state"; return 1; }; }
@@ -117,8 +117,10 @@ repeated=$(value vo/0/stats repeated_vblanks)
 flips=$(value vo/0/stats flips)
 echo "      $flips flips, $repeated vblanks repeated, $(value vo/0/stats missed_vblanks) missed," \
   "$(value vo/0/stats capture_to_screen_us) us from camera to screen"
-check "10 pictures a second stay for 6 vblanks of 60" near $((repeated * 10 / flips)) 50 5
-check "hardly one was late" test "$(value vo/0/stats missed_vblanks)" -le $((flips / 5))
+if [[ -z ${REAL_TIME:-} ]]; then
+  check "10 pictures a second stay for 6 vblanks of 60" near $((repeated * 10 / flips)) 50 5
+  check "hardly one was late" test "$(value vo/0/stats missed_vblanks)" -le $((flips / 5))
+fi
 check "the screen is the camera's picture" shows 640 480 /tmp/large,640,480,0,0
 check "devices says who has the connector" grep -qE "^  $connector: .*in use by vo/0\$" $mpi/devices
 check "and the card" device_says "$VKMS_CARD" "used_by: vo/0"
