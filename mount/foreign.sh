@@ -130,7 +130,10 @@ prepare_foreign() {
 foreign_build() {
   local product=$1 build=$foreign/build-${MPIFS_TRAITS:-default} started=$SECONDS name repository_here options
   build=${build//,/-}
-  swift package --package-path "$repository" --scratch-path "$scratch" resolve >&2 || fail "cannot fetch the packages this one depends on"
+  # Not asked for where it is done: whoever builds in that folder holds it.
+  [[ $repository/Package.resolved -nt $repository/Package.swift && -n $(compgen -G "$scratch/repositories/*") ]] ||
+    swift package --package-path "$repository" --scratch-path "$scratch" resolve >&2 ||
+    fail "cannot fetch the packages this one depends on"
   mkdir -p -- "$build"
   exec 7>"$build.lock"
   until flock -w 60 7; do say "waiting for another build for ${foreign##*/}"; done
