@@ -151,7 +151,7 @@ foreign_build() {
 END
   options=("${release_options[@]//$repository/\/mpifs}" "${trait_options[@]}" --product "$product")
   say "building $product for ${foreign##*/} (release, traits: ${MPIFS_TRAITS:-default}); the first time takes some minutes"
-  # The same paths whatever this machine's are.
+  # The same paths whatever this machine's are. The hashing: traits stand in an order of their own at every run else, and all is built anew.
   unshare --mount bash -euc '
     root=$1 repository=$2 build=$3 repositories=$4
     shift 4
@@ -162,7 +162,7 @@ END
     mount --rbind /dev "$root/dev"
     exec chroot "$root" /usr/bin/env -i "$@"' \
     build "$foreign_root" "$repository" "$build" "$scratch/repositories" \
-    HOME=/tmp LANG=C.UTF-8 PATH=/usr/libexec/swift/bin:/usr/bin PKG_CONFIG_SYSROOT_DIR=/target \
+    SWIFT_DETERMINISTIC_HASHING=1 HOME=/tmp LANG=C.UTF-8 PATH=/usr/libexec/swift/bin:/usr/bin PKG_CONFIG_SYSROOT_DIR=/target \
     "PKG_CONFIG_PATH=/target/usr/lib/$multiarch/pkgconfig:/target/usr/share/pkgconfig" \
     "MPIFS_COMMIT=$(source_commit)" "MPIFS_BUILD_TIME=${MPIFS_BUILD_TIME:-$(date -u +%Y-%m-%d-%H:%M:%S)}" \
     swift build --package-path /mpifs --scratch-path /build --destination /destination.json "${options[@]}" >&2 7>&- ||
