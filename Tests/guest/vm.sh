@@ -250,6 +250,8 @@ tool_prefix() { if is_foreign "$VM_ARCH"; then echo "$VM_ARCH-linux-gnu-"; fi; }
 own_lists() {
     local suites folder=$VM_CACHE/apt-$VM_ARCH-$VM_SERIES
     case $VM_ARCH-$VM_SERIES in
+        # Of the security suite the lists are there for arm64, the packages are not.
+        aarch64-5.10) suites=bullseye ;;
         *-5.10) suites="bullseye bullseye-security" ;;
         aarch64-*) suites="bookworm bookworm-security" ;;
         *) return 0 ;;
