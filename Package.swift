@@ -120,11 +120,15 @@ let package = Package(
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
     // Pretends to a thread that the machine is another: another wall clock, fewer processors.
     .target(name: "CPretence", path: "Tests/CPretence"),
+    // Loops in a processor's own instructions beside plain ones: for the tests, and for a program on processors of another kind.
+    .target(
+      name: "KernelChecks", dependencies: ["MediaCore", "CPictures", "CPainting"], path: "Tests/KernelChecks",
+      swiftSettings: strict),
     .testTarget(
       name: "CodecsTests",
       dependencies: [
-        "TestSupport", "Base", "Codecs", "Devices", "CTurboJPEG", "CPictures", "CPainting", "CAllocationCount",
-        "CPretence",
+        "TestSupport", "KernelChecks", "Base", "Codecs", "Devices", "CTurboJPEG", "CPictures", "CPainting",
+        "CAllocationCount", "CPretence",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -144,6 +148,10 @@ let package = Package(
     // Runs in the guest of Tests/guest, against real kernel drivers.
     .executableTarget(
       name: "guest-devices", dependencies: ["Devices", "LinuxMedia", "MediaCore", system], path: "Tests/guest/Devices",
+      swiftSettings: strict),
+    // Compares there, on a processor of another kind too, what is written with its own instructions.
+    .executableTarget(
+      name: "guest-kernels", dependencies: ["KernelChecks", "CPictures"], path: "Tests/guest/Kernels",
       swiftSettings: strict),
     // Says there what a screen shows.
     .executableTarget(name: "guest-screen", dependencies: ["CDRM"], path: "Tests/guest/Screen", swiftSettings: strict),

@@ -130,7 +130,10 @@ prepare_foreign() {
 foreign_build() {
   local product=$1 build=$foreign/build-${MPIFS_TRAITS:-default} started=$SECONDS name repository_here options
   build=${build//,/-}
-  swift package --package-path "$repository" --scratch-path "$scratch" resolve >&2 || fail "cannot fetch the packages this one depends on"
+  # Not asked for where it is done: whoever builds in that folder holds it.
+  [[ $repository/Package.resolved -nt $repository/Package.swift && -n $(compgen -G "$scratch/repositories/*") ]] ||
+    swift package --package-path "$repository" --scratch-path "$scratch" resolve >&2 ||
+    fail "cannot fetch the packages this one depends on"
   mkdir -p -- "$build"
   exec 7>"$build.lock"
   until flock -w 60 7; do say "waiting for another build for ${foreign##*/}"; done
@@ -146,10 +149,9 @@ foreign_build() {
   "dynamic-library-extension": "so", "extra-cc-flags": [], "extra-cpp-flags": [],
   "extra-swiftc-flags": ["-sdk", "/target", "-resource-dir", "/target/usr/libexec/swift/lib/swift_static", "-use-ld=lld"] }
 END
-  # Debian's compiler is built with checks on itself, and they end it in a loop of MediaRuntime whose code is right; Swift's own builds have none.
-  options=("${release_options[@]//$repository/\/mpifs}" -Xswiftc -Xfrontend -Xswiftc -sil-verify-none "${trait_options[@]}" --product "$product")
+  options=("${release_options[@]//$repository/\/mpifs}" "${trait_options[@]}" --product "$product")
   say "building $product for ${foreign##*/} (release, traits: ${MPIFS_TRAITS:-default}); the first time takes some minutes"
-  # The same paths whatever this machine's are.
+  # The same paths whatever this machine's are. The hashing: traits stand in an order of their own at every run else, and all is built anew.
   unshare --mount bash -euc '
     root=$1 repository=$2 build=$3 repositories=$4
     shift 4
@@ -160,7 +162,7 @@ END
     mount --rbind /dev "$root/dev"
     exec chroot "$root" /usr/bin/env -i "$@"' \
     build "$foreign_root" "$repository" "$build" "$scratch/repositories" \
-    HOME=/tmp LANG=C.UTF-8 PATH=/usr/libexec/swift/bin:/usr/bin PKG_CONFIG_SYSROOT_DIR=/target \
+    SWIFT_DETERMINISTIC_HASHING=1 HOME=/tmp LANG=C.UTF-8 PATH=/usr/libexec/swift/bin:/usr/bin PKG_CONFIG_SYSROOT_DIR=/target \
     "PKG_CONFIG_PATH=/target/usr/lib/$multiarch/pkgconfig:/target/usr/share/pkgconfig" \
     "MPIFS_COMMIT=$(source_commit)" "MPIFS_BUILD_TIME=${MPIFS_BUILD_TIME:-$(date -u +%Y-%m-%d-%H:%M:%S)}" \
     swift build --package-path /mpifs --scratch-path /build --destination /destination.json "${options[@]}" >&2 7>&- ||

@@ -143,4 +143,7 @@ public final class Runtime: Sendable {
   /// Refuses further changes, stops everything in order, ends all streams.
   /// - Returns: false when something did not stop in time; the process may exit all the same.
   public func shutDown(milliseconds: Int) -> Bool { administrator.shutDown(milliseconds: milliseconds) }
+
+  /// What ``shutDown(milliseconds:)`` still waits for.
+  public var unended: [ObjectPath] { administrator.unended }
 }

@@ -117,7 +117,11 @@ struct Program {
     let ending = mount.stop()
     let isQuiet = runtime.shutDown(milliseconds: 1000)
     if ending == .clean, isQuiet { return true }
-    Self.complain("ended by force: \(ending == .clean ? "an object did not stop" : "a handler did not return")")
+    let objects = runtime.unended.map { "\($0)" }.joined(separator: ", ")
+    Self.complain(
+      "ended by force: "
+        + (ending != .clean
+          ? "a handler did not return" : "\(objects.isEmpty ? "an object" : objects) did not stop within a second"))
     return false
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import KernelChecks
 import MediaCore
 import TestSupport
 import Testing
@@ -217,16 +218,5 @@ import Testing
     let inter = words([0x4f4f_4f4f, 0xffff_ffff, 3, 1280, 720, 0, 0, 0, 0, 0, 0])
     let second = inter.withUnsafeBytes { parser.parse($0) }
     #expect(second.type == .p && !second.isKey)
-  }
-}
-
-struct SplitMix {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
   }
 }

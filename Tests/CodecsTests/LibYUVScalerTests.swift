@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import KernelChecks
 import MediaCore
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CAllocationCount
 import Foundation
+import KernelChecks
 import TestSupport
 import Testing
 

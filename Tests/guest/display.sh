@@ -36,10 +36,13 @@ shows() { # shows WIDTH HEIGHT FILE,W,H,X,Y...: what is on the screen is this
   wait_until 10 same_screen "$want" || { printf 'the screen has %s, want %s\n' "$(on_screen)" "$want"; return 1; }
 }
 same_screen() { [[ $(on_screen) == "$1" ]]; }
-framebuffers() { grep -c '^framebuffer\[' "$debug/framebuffer"; }
+# The console's, where the kernel has one, was there before.
+framebuffers() { echo $(($(grep -c '^framebuffer\[' "$debug/framebuffer") - console)); }
+console=0
+console=$(framebuffers)
 # The kernel lets go of what was on the screen after the commit, in a worker of its own.
 same() { is "$("$1")" "$2"; }
-shared() { find /sys/kernel/dmabuf/buffers -mindepth 1 -maxdepth 1 | wc -l; }
+shared() { sed -n 's/^Total \([0-9]*\) objects.*/\1/p' /sys/kernel/debug/dma_buf/bufinfo; }
 descriptors() { find "/proc/$program/fd" -mindepth 1 | wc -l; }
 threads() { find "/proc/$program/task" -mindepth 1 -maxdepth 1 | wc -l; }
 state_has() { grep -qF -- "$2" "$mpi/$1/state" || { cat "$mpi/$1/state"; return 1; }; }
@@ -117,8 +120,10 @@ repeated=$(value vo/0/stats repeated_vblanks)
 flips=$(value vo/0/stats flips)
 echo "      $flips flips, $repeated vblanks repeated, $(value vo/0/stats missed_vblanks) missed," \
   "$(value vo/0/stats capture_to_screen_us) us from camera to screen"
-check "10 pictures a second stay for 6 vblanks of 60" near $((repeated * 10 / flips)) 50 5
-check "hardly one was late" test "$(value vo/0/stats missed_vblanks)" -le $((flips / 5))
+if [[ -z ${REAL_TIME:-} ]]; then
+  check "10 pictures a second stay for 6 vblanks of 60" near $((repeated * 10 / flips)) 50 5
+  check "hardly one was late" test "$(value vo/0/stats missed_vblanks)" -le $((flips / 5))
+fi
 check "the screen is the camera's picture" shows 640 480 /tmp/large,640,480,0,0
 check "devices says who has the connector" grep -qE "^  $connector: .*in use by vo/0\$" $mpi/devices
 check "and the card" device_says "$VKMS_CARD" "used_by: vo/0"
@@ -226,13 +231,16 @@ cycle() { put vo/0/enable 1 && sleep 0.25 && put vo/0/enable 0; }
 cycle
 sleep 1
 fds=$(descriptors) tasks=$(threads) buffers=$(shared) shown=$(value vo/0/stats frames_out)
-for ((round = 0; round < 50; round++)); do cycle || break; done
-check "50 times on and off" is "$round" 50
+# Where a machine is emulated in real time one of them takes seconds.
+rounds=50
+[[ -z ${REAL_TIME:-} ]] || rounds=8
+for ((round = 0; round < rounds; round++)); do cycle || break; done
+check "$rounds times on and off" is "$round" $rounds
 check "descriptors" wait_until 5 same descriptors "$fds"
 check "threads" wait_until 5 same threads "$tasks"
 check "shared buffers" wait_until 5 same shared "$buffers"
 check "framebuffers" wait_until 5 same framebuffers 0
-check "frames were shown in between" test "$(value vo/0/stats frames_out)" -gt $((shown + 50))
+check "frames were shown in between" test "$(value vo/0/stats frames_out)" -gt $((shown + rounds))
 check "accounted for" balanced vo/0
 
 if [[ -n ${BOCHS_CARD:-} ]]; then

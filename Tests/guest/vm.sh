@@ -41,7 +41,7 @@
 # What the guest command finds in its environment (a variable is unset where the driver is not there):
 #   VIVID_CAP VIVID_OUT VIVID_META_CAP VIM2M VICODEC_ENC VICODEC_DEC VICODEC_SL VISL VIMC_RAW   /dev/videoN
 #   MEDIA_<MODEL> /dev/mediaN      VKMS_CARD VGEM_CARD VIRTIO_GPU_CARD BOCHS_CARD               /dev/dri/cardN
-# Node numbers follow probe order and change with driver options: use the variables.
+# Node numbers follow probe order and change with driver options: use the variables. /vm/config has the kernel's options that are set.
 set -euo pipefail
 
 # shellcheck source=mount/setup.sh
@@ -250,6 +250,8 @@ tool_prefix() { if is_foreign "$VM_ARCH"; then echo "$VM_ARCH-linux-gnu-"; fi; }
 own_lists() {
     local suites folder=$VM_CACHE/apt-$VM_ARCH-$VM_SERIES
     case $VM_ARCH-$VM_SERIES in
+        # Of the security suite the lists are there for arm64, the packages are not.
+        aarch64-5.10) suites=bullseye ;;
         *-5.10) suites="bullseye bullseye-security" ;;
         aarch64-*) suites="bookworm bookworm-security" ;;
         *) return 0 ;;
@@ -557,6 +559,8 @@ build_initramfs() { # build_initramfs FOLDER: everything that does not change fr
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
     printf '127.0.0.1 localhost vm\n' >"$root/etc/hosts"; echo 'user_allow_other' >"$root/etc/fuse.conf"
     ln -s /proc/self/mounts "$root/etc/mtab"
+    # How the kernel was made, for checks that depend on it.
+    grep '^CONFIG_' "$dir/config" >"$root/vm/config"
     if [ -d "$dir/modules" ]; then cp -r "$dir/modules/lib/modules" "$root/usr/lib/"; echo "$STOCK_LOAD $STOCK_MEMORY" >"$root/vm/load"; fi
     guest_init >"$root/init"; chmod +x "$root/init"
     (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$dir/initramfs.cpio.new"
@@ -564,11 +568,14 @@ build_initramfs() { # build_initramfs FOLDER: everything that does not change fr
 }
 
 cmd_build() {
-    local dir
+    local dir lock
     need busybox cpio "qemu-system-$VM_ARCH" v4l2-ctl modetest
-    # One prepares, others that start meanwhile wait for it.
+    # One prepares, others that want the same kernel meanwhile wait for it.
     mkdir -p "$VM_CACHE"
-    exec 8>"$VM_CACHE/lock"
+    if is_foreign "$VM_ARCH"; then VM_KERNEL=stock; fi
+    lock=$VM_CACHE/lock
+    [ "$VM_KERNEL" = custom ] || lock=$lock-$VM_KERNEL-$VM_ARCH-$VM_SERIES
+    exec 8>"$lock"
     until flock -w 60 8; do say "waiting for another that prepares the kernel"; done
     if is_foreign "$VM_ARCH"; then prepare_foreign "$VM_ARCH"; fi
     own_lists

@@ -28,6 +28,8 @@ final class Administrator: Sendable {
     var left: [ObjectIdentity: Left] = [:]
     var isClosed = false
     var hasEnded = false
+    /// The one that the end stops or retires.
+    var ending: ObjectPath?
   }
 
   struct Job: Sendable {

@@ -293,11 +293,26 @@ extension Administrator {
       defer { state.table = ObjectTable() }
       return state.table.entries.sorted { settingsTable.runsBefore($0.key, $1.key) }
     }
-    for (_, entry) in entries where entry.isEnabled { stop(entry.object) }
+    for (path, entry) in entries where entry.isEnabled {
+      state.withLock { $0.ending = path }
+      stop(entry.object)
+    }
     for (path, entry) in entries where entry.source != nil { factory.bind(receiver: path, source: nil) }
-    for (_, entry) in entries.reversed() { retire(entry.object) }
-    state.withLock { $0.hasEnded = true }
+    for (path, entry) in entries.reversed() {
+      state.withLock { $0.ending = path }
+      retire(entry.object)
+    }
+    state.withLock { ($0.hasEnded, $0.ending) = (true, nil) }
     ended()
+  }
+
+  /// Objects the end waits for: what is worked on, and what was left.
+  var unended: [ObjectPath] {
+    let paths = state.withLock { state in
+      Set(state.left.keys.map(\.path)).union(state.jobs.filter(\.isRunning).flatMap(\.claims))
+        .union(state.ending.map { [$0] } ?? [])
+    }
+    return paths.sorted { [settingsTable] in settingsTable.precedes($0, $1) }
   }
 
   /// - Returns: false when it was not so at the deadline.

@@ -213,10 +213,12 @@ private let gone = Failure(.ioError, "VIDIOC_STREAMON", on: "/dev/video0", "cabl
     #expect(gate.waitForVisitor())
     fake.runtime.apply([.set(p("vi/0"), "width", "800")], reply: queued.reply)
     #expect(!fake.runtime.shutDown(milliseconds: 50))
+    #expect(fake.runtime.unended == [p("vi/0")])
     gate.open()
     #expect(hung.wait() == nil)
     #expect(queued.wait()?.errno == .operationNotSupportedByDevice)
     #expect(fake.runtime.shutDown(milliseconds: 20_000))
+    #expect(fake.runtime.unended.isEmpty)
     #expect(fake.factory.live.withLock { $0.count } == 0)
     #expect(hung.count == 1 && queued.count == 1)
   }

@@ -4,20 +4,20 @@ import MediaCore
 
 /// A plane that begins right behind, or ends right before, a page that nobody may touch: whoever reads or writes a byte outside of it
 /// there stops the program. What lies between its lines is kept apart as well.
-final class GuardedPlane {
+package final class GuardedPlane {
   static let untouched: UInt8 = 0xa5
   private static let page = 4096
   private let base: UnsafeMutableRawPointer
   private let mapped: Int
-  let start: UnsafeMutablePointer<UInt8>
-  let bytes: Int
-  let lines: Int
-  let stride: Int
+  package let start: UnsafeMutablePointer<UInt8>
+  package let bytes: Int
+  package let lines: Int
+  package let stride: Int
 
   /// - Parameters:
   ///   - gap: bytes between lines.
   ///   - atEnd: the last byte is the last one before the page.
-  init(bytes: Int, lines: Int, gap: Int, atEnd: Bool) throws {
+  package init(bytes: Int, lines: Int, gap: Int, atEnd: Bool) throws {
     stride = bytes + gap
     self.bytes = bytes
     self.lines = lines
@@ -36,10 +36,10 @@ final class GuardedPlane {
   deinit { munmap(base, mapped) }
 
   /// The lines, without what lies between.
-  var samples: [UInt8] { (0..<lines).flatMap { UnsafeBufferPointer(start: start + $0 * stride, count: bytes) } }
+  package var samples: [UInt8] { (0..<lines).flatMap { UnsafeBufferPointer(start: start + $0 * stride, count: bytes) } }
 
   /// Nobody wrote between the lines.
-  var gapsAreUntouched: Bool {
+  package var gapsAreUntouched: Bool {
     (0..<lines - 1).allSatisfy { line in
       UnsafeBufferPointer(start: start + line * stride + bytes, count: stride - bytes).allSatisfy {
         $0 == Self.untouched
@@ -47,7 +47,7 @@ final class GuardedPlane {
     }
   }
 
-  func fill(_ sample: (_ line: Int, _ column: Int) -> UInt8) {
+  package func fill(_ sample: (_ line: Int, _ column: Int) -> UInt8) {
     for line in 0..<lines { for column in 0..<bytes { start[line * stride + column] = sample(line, column) } }
   }
 }
