@@ -119,4 +119,15 @@ nothing_left() { is "$(kernel_count)" 0; }
 check "all of it is gone" wait_until 20 nothing_left
 check "at the end our total is the kernel's" same_as_kernel
 grep -v '^#' $mpi/rk_dmabuf/history | tail -n 8 | sed 's/^/      /'
+
+# What the iterator wants is not there: the reason is said, and the next source is taken.
+if [[ -n ${ITERATED:-} ]]; then
+  kill -TERM "$program"
+  check "it ends" wait_until 5 has_ended
+  mount -t tmpfs none /sys/kernel/btf
+  serve --load none
+  check "without types the list is debugfs's" has rk_dmabuf/source "source: debugfs dma_buf/bufinfo, and"
+  check "and the reason is said" has rk_dmabuf/source "not_used: BPF iterator: /sys/kernel/btf/vmlinux: No such file or directory"
+  umount /sys/kernel/btf
+fi
 finish dmabuf
