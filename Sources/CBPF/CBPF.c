@@ -100,6 +100,11 @@ static int32_t fail(const char *step, int error, char *message, size_t size) {
     snprintf(message, size, "%s: %s (root may, or who has CAP_BPF and CAP_PERFMON)", step, strerror(error));
     return -error;
   }
+  // It knows no type of that name.
+  if (error == ESRCH) {
+    snprintf(message, size, "this kernel has none, which came with 6.16");
+    return -error;
+  }
   snprintf(message, size, "%s: %s%s%s", step, strerror(error), complaint[0] ? "; " : "", complaint);
   return -error;
 }

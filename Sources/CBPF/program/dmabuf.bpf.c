@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // Runs in the kernel, which calls it for each DMA-BUF there is (`iter/dmabuf`), and writes a record of it into a map.
 //
-// Into a map and not into the iterator's file: kernels 6.16 to 6.18 end the list where one read of that file is full, without a word.
+// Into a map and not into the iterator's file: from 6.16 on there are kernels that end the list where one read of that file is full.
 // Nothing is written there, so that one read goes through the whole list.
 typedef unsigned char __u8;
 typedef unsigned short __u16;
