@@ -9,6 +9,8 @@ let strict: [SwiftSetting] =
 // manifest, so it names an older commit until Package.swift changes.
 let commit = Context.environment["MPIFS_COMMIT"]
 let buildTime = Context.environment["MPIFS_BUILD_TIME"]
+// The program for the kernel that CBPF takes in, compiled by mount/setup.sh: SwiftPM has no target for BPF.
+let bpfProgram = Context.environment["MPIFS_BPF"]
 
 // The C library checks the sizes of buffers then; it wants optimisation for that.
 let fortified: [CSetting] = [.define("_FORTIFY_SOURCE", to: "2", .when(configuration: .release))]
@@ -68,6 +70,11 @@ let package = Package(
     // FFmpeg costs 50 ms and 27 MB, so its libraries are loaded on first use; only its headers are needed here.
     .target(name: "CMediaFile", cSettings: fortified + [.define("MPIFS_FFMPEG", .when(traits: ["FFmpeg"]))]),
 
+    // libbpf is opened at the first use and never linked; only its headers are needed here, and where there are none it is left out.
+    .target(
+      name: "CBPF", exclude: ["program"],
+      cSettings: fortified + (bpfProgram.map { [.define("MPIFS_BPF", to: "\"\($0)\"")] } ?? [])),
+
     // MARK: the house; imports run downward only
 
     .target(name: "Base", dependencies: ["CLinux", atomics, system], swiftSettings: strict),
@@ -75,7 +82,8 @@ let package = Package(
     .target(name: "MediaCore", dependencies: ["Base", "Reports", system], swiftSettings: strict),
     .target(name: "LinuxMedia", dependencies: ["CLinux", "CDRM", "CV4LConvert", system], swiftSettings: strict),
     .target(
-      name: "Devices", dependencies: ["Base", "MediaCore", "LinuxMedia", "CLinux", system], swiftSettings: strict),
+      name: "Devices", dependencies: ["Base", "MediaCore", "LinuxMedia", "CLinux", "CBPF", system],
+      swiftSettings: strict),
     .target(
       name: "Codecs",
       dependencies: [
@@ -114,7 +122,9 @@ let package = Package(
       name: "LinuxMediaTests", dependencies: ["TestSupport", "LinuxMedia", "CLinux", system], swiftSettings: strict),
     .testTarget(
       name: "DevicesTests",
-      dependencies: ["TestSupport", "Devices", "LinuxMedia", "CLinux", "CDRM", "MediaRuntime", "Codecs", system],
+      dependencies: [
+        "TestSupport", "Devices", "LinuxMedia", "CLinux", "CBPF", "CDRM", "MediaRuntime", "Codecs", system,
+      ],
       swiftSettings: strict),
     // Counts heap calls of a thread, for tests that say a steady state makes none.
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),

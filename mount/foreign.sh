@@ -14,7 +14,7 @@ foreign_tools=(base-files bash coreutils dash git swiftlang libc6-dev libstdc++-
 # What programs there are linked with: the packages of setup.sh, under the names of that suite.
 foreign_libraries=(
   base-files libc6-dev libgcc-15-dev libstdc++-15-dev
-  libfuse3-dev libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev libpng-dev libfreetype-dev
+  libfuse3-dev libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev libpng-dev libfreetype-dev libbpf-dev
   fonts-dejavu-core
   "${x264_packages[@]}" "${x265_packages[@]}" "${ffmpeg_packages[@]}"
 )
@@ -150,6 +150,7 @@ foreign_build() {
   "extra-swiftc-flags": ["-sdk", "/target", "-resource-dir", "/target/usr/libexec/swift/lib/swift_static", "-use-ld=lld"] }
 END
   options=("${release_options[@]//$repository/\/mpifs}" "${trait_options[@]}" --product "$product")
+  build_for_kernel
   say "building $product for ${foreign##*/} (release, traits: ${MPIFS_TRAITS:-default}); the first time takes some minutes"
   # The same paths whatever this machine's are. The hashing: traits stand in an order of their own at every run else, and all is built anew.
   unshare --mount bash -euc '
@@ -164,6 +165,7 @@ END
     build "$foreign_root" "$repository" "$build" "$scratch/repositories" \
     SWIFT_DETERMINISTIC_HASHING=1 HOME=/tmp LANG=C.UTF-8 PATH=/usr/libexec/swift/bin:/usr/bin PKG_CONFIG_SYSROOT_DIR=/target \
     "PKG_CONFIG_PATH=/target/usr/lib/$multiarch/pkgconfig:/target/usr/share/pkgconfig" \
+    ${MPIFS_BPF:+"MPIFS_BPF=/mpifs${MPIFS_BPF#"$repository"}"} \
     "MPIFS_COMMIT=$(source_commit)" "MPIFS_BUILD_TIME=${MPIFS_BUILD_TIME:-$(date -u +%Y-%m-%d-%H:%M:%S)}" \
     swift build --package-path /mpifs --scratch-path /build --destination /destination.json "${options[@]}" >&2 7>&- ||
     fail "the build for ${foreign##*/} failed"

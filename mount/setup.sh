@@ -8,7 +8,7 @@ repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # What the C targets of Package.swift include and link, whatever the traits.
 core_packages=(
   ca-certificates git pkg-config binutils libc6-dev libgcc-12-dev libstdc++-12-dev # the tool chain's own needs
-  libfuse3-dev fuse3 libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev libpng-dev libfreetype-dev
+  libfuse3-dev fuse3 libv4l-dev libdrm-dev libopenh264-dev libturbojpeg0-dev libyuv-dev libpng-dev libfreetype-dev libbpf-dev
   fonts-dejavu-core # what text in pictures is written with, unless another font is named
 )
 x264_packages=(libx264-dev)
@@ -97,6 +97,33 @@ source_commit() {
   else
     printf 'unknown\n'
   fi
+}
+
+# Compiles what the kernel runs to list DMA-BUFs (Sources/CBPF/program), which SwiftPM cannot, with the C compiler of Swift's tool chain. Tells
+# Package.swift where it is: MPIFS_BPF, a text that CBPF takes in. The same for every little-endian machine.
+# A build goes on without it, and says so.
+build_for_kernel() {
+  local folder=$repository/.build/bpf source=Sources/CBPF/program/dmabuf.bpf.c compiler objcopy work
+  unset MPIFS_BPF
+  compiler=$(dirname -- "$(readlink -f -- "$(command -v swift)")")/clang
+  objcopy=${compiler%/*}/llvm-objcopy
+  [[ -x $compiler ]] || compiler=clang
+  mkdir -p -- "$folder"
+  work=$(mktemp -d -p "$folder")
+  # Its own folder alone is searched, and libbpf's. -g is for its types, without which the kernel takes none.
+  if ! (cd -- "$repository" && "$compiler" -target bpfel -mcpu=v3 -O2 -g -Wall -Werror "-ffile-prefix-map=$repository=." -fdebug-compilation-dir=. \
+    -ISources/CBPF/include -c "$source" -o "$work/object") 2>"$work/log"; then
+    say "the source of rk_dmabuf that is the kernel's BPF iterator is left out: $source does not compile here: $(grep -m 1 -E 'error|not found' "$work/log")"
+    rm -rf -- "$work"
+    return 0
+  fi
+  # What is for debuggers doubles it.
+  if [[ -x $objcopy ]]; then "$objcopy" --strip-debug "$work/object"; fi
+  od -An -v -tx1 "$work/object" | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' >"$work/text"
+  # One that is the same keeps its time, so that nothing is built anew.
+  cmp -s "$work/text" "$folder/dmabuf.inc" || mv -- "$work/text" "$folder/dmabuf.inc"
+  rm -rf -- "$work"
+  export MPIFS_BPF=$folder/dmabuf.inc
 }
 
 # Sets `trait_options` (for swift build), `packages` and `scratch` from a trait choice: `default`, `none`, or names with commas.

@@ -4,6 +4,8 @@
 public enum MemoryLook: Int, Sendable, Comparable {
   /// Which buffers there are, and how large they are.
   case totals
+  /// And which devices are attached to each, where a source tells.
+  case attachments
   /// And who holds them.
   case holders
 
@@ -14,6 +16,8 @@ public enum MemoryLook: Int, Sendable, Comparable {
 public struct MemoryScan: Sendable, Equatable {
   /// Whose list it is.
   public enum List: String, Sendable {
+    /// The kernel's BPF iterator `iter/dmabuf`, Linux 6.16 and newer.
+    case iterator
     /// debugfs `dma_buf/bufinfo`.
     case bufinfo
     /// `/sys/kernel/dmabuf/buffers`.
@@ -86,6 +90,8 @@ public struct MemoryScan: Sendable, Equatable {
   public var list = List.processes
   /// Why a better list was not to be had, for example `bufinfo: Permission denied`.
   public var refused: [String] = []
+  /// Devices that are attached were told by `bufinfo`, also where the list is another.
+  public var tellsAttachments = false
   public var depth = MemoryLook.totals
   /// The newest first.
   public var buffers: [Buffer] = []
@@ -163,6 +169,8 @@ public struct MemoryMoment: Sendable, Equatable {
 public struct SystemMemoryReport: Sendable, Equatable {
   /// The newest look of all.
   public var latest: MemoryScan?
+  /// The newest that says which devices are attached, where a source tells.
+  public var attached: MemoryScan?
   /// The newest that says who holds what.
   public var holders: MemoryScan?
   public var marks: [MemoryMark] = []

@@ -27,6 +27,7 @@ import Testing
   private func scan(_ buffers: [MemoryScan.Buffer], _ names: [Int32: String] = [:], at time: Int64 = 0) -> MemoryScan {
     var scan = MemoryScan()
     scan.list = .bufinfo
+    scan.tellsAttachments = true
     scan.depth = .holders
     scan.buffers = buffers
     scan.bytes = buffers.reduce(0) { $0 + $1.size }
@@ -166,6 +167,29 @@ import Testing
     let rows = page.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { $0.split(separator: " ") }
     #expect(rows[0] == ["minute", "60", "1970-01-01T00:01:00.000000Z", "4096", "8192", "0", "1"])
     #expect(rows[1] == ["second", "100", "1970-01-01T00:01:40.000000Z", "4096", "4096", "4096", "1"])
+  }
+
+  @Test func whatTheIteratorCannotSeeIsSaidUnlessBufinfoTellsIt() {
+    var report = SystemMemoryReport()
+    var scan = scan([buffer(5, 4096)])
+    scan.list = .iterator
+    scan.tellsAttachments = false
+    scan.refused = ["bufinfo: Permission denied"]
+    report.holders = scan
+    func lines() -> [Substring] {
+      text { DMABufSourcePage.write(report, MemoryTotals(totalBytes: 0, peakBytes: 0), to: &$0) }.split(separator: "\n")
+    }
+    #expect(
+      lines().prefix(3) == [
+        "source: the kernel's BPF iterator of DMA-BUFs, and descriptors and mappings of every process for who holds what",
+        "not_seen: attached devices; holders inside the kernel show as no process, descriptors under way in sockets too",
+        "not_used: bufinfo: Permission denied",
+      ])
+    scan.refused = []
+    scan.tellsAttachments = true
+    report.holders = scan
+    #expect(lines()[0].contains("iterator of DMA-BUFs, debugfs dma_buf/bufinfo for attached devices, and "))
+    #expect(lines()[1].hasPrefix("not_seen: nothing of the totals; "))
   }
 
   @Test func theSourceSaysWhatItCannotSee() {

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs in the guest: programs that leak DMA-BUFs of every kind are found with two commands, and our totals are the kernel's own to
 # the byte. Ends with `dmabuf: N checks passed, M failed`.
+#
+# ITERATED=1: the kernel is one whose BPF iterator is the source, and its display is bochs.
 set -u
 
 # shellcheck source=Tests/guest/checks.sh
@@ -10,6 +12,7 @@ holders=()
 
 # hold KIND COUNT: starts a leaking program. Sets $leaker.
 hold() {
+  rm -f "/tmp/hold.$1"
   ./guest-devices hold "$@" >"/tmp/hold.$1" 2>&1 &
   leaker=$!
   holders+=("$leaker")
@@ -28,9 +31,20 @@ same_as_kernel() {
 # grown LINE...: growth has a line that begins so.
 grown() { settle; grep -qE "^  $1" $mpi/rk_dmabuf/growth || { cat $mpi/rk_dmabuf/growth; return 1; }; }
 
+list="debugfs dma_buf/bufinfo, and"
+device=vkms
+if [[ -n ${ITERATED:-} ]]; then
+  list="the kernel's BPF iterator of DMA-BUFs, debugfs dma_buf/bufinfo for attached devices, and"
+  modprobe bochs
+  for card in /sys/class/drm/card*; do
+    [[ $(readlink -f "$card/device/driver") != */bochs* ]] || export VKMS_CARD=/dev/dri/${card##*/}
+  done
+  device=$(basename "$(readlink -f "/sys/class/drm/${VKMS_CARD##*/}/device")")
+fi
+
 grep -q ' /sys/kernel/debug ' /proc/mounts || mount -t debugfs none /sys/kernel/debug
 serve --load none
-check "the source is the kernel's list" has rk_dmabuf/source "source: debugfs dma_buf/bufinfo"
+check "the source is the kernel's list" has rk_dmabuf/source "source: $list descriptors and mappings"
 check "nothing there, and so says the kernel" same_as_kernel
 echo mark >$mpi/rk_dmabuf/growth
 check "a mark without growth" has rk_dmabuf/growth "0 came (0 bytes), 0 went"
@@ -50,7 +64,7 @@ echo "mark kernel" >$mpi/rk_dmabuf/growth
 hold kernel 3
 check "what only the kernel holds stands apart" grown "buffers=3 bytes=98304 name=leak exporter=system"
 check "kernel: our total is the kernel's" same_as_kernel
-check "the attached device is named" grep -qE '^[0-9a-f]{16} leak +system +32 KiB vkms$' $mpi/rk_dmabuf/dev
+check "the attached device is named" grep -qE "^[0-9a-f]{16} leak +system +32 KiB $device\$" $mpi/rk_dmabuf/dev
 check "who holds most stands first" bash -c "grep -v '^#' $mpi/rk_dmabuf/by_process | head -n 1 | grep -q guest-devices"
 
 # A pipeline of our own beside them.
@@ -68,18 +82,36 @@ check "with a pipeline: our total is the kernel's" same_as_kernel
 check "own buffers are the system heap's" is "$(value rk_dmabuf/source own_bytes_that_are_no_dmabuf)" 0
 sed 's/^/      /' $mpi/rk_dmabuf/source $mpi/rk_dmabuf/by_process $mpi/rk_dmabuf/growth $mpi/rk_dmabuf/dev
 
+# More than one read of the iterator's file, or the list of the first look, holds.
+if [[ -n ${ITERATED:-} ]]; then
+  ulimit -n 4096
+  hold udmabuf 1000 4096
+  check "1000 more: the leaker is named with its count" grown "pid=$leaker process=guest-devices buffers=1000 bytes=4096000 "
+  check "1000 more: our total is the kernel's" same_as_kernel
+  check "no record contradicts another" is "$(value rk_dmabuf/source disagreements)" 0
+  grep cost_us $mpi/rk_dmabuf/source | sed 's/^/      /'
+fi
+
 # Without the kernel's list: sysfs, and without that the processes alone.
 peak=$(cat $mpi/rk_dmabuf/peak)
 check "the peak is there" test "$peak" != "Peak: 0 MiB"
 put rk_dmabuf/peak 0
 umount /sys/kernel/debug
 settle
-check "without debugfs sysfs is the source" has rk_dmabuf/source "source: /sys/kernel/dmabuf/buffers"
+if [[ -n ${ITERATED:-} ]]; then
+  check "without debugfs the iterator stays" has rk_dmabuf/source "source: the kernel's BPF iterator of DMA-BUFs, and descriptors"
+  check "which says what it cannot see" has rk_dmabuf/source "not_seen: attached devices; "
+  check "and so does dev" grep -qE "^[0-9a-f]{16} leak +system +32 KiB \?\$" $mpi/rk_dmabuf/dev
+else
+  check "without debugfs sysfs is the source" has rk_dmabuf/source "source: /sys/kernel/dmabuf/buffers"
+fi
 without=$(our_bytes)
 mount -t debugfs none /sys/kernel/debug
 check "and its total is the kernel's" is "$without" "$(kernel_bytes)"
 
 kill "${holders[@]}"
+# Their end must not interrupt a write.
+wait "${holders[@]}" 2>/dev/null
 put venc/0/enable 0
 put vi/0/enable 0
 rmdir $mpi/venc/0 $mpi/vi/0
@@ -87,4 +119,15 @@ nothing_left() { is "$(kernel_count)" 0; }
 check "all of it is gone" wait_until 20 nothing_left
 check "at the end our total is the kernel's" same_as_kernel
 grep -v '^#' $mpi/rk_dmabuf/history | tail -n 8 | sed 's/^/      /'
+
+# What the iterator wants is not there: the reason is said, and the next source is taken.
+if [[ -n ${ITERATED:-} ]]; then
+  kill -TERM "$program"
+  check "it ends" wait_until 5 has_ended
+  mount -t tmpfs none /sys/kernel/btf
+  serve --load none
+  check "without types the list is debugfs's" has rk_dmabuf/source "source: debugfs dma_buf/bufinfo, and"
+  check "and the reason is said" has rk_dmabuf/source "not_used: BPF iterator: /sys/kernel/btf/vmlinux: No such file or directory"
+  umount /sys/kernel/btf
+fi
 finish dmabuf

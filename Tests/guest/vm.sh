@@ -33,7 +33,8 @@
 #   stock   Debian's linux-image as shipped; the drivers it lacks (vim2m, vicodec, visl, vimc, vkms; dma-heap where
 #           it is not in) are built as modules from the matching linux-source. Ready far sooner, boots slower,
 #           no DMABUF_SYSFS_STATS, no CMA heap.
-# Kernel series: --series or VM_SERIES, 6.12 (default), 6.1, or 5.10 (stock alone). Cache folder: VM_CACHE. Build jobs: VM_JOBS.
+# Kernel series: --series or VM_SERIES, 6.12 (default), 6.1, or 5.10 (stock alone), or `unstable`: the newest Debian has, as shipped, with no
+# module added. Cache folder: VM_CACHE. Build jobs: VM_JOBS.
 #
 # Machine: --arch or VM_ARCH, x86_64 (default) or aarch64 (a board of QEMU's, `virt` with Cortex-A72; stock kernel, 6.12 alone). What
 # is not for this machine's kind comes out of mount/foreign.sh's folder, which is made then.
@@ -253,6 +254,7 @@ own_lists() {
         # Of the security suite the lists are there for arm64, the packages are not.
         aarch64-5.10) suites=bullseye ;;
         *-5.10) suites="bullseye bullseye-security" ;;
+        *-unstable) suites=unstable ;;
         aarch64-*) suites="bookworm bookworm-security" ;;
         *) return 0 ;;
     esac
@@ -278,11 +280,14 @@ fetch() { # fetch PACKAGE FOLDER: unpack a Debian package there without installi
 
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p'; }
 
+# The package whose version tells which kernel it is.
+kernel_package() { case $VM_SERIES in unstable) echo "linux-image-$(debian_name)" ;; *) echo "linux-source-$VM_SERIES" ;; esac; }
+
 # Where the chosen kernel lives: the name changes when anything that shapes it does, Debian's version of the source too.
 kernel_dir() {
     local key version
     key=$( { [ "$VM_KERNEL" = custom ] && fragment; echo "$VM_KERNEL $VM_SERIES $STOCK_LOAD $STOCK_CARRY"; if [ "$VM_KERNEL" = stock ]; then echo "$STOCK_MEMORY $VM_ARCH"; fi; } | sha256sum | cut -c1-12)
-    version=$(candidate "linux-source-$VM_SERIES")
+    version=$(candidate "$(kernel_package)")
     if [ -z "$version" ] || [ "$version" = "(none)" ]; then
         # Without package lists the newest that is there will do.
         version=$(cd "$VM_CACHE" 2>/dev/null && for f in "$VM_KERNEL-"*"-$key"/kernel; do [ -e "$f" ] && printf '%s\n' "$f"; done | sort -V | tail -1)
@@ -335,8 +340,39 @@ build_custom() { # build_custom FOLDER
     say "kernel built in $((SECONDS - t0)) s"
 }
 
+# Of an unpacked kernel only what the wanted modules need, uncompressed (busybox modprobe reads no xz): take_modules FOLDER IMAGE VERSION.
+take_modules() {
+    local dir=$1 image=$2 kver=$3 m f
+    mkdir -p "$dir/modules/lib/modules/$kver"
+    for m in $STOCK_LOAD $STOCK_MEMORY $STOCK_CARRY; do
+        modprobe -d "$image" -S "$kver" -a --show-depends "$m" 2>/dev/null || say "note: no module $m in $kver"
+    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while IFS= read -r f; do
+        case $f in *.xz) xz -dc "$f" >"$dir/modules/lib/modules/$kver/$(basename "$f" .xz)" ;; *) cp "$f" "$dir/modules/lib/modules/$kver/" ;; esac
+    done
+    cp "$image/lib/modules/$kver"/modules.{order,builtin,builtin.modinfo} "$dir/modules/lib/modules/$kver/"
+    depmod -b "$dir/modules" "$kver"
+}
+
+# The newest kernel, whose packages have parts; its compiler is newer than any here, so that no module is built for it.
+build_unstable() { # build_unstable FOLDER
+    local dir=$1 work=$1/work abi t0=$SECONDS
+    abi=$(apt-cache depends "$(kernel_package)" | sed -n 's/^  Depends: linux-image-//p' | head -1)
+    say "fetching linux-binary-$abi and linux-modules-$abi (120 MB)"
+    fetch "linux-binary-$abi" "$work/image"
+    fetch "linux-modules-$abi" "$work/image"
+    fetch "linux-base-$abi" "$work/image" # what is built in
+    ln -s usr/lib "$work/image/lib"
+    depmod -b "$work/image" "$abi"
+    take_modules "$dir" "$work/image" "$abi"
+    cp "$work/image/lib/modules/$abi/config" "$dir/config"
+    cp "$work/image/lib/modules/$abi/vmlinuz" "$dir/kernel"
+    [ -n "${KEEP:-}" ] || rm -rf "$work"
+    say "kernel ready in $((SECONDS - t0)) s"
+}
+
 build_stock() { # build_stock FOLDER
-    local dir=$1 work=$1/work image abi kver src headers oot m f compiler prefix t0=$SECONDS
+    local dir=$1 work=$1/work image abi kver src headers oot m compiler prefix t0=$SECONDS
+    if [ "$VM_SERIES" = unstable ]; then build_unstable "$dir"; return; fi
     local -a how=()
     prefix=$(tool_prefix)
     # The suite's own kernel goes without its version.
@@ -395,15 +431,7 @@ build_stock() { # build_stock FOLDER
     mkdir -p "$work/image/lib/modules/$kver/updates"
     find "$oot" -name '*.ko' -exec cp -t "$work/image/lib/modules/$kver/updates" {} +
     depmod -b "$work/image" "$kver"
-    # Only what the wanted modules need, uncompressed (busybox modprobe reads no xz).
-    mkdir -p "$dir/modules/lib/modules/$kver"
-    for m in $STOCK_LOAD $STOCK_MEMORY $STOCK_CARRY; do
-        modprobe -d "$work/image" -S "$kver" -a --show-depends "$m" 2>/dev/null || say "note: no module $m in $kver"
-    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while IFS= read -r f; do
-        case $f in *.xz) xz -dc "$f" >"$dir/modules/lib/modules/$kver/$(basename "$f" .xz)" ;; *) cp "$f" "$dir/modules/lib/modules/$kver/" ;; esac
-    done
-    cp "$work/image/lib/modules/$kver"/modules.{order,builtin,builtin.modinfo} "$dir/modules/lib/modules/$kver/"
-    depmod -b "$dir/modules" "$kver"
+    take_modules "$dir" "$work/image" "$kver"
     cp "$work/image/boot/vmlinuz-$kver" "$dir/kernel"; cp "$work/image/boot/config-$kver" "$dir/config"
     [ -n "${KEEP:-}" ] || rm -rf "$work"
     say "kernel and modules ready in $((SECONDS - t0)) s"

@@ -10,6 +10,7 @@ final class MemoryScanner {
   private let roots: KernelRoots
   private let files = ProcFiles()
   private let walk: ProcessWalk
+  private let iterated = IteratedBuffers()
   private var texts = TextStore()
 
   init(_ roots: KernelRoots) {
@@ -21,12 +22,15 @@ final class MemoryScanner {
   /// - Throws: EMFILE, ENFILE or ENOMEM where this program has no room to look: what it saw then is less than there is.
   func look(_ depth: MemoryLook) throws(Errno) -> MemoryScan {
     files.shortage = nil
+    // Loading it is no part of what a look costs: it is done once.
+    if roots.isReal { iterated.prepare() }
     let clock = ThreadClock.ofThisThread()
     let begun = clock?.nanoseconds() ?? 0
     var scan = MemoryScan()
     var gathering = Gathering()
     let before = kernelList(&scan)
-    scan.depth = before == nil ? .holders : depth
+    // Of other lists there is no more to be had.
+    scan.depth = before == nil ? .holders : scan.list == .iterator ? depth : max(depth, .attachments)
     if scan.depth == .holders {
       gathering.first = before
       goThroughProcesses(&scan, &gathering)
@@ -38,6 +42,7 @@ final class MemoryScanner {
       gathering.last = before
     }
     gathering.finish(&scan)
+    if scan.list == .iterator, scan.depth >= .attachments { attachDevices(&scan) }
     name(&scan)
     scan.cgroupBytes = cgroupBytes()
     scan.monotonicMicroseconds = Clock.now() / 1000
@@ -49,10 +54,21 @@ final class MemoryScanner {
   // MARK: the kernel's own lists
 
   private func kernelList(_ scan: inout MemoryScan) -> [MemoryScan.Buffer]? {
+    if roots.isReal {
+      do throws(IteratedBuffers.Refused) {
+        let buffers = try iterated.look(&scan, &texts)
+        scan.list = .iterator
+        return buffers
+      } catch {
+        files.shortage = error.shortage ?? files.shortage
+        scan.refused.append("BPF iterator: \(error.reason)")
+      }
+    }
     do throws(Errno) {
       let list = BufferList(parsing: try files.read(roots.bufferList), &texts)
       scan.list = .bufinfo
       scan.kernelBytes = list.total?.bytes
+      scan.tellsAttachments = true
       return buffers(list, &scan)
     } catch {
       scan.refused.append("bufinfo: \(error)")
@@ -65,6 +81,21 @@ final class MemoryScanner {
       scan.refused.append("sysfs: \(error)")
     }
     return nil
+  }
+
+  /// The iterator shows none. For `bufinfo` the kernel locks its list, and each buffer in turn: it is read for those who ask.
+  private func attachDevices(_ scan: inout MemoryScan) {
+    do throws(Errno) {
+      let list = BufferList(parsing: try files.read(roots.bufferList), &texts)
+      var attachments: [UInt64: [String]] = [:]
+      for entry in list.entries { if let inode = entry.inode { attachments[inode] = entry.attachments } }
+      for index in scan.buffers.indices { scan.buffers[index].attachments = attachments[scan.buffers[index].inode] }
+      // Of another moment, so that it may be another and neither is wrong.
+      scan.kernelBytes = list.total?.bytes
+      scan.tellsAttachments = true
+    } catch {
+      scan.refused.append("bufinfo: \(error)")
+    }
   }
 
   private func buffers(_ list: BufferList, _ scan: inout MemoryScan) -> [MemoryScan.Buffer] {

@@ -33,6 +33,8 @@ public final class SystemMemoryWatch: Sendable {
     var begun: UInt64 = 0
     var latest: MemoryScan?
     var latestTime: Int64?
+    var attached: MemoryScan?
+    var attachedTime: Int64?
     var holders: MemoryScan?
     var holdersTime: Int64?
     /// Why the last look saw nothing.
@@ -75,6 +77,7 @@ public final class SystemMemoryWatch: Sendable {
     core.state.withLock {
       var report = SystemMemoryReport()
       report.latest = $0.latest
+      report.attached = $0.attached
       report.holders = $0.holders
       report.failure = $0.failure.map { "\($0)" }
       report.marks = $0.marks
@@ -90,8 +93,13 @@ public final class SystemMemoryWatch: Sendable {
   public func isFresh(_ look: MemoryLook) -> Bool {
     let now = Clock.now()
     return core.state.withLock { state in
-      guard let time = look == .totals ? state.latestTime : state.holdersTime else { return false }
-      return now - time < Self.age
+      let time =
+        switch look {
+        case .totals: state.latestTime
+        case .attachments: state.attachedTime
+        case .holders: state.holdersTime
+        }
+      return time.map { now - $0 < Self.age } ?? false
     }
   }
 
@@ -202,6 +210,10 @@ extension SystemMemoryWatch.Core {
       state.latest = scan
       state.latestTime = time
       state.failure = nil
+      if scan.depth >= .attachments {
+        state.attached = scan
+        state.attachedTime = time
+      }
       if scan.depth == .holders {
         state.holders = scan
         state.holdersTime = time

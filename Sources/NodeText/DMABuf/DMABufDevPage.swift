@@ -7,8 +7,10 @@ public import Reports
 /// The first column is the buffer's inode in place of the kernel's pointer. Where no source tells of attachments, a `?` stands
 /// for them: none would say that there are none.
 public enum DMABufDevPage {
-  static let page = Page("rk_dmabuf/dev", needs: .totals, "DMA-BUFs of the system and the devices attached to each") {
-    write($0.systemMemory.latest, to: &$1)
+  static let page = Page(
+    "rk_dmabuf/dev", needs: .attachments, "DMA-BUFs of the system and the devices attached to each"
+  ) {
+    write($0.systemMemory.attached, to: &$1)
   }
 
   /// Writes the vendor's heading, an empty line, and a line for each buffer.

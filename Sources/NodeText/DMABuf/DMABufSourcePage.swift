@@ -20,6 +20,10 @@ public enum DMABufSourcePage {
     guard let scan = report.holders ?? report.latest else { return out.text("source: none yet\n") }
     out.text("source: ")
     switch scan.list {
+    case .iterator:
+      out.text("the kernel's BPF iterator of DMA-BUFs, ")
+      if scan.tellsAttachments { out.text("debugfs dma_buf/bufinfo for attached devices, ") }
+      out.text("and descriptors and mappings of every process for who holds what\n")
     case .bufinfo:
       out.text("debugfs dma_buf/bufinfo, and descriptors and mappings of every process for who holds what\n")
     case .sysfs: out.text("/sys/kernel/dmabuf/buffers, and descriptors and mappings of every process\n")
@@ -27,9 +31,10 @@ public enum DMABufSourcePage {
     }
     out.text("not_seen: ")
     switch scan.list {
-    case .bufinfo:
+    case .iterator, .bufinfo:
+      out.text(scan.tellsAttachments ? "nothing of the totals; " : "attached devices; ")
       out.text(
-        "nothing of the totals; holders inside the kernel show as no process, descriptors under way in sockets too\n")
+        "holders inside the kernel show as no process, descriptors under way in sockets too\n")
     case .sysfs: out.text("attached devices; buffers younger than their entry; names of buffers no process has open\n")
     case .processes:
       out.text(
