@@ -58,6 +58,28 @@ heaps_add_up() {
   done </sys/kernel/debug/dma_buf/bufinfo
   ((bytes > 0)) && is "$(tail -n 1 $mpi/rk_dma_heap/dma_heap_info)" "$(printf 'Total : 0x%x (%d KiB)' "$bytes" $((bytes >> 10)))"
 }
+# The area of contiguous memory is as the kernel tells, which depends on how it was built; where it tells nothing there is no node.
+area_is_the_kernels() {
+  local debug=/sys/kernel/debug/cma/reserved counts=/sys/kernel/mm/cma/reserved total used
+  local -a words=()
+  settle
+  if [[ -e $debug/count ]]; then
+    total=$(cat $debug/count) used=$(cat $debug/used)
+    read -r -a words <$debug/bitmap
+  elif [[ -e $counts/total_pages ]]; then
+    total=$(cat $counts/total_pages) used=$(($(cat $counts/total_pages) - $(cat $counts/available_pages)))
+  else
+    [[ ! -e $mpi/rk_cma && ! -e $mpi/rk_dma_heap/alloc_bitmap ]]
+    return
+  fi
+  is "$(cat $mpi/rk_cma/reserved)" "$(
+    printf 'Total: %d KiB\n Used: %d KiB\n' $((total * 4)) $((used * 4))
+    if ((${#words[@]} > 0)); then
+      printf '\n'
+      printf '%08X %08X %08X %08X %08X %08X %08X %08X\n' "${words[@]}"
+    fi
+  )"
+}
 # pool N HEAP BYTES COUNT
 pool() {
   mkdir "$mpi/vb/$1"
@@ -117,7 +139,8 @@ check "so many are whole" is "$(value rk_dmabuf/source sgt_buffers)" 3
 check "and some are not known" at_least rk_dmabuf/source sgt_buffers_unknown 2
 check "the heaps' sum is the kernel's" heaps_add_up
 check "its contiguous memory" is "$(($(value rk_dmabuf/source cma_bytes) >> 10)) kB" "$(sed -n 's/^CmaTotal: *//p' /proc/meminfo)"
-sed 's/^/      /' $mpi/rk_dmabuf/sgt
+check "and the area of it" area_is_the_kernels
+head -n 12 $mpi/rk_dmabuf/sgt | sed 's/^/      /'
 
 sed 's/^/      /' $mpi/rk_dmabuf/source $mpi/rk_dmabuf/by_process $mpi/rk_dmabuf/growth $mpi/rk_dmabuf/dev
 

@@ -28,15 +28,13 @@ public final class PhysicalMemoryWatch: Sendable {
   private let roots: KernelRoots
   private let own: Own
 
-  /// Has the names of heaps and areas at once.
+  /// Has heaps and areas at once: a node that is there before anybody has looked must not be empty, or `sendfile` finds nothing in it.
   public init(_ roots: KernelRoots = KernelRoots(), own: @escaping Own = { [] }) {
     self.roots = roots
     self.own = own
-    let areas = ContiguousAreas(roots, ProcFiles()).names.map { ContiguousArea(name: $0) }
-    state.withLock {
-      $0.report.heaps = listDirectory(roots.heaps).sorted()
-      $0.report.areas = areas
-    }
+    var report = PhysicalMemoryReport()
+    Self.lookAtAreas(roots, &report)
+    state.withLock { [report] in $0.report = report }
   }
 
   public var report: PhysicalMemoryReport { state.withLock { $0.report } }
@@ -96,14 +94,18 @@ public final class PhysicalMemoryWatch: Sendable {
     let begun = clock?.nanoseconds() ?? 0
     var report = PhysicalMemoryReport()
     place(own().filter(\.isDMABuf), &report)
+    Self.lookAtAreas(roots, &report)
+    report.monotonicMicroseconds = Clock.now() / 1000
+    report.costMicroseconds = ((clock?.nanoseconds() ?? 0) - begun) / 1000
+    return report
+  }
+
+  private static func lookAtAreas(_ roots: KernelRoots, _ report: inout PhysicalMemoryReport) {
     let areas = ContiguousAreas(roots, ProcFiles())
     report.heaps = listDirectory(roots.heaps).sorted()
     report.areas = areas.look()
     (report.contiguousBytes, report.freeContiguousBytes) = areas.totals()
     if report.areas.count == 1, report.areas[0].total == nil { report.areas[0].total = report.contiguousBytes }
-    report.monotonicMicroseconds = Clock.now() / 1000
-    report.costMicroseconds = ((clock?.nanoseconds() ?? 0) - begun) / 1000
-    return report
   }
 
   private func place(_ memories: [any Memory], _ report: inout PhysicalMemoryReport) {

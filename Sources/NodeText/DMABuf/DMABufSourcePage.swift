@@ -77,7 +77,7 @@ public enum DMABufSourcePage {
       out.newline()
     } else {
       out.text(
-        ", as far as it is mapped and was touched, and the kernel shows such mappings: none of bare page frames, which most of today's exporters make\n"
+        ": of udmabuf all, of others what was touched of their mappings, where the kernel shows those: nothing of mappings of bare page frames, as heaps make them\n"
       )
     }
     out.text("peak: exact for own buffers; of others what the looks saw, which miss what comes and goes between two\n")
