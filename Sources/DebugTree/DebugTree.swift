@@ -21,6 +21,8 @@ public final class DebugTree: Sendable {
   let controlFiles = Synchronization.Mutex<[ObjectPath: [String: AttributeKind]]>([:])
   /// The directory of each service; the lock keeps those that change them one after the other.
   let serviceDirectories = Synchronization.Mutex<[String: String]>([:])
+  /// The nodes of the kernel's areas of contiguous memory; the lock keeps those that change them one after the other.
+  let areaNodes = Synchronization.Mutex<Set<String>>([])
 
   /// As much as the largest bitmap: many that are open at once share it.
   let beingWritten = BlobRoom(bytes: 64 << 20)
@@ -55,6 +57,7 @@ public final class DebugTree: Sendable {
     moments.startedMonotonicMicroseconds = started
     moments.devices = devices
     moments.systemMemory = memory.report
+    moments.physicalMemory = memory.layout
     self.moments = moments
     try addPages()
     try addClassDirectories()
@@ -64,6 +67,8 @@ public final class DebugTree: Sendable {
     graph.servicesChanged { [weak self] in self?.followServices() }
     graph.followDevices()
     followServices()
+    memory.layoutChanged { [weak self] in self?.followAreas() }
+    followAreas()
     follow(created: runtime.objects, removed: [])
   }
 }

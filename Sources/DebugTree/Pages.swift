@@ -17,7 +17,7 @@ extension DebugTree {
   }
 
   /// Adds a node and the directories above it that are not there yet.
-  private func add(_ node: Node, at path: String) throws(NodeError) {
+  func add(_ node: Node, at path: String) throws(NodeError) {
     var names = path.split(separator: "/").map(String.init)
     guard let name = names.popLast() else { return }
     var directory = tree.root
@@ -48,9 +48,12 @@ extension DebugTree {
 
   /// The memory of the system is looked at by a thread of its own.
   private func preparation(_ look: MemoryLook, of page: Page) -> Preparation {
-    let memory = memory
+    let (memory, needsLayout) = (memory, page.needsLayout)
     return Preparation(
-      isRequired: page.isMemoryAlone, isDone: { memory.isFresh(look) }, begin: { memory.refresh(look, $0) })
+      isRequired: page.isMemoryAlone, isDone: { memory.isFresh(look) && (!needsLayout || memory.isLayoutFresh()) },
+      begin: { done in
+        memory.refresh(look) { if needsLayout { memory.refreshLayout(done) } else { done() } }
+      })
   }
 
   /// A node that shows a page, and takes what the page does.

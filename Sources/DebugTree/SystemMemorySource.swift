@@ -16,5 +16,12 @@ public struct SystemMemorySource: Sendable {
   /// Returns whether there was such a mark.
   public var clearMark: @Sendable (String?) -> Bool = { _ in true }
 
+  /// Where own buffers lie, and what contiguous memory the kernel has.
+  public var layout: @Sendable () -> PhysicalMemoryReport = { PhysicalMemoryReport() }
+  public var isLayoutFresh: @Sendable () -> Bool = { true }
+  public var refreshLayout: @Sendable (@escaping Done) -> Void = { $0() }
+  /// Has it called when heaps or areas of contiguous memory are others than before.
+  public var layoutChanged: @Sendable (@escaping Done) -> Void = { _ in }
+
   public init() {}
 }

@@ -26,6 +26,7 @@ public final class Moment {
     /// What `memory_limit` reads.
     public var memoryLimit: @Sendable () -> String = { "auto" }
     public var systemMemory: @Sendable () -> SystemMemoryReport = { SystemMemoryReport() }
+    public var physicalMemory: @Sendable () -> PhysicalMemoryReport = { PhysicalMemoryReport() }
     public var regions: @Sendable () -> RegionsReport = { RegionsReport() }
     public var encoders: @Sendable () -> EncodersReport = { EncodersReport() }
     public var services: @Sendable () -> ServicesReport = { ServicesReport() }
@@ -74,6 +75,8 @@ public final class Moment {
   public private(set) lazy var memoryLimit = sources.memoryLimit()
   /// The DMA-BUFs of the whole system.
   public private(set) lazy var systemMemory = sources.systemMemory()
+  /// Where own DMA-BUFs lie, and the kernel's heaps and areas of contiguous memory.
+  public private(set) lazy var physicalMemory = sources.physicalMemory()
   public private(set) lazy var regions = sources.regions()
   /// The encoder channels.
   public private(set) lazy var encoders = sources.encoders()

@@ -18,6 +18,8 @@ public struct Page: Sendable {
   public var isMadeApart: Bool
   /// How well the system's memory must have been looked at before it is rendered; nil where it shows nothing of that.
   public var needs: MemoryLook?
+  /// Where buffers lie in memory must have been looked at, too.
+  public var needsLayout: Bool
   public var render: @Sendable (Moment, inout TextWriter) -> Void
 
   /// Where `report` has it. Those of one place stand in the order of the list.
@@ -32,7 +34,8 @@ public struct Page: Sendable {
 
   public init(
     _ path: String, also more: [String] = [], capacity: Int = 4096, takes: Intake? = nil,
-    inReport place: PlaceInReport = .middle, isMadeApart: Bool = false, needs: MemoryLook? = nil, _ summary: String,
+    inReport place: PlaceInReport = .middle, isMadeApart: Bool = false, needs: MemoryLook? = nil,
+    needsLayout: Bool = false, _ summary: String,
     render: @escaping @Sendable (Moment, inout TextWriter) -> Void
   ) {
     self.paths = [path] + more
@@ -42,6 +45,7 @@ public struct Page: Sendable {
     self.place = place
     self.isMadeApart = isMadeApart
     self.needs = needs
+    self.needsLayout = needsLayout
     self.render = render
   }
 

@@ -17,6 +17,7 @@ public struct PageTable: Sendable {
     pages =
       RockitPages.pages(dialect)
       + DMABufPages.pages
+      + DMAHeapPages.pages
       + MPPServicePages.pages(dialect)
       + OwnPages.pages
     objectPages = OwnPages.objectPages

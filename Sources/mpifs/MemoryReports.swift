@@ -3,8 +3,8 @@ import DebugTree
 import Devices
 
 extension SystemMemorySource {
-  /// The thread that looks, as the tree asks it.
-  init(_ watch: SystemMemoryWatch) {
+  /// The threads that look, as the tree asks them.
+  init(_ watch: SystemMemoryWatch, _ layout: PhysicalMemoryWatch) {
     self.init()
     report = { watch.report }
     isFresh = { watch.isFresh($0) }
@@ -12,5 +12,9 @@ extension SystemMemorySource {
     lookAnew = { watch.lookAnew(.totals, $0) }
     mark = { watch.mark($0, $1) }
     clearMark = { watch.clearMark($0) }
+    self.layout = { layout.report }
+    isLayoutFresh = { layout.isFresh }
+    refreshLayout = { layout.refresh($0) }
+    layoutChanged = { layout.changed($0) }
   }
 }

@@ -53,7 +53,8 @@ struct Options: ParsableCommand {
   @Flag(help: "Sources run as fast as the slowest receiver takes frames, and nothing is dropped: for benchmarks.")
   var unthrottled = false
 
-  @Option(help: ArgumentHelp("In place of the machine's: a folder with proc and sys, for tests.", visibility: .hidden))
+  @Option(
+    help: ArgumentHelp("In place of the machine's: a folder with proc, sys and dev, for tests.", visibility: .hidden))
   var kernelRoot: String?
 
   static func main() {

@@ -41,13 +41,16 @@ struct Program {
     let systemMemory = SystemMemoryWatch(KernelRoots(under: options.kernelRoot)) { [weak graph] in
       graph?.noteSystemMemory($0, hasNew: $1) ?? $0
     }
+    let layout = PhysicalMemoryWatch(KernelRoots(under: options.kernelRoot)) { [weak graph] in
+      graph?.pictureMemories ?? []
+    }
     let debug: DebugTree
     let mount: Mount
     do {
       debug = try DebugTree(
         runtime: runtime, graph: graph, pages: PageTable(options.dialect), identity: .ofThisProgram(),
         startedMonotonicMicroseconds: started, devices: devices(watch, registry, memory.reason),
-        memory: SystemMemorySource(systemMemory))
+        memory: SystemMemorySource(systemMemory, layout))
       try MountPoint.create(path)
       let mountOptions = MountOptions(
         name: "mpifs", allowOther: options.allowOther, onUnmounted: { kill(getpid(), SIGUSR1) })

@@ -21,7 +21,9 @@ import Testing
   }
 
   /// - Parameter prepare: done with the runtime before there is a tree.
-  private static func make(_ prepare: (Runtime) -> Void = { _ in }) throws -> (Runtime, DebugTree) {
+  private static func make(
+    memory source: SystemMemorySource = SystemMemorySource(), _ prepare: (Runtime) -> Void = { _ in }
+  ) throws -> (Runtime, DebugTree) {
     let memory = AllocatorPolicy()
     let catalogue = EngineCatalogue(
       encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
@@ -40,7 +42,7 @@ import Testing
         program: "mpifs", version: "0", commit: "0", buildAuthor: "",
         buildTime: CivilTime(year: 2000, month: 1, day: 1),
         kernel: "", processID: 1),
-      startedMonotonicMicroseconds: 0)
+      startedMonotonicMicroseconds: 0, memory: source)
     return (runtime, debug)
   }
 
@@ -73,12 +75,40 @@ import Testing
 
   @Test func nothingElseStandsBesideThePages() {
     #expect(
-      names("rk_dmabuf") == ["size", "peak", "dev", "source", "by_process", "growth", "history", "check"])
+      names("rk_dmabuf") == ["size", "peak", "dev", "sgt", "source", "by_process", "growth", "history", "check"])
+    #expect(names("rk_dma_heap") == ["dma_heap_info"])
     #expect(names("vcodec") == ["enc"] && names("vcodec/enc") == ["venc_info"])
     #expect(
       names("mpp_service") == [
         "version", "sessions-summary", "supports-cmd", "supports-device", "load", "load_interval", "timing_en", "cpu",
       ])
+  }
+
+  @Test func areasOfContiguousMemoryComeAndGoAsTheKernelHasThem() throws {
+    let memory = Synchronization.Mutex(PhysicalMemoryReport())
+    let follow = Synchronization.Mutex<@Sendable () -> Void>({})
+    var source = SystemMemorySource()
+    source.layout = { memory.withLock { $0 } }
+    source.layoutChanged = { body in follow.withLock { $0 = body } }
+    let (runtime, debug) = try Self.make(memory: source)
+    func names(_ path: String) -> [String]? { (debug.tree.root[path] as? Directory)?.names }
+    func set(_ areas: [String], _ heaps: [String]) {
+      memory.withLock {
+        $0.areas = areas.map { ContiguousArea(name: $0) }
+        $0.heaps = heaps
+      }
+      follow.withLock { $0 }()
+    }
+    #expect(names("rk_cma") == nil && names("rk_dma_heap") == ["dma_heap_info"])
+    set(["reserved", "vpu@1"], ["system", "reserved"])
+    #expect(names("rk_cma") == ["reserved", "vpu@1"] && names("rk_dma_heap") == ["dma_heap_info", "alloc_bitmap"])
+    set(["vpu@1"], ["system"])
+    #expect(names("rk_cma") == ["vpu@1"] && names("rk_dma_heap") == ["dma_heap_info"])
+    set([], [])
+    #expect(names("rk_cma") == nil)
+    set(["reserved"], [])
+    #expect(names("rk_cma") == ["reserved"])
+    #expect(runtime.errorLog.total == 0)
   }
 
   @Test func onlyKindsThatCanBeMadeHaveADirectory() {

@@ -271,7 +271,7 @@ import Testing
     for node in [
       "mpp_service/load", "mpp_service/sessions-summary", "mpp_service/cpu/task_count", "vsys", "valloc", "vrgn",
       "venc_info", "vcodec/enc/venc_info", "rk_dmabuf/size", "rk_dmabuf/dev", "rk_dmabuf/source",
-      "rk_dmabuf/by_process",
+      "rk_dmabuf/by_process", "rk_dmabuf/sgt", "rk_dma_heap/dma_heap_info",
       "rk_dmabuf/history", "health", "metrics",
       "report", "help", "venc/0/state", "venc/0/stats", "venc/0/effect", "vi/0/active", "venc/0/stream",
       "vi/0/snapshot.jpg",

@@ -163,7 +163,12 @@ import Testing
     let table = try #require(readme.tables(with: "path", "shows", "takes").first)
     let listed = table.rows.flatMap { ManualPage.code($0["path"] ?? "") }
     #expect(Set(listed).count == listed.count, "a path stands there twice")
-    let served = try Served(["--input", "pattern"])
+    // What is there only with contiguous memory, the area of it called as the table calls any.
+    let kernel = try Served.freshDirectory()
+    defer { try? FileManager.default.removeItem(atPath: kernel) }
+    let made = try shell(#"cd "$1" && mkdir -p proc sys/kernel/debug/cma/NAME dev/dma_heap/NAME"#, kernel)
+    #expect(made.status == 0)
+    let served = try Served(["--input", "pattern", "--kernel-root", kernel])
     #expect(try shell(#"cd "$1" && mkdir vdec/0 vo/0 vda/0 rgn/0 rgn/0/attach/venc-0 vb/0"#, served.at).status == 0)
     // What stands for any object, with those that are there.
     let objects = [

@@ -156,12 +156,76 @@ import Testing
       })
   }
 
+  @Test func contiguousMemoryIsAsTheKernelTellsIt() throws {
+    let kernel = try Kernel()
+    try kernel.script(
+      """
+      process 100 a; hold 100 3 7 65536 reserved frame; hold 100 4 8 4096 drm screen; list
+      mkdir -p sys/kernel/debug/cma/reserved sys/kernel/debug/cma/vpu dev/dma_heap
+      touch dev/dma_heap/reserved dev/dma_heap/system
+      cd sys/kernel/debug/cma/reserved; echo 64 >count; echo 33 >used; echo 0 >order_per_bit; echo 4294967295 1 >bitmap
+      """)
+    let served = try serve(kernel)
+    let size = getpagesize() / 1024
+    let area = "Total: \(64 * size) KiB\n Used: \(33 * size) KiB\n\nFFFFFFFF 00000001\n"
+    // What has a length of 0 when it is first asked for has no content for sendfile.
+    #expect(try run("stat", "-c", "%s", served.path("rk_cma/reserved")).text == "\(area.utf8.count)\n")
+    #expect(try served.cat("rk_cma/reserved") == area)
+    #expect(try served.cat("rk_dma_heap/alloc_bitmap") == area)
+    #expect(try served.cat("rk_cma/vpu") == "")
+    #expect(try run("stat", "-c", "%a", served.path("rk_cma/vpu"), served.path("rk_dmabuf/sgt")).text == "444\n444\n")
+    #expect(try served.refusal(of: "1", to: "rk_cma/reserved").contains("ermission denied"))
+    #expect(
+      try served.cat("rk_dma_heap/dma_heap_info") == """
+        dma-heap:<reserved> -dmabuf\ti_ino = 7
+        \tAlloc by (frame               )\t[?-?]\t0x0000000000010000 (64 KiB)
+        \t\tAttached Devices:
+        \t\tfe000000.vpu
+        Total 1 devices attached
+
+
+        Total : 0x10000 (64 KiB)
+
+        """)
+    #expect(try served.cat("report").contains("\n==> rk_cma/reserved <==\n" + area))
+    #expect(try served.cat("help").contains("\nrk_cma/vpu "))
+    #expect(try served.facts("rk_dmabuf/source")["cma_areas"] == "2")
+
+    // One that goes is gone with the next look, and whoever has it open is told.
+    try kernel.script("rm -r sys/kernel/debug/cma/vpu; echo 34 >sys/kernel/debug/cma/reserved/used")
+    #expect(try eventually { try served.cat("rk_cma/reserved").contains(" Used: \(34 * size) KiB\n") })
+    #expect(try run("ls", served.path("rk_cma")).text == "reserved\n")
+    try kernel.script("rm -r sys/kernel/debug/cma; mkdir -p sys/kernel/debug/cma/late")
+    #expect(try eventually { try !served.cat("rk_dmabuf/sgt").isEmpty && served.exists("rk_cma/late") })
+    #expect(try !served.exists("rk_dma_heap/alloc_bitmap") && served.exists("rk_dma_heap/dma_heap_info"))
+  }
+
+  @Test func hostileAreasHarmNothing() throws {
+    let kernel = try Kernel()
+    try kernel.script(
+      #"""
+      mkdir -p sys/kernel/debug/cma/"$(printf 'x\n==> forged <==\033[2J')" sys/kernel/debug/cma/huge sys/kernel/debug/cma/long dev/dma_heap
+      touch dev/dma_heap/"$(printf 'h\nTotal : 0x0')"
+      cd sys/kernel/debug/cma/huge
+      for f in count used order_per_bit; do echo 18446744073709551615 >$f; done; echo 1 >bitmap
+      cd ../long; echo 64 >count; echo 99 >used; echo 0 >order_per_bit; head -c 3000000 /dev/zero | tr '\0' '1' >bitmap
+      """#)
+    let served = try serve(kernel)
+    #expect(try served.cat("rk_cma/huge") == "")
+    #expect(try served.cat("rk_cma/long") == "Total: \(64 * getpagesize() / 1024) KiB\n")
+    #expect(try run("ls", served.path("rk_cma")).lines.count == 3)
+    let report = try served.cat("report")
+    #expect(report.contains(#"==> rk_cma/x\n==> forged <==\x1b[2J <=="#))
+    #expect(!report.contains("\n==> forged") && !report.contains("\u{1b}[2J"))
+    #expect(try served.cat("rk_dma_heap/dma_heap_info") == "\nTotal : 0x0 (0 KiB)\n")
+  }
+
   @Test func theReportHasThePages() throws {
     let kernel = try Kernel()
     try kernel.script("process 100 a; hold 100 3 7 4096 system x; list")
     let served = try serve(kernel)
     let report = try served.cat("report")
-    for page in ["size", "peak", "dev", "source", "by_process", "growth", "history"] {
+    for page in ["size", "peak", "dev", "sgt", "source", "by_process", "growth", "history"] {
       #expect(report.contains("\n==> rk_dmabuf/\(page) <==\n"), "\(page)")
     }
     #expect(report.contains("\n    100 a "))

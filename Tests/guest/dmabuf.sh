@@ -30,6 +30,67 @@ same_as_kernel() {
 }
 # grown LINE...: growth has a line that begins so.
 grown() { settle; grep -qE "^  $1" $mpi/rk_dmabuf/growth || { cat $mpi/rk_dmabuf/growth; return 1; }; }
+# placed NAME: KiB of all pieces that `sgt` has of own buffers of that name.
+placed() {
+  local line name='' sum=0
+  while IFS= read -r line; do
+    [[ $line == ' '* ]] || name=${line:17:16}
+    if [[ ${name%% *} == "$1" && $line =~ \(\ *([0-9]+)\ KiB\)$ ]]; then sum=$((sum + BASH_REMATCH[1])); fi
+  done < <(tail -n +3 $mpi/rk_dmabuf/sgt)
+  echo "$sum"
+}
+# All of them lie in what the kernel calls memory, and there are some.
+in_memory() {
+  local first last from to found=0 is_in
+  while IFS=. read -r first _ last; do
+    is_in=
+    while IFS=- read -r from to; do
+      if ((first >= 16#$from && last <= 16#$to)); then is_in=yes; fi
+    done < <(sed -n 's/^\([0-9a-f]*-[0-9a-f]*\) : System RAM$/\1/p' /proc/iomem)
+    [[ -n $is_in ]] || { printf '%s..%s is no memory\n' "$first" "$last"; return 1; }
+    found=$((found + 1))
+  done < <(sed -n 's/.*: \(0x[0-9a-f]*\.\.0x[0-9a-f]*\) (.*/\1/p' $mpi/rk_dmabuf/sgt)
+  ((found > 0))
+}
+# The sum of dma_heap_info is what the kernel's list has of all heaps.
+heaps_add_up() {
+  local size exporter bytes=0
+  settle
+  while IFS=$'\t' read -r size _ _ _ exporter _; do
+    if [[ $size =~ ^[0-9]{8,}$ && -e /dev/dma_heap/$exporter ]]; then bytes=$((bytes + 10#$size)); fi
+  done </sys/kernel/debug/dma_buf/bufinfo
+  ((bytes > 0)) && is "$(tail -n 1 $mpi/rk_dma_heap/dma_heap_info)" "$(printf 'Total : 0x%x (%d KiB)' "$bytes" $((bytes >> 10)))"
+}
+# The area of contiguous memory is as the kernel tells, which depends on how it was built; where it tells nothing there is no node.
+area_is_the_kernels() {
+  local debug=/sys/kernel/debug/cma/reserved counts=/sys/kernel/mm/cma/reserved total used
+  local -a words=()
+  settle
+  if [[ -e $debug/count ]]; then
+    total=$(cat $debug/count) used=$(cat $debug/used)
+    read -r -a words <$debug/bitmap
+  elif [[ -e $counts/total_pages ]]; then
+    total=$(cat $counts/total_pages) used=$(($(cat $counts/total_pages) - $(cat $counts/available_pages)))
+  else
+    [[ ! -e $mpi/rk_cma && ! -e $mpi/rk_dma_heap/alloc_bitmap ]]
+    return
+  fi
+  is "$(cat $mpi/rk_cma/reserved)" "$(
+    printf 'Total: %d KiB\n Used: %d KiB\n' $((total * 4)) $((used * 4))
+    if ((${#words[@]} > 0)); then
+      printf '\n'
+      printf '%08X %08X %08X %08X %08X %08X %08X %08X\n' "${words[@]}"
+    fi
+  )"
+}
+# pool N HEAP BYTES COUNT
+pool() {
+  mkdir "$mpi/vb/$1"
+  put "vb/$1/heap" "$2"
+  put "vb/$1/size" "$3"
+  put "vb/$1/count" "$4"
+  put "vb/$1/enable" 1
+}
 
 list="debugfs dma_buf/bufinfo, and"
 device=vkms
@@ -80,6 +141,21 @@ frames_come() { at_least venc/0/stats frames_out 3; }
 check "a pipeline runs" wait_until 60 frames_come >/dev/null
 check "with a pipeline: our total is the kernel's" same_as_kernel
 check "own buffers are the system heap's" is "$(value rk_dmabuf/source own_bytes_that_are_no_dmabuf)" 0
+
+# Where own buffers lie, and contiguous memory.
+check "a pool of udmabuf" pool 0 udmabuf 3110400 3
+check "a pool of the contiguous heap" pool 1 reserved 1048576 2
+settle
+for buffer in 0 1 2; do check "udmabuf $buffer: the pieces are the whole" is "$(placed vb0-$buffer)" 3040; done
+check "they lie in memory" in_memory
+check "of the system heap this kernel shows none, which is counted" is "$(placed vi0-0)" 0
+check "so many are whole" is "$(value rk_dmabuf/source sgt_buffers)" 3
+check "and some are not known" at_least rk_dmabuf/source sgt_buffers_unknown 2
+check "the heaps' sum is the kernel's" heaps_add_up
+check "its contiguous memory" is "$(($(value rk_dmabuf/source cma_bytes) >> 10)) kB" "$(sed -n 's/^CmaTotal: *//p' /proc/meminfo)"
+check "and the area of it" area_is_the_kernels
+head -n 12 $mpi/rk_dmabuf/sgt | sed 's/^/      /'
+
 sed 's/^/      /' $mpi/rk_dmabuf/source $mpi/rk_dmabuf/by_process $mpi/rk_dmabuf/growth $mpi/rk_dmabuf/dev
 
 # More than one read of the iterator's file, or the list of the first look, holds.
@@ -114,7 +190,9 @@ kill "${holders[@]}"
 wait "${holders[@]}" 2>/dev/null
 put venc/0/enable 0
 put vi/0/enable 0
-rmdir $mpi/venc/0 $mpi/vi/0
+put vb/0/enable 0
+put vb/1/enable 0
+rmdir $mpi/venc/0 $mpi/vi/0 $mpi/vb/0 $mpi/vb/1
 nothing_left() { is "$(kernel_count)" 0; }
 check "all of it is gone" wait_until 20 nothing_left
 check "at the end our total is the kernel's" same_as_kernel

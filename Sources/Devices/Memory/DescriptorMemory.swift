@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LinuxMedia
 public import MediaCore
+public import Reports
 import Synchronization
 
 /// A piece of memory behind one descriptor: a DMA-BUF of any exporter, or a memfd.
@@ -12,6 +13,7 @@ public final class DescriptorMemory: Memory {
   public let inode: UInt64
   public let exporter: String
   public let isDMABuf: Bool
+  public let physicalRanges: [PhysicalRange]?
   private let label: String
   private let kernel: any Kernel
   private let mapping = Mutex<Mapping?>(nil)
@@ -25,7 +27,7 @@ public final class DescriptorMemory: Memory {
   ///   - label: what errors name.
   init(
     owning descriptor: consuming Descriptor, exporter: String?, isDMABuf: Bool, label: String,
-    kernel: any Kernel = LinuxKernel()
+    physicalRanges: [PhysicalRange]? = nil, kernel: any Kernel = LinuxKernel()
   ) throws(KernelError) {
     let fd = descriptor.raw
     size = try DMABuf.size(fd, subject: label, kernel: kernel)
@@ -33,6 +35,7 @@ public final class DescriptorMemory: Memory {
     // A board without /proc still streams: the exporter is then unknown, not an error.
     self.exporter = exporter ?? (try? DescriptorInfo(of: fd, kernel: kernel))?.exporter ?? "unknown"
     self.isDMABuf = isDMABuf
+    self.physicalRanges = physicalRanges
     self.label = label
     self.kernel = kernel
     self.descriptor = descriptor

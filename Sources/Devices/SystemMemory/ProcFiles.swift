@@ -8,13 +8,18 @@ public struct KernelRoots: Sendable {
   var bufferList = "/sys/kernel/debug/dma_buf/bufinfo"
   var bufferFolder = "/sys/kernel/dmabuf/buffers"
   var cgroups = "/sys/fs/cgroup"
+  var areas = "/sys/kernel/debug/cma"
+  var areaCounts = "/sys/kernel/mm/cma"
+  var heaps = "/dev/dma_heap"
   /// The numbers in `proc` are those of processes, about which the kernel may be asked.
   var isReal = true
 
-  /// - Parameter folder: has `proc` and `sys` in it in place of the machine's.
+  /// - Parameter folder: has `proc`, `sys` and `dev` in it in place of the machine's.
   public init(under folder: String? = nil) {
     guard let folder else { return }
-    for path in [\KernelRoots.proc, \.bufferList, \.bufferFolder, \.cgroups] {
+    for path in [
+      \KernelRoots.proc, \.bufferList, \.bufferFolder, \.cgroups, \.areas, \.areaCounts, \.heaps,
+    ] {
       self[keyPath: path] = folder + self[keyPath: path]
     }
     isReal = false

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Reports
 
 /// A piece of memory with a file descriptor: a DMA-BUF, or a memfd on machines without an exporter.
 ///
@@ -22,6 +23,8 @@ public protocol Memory: AnyObject, Sendable {
   func map() throws(Failure) -> UnsafeMutableRawPointer
   /// The mapping if there is one already, without making it.
   var mapped: UnsafeMutableRawPointer? { get }
+  /// The physical memory it lies in, in order of its bytes, where that was seen when it was made and cannot change.
+  var physicalRanges: [PhysicalRange]? { get }
   /// Bracket CPU access (`DMA_BUF_IOCTL_SYNC`); nothing to do for memory that is always coherent.
   func beginCPUAccess(write: Bool) throws(Failure)
   func endCPUAccess(write: Bool) throws(Failure)
@@ -31,6 +34,10 @@ public protocol Memory: AnyObject, Sendable {
 public enum MemorySize {
   /// Bytes: far above any frame, far below what overflows.
   public static let largest = 1 << 31
+}
+
+extension Memory {
+  public var physicalRanges: [PhysicalRange]? { nil }
 }
 
 /// Gives memory for pools.

@@ -159,6 +159,7 @@ final class CountedMemory: Memory {
   func kernelReferenceCount() -> Int? { base.kernelReferenceCount() }
   func map() throws(Failure) -> UnsafeMutableRawPointer { try base.map() }
   var mapped: UnsafeMutableRawPointer? { base.mapped }
+  var physicalRanges: [PhysicalRange]? { base.physicalRanges }
   func beginCPUAccess(write: Bool) throws(Failure) { try base.beginCPUAccess(write: write) }
   func endCPUAccess(write: Bool) throws(Failure) { try base.endCPUAccess(write: write) }
 }

@@ -5,13 +5,17 @@ public import Reports
 /// `rk_dmabuf/source`: where the figures come from and what that source cannot see, `key: value`.
 public enum DMABufSourcePage {
   static let page = Page(
-    "rk_dmabuf/source", capacity: 2048, needs: .holders, "where the figures of rk_dmabuf come from, and their limits"
+    "rk_dmabuf/source", capacity: 2048, needs: .holders, needsLayout: true,
+    "where the figures of rk_dmabuf come from, and their limits"
   ) {
-    write($0.systemMemory, $0.memory, to: &$1)
+    write($0.systemMemory, $0.memory, $0.physicalMemory, to: &$1)
   }
 
   /// Writes the page.
-  public static func write(_ report: SystemMemoryReport, _ memory: MemoryTotals, to out: inout TextWriter) {
+  public static func write(
+    _ report: SystemMemoryReport, _ memory: MemoryTotals, _ physical: PhysicalMemoryReport = PhysicalMemoryReport(),
+    to out: inout TextWriter
+  ) {
     if let failure = report.failure {
       out.text("failed: ")
       out.line(failure)
@@ -56,6 +60,10 @@ public enum DMABufSourcePage {
       ("processes: ", UInt64(scan.processesSeen)), ("unreadable_processes: ", UInt64(scan.unreadable)),
       ("vanished_processes: ", UInt64(scan.vanished)), ("threads_with_own_descriptors: ", UInt64(scan.ownTables)),
       ("descriptors_without_inode: ", UInt64(scan.unidentified)), ("disagreements: ", UInt64(scan.disagreements)),
+      ("sgt_buffers: ", UInt64(physical.placed)), ("sgt_buffers_in_part: ", UInt64(physical.partlyPlaced)),
+      ("sgt_buffers_unknown: ", UInt64(physical.unplaced)), ("cma_areas: ", UInt64(physical.areas.count)),
+      ("cma_bytes: ", physical.contiguousBytes), ("cma_free_bytes: ", physical.freeContiguousBytes),
+      ("layout_cost_us: ", UInt64(max(0, physical.costMicroseconds))),
       ("cost_us: ", UInt64(max(0, scan.costMicroseconds))), ("age_limit_ms: ", UInt64(report.ageMilliseconds)),
     ]
     for (key, value) in lines {
@@ -67,6 +75,16 @@ public enum DMABufSourcePage {
     out.text(
       "size: dmabuf_bytes and own_bytes_that_are_no_dmabuf; own buffers as they are now, others as they were at the last look\n"
     )
+    out.text("sgt: physical memory of own DMA-BUFs")
+    if let refusal = physical.refusal {
+      out.text("; none is known: ")
+      out.line(refusal)
+      out.newline()
+    } else {
+      out.text(
+        ": of udmabuf all, of others what was touched of their mappings, where the kernel shows those: nothing of mappings of bare page frames, as heaps make them\n"
+      )
+    }
     out.text("peak: exact for own buffers; of others what the looks saw, which miss what comes and goes between two\n")
   }
 }

@@ -9,7 +9,8 @@ public enum HelpPage {
   static let page = Page("help", capacity: 16384, "every page and attribute") { moment, out in
     let pages = moment.pages
     let ofServices = pages.servicePages.map { $0.help(in: pages.serviceFolder) }
-    write(pages.pages.map(\.help) + ofServices + moment.attributes, to: &out)
+    let ofAreas = ContiguousAreaPage.help(of: moment.physicalMemory)
+    write(pages.pages.map(\.help) + ofAreas + ofServices + moment.attributes, to: &out)
   }
 
   /// Writes the page.

@@ -8,7 +8,8 @@ import Reports
 /// Nothing is listed here: the nodes are those of ``PageTable``.
 public enum ReportPage {
   static let page = Page(
-    "report", capacity: 65536, inReport: .absent, needs: .holders, "all pages of one moment, to send to others"
+    "report", capacity: 65536, inReport: .absent, needs: .holders, needsLayout: true,
+    "all pages of one moment, to send to others"
   ) {
     write($0, to: &$1)
   }
@@ -18,6 +19,9 @@ public enum ReportPage {
     writeHead(moment, to: &out)
     writePages(.first, moment, to: &out)
     writePages(.middle, moment, to: &out)
+    for node in ContiguousAreaPage.nodes(of: moment.physicalMemory) {
+      section(node.path, to: &out) { ContiguousAreaPage.write(node.area, to: &$0) }
+    }
     for service in moment.services.services {
       for page in moment.pages.servicePages {
         section("\(moment.pages.serviceFolder)/\(service.shortName)/\(page.name)", to: &out) {

@@ -31,6 +31,12 @@ func memoryScenario(_ checks: Checks) {
         _ = try memory.map()
         checks.expect("\(allocator.name): its mapping is another reference", memory.kernelReferenceCount(), is: 2)
       }
+      if allocator.name == "udmabuf" {
+        let ranges = memory.physicalRanges ?? []
+        checks.expect("\(allocator.name): where it lies is all of it", ranges.reduce(0) { $0 + $1.length }, is: 102_400)
+        let pages = ranges.flatMap { stride(from: $0.start, through: $0.last, by: 4096) }
+        checks.expect("\(allocator.name): and no page twice", Set(pages).count, is: 25)
+      }
       try memory.beginCPUAccess(write: true)
       let address = try memory.map()
       for offset in stride(from: 0, to: memory.size, by: 4) {
