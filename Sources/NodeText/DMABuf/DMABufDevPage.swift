@@ -30,9 +30,10 @@ public enum DMABufDevPage {
       out.byte(0x20)
       out.right(buffer.size >> 10, 10)
       out.text(" KiB")
-      for device in buffer.attachments ?? ["?"] {
+      if buffer.attachments == nil { out.text(" ?") }
+      for device in buffer.attachments ?? [] {
         out.byte(0x20)
-        out.word(device)
+        out.outsideWord(device)
       }
       out.newline()
     }
