@@ -48,9 +48,11 @@ public enum DMABufSourcePage {
       ("cgroup_dmabuf_bytes: ", scan.cgroupBytes),
       ("only_mapped: ", UInt64(scan.buffers.count { $0.isLowerBound })),
       ("without_a_process: ", UInt64(scan.holderless.count)), ("descriptors: ", UInt64(scan.descriptors)),
-      ("processes: ", UInt64(scan.processesSeen)), ("unreadable_processes: ", UInt64(scan.unreadable)),
+      ("processes: ", UInt64(scan.processesSeen)), ("remembered_processes: ", UInt64(scan.remembered)),
+      ("unreadable_processes: ", UInt64(scan.unreadable)),
       ("vanished_processes: ", UInt64(scan.vanished)), ("threads_with_own_descriptors: ", UInt64(scan.ownTables)),
-      ("descriptors_without_inode: ", UInt64(scan.unidentified)), ("disagreements: ", UInt64(scan.disagreements)),
+      ("descriptors_without_inode: ", UInt64(scan.unidentified)),
+      ("mappings_not_counted: ", UInt64(scan.strangeMappings)), ("disagreements: ", UInt64(scan.disagreements)),
       ("cost_us: ", UInt64(max(0, scan.costMicroseconds))), ("age_limit_ms: ", UInt64(report.ageMilliseconds)),
     ]
     for (key, value) in lines {
