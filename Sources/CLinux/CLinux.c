@@ -419,6 +419,8 @@ struct mpifs_timings mpifs_timings_from_kernel(const struct v4l2_dv_timings *fro
   return to;
 }
 
+int64_t mpifs_directory_entries(int fd, void *bytes, size_t room) { RESULT64(syscall(SYS_getdents64, fd, bytes, room)); }
+
 int mpifs_share_descriptors(pid_t one, pid_t other) {
   long result = syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0);
   return result < 0 ? -1 : result == 0;

@@ -31,23 +31,22 @@ extension DebugTree {
 
   private func node(_ page: Page) -> Node {
     let moments = moments
-    if page.isMadeApart {
-      return Node.picture(mode: 0o444) { request in
-        _ = try Thread.start("page \(page.paths[0])") {
-          _ = moments.memoryCheck()
-          var writer = TextWriter(capacity: page.capacity)
-          page.render(Moment(moments), &writer)
-          request.reply.succeed(writer.bytes())
-        }
-      }
-    }
     return node(
       page.paths[0], takes: page.takes, preparation: page.needs.map { preparation($0, of: page) },
       render: rendering(page.capacity) { page.render(Moment(moments), &$0) })
   }
 
-  /// The memory of the system is looked at by a thread of its own.
-  private func preparation(_ look: MemoryLook, of page: Page) -> Preparation {
+  /// What is looked at by a thread of its own.
+  private func preparation(_ need: Page.Need, of page: Page) -> Preparation {
+    let look: MemoryLook
+    switch need {
+    case .totals: look = .totals
+    case .attachments: look = .attachments
+    case .holders: look = .holders
+    case .check:
+      let desk = MemoryCheckDesk(moments.memoryCheck)
+      return Preparation(isRequired: page.isMemoryAlone, isDone: { desk.isFresh }, begin: { desk.refresh($0) })
+    }
     let (memory, needsLayout) = (memory, page.needsLayout)
     return Preparation(
       isRequired: page.isMemoryAlone, isDone: { memory.isFresh(look) && (!needsLayout || memory.isLayoutFresh()) },

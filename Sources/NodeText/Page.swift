@@ -13,14 +13,22 @@ public struct Page: Sendable {
   /// What may be written to it; nil for what is only read.
   public var takes: Intake?
   public var place: PlaceInReport
-  /// It shows what the check of the memory found, which asks the kernel much: that is made by a thread of its own when the page is
-  /// opened, while whoever opens it waits. `report` has what the last one found.
-  public var isMadeApart: Bool
-  /// How well the system's memory must have been looked at before it is rendered; nil where it shows nothing of that.
-  public var needs: MemoryLook?
+  /// What must have been looked at before it is rendered, by a thread of its own while whoever opens it waits; nil where it
+  /// shows nothing of that.
+  public var needs: Need?
   /// Where buffers lie in memory must have been looked at, too.
   public var needsLayout: Bool
   public var render: @Sendable (Moment, inout TextWriter) -> Void
+
+  /// What takes longer to look at than a render may.
+  public enum Need: Sendable {
+    /// The system's memory, see ``MemoryLook``.
+    case totals
+    case attachments
+    case holders
+    /// The table of buffers against the kernel's descriptors. `report` has what the last check found.
+    case check
+  }
 
   /// Where `report` has it. Those of one place stand in the order of the list.
   public enum PlaceInReport: Sendable {
@@ -34,8 +42,7 @@ public struct Page: Sendable {
 
   public init(
     _ path: String, also more: [String] = [], capacity: Int = 4096, takes: Intake? = nil,
-    inReport place: PlaceInReport = .middle, isMadeApart: Bool = false, needs: MemoryLook? = nil,
-    needsLayout: Bool = false, _ summary: String,
+    inReport place: PlaceInReport = .middle, needs: Need? = nil, needsLayout: Bool = false, _ summary: String,
     render: @escaping @Sendable (Moment, inout TextWriter) -> Void
   ) {
     self.paths = [path] + more
@@ -43,7 +50,6 @@ public struct Page: Sendable {
     self.capacity = capacity
     self.takes = takes
     self.place = place
-    self.isMadeApart = isMadeApart
     self.needs = needs
     self.needsLayout = needsLayout
     self.render = render

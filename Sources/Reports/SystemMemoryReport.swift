@@ -111,6 +111,11 @@ public struct MemoryScan: Sendable, Equatable {
   public var unreadable = 0
   /// Processes that ended meanwhile.
   public var vanished = 0
+  /// Processes that were not read for this look: none of their threads has run since they were.
+  public var remembered = 0
+  /// Mappings of files that are called like DMA-BUFs and are not counted: they lie on another filesystem, or on one of which
+  /// nobody knows that it is that of the DMA-BUFs.
+  public var strangeMappings = 0
   /// Threads with a table of descriptors of their own.
   public var ownTables = 0
   public var descriptors = 0

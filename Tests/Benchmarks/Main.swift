@@ -19,6 +19,11 @@ enum Main {
       "memory-pools", "taking a buffer and giving it back; showing a thousand of them: [--rounds N] [--turns N]",
       MemoryPools.run
     ),
+    (
+      "scan",
+      "a look at the system's DMA-BUFs: [--processes N] [--descriptors N] [--buffers N] [--looks N] [--tree DIR]",
+      SystemScan.run
+    ),
     ("streams", "reading a picture in each form of the stream: --input FILE.h264 [--frames N]", StreamForms.run),
     ("paint", "drawing regions into pictures: [--frames N]", Painting.run),
     ("requests", "FUSE requests for each operation: --mount DIR", RequestCounts.run),

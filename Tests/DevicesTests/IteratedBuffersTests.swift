@@ -35,8 +35,8 @@ private let whyNoIterator: String? = {
   }
 
   private func parse(_ bytes: [UInt8], seen: Int) -> BufferRecords {
-    var texts = TextStore()
-    return bytes.withUnsafeBytes { BufferRecords(parsing: $0, seen: seen, &texts) }
+    let texts = TextStore()
+    return bytes.withUnsafeBytes { BufferRecords(parsing: $0, seen: seen, texts) }
   }
 
   // MARK: records
@@ -85,7 +85,7 @@ private let whyNoIterator: String? = {
     if !canMake { print("no /dev/udmabuf here: the kernel's iterator is tried without a buffer of ours") }
     // A list with room for one has to be made larger where there are several.
     let iterated = IteratedBuffers(capacity: 1)
-    var texts = TextStore()
+    let texts = TextStore()
     var own: [CInt] = []
     defer { for descriptor in own { close(descriptor) } }
     for _ in 0..<4 {
@@ -94,7 +94,7 @@ private let whyNoIterator: String? = {
         own.append(dup(buffer.raw))
       }
       var scan = MemoryScan()
-      let buffers = try iterated.look(&scan, &texts)
+      let buffers = try iterated.look(&scan, texts)
       #expect(scan.disagreements == 0 && Set(buffers.map(\.inode)).count == buffers.count)
       for descriptor in own {
         let info = try DescriptorInfo(of: descriptor)

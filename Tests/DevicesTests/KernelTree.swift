@@ -36,6 +36,12 @@ final class KernelTree {
     try file("proc/\(pid)/maps", "")
   }
 
+  /// So long, and so often, a process's leader or a thread of it has run.
+  func runs(_ pid: Int, _ nanoseconds: Int, thread: Int? = nil) throws {
+    let folder = thread.map { "proc/\(pid)/task/\($0)" } ?? "proc/\(pid)"
+    try file("\(folder)/schedstat", "\(nanoseconds) 0 \(nanoseconds)\n")
+  }
+
   /// A descriptor of a process or, with `task/TID/` in front, of one of its threads.
   func descriptor(_ fd: Int, of process: String, to target: String, _ info: String) throws {
     try folder("proc/\(process)/fd")

@@ -14,7 +14,7 @@ import Testing
 @testable import MediaRuntime
 
 /// A runtime with the software engines, whose memory a test bounds and breaks.
-final class MemoryStudio: Sendable {
+final class MemoryStudio: Studio, Sendable {
   let faults = FaultInjector()
   let logs = RuntimeLogs()
   let graph: MediaGraph
@@ -33,22 +33,7 @@ final class MemoryStudio: Sendable {
     runtime = try Runtime(registry: registry, graph: graph, logs: logs)
   }
 
-  func end() {
-    _ = runtime.shutDown(milliseconds: 10_000)
-    graph.close()
-  }
-
-  @discardableResult func apply(_ changes: Change...) -> Refusal? {
-    let answer = Answer()
-    runtime.apply(changes, reply: answer.reply)
-    return answer.wait()
-  }
-
-  @discardableResult func load(_ text: String) -> Refusal? {
-    let answer = Answer()
-    runtime.loadConfig(Array(text.utf8), reply: answer.reply)
-    return answer.wait()
-  }
+  func end() { shutDown() }
 
   @discardableResult func limit(_ text: String) -> Refusal? {
     let answer = Answer()
@@ -56,16 +41,8 @@ final class MemoryStudio: Sendable {
     return answer.wait()
   }
 
-  @discardableResult func set(_ path: String, _ key: String, _ text: String) -> Refusal? {
-    apply(.set(Bench.path(path), key, text))
-  }
-
   var held: UInt64 { graph.memoryTotals().totalBytes }
   var config: String { String(decoding: runtime.configText(), as: UTF8.self) }
-  func condition(_ path: String) -> ObjectCondition? { graph.objectState(Bench.path(path))?.condition }
-  func fact(_ path: String, _ key: String) -> String? {
-    graph.objectState(Bench.path(path))?.active.first { $0.key == key }?.value
-  }
   func framesOut(_ path: String) -> UInt64 { graph.objectState(Bench.path(path))?.statistics.framesOut ?? 0 }
 
   /// Six buffers of 348160 bytes, whole pages of 640x360, and what is scaled of it.

@@ -21,23 +21,23 @@ import Testing
   @Test func aBitmapIsShownFromTheNextPictureOnAndABadOneChangesNothing() throws {
     let studio = try overlay()
     defer { studio.end() }
-    #expect(studio.state("rgn/0") == .waiting(for: "a bitmap"))
+    #expect(studio.condition("rgn/0") == .waiting(for: "a bitmap"))
     studio.write("rgn/0", Array("PIC".utf8) + [8, 8, 50])
-    #expect(studio.state("rgn/0") == .running && studio.fact("rgn/0", "bitmap") == "8x8 argb8888 of PIC")
+    #expect(studio.condition("rgn/0") == .running && studio.fact("rgn/0", "bitmap") == "8x8 argb8888 of PIC")
     #expect(try eventually { try studio.luma("venc/0") == 50 })
     studio.write("rgn/0", Array("PIC".utf8) + [8])
     let why = "read picture: damaged data (is cut off)"
-    #expect(studio.state("rgn/0") == .failed(why: why) && studio.count("rgn/0", "bitmaps_refused") == 1)
+    #expect(studio.condition("rgn/0") == .failed(why: why) && studio.count("rgn/0", "bitmaps_refused") == 1)
     #expect(studio.logs.errors.records.last?.path == "rgn/0")
     #expect(studio.logs.errors.records.last?.reason == why)
     #expect(try studio.luma("venc/0") == 50)
     // Where something else is seen by now, it has not failed; what was refused can still be read.
     #expect(studio.set("rgn/0", "type", "cover") == nil)
-    #expect(eventually { studio.state("rgn/0") == .running } && studio.fact("rgn/0", "refused") == why)
+    #expect(eventually { studio.condition("rgn/0") == .running } && studio.fact("rgn/0", "refused") == why)
     #expect(studio.set("rgn/0", "type", "overlay") == nil)
-    #expect(eventually { studio.state("rgn/0") == .failed(why: why) })
+    #expect(eventually { studio.condition("rgn/0") == .failed(why: why) })
     studio.write("rgn/0", Array("PIC".utf8) + [8, 8, 60])
-    #expect(studio.state("rgn/0") == .running && studio.fact("rgn/0", "refused") == nil)
+    #expect(studio.condition("rgn/0") == .running && studio.fact("rgn/0", "refused") == nil)
     #expect(try eventually { try studio.luma("venc/0") == 60 })
   }
 
@@ -103,7 +103,7 @@ import Testing
     #expect(studio.runtime.setting(Bench.path("rgn/0"), "bitmap_file") == "")
     #expect(studio.set("rgn/0", "bitmap_file", one.path) == nil)
     studio.settle()
-    #expect(studio.state("rgn/0") == .running && studio.fact("rgn/0", "bitmap") == "8x8 argb8888 of \(one.path)")
+    #expect(studio.condition("rgn/0") == .running && studio.fact("rgn/0", "bitmap") == "8x8 argb8888 of \(one.path)")
     #expect(try eventually { try studio.luma("venc/0") == 30 })
     // One that is none leaves the one before.
     #expect(studio.set("rgn/0", "bitmap_file", two.path)?.errno == .illegalByteSequence)
@@ -119,7 +119,7 @@ import Testing
     #expect(studio.set("rgn/0", "enable", "1")?.errno == .noSuchFileOrDirectory)
     #expect(studio.runtime.setting(Bench.path("rgn/0"), "enable") == "0")
     #expect(studio.set("rgn/0", "bitmap_file", "") == nil && studio.set("rgn/0", "enable", "1") == nil)
-    #expect(studio.state("rgn/0") == .waiting(for: "a bitmap"))
+    #expect(studio.condition("rgn/0") == .waiting(for: "a bitmap"))
   }
 
   @Test func aTextStandsInPlaceOfTheBitmapAndIsRenderedOnlyWhenItIsAnother() throws {
@@ -136,10 +136,10 @@ import Testing
     #expect(studio.count("rgn/0", "texts_rendered") == 1)
     #expect(studio.set("rgn/0", "text", "nothing") == nil)
     studio.settle()
-    #expect(studio.state("rgn/0") == .failed(why: "font fake: No such file or directory (there is none)"))
+    #expect(studio.condition("rgn/0") == .failed(why: "font fake: No such file or directory (there is none)"))
     #expect(studio.set("rgn/0", "text", "") == nil)
     studio.settle()
-    #expect(studio.state("rgn/0") == .running)
+    #expect(studio.condition("rgn/0") == .running)
     #expect(try eventually { try studio.luma("venc/0", x: 2) == 50 })
   }
 

@@ -99,7 +99,7 @@ final class ScriptedText: TextRenderer {
 }
 
 /// A runtime with fakes, in which everything goes through transactions.
-final class RegionStudio: Sendable {
+final class RegionStudio: Studio, Sendable {
   let painter = ScriptedPainter()
   let source: ScriptedSourceFactory
   let encoder = ScriptedEncoderFactory()
@@ -122,24 +122,7 @@ final class RegionStudio: Sendable {
 
   func end() {
     source.gate.open()
-    _ = runtime.shutDown(milliseconds: 10_000)
-    graph.close()
-  }
-
-  @discardableResult func apply(_ changes: Change...) -> Refusal? {
-    let answer = Answer()
-    runtime.apply(changes, reply: answer.reply)
-    return answer.wait()
-  }
-
-  @discardableResult func load(_ text: String) -> Refusal? {
-    let answer = Answer()
-    runtime.loadConfig(Array(text.utf8), reply: answer.reply)
-    return answer.wait()
-  }
-
-  @discardableResult func set(_ path: String, _ key: String, _ text: String) -> Refusal? {
-    apply(.set(Bench.path(path), key, text))
+    shutDown()
   }
 
   func create(_ path: String) -> Refusal? { apply(.create(Bench.path(path))) }
@@ -153,10 +136,6 @@ final class RegionStudio: Sendable {
   /// Until everything that was asked for is drawn.
   func settle() { #expect(graph.environment.workbench.settle(until: Clock.now() + .seconds(20))) }
 
-  func state(_ path: String) -> ObjectCondition? { graph.objectState(path)?.condition }
-  func fact(_ path: String, _ key: String) -> String? {
-    graph.objectState(path)?.active.first { $0.key == key }?.value
-  }
   func count(_ path: String, _ key: String) -> Int {
     guard let state = graph.objectState(path) else { return -1 }
     let all = state.statistics.statistics + state.moreStatistics

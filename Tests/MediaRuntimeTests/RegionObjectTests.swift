@@ -75,8 +75,8 @@ import Testing
     #expect(studio.remove("rgn/0/attach/venc-0") == nil)
     #expect(try eventually { try studio.luma("venc/0") == 0 })
     #expect(studio.remove("rgn/0")?.hint == "stop it first: echo 0 > rgn/0/enable")
-    #expect(studio.set("rgn/0", "enable", "0") == nil && studio.state("rgn/0") == .stopped)
-    #expect(studio.remove("rgn/0") == nil && studio.state("rgn/0") == nil)
+    #expect(studio.set("rgn/0", "enable", "0") == nil && studio.condition("rgn/0") == .stopped)
+    #expect(studio.remove("rgn/0") == nil && studio.condition("rgn/0") == nil)
   }
 
   @Test func settingsAreRefusedWithTheirReason() throws {
@@ -131,7 +131,7 @@ import Testing
     let line = studio.set("rgn/0", "enable", "1")
     #expect(line?.errno == .invalidArgument && line?.reason == "a line needs its two ends")
     #expect(studio.set("rgn/0", "points", "0,0 9,9") == nil && studio.set("rgn/0", "enable", "1") == nil)
-    #expect(studio.state("rgn/0") == .running)
+    #expect(studio.condition("rgn/0") == .running)
   }
 
   @Test func theConfigurationHasAllOfItAndGivesItBack() throws {

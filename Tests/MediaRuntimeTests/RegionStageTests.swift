@@ -84,7 +84,7 @@ import Testing
     #expect(eventually { studio.count("venc/0", "unpainted_frames") >= 3 })
     #expect(studio.count("venc/0", "dropped_format_mismatch") == 0)
     let why = "not drawn in venc/0: paint fake: Operation not supported (no brush for i420)"
-    #expect(studio.state("rgn/0") == .failed(why: why))
+    #expect(studio.condition("rgn/0") == .failed(why: why))
     #expect(studio.graph.health().findings.contains { $0.path == "rgn/0" })
     #expect(studio.logs.errors.records.contains { $0.path == "venc/0" && $0.reason.contains("no brush for i420") })
 
@@ -100,7 +100,7 @@ import Testing
     studio.painter.refuses.open()
     #expect(studio.set("rgn/0/attach/venc-0", "x", "2") == nil)
     #expect(eventually { studio.count("venc/0", "painted_frames") >= 3 })
-    #expect(studio.state("rgn/0") == .running)
+    #expect(studio.condition("rgn/0") == .running)
   }
 
   @Test func drawingsAreMadeReadyOnceForAChangeAndNotForEachPicture() throws {

@@ -81,6 +81,26 @@ import Testing
         """)
   }
 
+  /// A kernel may say what it likes: figures of twenty digits are words of their own all the same.
+  @Test func columnsNeverTouch() {
+    let most = UInt64.max
+    var seen = scan([], [20: String(repeating: "n", count: 40)])
+    seen.buffers = [buffer(5, most, holders: [20]), buffer(4, most)]
+    for index in seen.buffers[0].holders.indices { seen.buffers[0].holders[index].descriptors = .max }
+    seen.buffers[0].holders[0].mappings = .max
+    let rows = text { DMABufByProcessPage.write(seen, to: &$0) }.split(separator: "\n").dropFirst().dropLast()
+    let words = rows.map { $0.split(separator: " ").map(String.init) }
+    #expect(words.map(\.count) == [9, 9])
+    #expect(words[0][2...6] == ["\(most)", "\(most)", "1", "\(Int.max)", "\(Int.max)"])
+    var report = SystemMemoryReport()
+    report.seconds = [MemoryMoment(second: 100, bytes: most, most: most, least: most, count: .max)]
+    let history = text {
+      DMABufHistoryPage.write(
+        report, now: ClockReading(monotonicMicroseconds: 0, realtimeMicroseconds: 0), to: &$0)
+    }
+    #expect(history.split(separator: "\n").last?.split(separator: " ").count == 7)
+  }
+
   @Test func whatADriverSaysOfAProcessStandsBehindTheTable() {
     var seen = scan([], [7: "top"])
     seen.processes[0].devices = [
@@ -197,13 +217,14 @@ import Testing
     var seen = scan([buffer(5, 10)])
     seen.kernelBytes = 10
     seen.unreadable = 3
+    (seen.remembered, seen.strangeMappings) = (41, 2)
     report.holders = seen
     let memory = MemoryTotals(totalBytes: 17, peakBytes: 0, ownBytes: 9, ownOtherBytes: 7)
     let page = text { DMABufSourcePage.write(report, memory, to: &$0) }
     #expect(page.hasPrefix("source: debugfs dma_buf/bufinfo"))
     for line in [
       "dmabuf_bytes: 10", "kernel_bytes: 10", "own_bytes: 9", "own_bytes_that_are_no_dmabuf: 7",
-      "unreadable_processes: 3",
+      "unreadable_processes: 3", "remembered_processes: 41", "mappings_not_counted: 2",
       "without_a_process: 1",
     ] { #expect(page.contains("\n\(line)\n"), "\(line)") }
     #expect(!page.contains("cgroup"), "a figure the kernel does not give is left out")

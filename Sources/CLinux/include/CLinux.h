@@ -58,6 +58,8 @@ void mpifs_thread_name(char *name);
 int mpifs_threads_named(const char *name, pid_t *ids, int most);
 // Where a text first stands in others; NULL: nowhere.
 const void *mpifs_find(const void *bytes, size_t count, const void *text, size_t length);
+// The next entries of a directory as the kernel writes them (getdents64(2)), no more bytes than there is room; 0 at the end.
+int64_t mpifs_directory_entries(int fd, void *bytes, size_t room);
 // Whether two threads or processes have one table of descriptors: 1, or 0; -1 where the kernel does not say.
 int mpifs_share_descriptors(pid_t one, pid_t other);
 

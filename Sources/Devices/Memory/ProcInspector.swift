@@ -2,6 +2,8 @@
 internal import Glibc
 public import LinuxMedia
 public import MediaCore
+internal import Reports
+import Synchronization
 internal import SystemPackage
 
 /// Reads `/proc` (proc(5)): what descriptors are, and for DMA-BUFs what their `fdinfo` says (kernel: `dma_buf_show_fdinfo`).
@@ -11,11 +13,24 @@ internal import SystemPackage
 public struct ProcInspector: MemoryInspector {
   private let root: String
   private let kernel: any Kernel
+  private let scanner: Scanner
+
+  /// One scanner for all checks: it remembers what it saw.
+  private final class Scanner: Sendable {
+    private let scanner: Mutex<MemoryScanner>
+
+    init(_ root: String) { scanner = Mutex(MemoryScanner(KernelRoots(processes: root))) }
+
+    func look() throws(Errno) -> MemoryScan {
+      try scanner.withLock { (scanner) throws(Errno) in try scanner.look(.holders) }
+    }
+  }
 
   /// - Parameter root: in place of `/proc`.
   public init(root: String = "/proc", kernel: any Kernel = LinuxKernel()) {
     self.root = root
     self.kernel = kernel
+    scanner = Scanner(root)
   }
 
   /// What the link of a DMA-BUF begins with.
@@ -67,30 +82,18 @@ public struct ProcInspector: MemoryInspector {
   public func holders(
     of inodes: Set<UInt64>
   ) -> (found: [UInt64: [(process: Int32, name: String)]], unreadable: Int) {
-    var found: [UInt64: [(process: Int32, name: String)]] = [:]
-    var unreadable = 0
+    // Where there was no room to look, nobody was seen.
+    guard let scan = try? scanner.look() else { return ([:], 0) }
+    let names = Dictionary(scan.processes.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
     let own = getpid()
-    for process in listDirectory(root).compactMap({ Int32($0) }).sorted() where process != own {
-      let folder = "\(root)/\(process)"
-      guard let directory = opendir("\(folder)/fd") else {
-        // One that has gone meanwhile holds nothing.
-        if errno == EACCES || errno == EPERM { unreadable += 1 }
-        continue
-      }
-      defer { closedir(directory) }
-      var seen: Set<UInt64> = []
-      while let entry = readdir(directory) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-          tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        guard let target = Self.target("\(folder)/fd/\(name)"), target.hasPrefix(Self.link),
-          let inode = info("\(folder)/fdinfo/\(name)")?.inode, inodes.contains(inode), seen.insert(inode).inserted
-        else { continue }
-        let command = (Self.text("\(folder)/comm") ?? "").split(separator: "\n").first.map(String.init) ?? "?"
-        found[inode, default: []].append((process, command))
+    var found: [UInt64: [(process: Int32, name: String)]] = [:]
+    for buffer in scan.buffers where inodes.contains(buffer.inode) {
+      for holder in buffer.holders where holder.process != own {
+        let name = names[holder.process] ?? ""
+        found[buffer.inode, default: []].append((holder.process, name.isEmpty ? "?" : name))
       }
     }
-    return (found, unreadable)
+    return (found, scan.unreadable)
   }
 
   private func info(_ path: String) -> DescriptorInfo? {

@@ -21,10 +21,12 @@ struct BufferList {
   /// `Total N objects, M bytes` at the end; `nil` where the list was cut.
   var total: (objects: UInt64, bytes: UInt64)?
 
-  init(parsing bytes: KernelBytes, _ texts: inout TextStore) {
+  /// - Parameter expected: about how many there are.
+  init(parsing bytes: KernelBytes, _ texts: TextStore, expected: Int = 0) {
+    entries.reserveCapacity(expected)
     var isAttachments = false
     bytes.eachLine { line in
-      if let entry = Self.entry(line, &texts) {
+      if let entry = Self.entry(line, texts) {
         entries.append(entry)
         isAttachments = false
         total = nil
@@ -41,7 +43,7 @@ struct BufferList {
   }
 
   /// `size flags mode count exporter [inode [name]]`, separated by tabs.
-  private static func entry(_ line: KernelBytes, _ texts: inout TextStore) -> Entry? {
+  private static func entry(_ line: KernelBytes, _ texts: TextStore) -> Entry? {
     guard line.count > 36, line[0] >= 0x30, line[0] <= 0x39 else { return nil }
     guard let (size, rest) = line.cut(at: 0x09), size.count >= 8, let bytes = size.number() else { return nil }
     guard let (flags, more) = rest.cut(at: 0x09), flags.count == 8, flags.number(radix: 16) != nil else { return nil }
@@ -103,39 +105,5 @@ struct DescriptorFields {
       }
       rest = rest.dropping(end + 1)
     }
-  }
-}
-
-/// A mapping of a DMA-BUF in `/proc/PID/maps`.
-struct MappedBuffer: Equatable {
-  var inode: UInt64
-  /// Bytes from the buffer's start to the end of what is mapped.
-  var reach: UInt64
-  var name: String?
-
-  /// Calls `body` with each; other lines cost next to nothing.
-  static func each(in maps: KernelBytes, _ texts: inout TextStore, _ body: (MappedBuffer) -> Void) {
-    guard maps.contains("/dmabuf:") else { return }
-    maps.eachLine { line in
-      guard line.contains(" /dmabuf:"), let buffer = MappedBuffer(line, &texts) else { return }
-      body(buffer)
-    }
-  }
-
-  /// `start-end perms offset device inode path`.
-  private init?(_ line: KernelBytes, _ texts: inout TextStore) {
-    guard let (range, afterRange) = line.cut(at: 0x20), let (first, last) = range.cut(at: 0x2D),
-      let start = first.number(radix: 16), let end = last.number(radix: 16), end > start,
-      let (_, afterModes) = afterRange.cut(at: 0x20), let (offset, afterOffset) = afterModes.cut(at: 0x20),
-      let skipped = offset.number(radix: 16), let (device, afterDevice) = afterOffset.cut(at: 0x20),
-      // A filesystem without a disk, as that of the buffers is.
-      device.begins(with: "00:"), let (number, path) = afterDevice.cut(at: 0x20), let inode = number.number(),
-      inode > 0,
-      path.trimmed.begins(with: "/dmabuf:")
-    else { return nil }
-    self.inode = inode
-    reach = (end - start).addingReportingOverflow(skipped).partialValue
-    let name = path.trimmed.dropping(8)
-    self.name = name.isEmpty ? nil : texts.text(name)
   }
 }

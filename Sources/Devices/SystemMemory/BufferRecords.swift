@@ -13,7 +13,7 @@ struct BufferRecords {
   var faults = 0
 
   /// - Parameter seen: how many buffers the kernel showed.
-  init(parsing bytes: KernelBytes, seen: Int, _ texts: inout TextStore) {
+  init(parsing bytes: KernelBytes, seen: Int, _ texts: TextStore) {
     let length = MemoryLayout<mpifs_bpf_record>.stride
     let count = min(bytes.count / length, max(0, seen))
     if bytes.count % length != 0 { faults += 1 }
@@ -30,15 +30,15 @@ struct BufferRecords {
       }
       var buffer = MemoryScan.Buffer(inode: inode, size: record.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
       buffer.references = Int(exactly: record.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
-      buffer.name = Self.text(record, \.name, 32, &texts)
-      buffer.exporter = Self.text(record, \.exporter, 56, &texts)
+      buffer.name = Self.text(record, \.name, 32, texts)
+      buffer.exporter = Self.text(record, \.exporter, 56, texts)
       buffers.append(buffer)
     }
   }
 
   /// What stands before the zero; `nil` for nothing.
   private static func text<Field>(
-    _ record: KernelBytes, _ field: KeyPath<mpifs_bpf_record, Field>, _ size: Int, _ texts: inout TextStore
+    _ record: KernelBytes, _ field: KeyPath<mpifs_bpf_record, Field>, _ size: Int, _ texts: TextStore
   ) -> String? {
     guard let start = MemoryLayout<mpifs_bpf_record>.offset(of: field) else { return nil }
     let whole = record[from: start, to: start + size]

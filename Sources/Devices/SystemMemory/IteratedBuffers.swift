@@ -6,7 +6,7 @@ internal import SystemPackage
 /// each look: neither the kernel nor the rights of the program change under it. Of one thread.
 final class IteratedBuffers {
   struct Refused: Error {
-    /// In words.
+    /// In words, as `rk_dmabuf/source` says it.
     var reason: String
     /// This program has no descriptor or memory left at this moment; the next look tries again.
     var shortage: Errno?
@@ -30,19 +30,19 @@ final class IteratedBuffers {
       iterator = try BufferIterator(capacity: capacity)
     } catch {
       let isShort = error.errno == .tooManyOpenFiles || error.errno == .tooManyOpenFilesInSystem
-      refusal = Refused(reason: error.reason, shortage: isShort ? error.errno : nil)
+      refusal = Refused(reason: "BPF iterator: \(error.reason)", shortage: isShort ? error.errno : nil)
     }
   }
 
   /// - Parameter scan: is told of records that contradict each other.
-  func look(_ scan: inout MemoryScan, _ texts: inout TextStore) throws(Refused) -> [MemoryScan.Buffer] {
+  func look(_ scan: inout MemoryScan, _ texts: TextStore) throws(Refused) -> [MemoryScan.Buffer] {
     while true {
       prepare()
       if let refusal { throw refusal }
       let list: BufferRecords
       do throws(Errno) {
         guard let found = try iterator?.look() else { throw Errno.notSupported }
-        list = BufferRecords(parsing: found.records, seen: found.seen, &texts)
+        list = BufferRecords(parsing: found.records, seen: found.seen, texts)
       } catch {
         throw refuse(error)
       }
@@ -60,7 +60,7 @@ final class IteratedBuffers {
   /// What ended a look, for good unless this program has only run out of something.
   private func refuse(_ error: Errno) -> Refused {
     let isShort = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(error)
-    let refused = Refused(reason: "a look ended with: \(error)", shortage: isShort ? error : nil)
+    let refused = Refused(reason: "BPF iterator: a look ended with: \(error)", shortage: isShort ? error : nil)
     if !isShort {
       iterator = nil
       refusal = refused

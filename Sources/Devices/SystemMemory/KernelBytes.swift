@@ -50,6 +50,15 @@ extension UnsafeRawBufferPointer {
     return (self[from: 0, to: end], dropping(end + 1))
   }
 
+  /// Whether a text has these bytes.
+  func are(_ text: String) -> Bool {
+    guard text.utf8.count == count else { return false }
+    return text.utf8.withContiguousStorageIfAvailable { bytes in
+      guard let one = bytes.baseAddress, let other = baseAddress else { return true }
+      return memcmp(one, other, count) == 0
+    } ?? text.utf8.elementsEqual(self)
+  }
+
   /// A whole number without a sign; `nil` for anything else, and for what does not fit.
   func number(radix: UInt64 = 10) -> UInt64? {
     guard !isEmpty else { return nil }
@@ -73,18 +82,37 @@ extension UnsafeRawBufferPointer {
 
 /// Makes strings of bytes, the same string for the same bytes: names and exporters come again in every scan and, mostly, for
 /// many buffers.
-struct TextStore {
+final class TextStore {
   private static let most = 16384
   private var texts: [UInt64: String] = [:]
 
-  mutating func text(_ bytes: KernelBytes) -> String {
+  func text(_ bytes: KernelBytes) -> String {
     // FNV-1a; who hits the same number with another text gets a string of its own.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    if var known = texts[hash], known.withUTF8({ $0.elementsEqual(bytes) }) { return known }
+    if let known = texts[hash], bytes.are(known) { return known }
     let text = String(decoding: bytes, as: UTF8.self)
     if texts.count >= Self.most { texts.removeAll() }
     texts[hash] = text
     return text
+  }
+
+  /// Leaves a text that is the same already.
+  func set(_ text: inout String?, to bytes: KernelBytes) {
+    if let text, bytes.are(text) { return }
+    text = self.text(bytes)
+  }
+
+  /// A name out of `maps`, in which the kernel writes a line feed as `\012` (`seq_path`).
+  func mappedName(_ bytes: KernelBytes) -> String {
+    guard bytes.contains("\\012") else { return text(bytes) }
+    var plain: [UInt8] = []
+    var rest = bytes
+    while !rest.isEmpty {
+      let isFeed = rest.begins(with: "\\012")
+      plain.append(isFeed ? 0x0A : rest[0])
+      rest = rest.dropping(isFeed ? 4 : 1)
+    }
+    return plain.withUnsafeBytes { text($0) }
   }
 }

@@ -1,224 +1,257 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Base
 internal import CLinux
 internal import Glibc
 internal import Reports
 internal import SystemPackage
 
-/// Goes through the descriptors and mappings of every process and tells of each DMA-BUF among them.
+/// Goes through the descriptors and mappings of every process, and remembers them: of a process that has not run since, they
+/// are what they were.
 final class ProcessWalk {
-  /// One descriptor or mapping.
-  struct Found {
-    var process: Int32
-    var isMapping: Bool
-    var inode: UInt64
-    /// Bytes; of a mapping so many at least.
-    var size: UInt64
-    var references: Int?
-    var exporter: String?
-    var name: String?
-  }
+  /// For so long a process must not have run before what is known of it is taken for what there is: the time a thread has run
+  /// is brought up to date by the tick, which a processor without one takes once a second.
+  static let rest = Int64.seconds(2)
+  /// In so many looks each process is read anew once, whatever its threads say.
+  static let rounds: UInt64 = 32
+  /// Threads of a process of more are not asked one by one.
+  private static let mostThreads = 64
 
-  /// What a process has that a table of descriptors tells.
-  private struct Table {
-    /// The numbers of its descriptors: the process's, and those of threads with a table of their own.
-    var numbers: [Set<UInt64>] = []
-    /// Whose they are.
-    var owners: [Int32] = []
-    var devices: [MemoryScan.DeviceUse] = []
-    /// Some of it may not be looked at.
-    var isBlind = false
-  }
+  /// By number.
+  private(set) var known: [KnownProcess] = []
+  /// Processes that ended meanwhile, and those that were not read since they have not run.
+  private(set) var vanished = 0
+  private(set) var remembered = 0
 
   private let roots: KernelRoots
   private let files: ProcFiles
-  /// Processes not all of which may be looked at.
-  private var blind: Set<Int32> = []
-  /// Links are read into it: the longest that matters is shorter.
-  private let link = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 16)
+  private let texts: TextStore
+  private let tables: DescriptorTables
+  private let path = ProcPath()
+  private let procFolder: [CChar]
+  private let rest: Int64
+  private var look: UInt64 = 0
+  private var next: [KnownProcess] = []
+  private var listed: [(id: Int32, folder: UInt64)] = []
+  private var others: [Int32] = []
 
-  init(_ roots: KernelRoots, _ files: ProcFiles) {
-    self.roots = roots
-    self.files = files
-  }
-
-  deinit { link.deallocate() }
-
-  /// - Parameter needsMappings: asked after all descriptors were seen.
-  func run(
-    into scan: inout MemoryScan, _ texts: inout TextStore, needsMappings: (MemoryScan) -> Bool,
-    found: (Found, inout MemoryScan) -> Void
-  ) throws(Errno) {
-    let proc = try files.directory(roots.proc)
-    defer { close(proc) }
-    var processes: [Int32] = []
-    // A descriptor of its own, which the listing closes.
-    files.eachNumber(in: try files.directory(roots.proc)) { number, _ in
-      if let process = Int32(exactly: number) { processes.append(process) }
-    }
-    blind.removeAll(keepingCapacity: true)
-    for process in processes { descriptors(of: process, proc, &scan, &texts, found) }
-    scan.unreadable = blind.count
-    guard needsMappings(scan) else { return }
-    defer { scan.unreadable = blind.count }
-    for process in processes {
-      let maps: KernelBytes
-      do throws(Errno) {
-        maps = try files.read("\(process)/maps", in: proc)
-      } catch {
-        if error == .permissionDenied || error == .notPermitted { blind.insert(process) }
-        continue
-      }
-      MappedBuffer.each(in: maps, &texts) {
-        found(
-          Found(
-            process: process, isMapping: true, inode: $0.inode, size: $0.reach, references: nil, exporter: nil,
-            name: $0.name), &scan)
-      }
-    }
-  }
-
-  /// The name of a process, as its leader has set it.
-  func name(of process: Int32, _ texts: inout TextStore) -> String {
-    guard let text = try? files.read("\(roots.proc)/\(process)/comm") else { return "" }
-    return texts.text(text.last == 0x0A ? text[from: 0, to: text.count - 1] : text)
+  /// - Parameter told: hears what each descriptor that is read says of its buffer.
+  init(
+    _ roots: KernelRoots, _ files: ProcFiles, _ texts: TextStore, rest: Int64 = ProcessWalk.rest,
+    told: @escaping (UInt64, DescriptorFields) -> Void, device: @escaping (UInt64) -> Void
+  ) {
+    (self.roots, self.files, self.texts, self.rest) = (roots, files, texts, rest)
+    procFolder = Array(roots.proc.utf8CString)
+    tables = DescriptorTables(roots, files, texts, told: told, device: device)
   }
 
   // MARK: descriptors
 
-  private func descriptors(
-    of process: Int32, _ proc: CInt, _ scan: inout MemoryScan, _ texts: inout TextStore,
-    _ found: (Found, inout MemoryScan) -> Void
-  ) {
-    guard let folder = try? files.directory("\(process)", in: proc) else {
-      scan.vanished += 1
+  /// Brings what is known of every process's descriptors up to date.
+  func readTables() throws(Errno) {
+    look += 1
+    (vanished, remembered) = (0, 0)
+    let begun = Clock.now()
+    let proc = try files.directory(procFolder)
+    defer { close(proc) }
+    try list(proc)
+    for index in known.indices { visit(&known[index], proc, begun) }
+    findSharedTables()
+  }
+
+  private func list(_ proc: CInt) throws(Errno) {
+    listed.removeAll(keepingCapacity: true)
+    var isInOrder = true
+    try files.eachNumber(in: proc) { entry in
+      guard let id = Int32(exactly: entry.number) else { return }
+      isInOrder = isInOrder && (listed.last?.id ?? -1) < id
+      listed.append((id, entry.inode))
+    }
+    if !isInOrder { listed.sort { $0.id < $1.id } }
+    if listed.count == known.count,
+      listed.indices.allSatisfy({ listed[$0].id == known[$0].id && listed[$0].folder == known[$0].folder })
+    {
       return
     }
-    defer { close(folder) }
-    scan.processesSeen += 1
-    var table = Table()
-    table.owners = [process]
-    var isReadable = true
+    next.removeAll(keepingCapacity: true)
+    var place = 0
+    for entry in listed {
+      while place < known.count, known[place].id < entry.id { place += 1 }
+      if place < known.count, known[place].id == entry.id, known[place].folder == entry.folder {
+        next.append(known[place])
+      } else {
+        next.append(KnownProcess(id: entry.id, folder: entry.folder))
+      }
+    }
+    swap(&known, &next)
+    next.removeAll(keepingCapacity: true)
+  }
+
+  private func visit(_ process: inout KnownProcess, _ proc: CInt, _ now: Int64) {
+    if process.isKernelThread { return }
+    let hasRun = hasRun(process, proc)
+    let isItsTurn = (UInt64(process.id.magnitude) &+ look) % Self.rounds == 0
+    if !hasRun, process.holdsWhileStill, now - process.stillSince >= rest, !isItsTurn {
+      remembered += 1
+      return
+    }
+    read(&process, hasRun: hasRun, proc)
+    // What this program had no room to look at must not be taken for what there is.
+    if files.shortage != nil { process.isRead = false }
+    if process.isGone { vanished += 1 }
+  }
+
+  private func read(_ process: inout KnownProcess, hasRun: Bool, _ proc: CInt) {
+    process.forget()
+    // Who runs all the time is asked now and then only.
+    let isAsked = process.changes < 4 || (UInt64(process.id.magnitude) &+ look) % 8 == 0
+    if hasRun { process.runs.removeAll(keepingCapacity: true) }
+    process.changes = hasRun ? min(process.changes + 1, 4) : 0
+    // In this order: a thread that comes later is made by one that has run then.
+    if hasRun, isAsked, let leader = run(of: process.id, nil, proc) { process.runs.append(leader) }
+    findThreads(of: process.id, proc)
+    if hasRun, !process.runs.isEmpty { noteThreads(of: &process, proc) }
+    if hasRun { process.stillSince = Clock.now() }
     do throws(Errno) {
-      try readTable(of: process, "", in: folder, &table, &scan, &texts, found)
+      try tables.read(&process, others, proc)
+      process.isRead = true
     } catch {
-      // Of a leader that has ended the table is gone, and its threads' need not be.
-      if error == .permissionDenied || error == .notPermitted { isReadable = false } else { scan.vanished += 1 }
-    }
-    if !isReadable {
-      blind.insert(process)
+      process.runs.removeAll(keepingCapacity: true)
+      if error == .permissionDenied || error == .notPermitted {
+        process.isTableBlind = true
+      } else {
+        process.isGone = true
+      }
       return
     }
-    threads(of: process, in: folder, &table, &scan, &texts, found)
-    if table.isBlind { blind.insert(process) }
-    if !table.devices.isEmpty {
-      var entry = MemoryScan.Process(id: process, name: "")
-      entry.devices = table.devices
-      scan.processes.append(entry)
+    if process.descriptors == 0, others.isEmpty, !process.isKnownAsProgram { tellKind(of: &process, proc) }
+  }
+
+  // MARK: threads
+
+  /// Whether it cannot be ruled out that it ran since.
+  private func hasRun(_ process: borrowing KnownProcess, _ proc: CInt) -> Bool {
+    if process.runs.isEmpty { return true }
+    for known in process.runs {
+      guard let now = run(of: process.id, known.thread == process.id ? nil : known.thread, proc), now == known else {
+        return true
+      }
+    }
+    return false
+  }
+
+  private func run(of process: Int32, _ thread: Int32?, _ proc: CInt) -> ThreadRun? {
+    guard let text = try? files.read(path.of(process, thread, "/schedstat"), in: proc, isShort: true) else {
+      return nil
+    }
+    return ThreadRun(thread ?? process, parsing: text)
+  }
+
+  /// The threads beside the leader.
+  private func findThreads(of process: Int32, _ proc: CInt) {
+    others.removeAll(keepingCapacity: true)
+    if count(ofThreadsOf: process, proc) == 1 { return }
+    guard let tasks = try? files.directory(path.of(process, "/task"), in: proc) else { return }
+    defer { close(tasks) }
+    try? files.eachNumber(in: tasks) {
+      if let thread = Int32(exactly: $0.number), thread != process { others.append(thread) }
     }
   }
 
-  /// Threads mostly share one table. Those that do not are looked at one by one.
-  private func threads(
-    of process: Int32, in folder: CInt, _ table: inout Table, _ scan: inout MemoryScan, _ texts: inout TextStore,
-    _ found: (Found, inout MemoryScan) -> Void
-  ) {
+  /// Two links and one for each thread, where the filesystem counts them.
+  private func count(ofThreadsOf process: Int32, _ proc: CInt) -> Int {
     var info = stat()
-    // Two links and one for each thread, where the filesystem counts them.
-    if fstatat(folder, "task", &info, AT_SYMLINK_NOFOLLOW) == 0, info.st_nlink == 3 { return }
-    guard let tasks = try? files.directory("task", in: folder) else { return }
-    var others: [Int32] = []
-    files.eachNumber(in: tasks) { number, _ in
-      if let thread = Int32(exactly: number), thread != process { others.append(thread) }
-    }
-    for thread in others where !shares(thread, table, in: folder) {
-      let known = table.numbers.count
-      try? readTable(of: process, "task/\(thread)/", in: folder, &table, &scan, &texts, found)
-      guard table.numbers.count > known else { continue }
-      table.owners.append(thread)
-      scan.ownTables += 1
-    }
+    guard fstatat(proc, path.of(process, "/task"), &info, AT_SYMLINK_NOFOLLOW) == 0 else { return -1 }
+    return Int(info.st_nlink) - 2
   }
 
-  /// Whether a thread has a table that was looked at. Without the kernel's word the same numbers are taken for the same table.
-  private func shares(_ thread: Int32, _ table: Table, in folder: CInt) -> Bool {
-    let words = table.owners.map { roots.isReal ? mpifs_share_descriptors($0, thread) : -1 }
-    if words.contains(1) { return true }
-    if !words.contains(-1) { return false }
-    guard let directory = try? files.directory("task/\(thread)/fd", in: folder) else { return true }
-    var numbers: Set<UInt64> = []
-    files.eachNumber(in: directory) { number, _ in numbers.insert(number) }
-    return numbers.isEmpty || table.numbers.contains(numbers)
-  }
-
-  private func readTable(
-    of process: Int32, _ prefix: String, in folder: CInt, _ table: inout Table, _ scan: inout MemoryScan,
-    _ texts: inout TextStore, _ found: (Found, inout MemoryScan) -> Void
-  ) throws(Errno) {
-    let descriptors = try files.directory("\(prefix)fd", in: folder)
-    var numbers: Set<UInt64> = []
-    var interesting: [(number: UInt64, device: String?)] = []
-    files.eachNumber(in: descriptors) { number, name in
-      scan.descriptors += 1
-      numbers.insert(number)
-      guard let room = link.baseAddress?.assumingMemoryBound(to: CChar.self) else { return }
-      let length = readlinkat(descriptors, name, room, link.count)
-      guard length > 0 else { return }
-      let target = KernelBytes(link)[from: 0, to: length]
-      if target.begins(with: "/dmabuf:") || target.begins(with: "anon_inode:dmabuf") {
-        interesting.append((number, nil))
-      } else if target.begins(with: "/dev/dri/") || target.begins(with: "/dev/video") {
-        interesting.append((number, texts.text(target)))
+  private func noteThreads(of process: inout KnownProcess, _ proc: CInt) {
+    if others.count < Self.mostThreads {
+      for thread in others {
+        guard let run = run(of: process.id, thread, proc) else { break }
+        process.runs.append(run)
       }
     }
-    table.numbers.append(numbers)
-    guard !interesting.isEmpty else { return }
-    let infos: CInt
-    do throws(Errno) {
-      infos = try files.directory("\(prefix)fdinfo", in: folder)
-    } catch {
-      if error != .noSuchFileOrDirectory { table.isBlind = true }
-      return
+    // None may have come before its maker was asked.
+    let isWhole = process.runs.count == others.count + 1 && count(ofThreadsOf: process.id, proc) == others.count + 1
+    if !isWhole { process.runs.removeAll(keepingCapacity: true) }
+  }
+
+  /// Threads of the kernel are children of `kthreadd` and have `PF_KTHREAD` (linux/sched.h) among the flags of `stat`; what it
+  /// starts as a program is a child of another.
+  private func tellKind(of process: inout KnownProcess, _ proc: CInt) {
+    guard let text = try? files.read(path.of(process.id, "/stat"), in: proc),
+      let end = text.lastIndex(of: UInt8(ascii: ")"))
+    else { return }
+    process.isKnownAsProgram = true
+    var rest = text.dropping(end + 2)
+    var fields: (parent: UInt64?, flags: UInt64?)
+    // State, parent, group, session, terminal, its group, flags (proc(5)).
+    for field in 0..<7 {
+      guard let (word, more) = rest.cut(at: 0x20) else { return }
+      if field == 1 { fields.parent = word.number() }
+      if field == 6 { fields.flags = word.number() }
+      rest = more
     }
-    defer { close(infos) }
-    for (number, device) in interesting {
-      let text: KernelBytes
+    let isOfKernel = (fields.flags ?? 0) & 0x0020_0000 != 0 && (fields.parent == 2 || process.id == 2)
+    process.isKernelThread = isOfKernel
+  }
+
+  /// A table that two processes share is changed by one while the other sleeps. Sharing begins when one is made, so it is
+  /// enough to ask a few times; both show the same then.
+  private func findSharedTables() {
+    for index in known.indices where known[index].timesAlone < 3 && !known[index].isSharing {
+      guard known[index].isRead, let first = known[index].held.first else { continue }
+      var (isAlone, asked) = (true, 0)
+      for other in known.indices where known[other].held.first == first && other != index {
+        guard known[other].descriptors == known[index].descriptors, known[other].held == known[index].held else {
+          continue
+        }
+        asked += 1
+        guard asked > 32 || areSharing(known[index].id, known[other].id) else { continue }
+        known[other].isSharing = true
+        isAlone = false
+        break
+      }
+      known[index].isSharing = !isAlone
+      known[index].timesAlone += 1
+    }
+  }
+
+  private func areSharing(_ one: Int32, _ other: Int32) -> Bool {
+    // Where the kernel does not say, they are taken to.
+    roots.isReal && mpifs_share_descriptors(one, other) != 0
+  }
+
+  // MARK: mappings
+
+  /// Brings what is known of every process's mappings up to date, as of the descriptors.
+  func readMappings() throws(Errno) {
+    let proc = try files.directory(procFolder)
+    defer { close(proc) }
+    for index in known.indices where !known[index].areMappingsRead && !known[index].isKernelThread {
       do throws(Errno) {
-        text = try files.read("\(number)", in: infos, isShort: true)
+        let maps = try files.read(path.of(known[index].id, "/maps"), in: proc)
+        MappedBuffer.append(to: &known[index].mapped, from: maps, texts)
+        known[index].areMappingsRead = true
       } catch {
-        // One that was closed meanwhile is gone.
-        if error != .noSuchFileOrDirectory { table.isBlind = true }
-        continue
+        known[index].areMappingsBlind = error == .permissionDenied || error == .notPermitted
       }
-      if let device {
-        Self.note(device, text, in: &table, &texts)
-        continue
-      }
-      let fields = DescriptorFields(parsing: text)
-      // Others may have a path that looks like a buffer's.
-      guard let exporter = fields.exporter else { continue }
-      guard let inode = fields.inode, let size = fields.size else {
-        scan.unidentified += 1
-        continue
-      }
-      found(
-        Found(
-          process: process, isMapping: false, inode: inode, size: size, references: fields.references,
-          exporter: texts.text(exporter), name: fields.name.map { texts.text($0) }), &scan)
     }
   }
 
-  /// What a driver says of its use by this process (kernel: `Documentation/gpu/drm-usage-stats.rst`), once for each client of it.
-  private static func note(_ device: String, _ text: KernelBytes, in table: inout Table, _ texts: inout TextStore) {
-    var lines: [String] = []
-    text.eachLine {
-      if $0.begins(with: "drm-") || $0.begins(with: "media-"), lines.count < 32 { lines.append(texts.text($0)) }
+  // MARK: names
+
+  /// The name of a process, as its leader has set it.
+  func name(ofProcessAt index: Int) -> String {
+    if let name = known[index].name { return name }
+    var name = ""
+    if let proc = try? files.directory(procFolder) {
+      defer { close(proc) }
+      if let text = try? files.read(path.of(known[index].id, "/comm"), in: proc, isShort: true) {
+        name = texts.text(text.last == 0x0A ? text[from: 0, to: text.count - 1] : text)
+      }
     }
-    let use = MemoryScan.DeviceUse(path: device, lines: lines)
-    let client = lines.first { $0.hasPrefix("drm-client-id") }
-    func isSame(_ other: MemoryScan.DeviceUse) -> Bool {
-      client != nil && other.path == device && other.lines.contains { $0 == client }
-    }
-    guard !lines.isEmpty, table.devices.count < 64, !table.devices.contains(where: isSame) else { return }
-    table.devices.append(use)
+    known[index].name = name
+    return name
   }
 }

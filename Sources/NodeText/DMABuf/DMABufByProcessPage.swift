@@ -70,13 +70,17 @@ public enum DMABufByProcessPage {
     let start = out.count
     if isNobody { out.text("(no_process)") } else { out.outsideWord(row.name) }
     out.fill(0x20, 16 - (out.count - start))
-    out.byte(0x20)
     // Escaped names are wider; the columns behind stay where they are as long as they can.
+    out.byte(0x20)
     out.right(row.rss, max(0, 14 - max(0, out.count - start - 17)))
-    out.right(row.pss, 15)
-    out.right(row.buffers, 9)
-    out.right(row.descriptors, 8)
-    out.right(row.mappings, 8)
+    out.byte(0x20)
+    out.right(row.pss, 14)
+    out.byte(0x20)
+    out.right(row.buffers, 8)
+    out.byte(0x20)
+    out.right(row.descriptors, 7)
+    out.byte(0x20)
+    out.right(row.mappings, 7)
     out.text("  ")
     out.tally(row.exporters, most: 4)
     out.byte(0x20)

@@ -5,7 +5,7 @@ public import Reports
 /// Our books against the kernel's, as they were when `checked_us` says: buffers of the table without a descriptor, descriptors without an entry, buffers others hold.
 public enum DMABufCheckPage {
   static let page = Page(
-    "rk_dmabuf/check", capacity: 1024, isMadeApart: true,
+    "rk_dmabuf/check", capacity: 1024, needs: .check,
     "the table of buffers against this process's descriptors: what is missing, what is too many, what others hold"
   ) { write($0.lastMemoryCheck, to: &$1) }
 
@@ -49,7 +49,7 @@ public enum DMABufCheckPage {
         out.byte(0x20)
         out.number(holder.process)
         out.text(" (")
-        out.word(holder.name)
+        out.outsideWord(holder.name)
         out.byte(0x29)
       }
       out.newline()
@@ -71,7 +71,7 @@ public enum DMABufCheckPage {
       out.number(finding.descriptor ?? -1)
     }
     out.byte(0x20)
-    out.word(finding.name)
+    out.outsideWord(finding.name)
     out.text(" inode ")
     out.number(finding.inode)
     out.text(" size ")

@@ -19,9 +19,10 @@ public enum DMABufDevPage {
     out.text(" AttachedDevices\n\n")
     for buffer in scan?.buffers ?? [] {
       DMABufColumns.write(buffer, to: &out)
-      for device in buffer.attachments ?? ["?"] {
+      if buffer.attachments == nil { out.text(" ?") }
+      for device in buffer.attachments ?? [] {
         out.byte(0x20)
-        out.word(device)
+        out.outsideWord(device)
       }
       out.newline()
     }

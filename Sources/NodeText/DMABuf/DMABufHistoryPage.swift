@@ -31,10 +31,12 @@ public enum DMABufHistoryPage {
       out.byte(0x20)
       writeRealtime(
         microseconds: now.realtimeMicroseconds - now.monotonicMicroseconds + moment.second * 1_000_000, to: &out)
-      out.right(moment.bytes, 16)
-      out.right(moment.most, 16)
-      out.right(moment.least, 16)
-      out.right(moment.count, 9)
+      for figure in [moment.bytes, moment.most, moment.least] {
+        out.byte(0x20)
+        out.right(figure, 15)
+      }
+      out.byte(0x20)
+      out.right(moment.count, 8)
       out.newline()
     }
   }

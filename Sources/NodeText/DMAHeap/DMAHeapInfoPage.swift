@@ -10,8 +10,8 @@ public import Reports
 /// buffer's name, there too.
 public enum DMAHeapInfoPage {
   static let page = Page(
-    "rk_dma_heap/dma_heap_info", needs: .totals, needsLayout: true, "buffers of each DMA-BUF heap, and their bytes"
-  ) { write($0.systemMemory.latest, $0.physicalMemory, to: &$1) }
+    "rk_dma_heap/dma_heap_info", needs: .attachments, needsLayout: true, "buffers of each DMA-BUF heap, and their bytes"
+  ) { write($0.systemMemory.attached, $0.physicalMemory, to: &$1) }
 
   /// Writes a block for each buffer, heap by heap, the newest first in each; then the sum.
   public static func write(_ scan: MemoryScan?, _ memory: PhysicalMemoryReport, to out: inout TextWriter) {
@@ -33,9 +33,10 @@ public enum DMAHeapInfoPage {
         out.text(" (")
         out.number(buffer.size >> 10)
         out.text(" KiB)\n\t\tAttached Devices:\n")
-        for device in buffer.attachments ?? ["?"] {
+        if buffer.attachments == nil { out.text("\t\t?\n") }
+        for device in buffer.attachments ?? [] {
           out.text("\t\t")
-          out.word(device)
+          out.outsideWord(device)
           out.newline()
         }
         out.text("Total ")
