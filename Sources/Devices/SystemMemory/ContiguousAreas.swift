@@ -49,8 +49,10 @@ struct ContiguousAreas {
   private func bitmaps(_ area: CInt, bits: UInt64) -> [[UInt32]] {
     var found: [[UInt32]] = []
     if let ranges = try? files.directory("ranges", in: area) {
+      defer { close(ranges) }
       var numbers: [UInt64] = []
-      files.eachNumber(in: ranges) { number, _ in numbers.append(number) }
+      // What cannot be listed to its end is not known.
+      guard (try? files.eachNumber(in: ranges) { numbers.append($0.number) }) != nil else { return [] }
       for number in numbers.sorted().prefix(Self.most) {
         guard let words = words("ranges/\(number)/bitmap", in: area) else { return [] }
         found.append(words)
