@@ -32,7 +32,8 @@ extension DebugTree {
   private func node(_ page: Page) -> Node {
     let moments = moments
     return node(
-      page.paths[0], takes: page.takes, preparation: page.needs.map { preparation($0, of: page) },
+      page.paths[0], takes: page.takes, isPrivate: page.isPrivate,
+      preparation: page.needs.map { preparation($0, of: page) },
       render: rendering(page.capacity) { page.render(Moment(moments), &$0) })
   }
 
@@ -57,10 +58,13 @@ extension DebugTree {
 
   /// A node that shows a page, and takes what the page does.
   func node(
-    _ path: String, takes intake: Intake?, preparation: Preparation? = nil, render: @escaping Node.Render
+    _ path: String, takes intake: Intake?, isPrivate: Bool = false, preparation: Preparation? = nil,
+    render: @escaping Node.Render
   ) -> Node {
     let (runtime, graph, memory) = (runtime, graph, memory)
-    guard let intake else { return Node.text(preparation: preparation, render: render) }
+    guard let intake else {
+      return Node.text(mode: isPrivate ? 0o400 : 0o444, preparation: preparation, render: render)
+    }
     return Node.setting(
       limit: intake.limit, wholeWrites: intake.isWhole, preparation: preparation, render: render,
       write: { request in

@@ -4,7 +4,7 @@ extension Node {
   /// Default for how long a parked write may take before the caller gets `ETIMEDOUT`.
   public static let defaultDeadline: Duration = .seconds(2)
 
-  /// Read-only text, mode 0444. Opening it for writing is refused with `EACCES`, for root too.
+  /// Read-only text, mode 0444 unless another is given. Opening it for writing is refused with `EACCES`, for root too.
   ///
   /// - Parameter render: Appends the whole text. Runs when the file is read at offset 0, or for `stat(2)`, which tells who has
   ///   it open the length of what he then reads; reads at other offsets slice the text of that moment. An error thrown is the
@@ -12,8 +12,10 @@ extension Node {
   ///   a render cannot be interrupted.
   ///
   /// - Parameter preparation: what must be there before `render` is called for a reader.
-  public static func text(owner: Owner? = nil, preparation: Preparation? = nil, render: @escaping Render) -> Node {
-    Node(kind: .text(render), permissions: 0o444, owner: owner, preparation: preparation)
+  public static func text(
+    owner: Owner? = nil, mode: UInt32 = 0o444, preparation: Preparation? = nil, render: @escaping Render
+  ) -> Node {
+    Node(kind: .text(render), permissions: mode & 0o777, owner: owner, preparation: preparation)
   }
 
   /// Text that can be written, mode 0644. One `write(2)` is one command; `O_TRUNC` and the offset mean nothing.

@@ -18,6 +18,9 @@ public struct Page: Sendable {
   public var needs: Need?
   /// Where buffers lie in memory must have been looked at, too.
   public var needsLayout: Bool
+  /// It has what the kernel keeps from all but root (addresses): only the mount's owner reads it, and `report`, which all may read
+  /// and which is sent to others, goes without.
+  public var isPrivate: Bool
   public var render: @Sendable (Moment, inout TextWriter) -> Void
 
   /// What takes longer to look at than a render may.
@@ -42,16 +45,18 @@ public struct Page: Sendable {
 
   public init(
     _ path: String, also more: [String] = [], capacity: Int = 4096, takes: Intake? = nil,
-    inReport place: PlaceInReport = .middle, needs: Need? = nil, needsLayout: Bool = false, _ summary: String,
+    inReport place: PlaceInReport = .middle, needs: Need? = nil, needsLayout: Bool = false,
+    isPrivate: Bool = false, _ summary: String,
     render: @escaping @Sendable (Moment, inout TextWriter) -> Void
   ) {
     self.paths = [path] + more
     self.summary = summary
     self.capacity = capacity
     self.takes = takes
-    self.place = place
+    self.place = isPrivate ? .absent : place
     self.needs = needs
     self.needsLayout = needsLayout
+    self.isPrivate = isPrivate
     self.render = render
   }
 

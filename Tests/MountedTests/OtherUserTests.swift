@@ -38,7 +38,9 @@ import Testing
     let pictures = ["vi/0", "vpss/0/0", "vpss/0/1", "vdec/0", "venc/0"].flatMap { object in
       ["jpg", "yuv"].map { "./\(object)/snapshot.\($0)" }
     }
-    let refused = (pictures + ["./venc/0/stream", "./venc/0/idr", "./vdec/0/feed"]).sorted().map { "'\($0)'" }
+    let addresses = ["./rk_dmabuf/sgt", "./rk_dma_heap/dma_heap_info"]
+    let streams = ["./venc/0/stream", "./venc/0/idr", "./vdec/0/feed"]
+    let refused = (pictures + addresses + streams).sorted().map { "'\($0)'" }
     #expect(outcome.lines.first == "[\(refused.joined(separator: ", "))] set()", "\(outcome)")
     #expect(outcome.lines.dropFirst() == ["True True", "no directory"], "\(outcome)")
   }

@@ -8,7 +8,8 @@ public import Reports
 /// vendor's kernel, a buffer of which nothing is known has no line.
 public enum DMABufSgtPage {
   static let page = Page(
-    "rk_dmabuf/sgt", needs: .totals, needsLayout: true, "pieces of physical memory that this program's DMA-BUFs lie in"
+    "rk_dmabuf/sgt", needs: .totals, needsLayout: true, isPrivate: true,
+    "pieces of physical memory that this program's DMA-BUFs lie in"
   ) { write($0.systemMemory.latest, $0.physicalMemory, to: &$1) }
 
   /// Writes the vendor's heading, an empty line, and a line for each piece.

@@ -10,7 +10,8 @@ public import Reports
 /// buffer's name, there too.
 public enum DMAHeapInfoPage {
   static let page = Page(
-    "rk_dma_heap/dma_heap_info", needs: .attachments, needsLayout: true, "buffers of each DMA-BUF heap, and their bytes"
+    "rk_dma_heap/dma_heap_info", needs: .attachments, needsLayout: true, isPrivate: true,
+    "buffers of each DMA-BUF heap, and their bytes"
   ) { write($0.systemMemory.attached, $0.physicalMemory, to: &$1) }
 
   /// Writes a block for each buffer, heap by heap, the newest first in each; then the sum.
