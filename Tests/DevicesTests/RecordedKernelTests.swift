@@ -61,10 +61,10 @@ import Testing
     let scan = try look(try tree(recording))
     #expect(scan.list == .bufinfo && scan.disagreements == 0 && scan.unreadable == 0)
     #expect(scan.bytes == recording.bytes && scan.kernelBytes == recording.bytes)
-    // The newest first. The list tells of a name with a line feed in it the beginning, a descriptor the whole.
+    // The newest first.
     let buffers = Array(scan.buffers.reversed())
     #expect(
-      buffers.map(\.name) == (recording.isOld ? ["camera", "two", "heap"] : ["camera", "two\nlines", nil, "heap"]))
+      buffers.map(\.name) == ["camera", "two\nlines"] + (recording.isOld ? ["heap"] : [nil, "heap"]))
     #expect(
       buffers.map(\.exporter)
         == Array(repeating: recording.exporter, count: recording.isOld ? 2 : 3) + [recording.heap])

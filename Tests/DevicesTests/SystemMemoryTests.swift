@@ -83,7 +83,7 @@ import Testing
     let tree = try KernelTree()
     try tree.bufferList(KernelTree.list([KernelTree.line(inode: 5, size: 4096, count: 1)], bytes: 8192))
     #expect(look(tree).disagreements == 1)
-    try tree.bufferList(KernelTree.line(inode: 5, size: 4096, count: 1))
+    try tree.bufferList("\nDma-buf Objects:\n" + KernelTree.line(inode: 5, size: 4096, count: 1))
     #expect(look(tree).disagreements == 1, "a list that was cut has no total")
     let most = UInt64.max
     try tree.bufferList(
@@ -100,11 +100,15 @@ import Testing
     }
     try tree.process(20, "app")
     try tree.buffer(3, of: "20", inode: 9, size: 12288, name: "frame")
-    // Its entry comes late.
+    // Its entry comes late: until then it is in no total, whatever was looked at.
     try tree.buffer(4, of: "20", inode: 10, size: 100)
-    let scan = look(tree)
+    let scanner = MemoryScanner(tree.roots)
+    let scan = try scanner.look(.attachments)
+    #expect(scan.depth == .holders, "names come from who holds them")
+    #expect(scan.disagreements == 0)
+    #expect(try scanner.look(.holders).disagreements == 1, "it does not come")
     #expect(scan.list == .sysfs && scan.refused.count == 1 && scan.refused[0].hasPrefix("bufinfo: "))
-    #expect(scan.bytes == 16484)
+    #expect(scan.bytes == 16384)
     #expect(try buffer(scan, 9).name == "frame" && buffer(scan, 9).exporter == "qcom,system")
     #expect(try buffer(scan, 9).attachments == nil)
     #expect(scan.holderless.map(\.inode) == [8])
@@ -239,8 +243,74 @@ import Testing
     let scan = look(tree)
     #expect(scan.bytes == 3 * 4096 && scan.kernelBytes == 3 * 4096 && scan.disagreements == 0)
     for buffer in scan.buffers { #expect(buffer.attachments == ["real"]) }
+    // A name is whole without a process that says it.
+    let names = look(tree, .totals).buffers.map(\.name)
+    #expect(names == forged.reversed().map(Optional.some))
     #expect(try buffer(scan, 1).name == "y\nsize:\t999999\nino:\t4\nexp_name:\tz")
     #expect(scan.processes.map(\.name) == ["a\nname\u{1b}[2J"])
+  }
+
+  @Test func bytesThatAreNoTextStayTheNameTheyAre() throws {
+    let tree = try KernelTree()
+    let names: [[UInt8]] = [[0xff], [0xfe], [0x61, 0xc3], [0xc3, 0xa9], [0xed, 0xa0, 0x80]]
+    for (index, name) in names.enumerated() {
+      try tree.process(90 + index, "holder")
+      let folder = tree.root + "/proc/\(90 + index)"
+      let text = KernelTree.info(inode: UInt64(index + 1), size: 4096, count: 1, exporter: "system", name: "NAME")
+      let bytes = Array(text.utf8).split(separator: Array("NAME".utf8)).joined(separator: name)
+      try FileManager.default.createDirectory(atPath: folder + "/fdinfo", withIntermediateDirectories: true)
+      try Data(bytes).write(to: URL(fileURLWithPath: folder + "/fdinfo/3"))
+      try FileManager.default.createSymbolicLink(atPath: folder + "/fd/3", withDestinationPath: "/dmabuf:")
+    }
+    let found = look(tree).buffers.reversed().compactMap(\.name)
+    #expect(found.count == 5 && Set(found).count == 5 && found[3] == "é")
+    let foreign = found.map { $0.unicodeScalars.compactMap { ForeignByte.byte(of: $0) } }
+    #expect(foreign == [[0xff], [0xfe], [0xc3], [], [0xed, 0xa0, 0x80]])
+  }
+
+  @Test func aDescriptorOfWhichNothingIsToldIsSaid() throws {
+    func scan(_ break: (KernelTree) throws -> Void) throws -> MemoryScan {
+      let tree = try KernelTree()
+      try tree.process(40, "a")
+      try tree.buffer(3, of: "40", inode: 1, size: 4096)
+      try `break`(tree)
+      return look(tree)
+    }
+    #expect(try scan { _ in }.bytes == 4096)
+    #expect(try scan { try $0.remove("proc/40/fdinfo") }.unreadable == 1)
+    #expect(try scan { try $0.remove("proc/40/fdinfo/3") }.unidentified == 1)
+    #expect(try scan { try $0.file("proc/40/fdinfo/3", "") }.unidentified == 1)
+    // One that is closed is gone, and so is a process.
+    let closed = try scan { try $0.remove("proc/40/fd/3") }
+    #expect(closed.unidentified == 0 && closed.unreadable == 0 && closed.bytes == 0)
+    let ended = try scan {
+      try $0.remove("proc/40/fdinfo")
+      try $0.remove("proc/40/comm")
+    }
+    #expect(ended.unreadable == 0 && ended.unidentified == 0)
+  }
+
+  @Test func whatIsNoListIsNotTakenForOne() throws {
+    for text in ["", "rubbish\n00004096\t00000002\n", "Total 0 objects, 0 bytes\n"] {
+      let tree = try KernelTree()
+      try tree.bufferList(text)
+      try tree.process(40, "a")
+      try tree.buffer(3, of: "40", inode: 1, size: 4096)
+      let scan = look(tree, .totals)
+      #expect(scan.list == .processes && scan.bytes == 4096)
+      #expect(scan.refused.first == "bufinfo: Bad message")
+    }
+  }
+
+  @Test func withoutProcNothingOfTheLookBeforeIsTold() throws {
+    let tree = try KernelTree()
+    try tree.process(40, "a")
+    try tree.descriptor(3, of: "40", to: "/dmabuf:", "pos:\t0\nsize:\t4096\nexp_name:\tion\n")
+    let scanner = MemoryScanner(tree.roots)
+    #expect(try scanner.look(.holders).unidentified == 1)
+    try tree.remove("proc")
+    let scan = try scanner.look(.holders)
+    #expect(scan.unidentified == 0 && scan.processesSeen == 0 && scan.refused.last?.hasPrefix("processes: ") == true)
   }
 
   // MARK: devices and groups

@@ -156,7 +156,7 @@ import Testing
     #expect(stats["dropped"] == 0 && stats["in_flight"] == 0, "\(stats)")
     let pools = try served.cat("valloc")
     #expect(pools.contains(#/ 345600 +mpifs +vdec_\d+/#), "\(pools)")
-    #expect(try served.cat("vb/0/active").contains(#/user: +vdec_\d+/#))
+    #expect(try served.cat("vb/0/active").contains(#/user: +vdec\/0\n/#))
     #expect(try served.facts("vdec/0/active")["memory_bytes"] == nil, "it holds none of its own")
     #expect(try served.refusal(of: "0", to: "vb/0/enable").contains("busy"))
     try served.echo("0", to: "vdec/0/enable")

@@ -73,6 +73,11 @@ struct TextWriterTests {
     // U+009B alone begins an escape sequence on some terminals.
     #expect(rendered { $0.line("\u{9B}31m é 日本") } == "\\xc2\\x9b31m é 日本")
     #expect(rendered { $0.line("© \u{A0}") } == "© \u{A0}")
+    // What breaks a line, turns its direction or cannot be seen; bytes that are no text.
+    #expect(rendered { $0.line("a\u{2028}b\u{202E}c\u{200B}") } == "a\\xe2\\x80\\xa8b\\xe2\\x80\\xaec\\xe2\\x80\\x8b")
+    let foreign = ([0x61, 0xFF, 0xC3, 0xA9, 0xC3] as [UInt8]).withUnsafeBytes { ForeignByte.text($0) }
+    #expect(rendered { $0.line(foreign) } == "a\\xffé\\xc3")
+    #expect(rendered { $0.quotedText(foreign) } == "\"a\\xff\\xc3\\xa9\\xc3\"")
   }
 
   @Test func quotedBytesAreAsciiAndExact() {

@@ -18,6 +18,8 @@ struct BufferList {
   }
 
   var entries: [Entry] = []
+  /// It has the heading that the kernel begins with.
+  private(set) var isList = false
   /// `Total N objects, M bytes` at the end; `nil` where the list was cut.
   var total: (objects: UInt64, bytes: UInt64)?
 
@@ -25,8 +27,18 @@ struct BufferList {
   init(parsing bytes: KernelBytes, _ texts: TextStore, expected: Int = 0) {
     entries.reserveCapacity(expected)
     var isAttachments = false
-    bytes.eachLine { line in
-      if let entry = Self.entry(line, texts) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let line = rest[from: 0, to: rest.position(of: 0x0A) ?? rest.count]
+      var length = line.count
+      if let (found, nameLength) = Self.entry(line, texts) {
+        var entry = found
+        if nameLength > 0 {
+          let start = line.count - nameLength
+          let name = Self.name(rest.dropping(start), firstLine: nameLength)
+          entry.name = Self.isNone(name) ? nil : texts.text(name)
+          length = start + name.count
+        }
         entries.append(entry)
         isAttachments = false
         total = nil
@@ -36,14 +48,34 @@ struct BufferList {
       } else if line.begins(with: "Total ") {
         isAttachments = false
         total = Self.total(line) ?? total
+      } else if line.begins(with: "Dma-buf Objects:") {
+        isList = true
       } else if isAttachments, !entries.isEmpty, line.count > 1, line[0] == 0x09 {
         entries[entries.count - 1].attachments.append(texts.text(line.trimmed))
       }
+      rest = rest.dropping(length + 1)
     }
   }
 
+  /// The whole of a name that begins here and may hold line feeds: it has 31 bytes at most, and the last heading of attachments
+  /// that begins within so many ends it.
+  private static func name(_ bytes: KernelBytes, firstLine: Int) -> KernelBytes {
+    var end = firstLine
+    var place = firstLine
+    while place <= 31, place < bytes.count {
+      if bytes[place] == 0x0A, bytes.dropping(place + 1).begins(with: "\tAttached Devices:") { end = place }
+      place += 1
+    }
+    return bytes[from: 0, to: end]
+  }
+
+  private static func isNone(_ name: KernelBytes) -> Bool {
+    name.isEmpty || name.count == 6 && name.begins(with: "<none>")
+  }
+
   /// `size flags mode count exporter [inode [name]]`, separated by tabs.
-  private static func entry(_ line: KernelBytes, _ texts: TextStore) -> Entry? {
+  /// - Returns: how long the name is on this line as well; 0 where there is none.
+  private static func entry(_ line: KernelBytes, _ texts: TextStore) -> (Entry, nameLength: Int)? {
     guard line.count > 36, line[0] >= 0x30, line[0] <= 0x39 else { return nil }
     guard let (size, rest) = line.cut(at: 0x09), size.count >= 8, let bytes = size.number() else { return nil }
     guard let (flags, more) = rest.cut(at: 0x09), flags.count == 8, flags.number(radix: 16) != nil else { return nil }
@@ -54,15 +86,14 @@ struct BufferList {
     var entry = Entry(size: bytes, references: Int(clamping: references), exporter: "")
     guard let (exporter, afterExporter) = tail.cut(at: 0x09) else {
       entry.exporter = texts.text(tail)
-      return entry
+      return (entry, 0)
     }
     entry.exporter = texts.text(exporter)
     let parts = afterExporter.cut(at: 0x09)
     let (inode, name) = (parts?.0 ?? afterExporter, parts?.1)
     guard inode.count >= 8, let number = inode.number() else { return nil }
     entry.inode = number
-    if let name, !name.isEmpty, !(name.count == 6 && name.begins(with: "<none>")) { entry.name = texts.text(name) }
-    return entry
+    return (entry, name?.count ?? 0)
   }
 
   private static func total(_ line: KernelBytes) -> (UInt64, UInt64)? {

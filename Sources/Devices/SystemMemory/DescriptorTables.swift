@@ -120,7 +120,10 @@ final class DescriptorTables {
       // From the folder that is open: the number may be another process's by now.
       infos = try files.directory("../fdinfo", in: descriptors)
     } catch {
-      if error != .noSuchFileOrDirectory { process.isTableBlind = true }
+      // One that has ended meanwhile has nothing any more, and no name either.
+      if error != .noSuchFileOrDirectory || faccessat(descriptors, "../comm", F_OK, 0) == 0 {
+        process.isTableBlind = true
+      }
       return
     }
     defer { close(infos) }
@@ -129,16 +132,29 @@ final class DescriptorTables {
         let text = try files.read(path.of(number), in: infos, isShort: true)
         if let device { note(device, text, in: &process) } else { note(number, text, in: &process) }
       } catch {
-        // One that was closed meanwhile is gone.
-        if error != .noSuchFileOrDirectory { process.isTableBlind = true }
+        if error != .noSuchFileOrDirectory {
+          process.isTableBlind = true
+        } else if device == nil, isThere(number, in: descriptors) {
+          process.unidentified += 1
+        }
       }
     }
+  }
+
+  /// Whether a descriptor is still there; one that was closed meanwhile is gone.
+  private func isThere(_ number: UInt64, in descriptors: CInt) -> Bool {
+    var info = stat()
+    return fstatat(descriptors, path.of(number), &info, AT_SYMLINK_NOFOLLOW) == 0
   }
 
   private func note(_ number: UInt64, _ text: KernelBytes, in process: inout KnownProcess) {
     let fields = DescriptorFields(parsing: text)
     // Others may have a path that looks like a buffer's.
-    guard fields.exporter != nil else { return }
+    guard fields.exporter != nil else {
+      // Of those the kernel tells something.
+      if text.isEmpty { process.unidentified += 1 }
+      return
+    }
     guard let inode = fields.inode, let size = fields.size else {
       process.unidentified += 1
       return

@@ -174,7 +174,7 @@ final class Gathering {
     if var list = last {
       last = nil
       for index in list.indices { complete(&list[index], &scan) }
-      if scan.depth == .holders { addStrays(to: &list, &scan) }
+      if scan.depth == .holders { noteStrays(beside: list, &scan) }
       scan.buffers = list
     } else {
       order.removeAll(keepingCapacity: true)
@@ -236,20 +236,15 @@ final class Gathering {
     reach > size && reach - size >= UInt64(max(1, getpagesize()))
   }
 
-  /// Entries of sysfs may come late. What is not in the other list is mostly no more; what is not in it in two looks running is
-  /// something the kernel's list does not tell, and is not counted.
-  private func addStrays(to list: inout [MemoryScan.Buffer], _ scan: inout MemoryScan) {
+  /// What is not in the other list is mostly no more; what is not in it in two looks running is something the kernel's list does
+  /// not tell, and is not counted: a look without processes would not count it either.
+  private func noteStrays(beside list: [MemoryScan.Buffer], _ scan: inout MemoryScan) {
     swap(&strays, &straysBefore)
     strays.removeAll(keepingCapacity: true)
     for known in buffers where known.look == look && Self.place(of: known.inode, in: list) == nil {
       strays.append(known.inode)
     }
-    guard scan.list == .sysfs else {
-      for inode in strays where straysBefore.contains(inode) { scan.disagreements += 1 }
-      return
-    }
-    for inode in strays { if let buffer = held(inode, &scan) { list.append(buffer) } }
-    if !strays.isEmpty { list.sort { $0.inode > $1.inode } }
+    for inode in strays where straysBefore.contains(inode) { scan.disagreements += 1 }
   }
 
   /// A buffer as only processes tell of it.

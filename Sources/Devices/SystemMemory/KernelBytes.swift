@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CLinux
 internal import Glibc
+internal import Reports
 
 // The kernel's text as bytes where they were read to: thousands of lines are looked at in one scan, and a string is made only
 // of what is kept.
@@ -91,7 +92,7 @@ final class TextStore {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     if let known = texts[hash], bytes.are(known) { return known }
-    let text = String(decoding: bytes, as: UTF8.self)
+    let text = ForeignByte.text(bytes)
     if texts.count >= Self.most { texts.removeAll() }
     texts[hash] = text
     return text

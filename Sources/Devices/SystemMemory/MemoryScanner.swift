@@ -55,8 +55,7 @@ final class MemoryScanner {
     refused.removeAll(keepingCapacity: true)
     gathering.begin()
     let before = kernelList(&scan)
-    // Of other lists there is no more to be had.
-    scan.depth = before == nil ? .holders : scan.list == .iterator ? depth : max(depth, .attachments)
+    scan.depth = before == nil ? .holders : Self.depth(depth, of: scan.list)
     var hasMappings = false
     if scan.depth == .holders {
       var ignored = MemoryScan()
@@ -83,6 +82,18 @@ final class MemoryScanner {
     return scan
   }
 
+  /// How far a look goes with that list.
+  private static func depth(_ asked: MemoryLook, of list: MemoryScan.List) -> MemoryLook {
+    switch list {
+    case .iterator: asked
+    // There is no more to be had of it.
+    case .bufinfo: max(asked, .attachments)
+    // It has no names: those come from who holds the buffers.
+    case .sysfs: asked == .totals ? .totals : .holders
+    case .processes: .holders
+    }
+  }
+
   // MARK: the kernel's own lists
 
   /// - Parameter isRepeated: why a list is not to be had was said the first time.
@@ -99,6 +110,7 @@ final class MemoryScanner {
     }
     do throws(Errno) {
       let list = BufferList(parsing: try files.read(listFile), texts, expected: listed)
+      guard list.isList else { throw Errno(rawValue: EBADMSG) }
       listed = list.entries.count
       scan.list = .bufinfo
       scan.kernelBytes = list.total?.bytes
@@ -188,6 +200,7 @@ final class MemoryScanner {
       return true
     } catch {
       refuse("processes", error)
+      walk.forget()
       return false
     }
   }

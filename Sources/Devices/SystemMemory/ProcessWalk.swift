@@ -58,6 +58,12 @@ final class ProcessWalk {
     findSharedTables()
   }
 
+  /// There is nothing to be seen.
+  func forget() {
+    known.removeAll()
+    (vanished, remembered) = (0, 0)
+  }
+
   private func list(_ proc: CInt) throws(Errno) {
     listed.removeAll(keepingCapacity: true)
     var isInOrder = true

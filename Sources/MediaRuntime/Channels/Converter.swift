@@ -179,7 +179,7 @@ final class Converter: Sendable {
   /// No more pictures are made, unless by one that has taken the pool over; buffers in use come back by themselves.
   func close(for new: Converter? = nil) {
     guard new?.pool !== pool else { return }
-    environment.pools.close(pool, user: node.user)
+    environment.pools.close(pool, user: node.user, path: node.creator.path)
   }
 
   /// Engine and version.

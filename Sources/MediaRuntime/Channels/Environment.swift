@@ -69,13 +69,9 @@ final class Environment: Sendable {
     return pool
   }
 
-  /// The nodes that take buffers from a pool: `vi_1`, as the vendor's pages call them; and how many there are beyond those that
-  /// have a place of their own in the table of uses.
-  func users(of pool: Pool) -> (names: [String], others: Int) {
-    let known = slots.users
-    let taking = pools.entries.first { $0.pool === pool }?.users ?? []
-    let names = taking.compactMap { slot in known[Int(slot.rawValue)].map { "\($0.name)_\($0.node)" } }
-    return (names, taking.count { $0 == .anonymous })
+  /// The objects that take buffers from a pool.
+  func users(of pool: Pool) -> [String] {
+    pools.entries.first { $0.pool === pool }?.takers.map(\.path) ?? []
   }
 
   /// Takes memory of that kind, counted.

@@ -13,12 +13,18 @@ final class PoolRegistry: Sendable {
     var generation: UInt64
   }
 
+  /// An object that takes buffers. Those beyond the table of uses share a place in that.
+  struct Taker: Sendable, Equatable {
+    var user: UserSlot
+    var path: String
+  }
+
   struct Entry: Sendable {
     let pool: any BufferPool
     let creator: Creator
-    /// Who takes buffers from it, each once; those beyond the table of uses share a place, and stand here as often as there are of
-    /// them.
-    var users: [UserSlot]
+    /// Who takes buffers from it, each once.
+    var takers: [Taker]
+    var users: [UserSlot] { takers.map(\.user) }
     /// Whether its memory came from a device, not from the graph's allocator.
     let isLent: Bool
     /// Bytes of it that the ledger has by way of this list: memory of devices.
@@ -57,10 +63,13 @@ final class PoolRegistry: Sendable {
     var failure: Failure?
     update { entries in
       if let index = entries.firstIndex(where: { $0.pool === pool }) {
-        if let user, user == .anonymous || !entries[index].users.contains(user) { entries[index].users.append(user) }
+        let taker = user.map { Taker(user: $0, path: creator.path) }
+        if let taker, !entries[index].takers.contains(taker) { entries[index].takers.append(taker) }
         return
       }
-      var entry = Entry(pool: pool, creator: creator, users: user.map { [$0] } ?? [], isLent: isLent)
+      var entry = Entry(
+        pool: pool, creator: creator, takers: user.map { [Taker(user: $0, path: creator.path)] } ?? [],
+        isLent: isLent)
       do throws(Failure) {
         let bytes = entry.uncounted
         if bytes > 0 { try ledger.reserve(bytes, for: pool.name) }
@@ -75,17 +84,20 @@ final class PoolRegistry: Sendable {
   }
 
   /// No more buffers are taken of a pool of the runtime's own by that user; those in use come back by themselves.
-  func close(_ pool: Pool, user: UserSlot) {
+  func close(_ pool: Pool, user: UserSlot, path: String? = nil) {
     pool.leave()
-    giveUp(pool, user: user)
+    giveUp(pool, user: user, path: path)
   }
 
   /// - Parameter user: who gives it up; a shared one only loses him. `nil` is its owner.
-  func giveUp(_ pool: any BufferPool, user: UserSlot?) {
+  /// - Parameter path: of the object, where others may share its place in the table of uses.
+  func giveUp(_ pool: any BufferPool, user: UserSlot?, path: String? = nil) {
     update { entries in
       guard let index = entries.firstIndex(where: { $0.pool === pool }) else { return }
       if pool.isShared, let user {
-        if let place = entries[index].users.firstIndex(of: user) { entries[index].users.remove(at: place) }
+        let takers = entries[index].takers
+        let place = takers.firstIndex { $0.user == user && (path == nil || $0.path == path) }
+        if let place { entries[index].takers.remove(at: place) }
       } else {
         entries[index].isGivenUp = true
       }

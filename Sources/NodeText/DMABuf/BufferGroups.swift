@@ -35,13 +35,13 @@ extension TextWriter {
       default: false
       }
     }
-    if isPlain { return string(value) }
+    if isPlain, value != "-" { return string(value) }
     let start = count
-    quoted(value.utf8)
+    quotedText(value)
     for index in start..<count where written(at: index) == 0x20 { replace(at: index, with: 0x5F) }
   }
 
-  /// `name*count` of the commonest, separated by commas, and how many more there are.
+  /// `name*count` of the commonest (an empty name is none), separated by commas, and how many more there are.
   mutating func tally(_ counts: [String: Int], most: Int) {
     let order = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
     if order.isEmpty { return byte(0x2D) }

@@ -29,7 +29,7 @@ public enum DMABufByProcessPage {
       rss = saturatingSum(rss, buffer.size)
       pss = saturatingSum(pss, buffer.size / UInt64(max(1, buffer.holders.count)))
       exporters[buffer.exporter ?? "?", default: 0] += 1
-      names[buffer.name ?? "-", default: 0] += 1
+      names[buffer.name ?? "", default: 0] += 1
     }
   }
 

@@ -30,11 +30,16 @@ enum DMABufColumns {
     out.text(" KiB")
   }
 
-  /// At most and at least 16 characters; `(null)` is what the kernel prints for none.
+  /// At most and at least 16 bytes; `(null)` is what the kernel prints for none.
   private static func cut(_ text: String?, to out: inout TextWriter) {
     let start = out.count
     out.line(text ?? "(null)")
-    if out.count - start > 16 { out.truncate(to: start + 16) }
+    if out.count - start > 16 {
+      // No half of a character.
+      var end = start + 16
+      while end > start, out.written(at: end) & 0xC0 == 0x80 { end -= 1 }
+      out.truncate(to: end)
+    }
     out.fill(0x20, 16 - (out.count - start))
   }
 }

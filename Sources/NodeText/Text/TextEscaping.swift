@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Reports
+
 // Text that came from outside (names, values written by users, file names) may hold anything: line feeds that would
 // forge a line of the log, escape sequences a terminal would obey, bytes that are no text. Each page says which of these
 // it uses.
@@ -16,28 +18,30 @@ extension TextWriter {
     }
   }
 
-  /// Appends a string on one line: control bytes become `\n`, `\t`, `\r` or `\xNN`. Other text, UTF-8 included, is shown
-  /// as it is, but for the C1 control characters (U+0080 to U+009F), which terminals obey too.
+  /// Appends a string on one line: control characters become `\n`, `\t`, `\r` or `\xNN`, and so do bytes that are no UTF-8 and
+  /// what breaks a line, turns its direction or cannot be seen (the Unicode categories Cc, Cf, Zl and Zp), byte by byte. Other
+  /// text is shown as it is.
   public mutating func line(_ value: String) {
-    var afterC2 = false
-    for byte in value.utf8 {
-      if afterC2 {
-        afterC2 = false
-        if byte < 0xA0 {
-          escaped(0xC2)
-          escaped(byte)
-        } else {
-          self.byte(0xC2)
-          self.byte(byte)
-        }
-      } else if byte == 0xC2 {
-        afterC2 = true
-      } else if byte < 0x20 || byte == 0x7F {
-        escaped(byte)
-      } else {
-        self.byte(byte)
+    if value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return string(value) }
+    for scalar in value.unicodeScalars {
+      if let foreign = ForeignByte.byte(of: scalar) {
+        escaped(foreign)
+        continue
+      }
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator:
+        for byte in UTF8.encode(scalar) ?? .init() { escaped(byte) }
+      default: for byte in UTF8.encode(scalar) ?? .init() { self.byte(byte) }
       }
     }
+  }
+
+  /// Appends a string in double quotes, as ``quoted(_:)`` does its bytes, those that are no UTF-8 as they were.
+  public mutating func quotedText(_ value: String) {
+    quoted(
+      value.unicodeScalars.lazy.flatMap { scalar in
+        ForeignByte.byte(of: scalar).map { [$0] } ?? Array(UTF8.encode(scalar) ?? .init())
+      })
   }
 
   /// Appends bytes in double quotes, as plain ASCII: quotes, backslashes, control bytes and everything above ASCII are

@@ -94,13 +94,11 @@ final class VbPool: Fitting {
   func activeFacts() -> [KeyValue] {
     guard let pool = current.value else { return [] }
     let memory = pool.buffers.first?.memory.whole
-    let users = environment.users(of: pool)
     return [
       KeyValue(key: "heap", value: pool.memoryKind), KeyValue(key: "exporter", value: memory?.exporter ?? "unknown"),
       KeyValue(key: "buffers", value: "\(pool.buffers.count)"), KeyValue(key: "size", value: "\(pool.bufferSize)"),
       KeyValue(key: "wrap", value: pool.isWrapped ? "all are parts of one piece of memory" : "off"),
-    ] + users.names.map { KeyValue(key: "user", value: $0) }
-      + (users.others > 0 ? [KeyValue(key: "users_without_a_name", value: "\(users.others)")] : [])
+    ] + environment.users(of: pool).map { KeyValue(key: "user", value: $0) }
   }
 
   func statistics() -> [Statistic] {

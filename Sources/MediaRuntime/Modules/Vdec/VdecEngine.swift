@@ -105,7 +105,7 @@ final class VdecEngine: @unchecked Sendable {
   /// Gives up the decoder.
   func close() {
     guard let old = decoder else { return }
-    if let shownPool { environment.pools.giveUp(shownPool, user: node.user) }
+    if let shownPool { environment.pools.giveUp(shownPool, user: node.user, path: node.creator.path) }
     shownPool = nil
     decoder = nil
     live.withLock { $0.decoder = nil }
@@ -132,7 +132,7 @@ final class VdecEngine: @unchecked Sendable {
   func notePool() throws(Failure) -> Bool {
     let pool = decoder?.pool
     guard pool !== shownPool else { return false }
-    if let shownPool { environment.pools.giveUp(shownPool, user: node.user) }
+    if let shownPool { environment.pools.giveUp(shownPool, user: node.user, path: node.creator.path) }
     shownPool = pool
     if let pool {
       try environment.pools.add(

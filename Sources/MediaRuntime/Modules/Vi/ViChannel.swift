@@ -99,7 +99,7 @@ final class ViChannel: Channel {
   func ended(cameBack: Bool) {
     guard let old = current.exchange(nil) else { return }
     node.work.copied(Int(clamping: old.source.counters.bytesCopied))
-    if let pool = old.source.pool { environment.pools.giveUp(pool, user: node.user) }
+    if let pool = old.source.pool { environment.pools.giveUp(pool, user: node.user, path: node.creator.path) }
     if old.source.controls != nil { environment.controlsChanged(path) }
   }
 
