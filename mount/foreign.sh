@@ -83,16 +83,30 @@ foreign_unpack() {
   rm -rf -- "${APT_CONFIG%/*}/archives"
 }
 
+# Says no to an architecture that nothing is made for here, before anything is fetched.
+require_architecture() {
+  case $1 in
+    aarch64 | "$(uname -m)") ;;
+    arm64) fail "arm64 is called aarch64 here" ;;
+    *) fail "nothing for '$1' can be made here: aarch64, or $(uname -m), which is this machine's" ;;
+  esac
+}
+
+# Names what a root is made of: another list makes another root.
+foreign_key() {
+  printf '%s\n' "${foreign_tools[@]}" "${foreign_libraries[@]}" "${foreign_guest[@]}" "$foreign_unwanted" | sha256sum | cut -c 1-12
+}
+
 # Sets `foreign_root`, `target` and the like for an architecture, and makes what is missing: prepare_foreign ARCHITECTURE.
 prepare_foreign() {
   local architecture=$1 key partial started=$SECONDS
-  [[ $architecture == aarch64 ]] || fail "no bundle for $architecture can be made here: aarch64, or that of this machine"
+  require_architecture "$architecture"
   [[ $(uname -m) == x86_64 ]] || fail "a bundle for $architecture is made on an x86-64 machine, or on one of its own kind"
   command -v apt-get >/dev/null || fail "the compiler for $architecture is put together from Debian packages; there is no apt here"
   ((EUID == 0)) || fail "a bundle for $architecture is built in a chroot: run it as root"
   ensure_packages debian-archive-keyring dpkg util-linux xz-utils zstd
   foreign=$cache/$architecture
-  key=$(printf '%s\n' "${foreign_tools[@]}" "${foreign_libraries[@]}" "${foreign_guest[@]}" "$foreign_unwanted" | sha256sum | cut -c 1-12)
+  key=$(foreign_key)
   foreign_root=$foreign/root-$key
   target=$foreign_root/target
   multiarch=$architecture-linux-gnu

@@ -36,7 +36,7 @@
 # Kernel series: --series or VM_SERIES, 6.12 (default), 6.1, or 5.10 (stock alone), or `unstable`: the newest Debian has, as shipped, with no
 # module added. Cache folder: VM_CACHE. Build jobs: VM_JOBS.
 #
-# Machine: --arch or VM_ARCH, x86_64 (default) or aarch64 (a board of QEMU's, `virt` with Cortex-A72; stock kernel, 6.12 alone). What
+# Machine: --arch or VM_ARCH, x86_64 (default) or aarch64 (a board of QEMU's, `virt` with Cortex-A72; stock kernel, 6.12 or 5.10). What
 # is not for this machine's kind comes out of mount/foreign.sh's folder, which is made then.
 #
 # What the guest command finds in its environment (a variable is unset where the driver is not there):
@@ -597,6 +597,8 @@ build_initramfs() { # build_initramfs FOLDER: everything that does not change fr
 
 cmd_build() {
     local dir lock
+    case $VM_KERNEL in custom | stock) ;; *) usage "--kernel custom or stock" ;; esac
+    case $VM_SERIES in 6.12 | 6.1 | 5.10 | unstable) ;; *) usage "--series 6.12, 6.1, 5.10 or unstable" ;; esac
     need busybox cpio "qemu-system-$VM_ARCH" v4l2-ctl modetest
     # One prepares, others that want the same kernel meanwhile wait for it.
     mkdir -p "$VM_CACHE"
