@@ -39,12 +39,7 @@ extension DebugTree {
 
   /// What is looked at by a thread of its own.
   private func preparation(_ need: Page.Need, of page: Page) -> Preparation {
-    let look: MemoryLook
-    switch need {
-    case .totals: look = .totals
-    case .attachments: look = .attachments
-    case .holders: look = .holders
-    case .check:
+    guard case .look(let look) = need else {
       let desk = MemoryCheckDesk(moments.memoryCheck)
       return Preparation(isRequired: page.isMemoryAlone, isDone: { desk.isFresh }, begin: { desk.refresh($0) })
     }

@@ -26,9 +26,7 @@ public struct Page: Sendable {
   /// What takes longer to look at than a render may.
   public enum Need: Sendable {
     /// The system's memory, see ``MemoryLook``.
-    case totals
-    case attachments
-    case holders
+    case look(MemoryLook)
     /// The table of buffers against the kernel's descriptors. `report` has what the last check found.
     case check
   }

@@ -8,7 +8,7 @@ public import Reports
 /// no process holds. Behind it stands what drivers say of a process (`drm-usage-stats`).
 public enum DMABufByProcessPage {
   static let page = Page(
-    "rk_dmabuf/by_process", capacity: 8192, needs: .holders, "who holds the DMA-BUFs of the system"
+    "rk_dmabuf/by_process", capacity: 8192, needs: .look(.holders), "who holds the DMA-BUFs of the system"
   ) {
     write($0.systemMemory.holders, to: &$1)
   }

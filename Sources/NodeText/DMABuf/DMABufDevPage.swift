@@ -8,7 +8,7 @@ public import Reports
 /// for them: none would say that there are none.
 public enum DMABufDevPage {
   static let page = Page(
-    "rk_dmabuf/dev", needs: .attachments, "DMA-BUFs of the system and the devices attached to each"
+    "rk_dmabuf/dev", needs: .look(.attachments), "DMA-BUFs of the system and the devices attached to each"
   ) {
     write($0.systemMemory.attached, to: &$1)
   }

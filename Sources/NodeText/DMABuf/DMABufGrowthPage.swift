@@ -6,7 +6,7 @@ public import Reports
 public enum DMABufGrowthPage {
   static let page = Page(
     "rk_dmabuf/growth", capacity: 8192, takes: Intake("mark [NAME], clear [NAME]", limit: 64, parse: parse),
-    needs: .holders, "DMA-BUFs that came since a mark and are still there, and who holds them"
+    needs: .look(.holders), "DMA-BUFs that came since a mark and are still there, and who holds them"
   ) {
     let memory = $0.systemMemory
     write(memory.marks, memory.holders, to: &$1)

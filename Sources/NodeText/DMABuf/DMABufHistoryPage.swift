@@ -5,7 +5,7 @@ public import Reports
 /// `rk_dmabuf/history`: what `size` showed over time, oldest first: minutes of the last day, then seconds of the last looks.
 public enum DMABufHistoryPage {
   static let page = Page(
-    "rk_dmabuf/history", capacity: 32768, needs: .totals, "what size showed: a day of minutes, 300 seconds"
+    "rk_dmabuf/history", capacity: 32768, needs: .look(.totals), "what size showed: a day of minutes, 300 seconds"
   ) {
     write($0.systemMemory, now: $0.clocks, to: &$1)
   }

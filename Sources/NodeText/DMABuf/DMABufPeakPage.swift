@@ -5,7 +5,7 @@ public import Reports
 /// The vendor kernel's `rk_dmabuf/peak`: the most there was, rounded down to MiB.
 public enum DMABufPeakPage {
   static let page = Page(
-    "rk_dmabuf/peak", capacity: 64, takes: Intake("0", parse: parse), needs: .totals,
+    "rk_dmabuf/peak", capacity: 64, takes: Intake("0", parse: parse), needs: .look(.totals),
     "most there was of it; 0 resets it"
   ) { write($0.memory, to: &$1) }
 

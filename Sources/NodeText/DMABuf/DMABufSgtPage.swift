@@ -8,7 +8,7 @@ public import Reports
 /// vendor's kernel, a buffer of which nothing is known has no line.
 public enum DMABufSgtPage {
   static let page = Page(
-    "rk_dmabuf/sgt", needs: .totals, needsLayout: true, isPrivate: true,
+    "rk_dmabuf/sgt", needs: .look(.totals), needsLayout: true, isPrivate: true,
     "pieces of physical memory that this program's DMA-BUFs lie in"
   ) { write($0.systemMemory.latest, $0.physicalMemory, to: &$1) }
 

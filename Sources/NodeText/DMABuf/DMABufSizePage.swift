@@ -5,7 +5,7 @@ public import Reports
 /// The vendor kernel's `rk_dmabuf/size`: bytes in buffers, rounded down to KiB.
 public enum DMABufSizePage {
   static let page = Page(
-    "rk_dmabuf/size", capacity: 64, needs: .totals,
+    "rk_dmabuf/size", capacity: 64, needs: .look(.totals),
     "DMA-BUFs of the system, and this program's picture memory that is none"
   ) { write($0.memory, to: &$1) }
 

@@ -5,7 +5,7 @@ public import Reports
 /// `rk_dmabuf/source`: where the figures come from and what that source cannot see, `key: value`.
 public enum DMABufSourcePage {
   static let page = Page(
-    "rk_dmabuf/source", capacity: 2048, needs: .holders, needsLayout: true,
+    "rk_dmabuf/source", capacity: 2048, needs: .look(.holders), needsLayout: true,
     "where the figures of rk_dmabuf come from, and their limits"
   ) {
     write($0.systemMemory, $0.memory, $0.physicalMemory, to: &$1)

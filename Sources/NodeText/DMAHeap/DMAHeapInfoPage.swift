@@ -10,7 +10,7 @@ public import Reports
 /// buffer's name, there too.
 public enum DMAHeapInfoPage {
   static let page = Page(
-    "rk_dma_heap/dma_heap_info", needs: .attachments, needsLayout: true, isPrivate: true,
+    "rk_dma_heap/dma_heap_info", needs: .look(.attachments), needsLayout: true, isPrivate: true,
     "buffers of each DMA-BUF heap, and their bytes"
   ) { write($0.systemMemory.attached, $0.physicalMemory, to: &$1) }
 

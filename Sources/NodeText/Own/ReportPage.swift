@@ -8,7 +8,7 @@ import Reports
 /// Nothing is listed here: the nodes are those of ``PageTable``.
 public enum ReportPage {
   static let page = Page(
-    "report", capacity: 65536, inReport: .absent, needs: .holders, needsLayout: true,
+    "report", capacity: 65536, inReport: .absent, needs: .look(.holders), needsLayout: true,
     "all pages of one moment, to send to others"
   ) {
     write($0, to: &$1)
