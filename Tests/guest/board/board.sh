@@ -2,30 +2,8 @@
 # Runs in the guest, under busybox: the default configuration at 640x360 with no device but the processor, every encoder of the
 # bundle, and what all that takes of memory.
 set -u
-passed=0
-failed=0
-ok() {
-  echo "ok    $1"
-  passed=$((passed + 1))
-}
-bad() {
-  echo "FAIL  $1"
-  failed=$((failed + 1))
-}
-is() { if [ "$2" = "$3" ]; then ok "$1: $2"; else bad "$1: $2, want $3"; fi; }
-# value FILE KEY: of a `key: value` node
-value() { sed -n "s/^$2: //p" "/mpi/$1"; }
-# until_true SECONDS CONDITION: asks ten times a second
-until_true() {
-  n=$(($1 * 10))
-  while [ $n -gt 0 ]; do
-    eval "$2" 2>/dev/null && return 0
-    sleep 0.1
-    n=$((n - 1))
-  done
-  return 1
-}
-becomes() { if until_true "$2" "$3"; then ok "$1"; else bad "$1: not within $2 s"; fi; }
+# shellcheck source=Tests/guest/board-checks.sh
+. ./board-checks.sh
 of_process() { sed -n "s/^$1:[^0-9]*\([0-9]*\).*/\1/p" /proc/$pid/status; }
 first_bytes() { timeout 4 cat "/mpi/$1" 2>/dev/null | head -c "$2" | hexdump -v -e '1/1 "%02x"'; }
 # codes CHANNEL CODEC BACKEND: one more encoder of the small picture

@@ -2,32 +2,8 @@
 # Runs in the guest, under busybox: the program on real drivers, looked at as a user looks at it.
 # The camera is vivid, the encoder vicodec; faults are pressed with v4l2-ctl, as an engineer would pull a cable.
 set -u
-passed=0
-failed=0
-ok() {
-  echo "ok    $1"
-  passed=$((passed + 1))
-}
-bad() {
-  echo "FAIL  $1"
-  failed=$((failed + 1))
-}
-# is WHAT GOT WANTED
-is() { if [ "$2" = "$3" ]; then ok "$1: $2"; else bad "$1: $2, want $3"; fi; }
-# value FILE KEY: of a `key: value` node
-value() { cat "/mpi/$1" | sed -n "s/^$2: //p"; }
-# until_true SECONDS CONDITION: asks ten times a second
-until_true() {
-  n=$(($1 * 10))
-  while [ $n -gt 0 ]; do
-    eval "$2" 2>/dev/null && return 0
-    sleep 0.1
-    n=$((n - 1))
-  done
-  return 1
-}
-# becomes WHAT SECONDS CONDITION
-becomes() { if until_true "$2" "$3"; then ok "$1"; else bad "$1: not within $2 s"; fi; }
+# shellcheck source=Tests/guest/board-checks.sh
+. ./board-checks.sh
 
 echo "== start"
 ./mpifs --at /mpi --input "$VIVID_CAP" --load guest.conf >log 2>err &
