@@ -136,6 +136,9 @@ prepare_foreign() {
     mv -- "$partial" "$foreign_root"
     say "made in $((SECONDS - started)) s"
   fi
+  # Those of other lists have 4 GB each; another branch of the sources may be at work with one.
+  touch -- "$foreign_root"
+  find "$foreign" -maxdepth 1 -name 'root-*' -mtime +6 -exec rm -rf -- {} +
   exec 7>&-
 }
 

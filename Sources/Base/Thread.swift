@@ -61,6 +61,13 @@ public struct Thread: ~Copyable, Sendable {
 
   deinit { pthread_detach(handle) }
 
+  /// Has the thread that calls give way to the others: its nice value is 10 more than the program's, whatever that is.
+  ///
+  /// To Linux a nice value is a thread's own (nice(2), "C library/kernel differences").
+  public static func giveWay() {
+    _ = nice(10)
+  }
+
   /// Waits until the thread's body has returned. From another thread.
   public consuming func join() {
     pthread_join(handle, nil)

@@ -68,11 +68,12 @@ extension Node {
   /// Bytes made when the node is opened, mode 0400. `open(2)` waits, without holding a serving thread.
   ///
   /// - Parameters:
-  ///   - deadline: When `open(2)` fails with `ETIMEDOUT`; the making goes on and serves later openers.
+  ///   - deadline: When `open(2)` fails with `ETIMEDOUT`; the making goes on and serves later openers. Long by itself: on
+  ///     a busy board a thread that gives way to the pipeline is slow, and who waits can be interrupted.
   ///   - make: Starts making one picture and answers through `request.reply` from any thread. It is never called again
   ///     before it has answered: who opens the node meanwhile gets the same picture.
   public static func picture(
-    owner: Owner? = nil, mode: UInt32 = 0o400, deadline: Duration = .seconds(5),
+    owner: Owner? = nil, mode: UInt32 = 0o400, deadline: Duration = .seconds(30),
     make: @escaping @Sendable (PictureRequest) throws -> Void
   ) -> Node {
     Node(kind: .picture(PictureDesk(deadline: deadline, make: make)), permissions: mode & 0o777, owner: owner)

@@ -26,6 +26,21 @@ import Testing
     #expect(name.withLock { $0 } == "a name of twent")
   }
 
+  @Test func aThreadThatGivesWayDoesSoFromWhereverItIs() throws {
+    let values = Mutex([Int32]())
+    let own: @Sendable () -> Int32 = { getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) }
+    try Thread("polite") {
+      let before = own()
+      Thread.giveWay()
+      values.withLock { $0 = [before, own()] }
+      _ = nice(2)
+      Thread.giveWay()
+      values.withLock { $0.append(own()) }
+    }.join()
+    let before = own()
+    #expect(values.withLock { $0 } == [before, min(19, before + 10), 19])
+  }
+
   @Test func joiningWaitsForTheEnd() throws {
     let gate = Monitor(false)
     let isDone = Atomic<Bool>(false)

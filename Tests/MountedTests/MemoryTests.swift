@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func whatASnapshotOfALargePictureNeededIsGivenBack() throws {
-    let served = try Served(["--load", "none"])
+    let served = try Served(["--load", "none"], ahead: true)
     try perform(
       "cd \"$1\"; mkdir vi/0; echo 7680 >vi/0/width; echo 4320 >vi/0/height; echo 1 >vi/0/fps; echo 1 >vi/0/enable",
       served)

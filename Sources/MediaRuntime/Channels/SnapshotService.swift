@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Base
-import Glibc
 import MediaCore
 import Synchronization
 import SystemPackage
@@ -122,8 +121,8 @@ final class SnapshotService: Sendable {
 
   private func start() throws(Failure) {
     _ = try Thread.start("snapshot") { [self] in
-      // Nice 10 for this thread alone, as Linux takes it: pictures never compete with the pipeline.
-      _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+      // Pictures never compete with the pipeline.
+      Thread.giveWay()
       run()
     }
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Base
-import Glibc
 import MediaCore
 
 /// One thread of low priority on which pictures to be drawn are made ready: bitmaps read, texts rendered, drawings prepared.
@@ -84,8 +83,8 @@ final class Workbench: Sendable {
     guard !state.isStarted else { return }
     do throws(Failure) {
       _ = try Thread.start("regions") { [self] in
-        // Nice 10 for this thread alone, as Linux takes it: what is drawn gives way to the pictures.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        // What is drawn gives way to the pictures.
+        Thread.giveWay()
         run()
       }
       state.isStarted = true
