@@ -44,22 +44,48 @@ mpifs_media_color mpifs_media_color_told(const AVCodecParameters *told, AVRation
   };
 }
 
-int32_t mpifs_media_convert(struct SwsContext **scaler, const AVFrame *frame, uint8_t *const plane[3],
+// The same samples under the name that says nothing of their range: swscale goes by the name, too, and not by what it is told alone.
+static enum AVPixelFormat without_range(enum AVPixelFormat format) {
+  switch (format) {
+    case AV_PIX_FMT_YUVJ411P: return AV_PIX_FMT_YUV411P;
+    case AV_PIX_FMT_YUVJ420P: return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P: return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ440P: return AV_PIX_FMT_YUV440P;
+    case AV_PIX_FMT_YUVJ444P: return AV_PIX_FMT_YUV444P;
+    default: return format;
+  }
+}
+
+void mpifs_media_end_scaler(mpifs_media_scaler *scaler) {
+  ff.sws_freeContext(scaler->context);
+  *scaler = (mpifs_media_scaler){0};
+}
+
+// Makes a scaler for pictures like this one, where the one there is was made for others.
+static int prepare(mpifs_media_scaler *scaler, const AVFrame *frame) {
+  if (scaler->context && scaler->width == frame->width && scaler->height == frame->height &&
+      scaler->format == frame->format)
+    return 1;
+  mpifs_media_end_scaler(scaler);
+  struct SwsContext *made =
+      ff.sws_getContext(frame->width, frame->height, without_range(frame->format), frame->width, frame->height,
+                        AV_PIX_FMT_YUV420P, SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
+  if (!made) return 0;
+  // The same range on both sides: samples stay as they were coded. Only RGB has none and becomes limited.
+  const int *matrix = ff.sws_getCoefficients(SWS_CS_DEFAULT);
+  ff.sws_setColorspaceDetails(made, matrix, is_rgb(frame->format), matrix, 0, 0, 1 << 16, 1 << 16);
+  *scaler = (mpifs_media_scaler){made, frame->width, frame->height, frame->format};
+  return 1;
+}
+
+int32_t mpifs_media_convert(mpifs_media_scaler *scaler, const AVFrame *frame, uint8_t *const plane[3],
                             const int32_t stride[3], char *message, size_t size) {
-  struct SwsContext *old = *scaler;
-  *scaler = ff.sws_getCachedContext(old, frame->width, frame->height, frame->format, frame->width, frame->height,
-                                    AV_PIX_FMT_YUV420P, SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
-  if (!*scaler) {
+  if (!prepare(scaler, frame)) {
     if (size) snprintf(message, size, "pixel format %s cannot be converted", ff.av_get_pix_fmt_name(frame->format));
     return -ENOTSUP;
   }
-  if (*scaler != old) {
-    // The same range on both sides: samples stay as they were coded. Only RGB has none and becomes limited.
-    const int *matrix = ff.sws_getCoefficients(SWS_CS_DEFAULT);
-    ff.sws_setColorspaceDetails(*scaler, matrix, is_rgb(frame->format), matrix, 0, 0, 1 << 16, 1 << 16);
-  }
-  int result = ff.sws_scale(*scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height, plane,
-                            stride);
+  int result = ff.sws_scale(scaler->context, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height,
+                            plane, stride);
   return result < 0 ? mpifs_media_fail(result, "convert", message, size) : 1;
 }
 

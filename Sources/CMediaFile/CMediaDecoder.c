@@ -13,7 +13,7 @@ struct mpifs_media_decoder {
   AVCodecContext *context;
   AVPacket *packet;
   AVFrame *frame;
-  struct SwsContext *scaler;
+  mpifs_media_scaler scaler;
 };
 
 // Gives the decoder a picture in the hooks' memory: what it writes is what the graph shows.
@@ -65,7 +65,7 @@ static void decoder_close(mpifs_media_decoder *decoder) {
   ff.av_frame_free(&decoder->frame);
   ff.av_packet_free(&decoder->packet);
   ff.avcodec_free_context(&decoder->context);
-  ff.sws_freeContext(decoder->scaler);
+  mpifs_media_end_scaler(&decoder->scaler);
   ff.av_free(decoder);
 }
 

@@ -31,7 +31,7 @@ struct mpifs_media_file {
   AVFrame *frame;
   // The picture converted to 4:2:0, for formats that are not.
   AVFrame *converted;
-  struct SwsContext *scaler;
+  mpifs_media_scaler scaler;
   int stream;
   // The decoder was told that no more packets come.
   int draining;
@@ -119,7 +119,7 @@ static void media_close(mpifs_media_file *file) {
   ff.av_packet_free(&file->packet);
   ff.av_frame_free(&file->frame);
   ff.av_frame_free(&file->converted);
-  ff.sws_freeContext(file->scaler);
+  mpifs_media_end_scaler(&file->scaler);
   ff.av_free(file->url);
   ff.av_free(file);
 }

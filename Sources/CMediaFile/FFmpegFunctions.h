@@ -71,7 +71,7 @@
   F(avformat, avio_context_free) \
   F(avformat, avio_flush) \
   F(swscale, sws_freeContext) \
-  F(swscale, sws_getCachedContext) \
+  F(swscale, sws_getContext) \
   F(swscale, sws_getCoefficients) \
   F(swscale, sws_scale) \
   F(swscale, sws_setColorspaceDetails)
@@ -133,9 +133,17 @@ mpifs_media_color mpifs_media_color_told(const AVCodecParameters *told, AVRation
 static inline int mpifs_media_is_i420(int format) {
   return format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P;
 }
-// Makes an 8-bit 4:2:0 picture of whatever was decoded, its samples' range kept. The scaler is made where needed.
-int32_t mpifs_media_convert(struct SwsContext **scaler, const AVFrame *frame, uint8_t *const plane[3],
+// What makes 4:2:0 of pictures of one kind. Begins as zeros; made when one is converted, and made anew for pictures of another kind.
+typedef struct {
+  struct SwsContext *context;
+  int width, height;
+  // An AVPixelFormat.
+  int format;
+} mpifs_media_scaler;
+// Makes an 8-bit 4:2:0 picture of whatever was decoded, its samples' range kept.
+int32_t mpifs_media_convert(mpifs_media_scaler *scaler, const AVFrame *frame, uint8_t *const plane[3],
                             const int32_t stride[3], char *message, size_t size);
+void mpifs_media_end_scaler(mpifs_media_scaler *scaler);
 
 // Time stamps are the file's to choose: sums and differences that do not fit end at the last number there is.
 static inline int64_t mpifs_media_sum(int64_t stamp, int64_t duration) {

@@ -162,19 +162,6 @@ func open(_ path: String, _ request: SourceRequest) throws -> any Source {
       }
     }
 
-    @Test func fullRangePicturesComeAsTheyAreAndSaySo() throws {
-      let folder = try TemporaryFolder()
-      let path = try Self.make(folder, "a.avi", "-c:v mjpeg -q:v 2 -pix_fmt yuvj420p")
-      let source = try open(path, try request())
-      let frame = try source.next().unwrapped()
-      #expect(frame.layout.color == .jfif && source.layout == frame.layout)
-      let luma = try PatternSourceTests.luma(frame)
-      // The code's white and black cells, away from their edges.
-      let row = luma[(360 - 8) * 640..<(360 - 7) * 640]
-      let (white, black) = (Int(row[row.startIndex + 8]), Int(row[row.startIndex + 24]))
-      #expect(white >= 252 && black <= 3, "\(white) \(black)")
-    }
-
     @Test func aDamagedFilePlaysOnAndCounts() throws {
       let folder = try TemporaryFolder()
       for (name, options) in [
