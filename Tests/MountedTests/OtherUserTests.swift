@@ -6,11 +6,11 @@ import Testing
 /// What users other than root get of a tree that lets them in, and what they can cost.
 @Suite(.ownThread) struct OtherUserTests {
   /// Runs Python as nobody, in the tree.
-  private func nobody(_ script: String, _ served: Served) throws -> Child.Outcome {
+  private func nobody(_ script: String, _ served: Served, timeout: Double = patience) throws -> Child.Outcome {
     try run(
       "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c",
       "import os, sys\n" + script,
-      served.at
+      served.at, timeout: timeout
     )
   }
 
@@ -52,6 +52,7 @@ import Testing
       return Int(try #require(status.firstMatch(of: /RssAnon:\s+(\d+) kB/)).1) ?? 0
     }
     let before = try memory()
+    // 900 reports take a debug build half a minute on a quiet machine.
     let outcome = try nobody(
       """
       os.chdir(sys.argv[1])
@@ -68,7 +69,7 @@ import Testing
       try: os.read(held[0], 10)
       except OSError as e: print(e.errno)
       print(len(os.pread(held[0], 10, 0)))
-      """, served)
+      """, served, timeout: 2 * patience)
     let lines = outcome.lines.map { Int($0) ?? -1 }
     try #require(lines.count == 5, "\(outcome)")
     #expect(lines[0] > 20 << 20, "the texts are too short to tell")
