@@ -64,9 +64,7 @@ public struct Page: Sendable {
   /// Its line of `help`.
   var help: SettingHelp {
     let also = paths.dropFirst().map { "; also \($0)" }.joined()
-    return SettingHelp(
-      path: paths[0], kind: takes == nil ? .info : .command, type: takes?.type ?? "", range: takes?.range,
-      note: summary + also)
+    return Intake.help(takes, path: paths[0], note: summary + also)
   }
 }
 
@@ -75,6 +73,10 @@ public struct Intake: Sendable {
   /// Type of what is taken, and what of it, for `help`.
   public var type = "text"
   public var range: String
+  /// Whether what is written is a value that stands and is read back, or asks for something to be done once.
+  public var kind = AttributeKind.command
+  /// What a value is before any was written.
+  public var defaultValue: String?
   /// Longest text, bytes.
   public var limit: Int
   /// Only a write at offset 0 is taken: what is longer than a pipe's buffer must not be taken for two.
@@ -92,11 +94,20 @@ public struct Intake: Sendable {
     self.parse = parse
   }
 
-  /// A number as the kernel's nodes take it, see ``kernelNumber(_:)``.
+  /// A number as the kernel's nodes take it, see ``kernelNumber(_:)``; 0 before any was written.
   static func number(_ action: @escaping @Sendable (UInt32) -> Action) -> Intake {
     var intake = Intake("0..4294967295") { (text) throws(Mistake) in action(try kernelNumber(text)) }
     intake.type = "u32"
+    intake.kind = .setting
+    intake.defaultValue = "0"
     return intake
+  }
+
+  /// The line of `help` of a page with this intake, or with none.
+  static func help(_ intake: Intake?, path: String, note: String) -> SettingHelp {
+    SettingHelp(
+      path: path, kind: intake?.kind ?? .info, type: intake?.type ?? "", range: intake?.range,
+      defaultValue: intake?.defaultValue, isLive: intake?.kind == .setting ? true : nil, note: note)
   }
 
   /// What writing to a page can bring about. Whoever serves the pages carries it out.
@@ -163,10 +174,7 @@ public struct ServicePage: Sendable {
 
   /// Its line of `help`.
   func help(in folder: String) -> SettingHelp {
-    let intake = intake(of: "")
-    return SettingHelp(
-      path: "\(folder)/SERVICE/\(name)", kind: intake == nil ? .info : .command, type: intake?.type ?? "",
-      range: intake?.range, note: summary)
+    Intake.help(intake(of: ""), path: "\(folder)/SERVICE/\(name)", note: summary)
   }
 }
 

@@ -187,6 +187,19 @@ struct OwnPagesTests {
     #expect(table.pages.allSatisfy { !$0.summary.isEmpty } && table.servicePages.allSatisfy { !$0.summary.isEmpty })
   }
 
+  @Test func helpTellsAPagesValueFromWhatIsDoneOnce() {
+    let rows = lines(rendered { HelpPage.page.render(Sample.moment(.rockit1432), &$0) }).map {
+      $0.split(separator: #/ {2,}/#).map(String.init)
+    }
+    func row(_ path: String) -> [String]? { rows.first { $0[0] == path }.map { Array($0[1..<7]) } }
+    #expect(
+      row("memory_limit") == ["setting", "integer", "1048576..1125899906842624 or auto", "-", "auto", "live"])
+    #expect(row("mpp_service/load_interval") == ["setting", "u32", "0..4294967295", "-", "0", "live"])
+    #expect(row("mpp_service/SERVICE/timing_check") == ["setting", "u32", "0..4294967295", "-", "0", "live"])
+    #expect(row("rk_dmabuf/peak")?.first == "command")
+    #expect(row("valloc") == ["info", "-", "-", "-", "-", "-"])
+  }
+
   // MARK: moments
 
   @Test func aMomentGathersOnlyWhatIsAskedForAndOnce() {
