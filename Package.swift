@@ -124,7 +124,7 @@ let package = Package(
       name: "DevicesTests",
       dependencies: [
         "TestSupport", "Devices", "LinuxMedia", "CLinux", "CBPF", "CDRM", "MediaRuntime", "Codecs", system,
-      ],
+      ], exclude: ["Recorded"],
       swiftSettings: strict),
     // Counts heap calls of a thread, for tests that say a steady state makes none.
     .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
