@@ -366,7 +366,8 @@ import Testing
           "rgn/N": "rgn/0", "rgn/N/attach/M": "rgn/0/attach/venc-0",
           "vo/N": "vo/0", "vda/N": "vda/0", "vb/N": "vb/0",
         ][row.object] ?? "?"
-      let value = try served.value("\(object)/\(row.key)")
+      let path = row.isPage ? row.path.replacing("/SERVICE/", with: "/cpu/") : "\(object)/\(row.key)"
+      let value = try served.value(path)
       #expect(value == (row.standard == "-" ? "" : row.standard), "\(row.path)")
     }
   }
