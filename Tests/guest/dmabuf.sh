@@ -83,6 +83,19 @@ area_is_the_kernels() {
     fi
   )"
 }
+# A bit of the map stands for a page that is allocated, and the heap's node shows the same area. A kernel without debugfs has no map.
+bits_are_pages() {
+  local word bits total=0
+  if [[ ! -e /sys/kernel/debug/cma/reserved/bitmap ]]; then
+    ! grep -rqE '^[0-9A-F]{8}( |$)' $mpi/rk_cma $mpi/rk_dma_heap/alloc_bitmap 2>/dev/null
+    return
+  fi
+  cmp $mpi/rk_cma/reserved $mpi/rk_dma_heap/alloc_bitmap || return
+  while read -r word; do
+    for ((bits = 16#$word; bits; bits &= bits - 1)); do total=$((total + 1)); done
+  done < <(sed 1,3d $mpi/rk_dma_heap/alloc_bitmap | tr ' ' '\n')
+  ((total >= 512)) && is "$(sed -n 's/^ Used: //p' $mpi/rk_dma_heap/alloc_bitmap)" "$((total * 4)) KiB"
+}
 # pool N HEAP BYTES COUNT
 pool() {
   mkdir "$mpi/vb/$1"
@@ -154,6 +167,7 @@ check "and some are not known" at_least rk_dmabuf/source sgt_buffers_unknown 2
 check "the heaps' sum is the kernel's" heaps_add_up
 check "its contiguous memory" is "$(($(value rk_dmabuf/source cma_bytes) >> 10)) kB" "$(sed -n 's/^CmaTotal: *//p' /proc/meminfo)"
 check "and the area of it" area_is_the_kernels
+check "its bits are the pages in use" bits_are_pages
 head -n 12 $mpi/rk_dmabuf/sgt | sed 's/^/      /'
 
 sed 's/^/      /' $mpi/rk_dmabuf/source $mpi/rk_dmabuf/by_process $mpi/rk_dmabuf/growth $mpi/rk_dmabuf/dev

@@ -29,7 +29,7 @@
 #
 # Two kernels, chosen with --kernel or VM_KERNEL, both from Debian's own packages:
 #   custom  (default) a small kernel built here from linux-source with every test driver built in, plus what no
-#           Debian kernel has: DMABUF_SYSFS_STATS, the CMA heap, SW_SYNC.
+#           Debian kernel has: DMABUF_SYSFS_STATS, the CMA heap with its debugfs, SW_SYNC.
 #   stock   Debian's linux-image as shipped; the drivers it lacks (vim2m, vicodec, visl, vimc, vkms; dma-heap where
 #           it is not in) are built as modules from the matching linux-source. Ready far sooner, boots slower,
 #           no DMABUF_SYSFS_STATS, no CMA heap.
@@ -209,6 +209,8 @@ CONFIG_DMABUF_SYSFS_STATS=y
 CONFIG_CMA=y
 CONFIG_DMA_CMA=y
 CONFIG_CMA_SIZE_MBYTES=64
+CONFIG_CMA_DEBUGFS=y
+CONFIG_CMA_SYSFS=y
 CONFIG_DMABUF_HEAPS_CMA=y
 # DRM
 CONFIG_DRM=y
