@@ -73,9 +73,8 @@ public struct Intake: Sendable {
   /// Type of what is taken, and what of it, for `help`.
   public var type = "text"
   public var range: String
-  /// Whether what is written is a value that stands and is read back, or asks for something to be done once.
-  public var kind = AttributeKind.command
-  /// What a value is before any was written.
+  /// What is written is a value that stands and is read back, and this is what it is before any was; nil where what is written
+  /// asks for something to be done once.
   public var defaultValue: String?
   /// Longest text, bytes.
   public var limit: Int
@@ -98,16 +97,16 @@ public struct Intake: Sendable {
   static func number(_ action: @escaping @Sendable (UInt32) -> Action) -> Intake {
     var intake = Intake("0..4294967295") { (text) throws(Mistake) in action(try kernelNumber(text)) }
     intake.type = "u32"
-    intake.kind = .setting
     intake.defaultValue = "0"
     return intake
   }
 
   /// The line of `help` of a page with this intake, or with none.
   static func help(_ intake: Intake?, path: String, note: String) -> SettingHelp {
-    SettingHelp(
-      path: path, kind: intake?.kind ?? .info, type: intake?.type ?? "", range: intake?.range,
-      defaultValue: intake?.defaultValue, isLive: intake?.kind == .setting ? true : nil, note: note)
+    let isValue = intake?.defaultValue != nil
+    return SettingHelp(
+      path: path, kind: intake == nil ? .info : isValue ? .setting : .command, type: intake?.type ?? "",
+      range: intake?.range, defaultValue: intake?.defaultValue, isLive: isValue ? true : nil, note: note)
   }
 
   /// What writing to a page can bring about. Whoever serves the pages carries it out.

@@ -11,8 +11,8 @@ import Testing
   @Suite(.ownThread) struct FullRangeTests {
     /// The test pattern's white and black cells, away from their edges.
     private static func cells(_ luma: [UInt8]) throws -> [UInt8] {
+      try #require(luma.count == 640 * 360)
       let row = luma[(360 - 8) * 640..<(360 - 7) * 640]
-      try #require(row.count == 640)
       return [row[row.startIndex + 8], row[row.startIndex + 24]]
     }
 

@@ -17,7 +17,6 @@ public enum MemoryLimitPage {
   private static let intake: Intake = {
     var intake = Intake("1048576..1125899906842624 or auto", limit: 64) { .setMemoryLimit($0) }
     intake.type = "integer"
-    intake.kind = .setting
     intake.defaultValue = "auto"
     return intake
   }()
