@@ -5,7 +5,7 @@ set -u
 # shellcheck source=Tests/guest/board-checks.sh
 . ./board-checks.sh
 of_process() { sed -n "s/^$1:[^0-9]*\([0-9]*\).*/\1/p" /proc/$pid/status; }
-first_bytes() { timeout 4 cat "/mpi/$1" 2>/dev/null | head -c "$2" | hexdump -v -e '1/1 "%02x"'; }
+first_bytes() { timeout 30 cat "/mpi/$1" 2>/dev/null | head -c "$2" | hexdump -v -e '1/1 "%02x"'; }
 # codes CHANNEL CODEC BACKEND: one more encoder of the small picture
 codes() {
   mkdir "/mpi/venc/$1"
