@@ -50,6 +50,27 @@ import Testing
     #expect(figures.recoveryPoints == 4 && figures.keys == 0 && figures.pictures == 4)
   }
 
+  /// An engine of a starved machine gives nothing for 0.7 s and then what there is. By the clock, windows would be of other lengths.
+  @Test func ratesAreTheStreamsHoweverUnevenlyItsPicturesCome() {
+    let counters = EncoderCounters()
+    let second = Int64.seconds(1)
+    // 25 pictures a second, of which each 26 of 1.04 s weigh more than the 26 before.
+    for number in 0..<105 {
+      let stamp = 100 * second + Int64(number) * 40_000_000
+      let burst = Int64.milliseconds(700)
+      let at = (stamp + burst - 1) / burst * burst
+      counters.coded(CodedPicture(type: .p), bytes: 1000 * (1 + number / 26), pts: stamp / 1000, at: at)
+      let figures = counters.figures(at: at)
+      guard number >= 52 else { continue }
+      #expect(figures.picturesPerSecond == 25, "after \(number)")
+      #expect(figures.bitsPerSecond == 200_000 * (number / 26), "after \(number)")
+      #expect(figures.previousBitsPerSecond == 200_000 * (number / 26 - 1), "after \(number)")
+    }
+    let last = 105 * second
+    #expect(counters.figures(at: last).picturesPerSecond == 25)
+    #expect(counters.figures(at: last + second + second / 10).picturesPerSecond == 0)
+  }
+
   @Test func aMaximumIsHeldAgainstTheWorstSecondSinceTheChange() {
     // 25 pictures of 2500 bytes are 500 kbps. What costs more stands where no whole second is, or in the second that counts.
     let calm = record("max_bitrate", .peakRate, wanted: 600, tolerance: 0.05) { _ in 2500 }

@@ -56,6 +56,19 @@ struct RateMarks {
     return stamped > 0 && (stamped &- passed).magnitude <= (passed / 4).magnitude ? stamped : passed
   }
 
+  /// How long of a stream two pictures are apart, nanoseconds: as `span`, but pictures whose time stamps are of a moment ago both follow
+  /// the clock however unevenly they come. An engine that looks ahead on a busy machine gives none for a second and then many at once.
+  /// - Parameters:
+  ///   - first: when the one came, and its time stamp in microseconds; `last` those of the other.
+  static func streamSpan(from first: (at: Int64, stamp: Int64), to last: (at: Int64, stamp: Int64)) -> Int64 {
+    func isOfAMomentAgo(_ picture: (at: Int64, stamp: Int64)) -> Bool {
+      (0...Int64.seconds(3)).contains(picture.at &- picture.stamp &* 1000)
+    }
+    let stamped = (last.stamp &- first.stamp) &* 1000
+    if stamped > 0, isOfAMomentAgo(first), isOfAMomentAgo(last) { return stamped }
+    return span(passed: last.at &- first.at, from: first.stamp, to: last.stamp)
+  }
+
   /// Notes a frame. Between `block.begin()` and `block.end()`.
   /// - Parameters:
   ///   - pts: microseconds of CLOCK_MONOTONIC, as frames carry it.

@@ -74,7 +74,9 @@ struct EncoderCounters: ~Copyable, Sendable {
     let mean = picture.isKey ? 9 : 10
     block[mean] = block[mean] == Self.none ? UInt64(bytes) : (block[mean] &* 7 &+ UInt64(bytes)) / 8
     let opened = Int64(bitPattern: block[16])
-    let elapsed = RateMarks.span(passed: now &- opened, from: Int64(bitPattern: block[22]), to: pts)
+    block[8] = UInt64(bitPattern: now)
+    let elapsed = RateMarks.streamSpan(
+      from: (at: opened, stamp: Int64(bitPattern: block[22])), to: (at: now, stamp: pts))
     if opened == 0 {
       block[16] = UInt64(bitPattern: now)
       block[22] = UInt64(bitPattern: pts)
@@ -138,9 +140,10 @@ struct EncoderCounters: ~Copyable, Sendable {
   /// Whether the stream has stopped: no picture has come for so long that the last window tells nothing of now.
   private func isSilent(_ block: CounterBlock, at now: Int64) -> Bool {
     let opened = Int64(bitPattern: block[16])
+    let last = Int64(bitPattern: block[8])
     let rate = Double(bitPattern: block[7])
-    // A window is as long as it takes to the first picture after a second.
-    return opened == 0 || rate <= 0 || Double(now &- opened) > 1e9 + 2e9 / rate
+    // A window is as long as it takes to the first picture after a second, and that one may come late as long as others do.
+    return opened == 0 || rate <= 0 || (Double(now &- opened) > 1e9 + 2e9 / rate && Double(now &- last) > 2e9 / rate)
   }
 
   /// - Parameter now: rates are 0 where nothing came lately.
