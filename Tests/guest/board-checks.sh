@@ -15,9 +15,11 @@ bad() {
 is() { if [ "$2" = "$3" ]; then ok "$1: $2"; else bad "$1: $2, want $3"; fi; }
 # value FILE KEY: of a `key: value` node
 value() { sed -n "s/^$2: //p" "/mpi/$1"; }
-# until_true SECONDS CONDITION: asks ten times a second, six times as long as it takes on a machine that has time for this one
+# So many times what something takes on a machine that has time for this one is waited for it.
+patience=6
+# until_true SECONDS CONDITION: asks ten times a second
 until_true() {
-  n=$(($1 * 60))
+  n=$(($1 * patience * 10))
   while [ $n -gt 0 ]; do
     eval "$2" 2>/dev/null && return 0
     sleep 0.1
@@ -26,7 +28,7 @@ until_true() {
   return 1
 }
 # becomes WHAT SECONDS CONDITION
-becomes() { if until_true "$2" "$3"; then ok "$1"; else bad "$1: not within $(($2 * 6)) s"; fi; }
+becomes() { if until_true "$2" "$3"; then ok "$1"; else bad "$1: not within $(($2 * patience)) s"; fi; }
 # record CHANNEL FILE: an encoder's stream, until twenty pictures more are coded
 record() {
   cat "/mpi/$1/stream" >"$2" 2>/dev/null &
