@@ -49,6 +49,11 @@ import Testing
     try shell(#"cat "$1" > "$2""#, file, served.path("\(object)/feed"))
   }
 
+  /// Nothing is wrong with it. A second and a half after the last of what was fed it is called starved.
+  private func works(_ served: Served, _ object: String) throws -> Bool {
+    try ["running", "starved"].contains(served.value("\(object)/state"))
+  }
+
   private func witness(_ file: String, _ format: String) throws -> Int? {
     let probe = try Child.run([
       "ffprobe", "-v", "quiet", "-f", format, "-count_frames", "-show_entries", "stream=nb_read_frames", "-of",
@@ -106,17 +111,18 @@ import Testing
       for object in entry.isForBoth ? ["vdec/0", "vdec/1"] : ["vdec/0"] {
         let before = try served.stats(object)
         #expect(try feed(served, joined, object).status == 0)
+        var now: [String: Int] = [:]
+        func more(_ key: String) -> Int { (now[key] ?? 0) - (before[key] ?? 0) }
+        // What is left out is counted as dropped first, and why after that.
         #expect(
           try eventually {
-            let now = try served.stats(object)
-            return now["frames_out"] == (before["frames_out"] ?? 0) + wanted && now["in_flight"] == 0
-          }, "\(entry.name) in \(object): FFmpeg \(wanted), before \(before)")
-        let now = try served.stats(object)
-        func more(_ key: String) -> Int { (now[key] ?? 0) - (before[key] ?? 0) }
-        #expect(more("units_without_key") == more("frames_in") - wanted, "\(entry.name) in \(object): \(now)")
+            now = try served.stats(object)
+            return more("frames_out") == wanted && now["in_flight"] == 0
+              && more("units_without_key") == more("frames_in") - wanted
+          }, "\(entry.name) in \(object): FFmpeg \(wanted), before \(before), now \(now)")
         if let damaged = entry.damaged { #expect(more("pictures_damaged") == damaged, "\(entry.name) in \(object)") }
         if entry.name == "lost.h264" { #expect(more("pictures_missing") == 2) }
-        #expect(try served.value("\(object)/state") == "running")
+        #expect(try works(served, object))
       }
     }
     #expect(try served.errorLog().isEmpty)
@@ -162,7 +168,7 @@ import Testing
       #expect(try feed(served, good).status == 0)
       #expect(try eventually { try served.stats("vdec/0")["frames_out"] == 10 * round })
     }
-    #expect(try served.value("vdec/0/state") == "running")
+    #expect(try works(served, "vdec/0"))
     #expect(try served.stats("vdec/0")["dropped_format_mismatch"] == 10)
     // What starves has no picture, which ends no tree walk.
     #expect(try eventually { try served.value("vdec/0/state") == "starved" })
@@ -190,7 +196,7 @@ import Testing
     // A stream is taken all the same.
     let good = try make(served, "a.h264", stream, frames: 10)
     #expect(try feed(served, good).status == 0)
-    #expect(try eventually { try served.value("vdec/0/state") == "running" })
+    #expect(try eventually { try served.stats("vdec/0")["frames_out"] ?? 0 > 0 && works(served, "vdec/0") })
   }
 
   @Test func whatAStreamStatesOfItsRateIsRead() throws {
