@@ -129,7 +129,7 @@ import Testing
   /// namespace of its own, for the case that it is not refused.
   @Test(arguments: ["/proc/self", "/proc/self/fd", "/sys/kernel"])
   func noDirectoryOfTheKernelIsMountedOver(at: String) throws {
-    let outcome = try run("timeout", "-k", "1", "10", "unshare", "-m", Machine.binary, "--at", at, "--load", "none")
+    let outcome = try run("timeout", "-k", "1", "60", "unshare", "-m", Machine.binary, "--at", at, "--load", "none")
     #expect(outcome.status == 1)
     #expect(outcome.errors.contains(": another filesystem is mounted there (a directory of "), "\(outcome.errors)")
   }

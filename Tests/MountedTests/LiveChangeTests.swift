@@ -26,28 +26,41 @@ import Testing
     #expect(complaints.isEmpty, "\(complaints)")
   }
 
+  /// Kilobits a second of the last thirty pictures of a recording: those that a busy machine left out took their time too, as the
+  /// pattern's numbers tell.
+  private func lastRate(_ file: String, _ format: String = "h264") throws -> Double {
+    let pictures = try Video.frames(file, format)
+    let numbers = try Video.patternNumbers(file, format, width: 640, height: 360)
+    try #require(pictures.count > 30 && numbers.count > 30)
+    let (first, last) = (try #require(numbers[numbers.count - 31]), try #require(numbers[numbers.count - 1]))
+    return pictures.suffix(30).reduce(0) { $0 + Double($1.size * 8) } / 1000 * 30 / Double(last - first)
+  }
+
   @Test func bitrate() throws {
     let served = try Served(configuration: Pipelines.small(gop: 30, bitrate: 150), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 60))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 90))
-    let changed = try served.stats("venc/0")["frames_out"] ?? 0
+    let coded = try served.stats("venc/0")["frames_out"] ?? 0
     try served.echo("1200", to: "venc/0/bitrate")
+    let codedThen = try served.stats("venc/0")["frames_out"] ?? 0
     let said = try effect(served, "venc/0", "bitrate")
     #expect(try served.advances("venc/0", "frames_out", by: 60))
     recording.stop()
     #expect(try served.value("venc/0/bitrate") == "1200")
     #expect(said["old"] == "150" && said["new"] == "1200")
-    #expect(abs((Int(said["frame"] ?? "") ?? -1) - changed) < 15, "\(said), \(changed)")
+    // The first picture after the change; one has gone out a moment before it is counted.
+    #expect((coded - 1...codedThen).contains(Int(said["frame"] ?? "") ?? -1), "\(said), \(coded), \(codedThen)")
     try expectHealthy(recording.file)
     let sizes = try Video.frames(recording.file).map { Double($0.size) }
     try #require(sizes.count > 120)
     let before = sizes[30..<60].reduce(0, +)
     let after = sizes.suffix(30).reduce(0, +)
-    #expect(after > 2.5 * before, "\(before) and \(after) bytes in a second")
+    #expect(after > 2.5 * before, "\(before) and \(after) bytes in thirty pictures")
     let measured = try #require(Double(said["measured"] ?? ""))
     #expect((0.8...1.2).contains(measured / 1200), "effect measured \(measured)")
-    #expect((0.6...1.4).contains(after * 8 / 1000 / measured), "\(after) bytes in a second, measured \(measured) kbps")
+    let last = try lastRate(recording.file)
+    #expect((0.6...1.4).contains(last / measured), "\(last) kbps, measured \(measured) kbps")
   }
 
   @Test func frameRate() throws {
@@ -66,8 +79,16 @@ import Testing
     try expectHealthy(recording.file)
     let numbers = try Video.patternNumbers(recording.file, width: 640, height: 360).compactMap { $0 }
     let steps = zip(numbers.dropFirst(), numbers).map(-)
-    #expect(steps.prefix(20).filter { $0 == 1 }.count >= 18)
-    #expect(steps.suffix(10).filter { $0 == 3 }.count >= 8, "\(steps)")
+    try #require(steps.count >= 30, "\(steps)")
+    // Each, then each third, but for those that a busy machine has lost, which are counted.
+    let lost = try ["vi/0", "vpss/0", "vpss/0/0", "venc/0"].reduce(0) { sum, object in
+      let stats = try served.stats(object)
+      return sum + (stats["dropped"] ?? 0) - (stats["dropped_frame_control"] ?? 0)
+        + (stats["reader_lost_pictures"] ?? 0)
+    }
+    #expect(steps.prefix(20).reduce(0) { $0 + $1 - 1 } <= lost, "\(lost) lost: \(steps)")
+    #expect(steps.suffix(10).allSatisfy { $0 >= 3 }, "\(steps)")
+    #expect(steps.suffix(10).reduce(0) { $0 + $1 - 3 } <= lost, "\(lost) lost: \(steps)")
     let page = EncoderPage(try served.cat("venc_info"))
     #expect(page.value(0, "RC base param 1", "ViFr") == "30")
     #expect(page.value(0, "RC base param 1", "TrgFr") == "10")
@@ -93,7 +114,7 @@ import Testing
   }
 
   @Test func keyFrameOnDemand() throws {
-    let served = try Served(configuration: Pipelines.small(gop: 3000), ahead: true)
+    let served = try Served(configuration: Pipelines.small(gop: 65536), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 20))
@@ -112,7 +133,7 @@ import Testing
   }
 
   @Test func lookingAsksForNoKeyFrame() throws {
-    let served = try Served(configuration: Pipelines.small(gop: 3000), ahead: true)
+    let served = try Served(configuration: Pipelines.small(gop: 65536), ahead: true)
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     let recording = try Recording(served, "venc/0/stream")
     for _ in 0..<10 {
@@ -149,8 +170,8 @@ import Testing
     #expect(said["old"] == "3000" && said["new"] == "6000", "\(said)")
     try recording.stopAtImage()
     try expectHealthy(recording.file, "mjpeg")
-    let second = try Video.frames(recording.file, "mjpeg").map { Double($0.size * 8) }.suffix(30).reduce(0, +)
-    #expect((0.85...1.15).contains(second / 6_000_000), "\(second)")
+    let last = try lastRate(recording.file, "mjpeg")
+    #expect((0.85...1.15).contains(last / 6000), "\(last) kbps")
     let page = EncoderPage(try served.cat("venc_info"))
     #expect(
       page.value(1, "RC base param 1", "RcMode") == "cbr" && page.value(1, "RC base param 1", "Br(kbps)") == "6000")
@@ -205,7 +226,7 @@ import Testing
     let recording = try Recording(served, "venc/0/stream")
     #expect(try served.advances("venc/0", "frames_out", by: 30))
     recording.stop()
-    #expect(try served.value("venc/0/state") == "running")
+    #expect(try eventually { try served.value("venc/0/state") == "running" })
     try expectHealthy(recording.file)
     #expect(try Video.frames(recording.file).first?.isKey == true)
     _ = try effect(served, "venc/0", "enable")
@@ -259,8 +280,7 @@ import Testing
     try served.echo("1", to: "venc/0/enable")
     #expect(try served.advances("venc/0", "frames_out", by: 5))
     let file = served.scratch + "/one.mjpeg"
-    let dd = try shell(#"timeout 20 head -c 50000 "$1" > "$2""#, served.path("venc/0/stream"), file)
-    #expect(dd.status == 0)
+    #expect(try shell(#"head -c 50000 "$1" > "$2""#, served.path("venc/0/stream"), file).status == 0)
     #expect(try Video.frames(file, "mjpeg").first?.width == 640)
   }
 

@@ -44,20 +44,14 @@ struct MediaFileTests {
     try #require(made.status == 0, "\(made.errors)")
     let served = try Served(configuration: pipeline(file))
     let recording = try Recording(served, "venc/0/stream")
-    let first = Metrics(try served.cat("metrics"))
-    let name = #"mpifs_vi_output_frames_total{object="vi/0"}"#
     // More than two rounds.
-    #expect(try served.advances("vi/0", "frames_out", by: 120))
-    let last = Metrics(try served.cat("metrics"))
+    try served.expectPace("vi/0", 25, of: 120)
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     recording.stop()
-    let frames = try #require(last[name]) - (first[name] ?? 0)
-    let seconds = try #require(last["mpifs_uptime_seconds"]) - (try #require(first["mpifs_uptime_seconds"]))
-    #expect((20...27).contains(frames / seconds), "\(frames) frames in \(seconds) s")
     #expect(try Video.complaints(recording.file) == "")
     let coded = try Video.frames(recording.file)
     #expect(coded.count > 90 && coded.allSatisfy { $0.width == 320 && $0.height == 240 })
-    #expect(try served.moves)
+    #expect(try eventually { try served.moves })
     #expect(try served.errorLog().isEmpty)
     let active = try served.facts("vi/0/active")
     #expect(active["width"] == "320" && active["height"] == "240")
@@ -101,12 +95,12 @@ struct MediaFileTests {
     #expect(complaints.isEmpty, "\(complaints)")
     let frames = try Video.frames(recording.file)
     #expect(frames.count > 20 && frames.allSatisfy { $0.width == 640 && $0.height == 360 })
-    for channel in 0...2 { #expect(try served.value("venc/\(channel)/state") == "running") }
+    for channel in 0...2 { #expect(try eventually { try served.value("venc/\(channel)/state") == "running" }) }
     #expect(try served.advances("venc/2", "frames_out", by: 2))
     // Several frames of real footage are not the same picture.
     #expect(Set(frames.map(\.size)).count > 5)
     let picture = served.scratch + "/now.jpg"
-    #expect(try run("cp", served.path("vi/0/snapshot.jpg"), picture).status == 0)
+    #expect(try eventually { try run("cp", served.path("vi/0/snapshot.jpg"), picture).status == 0 })
     _ = try Video.jpegSize(picture)
   }
 

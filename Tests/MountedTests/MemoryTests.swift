@@ -43,10 +43,14 @@ import Testing
       #expect(try served.advances("venc/0", "frames_out", by: 1))
       try perform(Self.down, served)
     }
-    // Of an engine nothing is left: not a tenth of what one round had.
+    // Of an engine nothing is left: not a tenth of what one round had. Whoever holds the last of it may come to it late.
     #expect(try eventually { try anonymous(served) < running / 2 })
-    let metrics = Metrics(try served.cat("metrics"))
-    #expect(try #require(metrics["mpifs_process_heap_used_bytes"]) < 4e6)
+    var metrics = Metrics("")
+    #expect(
+      try eventually {
+        metrics = Metrics(try served.cat("metrics"))
+        return metrics["mpifs_process_heap_used_bytes"] ?? .infinity < 4e6
+      }, "\(metrics["mpifs_process_heap_used_bytes"] ?? -1) bytes")
     #expect(try #require(metrics["mpifs_process_anonymous_bytes"]) / 1024 < Double(running))
     try perform(Self.up, served)
     try waitForPictures(served)
@@ -62,8 +66,14 @@ import Testing
       served)
     #expect(try served.advances("vi/0", "frames_out", by: 2))
     let before = try anonymous(served)
-    let size = try run("sh", "-c", "wc -c <\"$1\"", "sh", served.path("vi/0/snapshot.jpg"))
-    #expect(Int(size.text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 1_000_000, "\(size.errors)")
+    // EAGAIN says that no frame passed for two seconds, which a busy machine brings about with such pictures.
+    var said = ""
+    let isTaken = try eventually {
+      let size = try run("sh", "-c", "wc -c <\"$1\"", "sh", served.path("vi/0/snapshot.jpg"))
+      said = size.text + size.errors
+      return Int(size.text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 1_000_000
+    }
+    #expect(isTaken, "\(said)")
     #expect(try eventually { try anonymous(served) < before + (8 << 10) })
   }
 }

@@ -18,7 +18,7 @@ import Testing
     try served.echo("vpss/0/1", to: "venc/3/source")
     try served.echo("1", to: "venc/3/enable")
     #expect(try served.advances("venc/3", "frames_out", by: 10))
-    #expect(try served.value("venc/3/state") == "running")
+    #expect(try eventually { try served.value("venc/3/state") == "running" })
     #expect(SystemPage(try served.cat("vsys")).row("venc", 3) != nil)
     #expect(EncoderPage(try served.cat("venc_info")).value(3, "venc chn attr 1", "Width") == "320")
 
@@ -78,7 +78,9 @@ import Testing
       """, served.at)
     #expect(apart.status == 0, "\(apart.errors)")
     #expect(try served.cat("config") == "create\n")
-    #expect(AllocationPage(try served.cat("valloc")).buffers.isEmpty, "memory of removed objects is still there")
+    #expect(
+      try eventually { AllocationPage(try served.cat("valloc")).buffers.isEmpty },
+      "memory of removed objects is still there")
   }
 
   @Test func aSourceInUseNamesItsUser() throws {

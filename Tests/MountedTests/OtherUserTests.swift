@@ -51,6 +51,8 @@ import Testing
       let status = try String(contentsOfFile: "/proc/\(served.pid)/status", encoding: .utf8)
       return Int(try #require(status.firstMatch(of: /RssAnon:\s+(\d+) kB/)).1) ?? 0
     }
+    // What the pipeline takes for itself is there.
+    #expect(try served.advances("venc/0", "frames_out", by: 30))
     let before = try memory()
     // 900 reports take a debug build half a minute on a quiet machine.
     let outcome = try nobody(

@@ -61,19 +61,7 @@ import Testing
   }
 
   @Test func framesFlowAtTheRateAsked() throws {
-    let first = Metrics(try served.cat("metrics"))
-    let name = #"mpifs_vi_output_frames_total{object="vi/0"}"#
-    let start = try #require(first[name])
-    var last = first
-    #expect(
-      try eventually {
-        last = Metrics(try served.cat("metrics"))
-        return last[name] ?? 0 >= start + 90
-      })
-    // Both figures are of one page each, so the load of the machine does not come in.
-    let frames = try #require(last[name]) - start
-    let seconds = try #require(last["mpifs_uptime_seconds"]) - (try #require(first["mpifs_uptime_seconds"]))
-    #expect((26...31).contains(frames / seconds), "\(frames) frames in \(seconds) s")
+    try served.expectPace("vi/0", 30, of: 90)
   }
 
   @Test func theCountsOfEveryObjectAddUp() throws {
@@ -103,8 +91,12 @@ import Testing
     let arrived = (after["frames_in"] ?? 0) - (before["frames_in"] ?? 0)
     let coded = (after["frames_out"] ?? 0) - (before["frames_out"] ?? 0)
     let left = (after["dropped_frame_control"] ?? 0) - (before["dropped_frame_control"] ?? 0)
-    #expect(abs(arrived - 30 * coded) <= 30, "\(coded) of \(arrived)")
-    #expect(abs(left - 29 * coded) <= 30)
+    // Of those that the table leaves, a busy machine may lose some or come to them later.
+    let lost = (after["dropped"] ?? 0) - (before["dropped"] ?? 0) - left
+    let waiting = (after["in_flight"] ?? 0) - (before["in_flight"] ?? 0)
+    let taken = coded + lost + waiting
+    #expect(abs(arrived - 30 * taken) <= 30, "\(taken) of \(arrived), \(before), \(after)")
+    #expect(abs(left - 29 * taken) <= 30, "\(taken), \(left), \(before), \(after)")
     let page = SystemPage(try served.cat("vsys"))
     let row = try #require(page.row("venc", 2))
     #expect(row.baseIn == 30)
