@@ -5,7 +5,9 @@ import Testing
 
 /// Bars of known red, green and blue through the whole program: whatever matrix and range the file has, every way out shows the same
 /// colours to FFmpeg, which goes by what the stream itself says.
-@Suite(.ownThread, .enabled(if: Machine.hasFFmpeg, "this build reads no media files (trait FFmpeg is off)"))
+@Suite(
+  .ownThread(limit: .seconds(600)),
+  .enabled(if: Machine.hasFFmpeg, "this build reads no media files (trait FFmpeg is off)"))
 struct ColorTests {
   private static let bars: [[UInt8]] = [
     [235, 235, 235], [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191], [16, 16, 16],
@@ -112,7 +114,8 @@ struct ColorTests {
       let expected = ([row.range] + [String](repeating: row.matrix, count: 3) + ["10/1"]).joined(separator: ",")
       if !isPictures { #expect(said.hasPrefix(expected), "\(what): \(said)") }
       let snapshot = served.scratch + "/\(number).jpg"
-      #expect(try run("cp", served.path("venc/\(number)/snapshot.jpg"), snapshot).status == 0)
+      // It waits two seconds for a picture to come by.
+      #expect(try eventually { try run("cp", served.path("venc/\(number)/snapshot.jpg"), snapshot).status == 0 })
       Self.expectBars(try Self.shown(snapshot, ["-f", "mjpeg"]), "snapshot of \(what)")
       let active = try served.facts("venc/\(number)/active")
       #expect(active["color"]?.hasPrefix(isPictures ? "bt601 full" : row.ours) ?? false, "\(what): \(active)")
