@@ -111,7 +111,7 @@ import Testing
     #expect(try run("truncate", "-s", "64G", clip).status == 0)
     try served.echo("file:" + clip, to: "vi/1/input")
     // Looking through the hole takes longer than a writer waits, or not.
-    _ = try shell(#"echo 1 > "$1""#, served.path("vi/1/enable"))
+    try served.echo("1", to: "vi/1/enable")
     #expect(try eventually { try served.value("vi/1/state") == "running" })
     // It plays more than once: 30 pictures a pass.
     #expect(try served.advances("vi/1", "frames_out", by: 70))
