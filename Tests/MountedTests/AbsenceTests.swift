@@ -26,13 +26,15 @@ import Testing
   @Test func aCameraThatIsMissingAtTheStartIsWaitedFor() throws {
     let served = try Served(configuration: Self.small + "vi/1/input = /dev/video99\nvi/1/enable = 1\n")
     #expect(try served.value("vi/1/enable") == "1")
-    #expect(try served.value("vi/1/state").hasPrefix("waiting for /dev/video99 ("))
-    #expect(try served.cat("health").hasPrefix("degraded\nvi/1: waiting for /dev/video99 ("))
+    // What has not come back in time is waited for without a reason at first.
+    #expect(try eventually { try served.value("vi/1/state").hasPrefix("waiting for /dev/video99 (") })
+    let health = try served.cat("health")
+    #expect(health.hasPrefix("degraded\n") && health.contains("\nvi/1: waiting for /dev/video99 ("), "\(health)")
     #expect(try served.advances("venc/0", "frames_out", by: 5))
     // Live it is refused, and nothing is kept.
     try served.echo("0", to: "vi/1/enable")
     #expect(try served.value("vi/1/state") == "stopped")
-    #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("No such file"))
+    #expect(try served.refusal(of: "1", to: "vi/1/enable", finally: true).contains("No such file"))
     #expect(try served.value("vi/1/enable") == "0")
     #expect(try run("rmdir", served.path("vi/1")).status == 0)
   }
@@ -42,7 +44,7 @@ import Testing
     let folder = try Served.freshDirectory()
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let served = try Served(["--input", folder + "/late.avi"])
-    #expect(try served.value("vi/0/state").hasPrefix("waiting for file:\(folder)/late.avi ("))
+    #expect(try eventually { try served.value("vi/0/state").hasPrefix("waiting for file:\(folder)/late.avi (") })
     // Settings are taken meanwhile, and another input is waited for instead.
     try served.echo("file:\(folder)/later.avi", to: "vi/0/input")
     try makeClip(folder + "/later.part.avi")
@@ -62,11 +64,12 @@ import Testing
     let storage = try Served(configuration: Self.small)
     let served = try Served(configuration: Self.small + "vi/1/input = pattern\nvdec/0/codec = h264\n")
     try served.echo("file:" + storage.path("help"), to: "vi/1/input")
-    storage.program.signal(SIGSTOP)
+    storage.suspend()
     defer { storage.program.signal(SIGCONT) }
     #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("timed out"))
     let name = "file:" + storage.path("help")
-    #expect(try served.value("vi/1/state") == "waiting for \(name), which does not answer")
+    // Whoever answers the writer and whoever says why are two threads.
+    #expect(try eventually { try served.value("vi/1/state") == "waiting for \(name), which does not answer" })
     #expect(try served.cat("health").contains("vi/1: waiting for \(name), which does not answer, still for "))
     try served.echo("1", to: "vdec/0/enable")
     try served.echo("0", to: "venc/0/enable")
@@ -87,12 +90,12 @@ import Testing
   @Test(.enabled(if: Machine.hasFFmpeg, "this build reads no media files"), arguments: [SIGTERM, SIGINT])
   func theProgramEndsWhileItsInputHangs(signal: Int32) throws {
     let storage = try Served(configuration: Self.small)
-    storage.program.signal(SIGSTOP)
+    storage.suspend()
     defer { storage.program.signal(SIGCONT) }
     let served = try Served(["--input", storage.path("help")])
-    #expect(try served.value("vi/0/state").hasPrefix("waiting for "))
+    #expect(try eventually { try served.value("vi/0/state").hasPrefix("waiting for ") })
     served.program.signal(signal)
-    #expect(served.program.ended(within: 20) != nil)
+    #expect(served.program.ended() != nil)
     #expect(try run("mountpoint", "-q", served.at).status != 0)
   }
 
@@ -108,7 +111,7 @@ import Testing
     #expect(try run("truncate", "-s", "64G", clip).status == 0)
     try served.echo("file:" + clip, to: "vi/1/input")
     // Looking through the hole takes longer than a writer waits, or not.
-    _ = try shell(#"echo 1 > "$1""#, served.path("vi/1/enable"))
+    try served.echo("1", to: "vi/1/enable")
     #expect(try eventually { try served.value("vi/1/state") == "running" })
     // It plays more than once: 30 pictures a pass.
     #expect(try served.advances("vi/1", "frames_out", by: 70))
@@ -121,7 +124,7 @@ import Testing
   @Test(.enabled(if: Machine.hasFFmpeg, "this build reads no media files"))
   func aFileOfTheKernelsIsRefused() throws {
     let served = try Served(configuration: Self.small + "vi/1/input = file:/proc/kmsg\n")
-    #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("Invalid argument"))
+    #expect(try served.refusal(of: "1", to: "vi/1/enable", finally: true).contains("Invalid argument"))
     #expect(try served.errorLog().last?.contains("not a media file") == true)
   }
 

@@ -290,7 +290,8 @@ import Testing
   }
 
   @Test func errorsReadWellInAShell() throws {
-    let served = try Shared.pipeline
+    // With an error log that no other test writes to.
+    let served = try Served(configuration: Pipelines.small("venc/1/codec = h264"))
     #expect(try served.refusal(of: "9999999", to: "venc/0/bitrate").contains("Numerical result out of range"))
     #expect(try served.refusal(of: "4Mbps", to: "venc/0/bitrate").contains("Invalid argument"))
     #expect(try served.refusal(of: "1", to: "vsys").contains("Permission denied"))
@@ -352,7 +353,8 @@ import Testing
     let link = served.scratch + "/link.h264"
     #expect(try run("ln", "-s", served.path("venc/0/stream"), link).status == 0)
     try served.echo("file:" + link, to: "vi/1/input")
-    #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("Too many levels of symbolic links"))
+    #expect(
+      try served.refusal(of: "1", to: "vi/1/enable", finally: true).contains("Too many levels of symbolic links"))
     #expect(try served.value("vi/1/enable") == "0")
     #expect(try served.errorLog().last?.contains("ELOOP") == true)
     // The same by way of a bind mount.
@@ -361,7 +363,8 @@ import Testing
     try #require(try run("mount", "--bind", served.at, other).status == 0, "cannot make a bind mount here")
     defer { _ = try? run("umount", "-l", other) }
     try served.echo("file:\(other)/venc/0/stream", to: "vi/1/input")
-    #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("Too many levels of symbolic links"))
+    #expect(
+      try served.refusal(of: "1", to: "vi/1/enable", finally: true).contains("Too many levels of symbolic links"))
     #expect(try served.cat("vsys").hasPrefix("module"))
   }
 
@@ -383,16 +386,19 @@ import Testing
       try served.echo("file:" + file, to: "vi/1/input")
       let before = try served.cat("config")
       try served.echo("clear", to: "error_log")
-      let said = try served.refusal(of: "1", to: "vi/1/enable")
+      let said = try served.refusal(of: "1", to: "vi/1/enable", finally: true)
       #expect(said.contains(message), "\(file): \(said)")
       #expect(try served.cat("config") == before, "\(file)")
       #expect(try served.value("vi/1/enable") == "0")
       let log = try served.errorLog()
-      #expect(log.count == 1 && log[0].contains(file), "\(file): \(log)")
+      // What was not refused in time stands there as late, too.
+      let inTime = log.filter { !$0.contains(" ETIMEDOUT(") && !$0.contains(" EBUSY(") }
+      #expect(inTime.count == 1 || log.count > inTime.count && !inTime.isEmpty, "\(file): \(log)")
+      #expect(inTime.allSatisfy { $0.contains(file) }, "\(file): \(log)")
     }
     // A device that is none.
     try served.echo("/dev/video99", to: "vi/1/input")
-    #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("No such file or directory"))
+    #expect(try served.refusal(of: "1", to: "vi/1/enable", finally: true).contains("No such file or directory"))
     // The rest has not noticed.
     #expect(try served.advances("venc/0", "frames_out", by: 10))
   }

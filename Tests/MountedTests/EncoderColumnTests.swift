@@ -5,7 +5,7 @@ import Testing
 
 /// Every column of `venc_info` is live: something here drives it to a second value. What never moves is listed, each with the
 /// reason, and the manual's table says the same.
-@Suite(.ownThread) struct EncoderColumnTests {
+@Suite(.ownThread(limit: .seconds(600))) struct EncoderColumnTests {
   /// Columns with one value for ever, by title: the vendor's own constants, and what no engine here has.
   static let constants: [String: Set<String>] = [
     "venc chn runing status": ["combo_run", "cb_gap_time"],

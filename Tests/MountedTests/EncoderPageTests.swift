@@ -77,8 +77,10 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 2]) func settingsAreShownAsTheyAre(channel: Int) throws {
-    let page = EncoderPage(try served.cat("venc_info"))
     let object = "venc/\(channel)"
+    let poolWasFull = try #require(try served.stats(object)["packet_pool_full"])
+    let page = EncoderPage(try served.cat("venc_info"))
+    let poolIsFull = try #require(try served.stats(object)["packet_pool_full"])
     let isJPEG = channel == 2
     let active = try served.facts("\(object)/active")
     #expect(page.value(channel, "venc chn attr 1", "Width") == (channel == 1 ? "640" : "1280"))
@@ -100,7 +102,10 @@ import Testing
       #expect(page.value(channel, "RC run info1", "CfgBt(kb)") == (try served.value("\(object)/bitrate")))
     }
     #expect(page.value(channel, "venc chn runing status", "runing") == "1")
-    for column in ["pkt_fail_cnt", "ring_fail_cnt", "cfg_fail_cnt", "start_fail_cnt"] {
+    // Other tests' readers may have come late.
+    let poolFailures = try #require(page.number(channel, "hw status", "pkt_fail_cnt"))
+    #expect((poolWasFull...poolIsFull).contains(poolFailures))
+    for column in ["ring_fail_cnt", "cfg_fail_cnt", "start_fail_cnt"] {
       #expect(page.value(channel, "hw status", column) == "0")
     }
   }
@@ -117,13 +122,23 @@ import Testing
     #expect(grows)
   }
 
-  @Test(arguments: [(0, 290...310), (1, 290...310), (2, 9...11)])
-  func realRatesAreMeasured(channel: Int, tenths: ClosedRange<Int>) throws {
-    var seen: [Int] = []
+  /// The rate is that of the pictures that come, which are fewer than were asked for on a machine that cannot do more.
+  @Test(arguments: [(0, 60), (1, 60), (2, 3)]) func realRatesAreMeasured(channel: Int, frames: Int) throws {
+    let object = "venc/\(channel)"
+    let name = #"mpifs_venc_output_frames_total{object="\#(object)"}"#
+    var seen: [String] = []
     let near = try eventually {
+      // From just after a picture to just after another.
+      #expect(try served.advances(object, "frames_out", by: 1))
+      let first = Metrics(try served.cat("metrics"))
+      #expect(try served.advances(object, "frames_out", by: frames))
+      let last = Metrics(try served.cat("metrics"))
       let value = EncoderPage(try served.cat("venc_info")).number(channel, "venc chn attr 2", "RealFps*10") ?? -1
-      seen.append(value)
-      return tenths.contains(value)
+      let count = try #require(last[name]) - (try #require(first[name]))
+      let seconds = try #require(last["mpifs_uptime_seconds"]) - (try #require(first["mpifs_uptime_seconds"]))
+      let tenths = 10 * count / seconds
+      seen.append("\(value) where \(tenths) came")
+      return abs(Double(value) - tenths) <= max(1, tenths / 20)
     }
     #expect(near, "\(seen.suffix(20))")
   }
@@ -131,6 +146,7 @@ import Testing
   @Test(arguments: [0, 1]) func measuredBitrateIsThatOfTheStream(channel: Int) throws {
     let object = "venc/\(channel)"
     let recording = try Recording(served, "\(object)/stream")
+    let first = Metrics(try served.cat("metrics"))
     var readings: [Int] = []
     let start = try served.stats(object)["frames_out"] ?? 0
     _ = try eventually {
@@ -138,11 +154,19 @@ import Testing
       if let value = page.number(channel, "RC run info1", "InsBr(kbps)") { readings.append(value) }
       return (try served.stats(object)["frames_out"] ?? 0) >= start + 150
     }
+    let last = Metrics(try served.cat("metrics"))
     recording.stop()
     let frames = try Video.frames(recording.file)
     try #require(frames.count >= 140)
     let bits = frames.map(\.size).reduce(0, +) * 8
-    let kilobits = Double(bits) / 1000 / (Double(frames.count) / 30)
+    // Where the machine gives fewer than 30 pictures a second, each is given more of the rate.
+    func grown(_ name: String) throws -> Double {
+      let (from, to) = (try #require(first[name]), try #require(last[name]))
+      return to - from
+    }
+    let coded = try grown(#"mpifs_venc_output_frames_total{object="\#(object)"}"#)
+    let rate = coded / (try grown("mpifs_uptime_seconds"))
+    let kilobits = Double(bits) / 1000 / (Double(frames.count) / rate)
     let measured = Double(readings.reduce(0, +)) / Double(max(1, readings.count))
     #expect((0.6...1.5).contains(measured / kilobits), "InsBr \(measured), stream \(kilobits) kbps")
     let asked = try #require(Double(try served.value("\(object)/bitrate")))

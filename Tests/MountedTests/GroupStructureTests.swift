@@ -38,8 +38,12 @@ import Testing
 
   @Test func aReaderThatJoinsAtARefreshHasWholePicturesSoon() throws {
     guard Machine.hasX264 else { return }
-    let served = try served("x264", "venc/0/intra_refresh = column\n")
+    // Its reader is there before the first picture, the only key picture.
+    let served = try Served(
+      configuration: Pipelines.small("venc/0/backend = x264\nvenc/0/intra_refresh = column\n", gop: 40, of: "vi/0")
+        .replacingOccurrences(of: "vi/0/enable = 1", with: "vi/0/enable = 0"), ahead: true)
     let whole = try Recording(served, "venc/0/stream")
+    try served.echo("1", to: "vi/0/enable")
     #expect(try eventually { try served.stats("venc/0")["recovery_points"] ?? 0 >= 2 })
     // Each begins at the newest refresh: none of them sees a key picture.
     let forms = ["stream": "h264"].merging(Machine.hasFFmpeg ? ["stream.ts": "mpegts", "stream.mp4": "mp4"] : [:]) {

@@ -172,7 +172,7 @@ final class Served: @unchecked Sendable {
     of value: String, to node: String, finally: Bool = false, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> String {
     let write = { try shell(#"echo "$1" > "$2""#, value, self.path(node)) }
-    let outcome = finally ? try answered(write) : try write()
+    let outcome = try finally ? answered(write) : write()
     #expect(outcome.status != 0, "echo \(value) > \(node) was taken", sourceLocation: sourceLocation)
     #expect(!outcome.timedOut, "echo \(value) > \(node) hung", sourceLocation: sourceLocation)
     return outcome.errors

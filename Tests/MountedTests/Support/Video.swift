@@ -115,7 +115,7 @@ final class Recording {
   /// it gives up then, and what is missing is the test's to find.
   private func catchUp() {
     guard let encoder else { return }
-    _ = try? eventually(within: 20, longestPause: 20_000) {
+    _ = try? eventually(within: 10, longestPause: 20_000) {
       let outcome = try run("cat", page)
       let status = EncoderPage(outcome.text)
       let counts = ["strm_cnt", "strm_out"].map { status.number(encoder, "venc chn runing status", $0) ?? 0 }
