@@ -7,12 +7,14 @@ import Testing
 /// whether the last picture in the file is whole: both are asked of the file.
 extension Recording {
   /// Where pictures of a coded stream begin, with the parameter sets and messages before them.
-  /// - Parameter format: `h264`, `hevc` or `mjpeg`.
-  static func beginnings(_ bytes: Data, _ format: String) -> [Int] {
+  /// - Parameters:
+  ///   - format: `h264`, `hevc` or `mjpeg`.
+  ///   - limit: so many are enough.
+  static func beginnings(_ bytes: Data, _ format: String, upTo limit: Int = .max) -> [Int] {
     var found: [Int] = []
     var at = bytes.startIndex
     if format == "mjpeg" {
-      while let mark = bytes.range(of: Data([0xFF, 0xD8, 0xFF]), in: at..<bytes.endIndex) {
+      while found.count < limit, let mark = bytes.range(of: Data([0xFF, 0xD8, 0xFF]), in: at..<bytes.endIndex) {
         found.append(mark.lowerBound)
         at = mark.upperBound
       }
@@ -22,7 +24,7 @@ extension Recording {
     let header = isHEVC ? 2 : 1
     /// Begins what goes before a picture.
     var front: Int?
-    while let mark = bytes.range(of: Data([0, 0, 1]), in: at..<bytes.endIndex) {
+    while found.count < limit, let mark = bytes.range(of: Data([0, 0, 1]), in: at..<bytes.endIndex) {
       at = mark.upperBound
       guard at + header < bytes.endIndex else { break }
       let type = isHEVC ? (bytes[at] >> 1) & 63 : bytes[at] & 31
@@ -42,7 +44,7 @@ extension Recording {
 
   /// Waits until so many whole pictures are in the file: the next one has begun.
   func has(_ count: Int, _ format: String = "h264") -> Bool {
-    eventually(longestPause: 100_000) { Self.beginnings(bytes, format).count > count }
+    eventually(longestPause: 100_000) { Self.beginnings(bytes, format, upTo: count + 1).count > count }
   }
 
   /// Stops reading and keeps the whole pictures: the reader may have been ended in the middle of the last one.
