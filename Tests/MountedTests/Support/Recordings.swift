@@ -64,7 +64,7 @@ extension Served {
   func whenFramesCome(_ body: () throws -> Child.Outcome) throws -> Child.Outcome {
     var outcome = try body()
     _ = try eventually {
-      guard outcome.status != 0, outcome.errors.contains("Resource temporarily unavailable") else { return true }
+      guard outcome.errors.contains("Resource temporarily unavailable") else { return true }
       outcome = try body()
       return false
     }
