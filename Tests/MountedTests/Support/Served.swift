@@ -28,7 +28,7 @@ final class Served: @unchecked Sendable {
     return url.path
   }
 
-  /// Starts the program and waits until it says that it serves.
+  /// Starts the program and waits until it says that it serves and has its configuration.
   /// - Parameters:
   ///   - configuration: text of the configuration to load; `nil` for the program's default.
   ///   - at: where to mount; a fresh directory by default.
@@ -52,15 +52,29 @@ final class Served: @unchecked Sendable {
     let line = "mpifs: serving \(self.at)\n"
     let program = program
     let serving = eventually { program.outputText.contains(line) || !program.isRunning }
-    guard serving, program.outputText.contains(line) else {
+    // A configuration that takes long is not waited for: it serves without it meanwhile, and says so.
+    let isLate = serving && !options.contains("--load") && program.errors.contains("has not been read yet")
+    let isLoaded = try isLate ? waitForConfiguration() : true
+    guard serving, isLoaded, program.outputText.contains(line) else {
       let said = program.errors
       end()
       throw StartError(
-        description: serving ? "mpifs ended before serving: \(said)" : "mpifs did not serve: \(said)")
+        description: serving ? "mpifs ended before serving what it was to: \(said)" : "mpifs did not serve: \(said)")
     }
   }
 
   deinit { end() }
+
+  /// - Returns: false when it has none after all, or the program has ended.
+  private func waitForConfiguration() throws -> Bool {
+    var isThere = false
+    _ = try eventually {
+      let config = try run("cat", path("config"))
+      isThere = config.status == 0 && config.text != "create\n"
+      return isThere || !program.isRunning
+    }
+    return isThere
+  }
 
   private static func guardian(of pid: pid_t, at: String, scratch: String) throws -> (Int32, Child) {
     var ends: [Int32] = [0, 0]
@@ -71,7 +85,7 @@ final class Served: @unchecked Sendable {
     let script = """
       trap '' INT TERM HUP
       cat >/dev/null
-      [ "$(cat "/proc/$1/comm" 2>/dev/null)" = mpifs ] && kill -KILL "$1"
+      tr '\\0' '\\n' 2>/dev/null < "/proc/$1/cmdline" | grep -qxF -- "$2" && kill -KILL "$1"
       fusermount3 -u -z -q "$2" 2>/dev/null
       rm -rf --one-file-system "$3"
       """
@@ -90,7 +104,7 @@ final class Served: @unchecked Sendable {
     if program.ended(within: 5) == nil { program.signal(SIGKILL) }
     program.ended(within: 5)
     close(guardianPipe)
-    guardian.ended(within: 10)
+    guardian.ended()
   }
 
   /// What its children said goes too; nothing may be asked of them afterwards.
@@ -118,9 +132,23 @@ final class Served: @unchecked Sendable {
     return outcome.text
   }
 
+  /// Writes until the write has an answer of its own. A writer is kept waiting for two seconds, and what the program has not come
+  /// to by then is ETIMEDOUT, on which it is to be written again; what was begun and goes on is EBUSY until it is done.
+  private func answered(_ write: () throws -> Child.Outcome) throws -> Child.Outcome {
+    var outcome = try write()
+    guard outcome.errors.contains("Connection timed out") else { return outcome }
+    _ = try eventually(longestPause: 100_000) {
+      outcome = try write()
+      return !outcome.errors.contains("Connection timed out") && !outcome.errors.contains("Device or resource busy")
+    }
+    return outcome
+  }
+
   /// `cat > config` of a text.
   func configure(_ text: String) throws -> Child.Outcome {
-    try Child.run(["sh", "-c", #"cat > "$1""#, "sh", path("config")], input: Data(text.utf8))
+    try answered {
+      try Child.run(["sh", "-c", #"cat > "$1""#, "sh", path("config")], input: Data(text.utf8))
+    }
   }
 
   /// One value without its newline.
@@ -132,14 +160,19 @@ final class Served: @unchecked Sendable {
 
   /// `echo VALUE > NODE` that must succeed.
   func echo(_ value: String, to node: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
-    let outcome = try shell(#"echo "$1" > "$2""#, value, path(node))
+    let outcome = try answered { try shell(#"echo "$1" > "$2""#, value, path(node)) }
     #expect(outcome.status == 0, "echo \(value) > \(node): \(outcome.errors)", sourceLocation: sourceLocation)
   }
 
   /// `echo VALUE > NODE` that must fail; what the shell said.
+  /// - Parameter finally: written again while the program has not come to it, as a busy machine has it. For what is opened
+  ///   before it is refused.
   @discardableResult
-  func refusal(of value: String, to node: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
-    let outcome = try shell(#"echo "$1" > "$2""#, value, path(node))
+  func refusal(
+    of value: String, to node: String, finally: Bool = false, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> String {
+    let write = { try shell(#"echo "$1" > "$2""#, value, self.path(node)) }
+    let outcome = finally ? try answered(write) : try write()
     #expect(outcome.status != 0, "echo \(value) > \(node) was taken", sourceLocation: sourceLocation)
     #expect(!outcome.timedOut, "echo \(value) > \(node) hung", sourceLocation: sourceLocation)
     return outcome.errors
@@ -170,15 +203,38 @@ final class Served: @unchecked Sendable {
   /// Lines of `error_log`.
   func errorLog() throws -> [String] { try cat("error_log").split(separator: "\n").map(String.init) }
 
+  /// Stops the program as SIGSTOP does, and waits until each of its threads stands: they do so one after the other, and
+  /// one that does not yet may still answer. `program.signal(SIGCONT)` lets it go on.
+  func suspend(sourceLocation: SourceLocation = #_sourceLocation) {
+    program.signal(SIGSTOP)
+    let stands = eventually { isSuspended }
+    #expect(stands, "its threads go on after SIGSTOP", sourceLocation: sourceLocation)
+  }
+
+  private var isSuspended: Bool {
+    let tasks = "/proc/\(pid)/task"
+    let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+    return !threads.isEmpty
+      && threads.allSatisfy { thread in
+        // One that is gone has ended meanwhile.
+        let status = try? String(contentsOfFile: "\(tasks)/\(thread)/status", encoding: .utf8)
+        guard let status else { return true }
+        return status.contains("State:\tT")
+      }
+  }
+
   /// The pattern's numbers in what was recorded of `venc/0` rise, and no more of them are missing than the stages before
-  /// it and itself have counted as dropped: a machine with much to do makes a stage leave frames out, and it says so.
+  /// it and itself have counted as dropped, and the stream as lost by its readers: a machine with much to do makes a stage
+  /// leave frames out and a reader come late, and it says so.
   func expectRising(_ numbers: [Int], sourceLocation: SourceLocation = #_sourceLocation) throws {
     let steps = zip(numbers.dropFirst(), numbers).map(-)
     #expect(steps.allSatisfy { $0 > 0 }, "\(steps)", sourceLocation: sourceLocation)
     let dropped = try ["vi/0", "vpss/0", "vpss/0/0", "venc/0"].reduce(0) { try $0 + (stats($1)["dropped"] ?? 0) }
+    let lost = try stats("venc/0")["reader_lost_pictures"] ?? 0
     let missing = steps.reduce(0) { $0 + $1 - 1 }
     #expect(
-      missing <= dropped, "\(dropped) were dropped, missing are \(missing): \(steps)", sourceLocation: sourceLocation)
+      missing <= dropped + lost, "\(dropped) were dropped and \(lost) lost, missing are \(missing): \(steps)",
+      sourceLocation: sourceLocation)
   }
 
   /// Waits until an object's count has grown by so many.
