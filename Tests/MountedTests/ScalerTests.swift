@@ -96,7 +96,7 @@ import Testing
       if first != group { try served.echo("1", to: "\(first)/enable") }
       try served.echo("vi/0", to: "\(group)/source")
       if first == group { try served.echo("1", to: "\(first)/enable") }
-      #expect(try served.refusal(of: "1", to: "\(last)/enable").contains("out of range"), "\(last)")
+      #expect(try served.refusal(of: "1", to: "\(last)/enable", finally: true).contains("out of range"), "\(last)")
       #expect(try served.errorLog().last?.contains("outside the picture of 640x360") == true)
       #expect(try served.value("\(last)/enable") == "0")
       // The group's own, seen from its output.

@@ -147,16 +147,8 @@ import Testing
     let storage = try Served(configuration: Pipelines.small())
     let served = try Served(configuration: Pipelines.small("vi/1/input = pattern"))
     try served.echo("file:" + storage.path("help"), to: "vi/1/input")
-    storage.program.signal(SIGSTOP)
+    storage.suspend()
     defer { storage.program.signal(SIGCONT) }
-    // Its threads stop one after the other.
-    let tasks = "/proc/\(storage.pid)/task"
-    #expect(
-      try eventually {
-        try FileManager.default.contentsOfDirectory(atPath: tasks).allSatisfy { task in
-          (try? String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8))?.contains(") T ") ?? true
-        }
-      })
     #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("timed out"))
     #expect(
       try eventually {
