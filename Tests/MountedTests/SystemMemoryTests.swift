@@ -21,11 +21,15 @@ import Testing
       let outcome = try shell(
         """
         cd "$1" || exit 1
-        process() { mkdir -p proc/$1/fd proc/$1/fdinfo proc/$1/task/$1; echo "$2" >proc/$1/comm; : >proc/$1/maps; }
+        # Looked at every second: what appears is whole.
+        process() {
+          mkdir -p proc/new/fd proc/new/fdinfo proc/new/task/$1; echo "$2" >proc/new/comm; : >proc/new/maps
+          mv proc/new proc/$1
+        }
         hold() {
-          ln -s "/dmabuf:$6" proc/$1/fd/$2
           printf 'pos:\\t0\\nflags:\\t02\\nmnt_id:\\t9\\nino:\\t%s\\nsize:\\t%s\\ncount:\\t1\\nexp_name:\\t%s\\nname:\\t%b\\n' \
             $3 $4 $5 "$6" >proc/$1/fdinfo/$2
+          ln -s "/dmabuf:$6" proc/$1/fd/$2
           printf '%08d\\t00000002\\t000a0007\\t00000001\\t%s\\t%08d\\t%b\\n' $4 $5 $3 "$6" >>held
           printf '\\tAttached Devices:\\n\\tfe000000.vpu\\nTotal 1 devices attached\\n\\n' >>held
           echo $4 >>sizes
