@@ -26,6 +26,7 @@ import Testing
   }
 
   @Test(arguments: engines) func regionsAreShownAsTheyAreInForce(_ engine: String) throws {
+    let format = engine == "x265" ? "hevc" : "h264"
     let served = try served(engine, "", ["--dialect", "rockit-1.4.81"])
     #expect(try served.advances("venc/0", "frames_out", by: 5))
     #expect(try shown(served) == [])
@@ -43,9 +44,9 @@ import Testing
         try shown(served) == [["0", "0", "0", "640", "360", "40", "1"], ["7", "16", "16", "32", "32", "20", "1"]]
       })
     let recording = try Recording(served, "venc/0/stream")
-    #expect(try served.advances("venc/0", "frames_out", by: 40))
-    recording.stop()
-    #expect(try Video.complaints(recording.file, engine == "x265" ? "hevc" : "h264") == "")
+    #expect(recording.has(40, format))
+    try recording.stopAtPicture(format)
+    #expect(try Video.complaints(recording.file, format) == "")
     try served.echo("off", to: "venc/0/roi0")
     try served.echo("off", to: "venc/0/roi7")
     #expect(try eventually { try shown(served) == [] })
@@ -89,6 +90,7 @@ import Testing
 
   /// A source of smaller pictures does not stop the channel: what is still inside counts, and `active` says so.
   @Test(arguments: engines) func aRegionIsCutWhereThePictureBecomesSmaller(_ engine: String) throws {
+    let format = engine == "x265" ? "hevc" : "h264"
     let served = try served(engine, "venc/0/roi4 = 256,128,320,192 rel -4\nvenc/0/roi5 = 600,300,32,32 rel 4\n")
     #expect(try served.advances("venc/0", "frames_out", by: 5))
     #expect(try served.facts("venc/0/active")["differs"] == nil)
@@ -98,9 +100,9 @@ import Testing
     #expect(active.contains("differs: roi4 reaches beyond the picture of 320x180; what is inside counts"), "\(active)")
     #expect(active.contains("differs: roi5 reaches beyond"), "\(active)")
     let recording = try Recording(served, "venc/0/stream")
-    #expect(try served.advances("venc/0", "frames_out", by: 35))
-    recording.stop()
-    #expect(try Video.complaints(recording.file, engine == "x265" ? "hevc" : "h264") == "")
+    #expect(recording.has(35, format))
+    try recording.stopAtPicture(format)
+    #expect(try Video.complaints(recording.file, format) == "")
   }
 
   /// With x264 the header has the quantiser of the first block, here a region's: `effect` knows.

@@ -40,11 +40,16 @@ import Testing
 
         found = 0
         for task in map(int, os.listdir('/proc/%s/task' % pid)):
-            if not re.fullmatch(pattern, open('/proc/%s/task/%d/comm' % (pid, task)).read().strip()):
+            try:
+                name = open('/proc/%s/task/%d/comm' % (pid, task)).read().strip()
+            except (FileNotFoundError, ProcessLookupError):
+                # One that has ended since.
+                continue
+            if not re.fullmatch(pattern, name):
                 continue
             ptrace(SEIZE, task)
             # Ever longer, so that it gets somewhere also where it has to wait for a CPU.
-            pause, deadline = 0.0005, time.monotonic() + 30
+            pause, deadline = 0.0005, time.monotonic() + 100
             while True:
                 ptrace(INTERRUPT, task)
                 os.waitpid(task, WALL)
@@ -93,9 +98,9 @@ import Testing
     let named = try eventually {
       health = try served.cat("health")
       return health.hasPrefix("degraded\nvi/0: ") && health.contains("venc/0: starved")
+        && health.contains("waits for vi/0")
     }
     #expect(named, "\(health)")
-    #expect(health.contains("waits for vi/0"), "\(health)")
     stall.release()
     try expectGoingOn(served)
   }
@@ -113,9 +118,14 @@ import Testing
       return health.hasPrefix("degraded\n") && health.contains(" full (")
     }
     #expect(named, "\(health)")
-    // The input goes on; what nobody takes is dropped and counted, and that is not called its fault.
+    // The input goes on; what nobody takes is dropped and counted, and that is not called its fault. (That a busy machine kept it from its
+    // own pace stands there only for some seconds.)
     #expect(try served.advances("vi/0", "frames_in", by: 30))
-    #expect(!health.split(separator: "\n")[1].hasPrefix("vi/0"), "\(health)")
+    let isBlameless = try eventually {
+      health = try served.cat("health")
+      return health.contains(" full (") && !health.split(separator: "\n")[1].hasPrefix("vi/0")
+    }
+    #expect(isBlameless, "\(health)")
     let dropped = try eventually {
       try ["vpss/0", "venc/0", "vi/0"].contains { try (served.stats($0)["dropped"] ?? 0) > 0 }
     }
@@ -127,7 +137,8 @@ import Testing
     try served.echo("777", to: "venc/0/bitrate")
     stall.release()
     try expectGoingOn(served)
-    recording.stop()
+    #expect(recording.has(10))
+    try recording.stopAtPicture()
     #expect(try Video.complaints(recording.file) == "")
   }
 
@@ -136,16 +147,18 @@ import Testing
     let storage = try Served(configuration: Pipelines.small())
     let served = try Served(configuration: Pipelines.small("vi/1/input = pattern"))
     try served.echo("file:" + storage.path("help"), to: "vi/1/input")
-    storage.program.signal(SIGSTOP)
+    storage.suspend()
     defer { storage.program.signal(SIGCONT) }
     #expect(try served.refusal(of: "1", to: "vi/1/enable").contains("timed out"))
-    let line = try #require(try served.errorLog().last)
-    #expect(line.contains("vi/1/enable") && line.contains("ETIMEDOUT"), "\(line)")
+    #expect(
+      try eventually {
+        try served.errorLog().contains { $0.contains("vi/1/enable") && $0.contains("ETIMEDOUT") }
+      })
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     storage.program.signal(SIGCONT)
     // What came of it.
     #expect(try eventually { try served.value("vi/1/enable") == "0" })
-    #expect(try served.errorLog().last?.contains("not a media file") == true)
+    #expect(try eventually { try served.errorLog().last?.contains("not a media file") == true })
   }
 
   @Test func theEndComesThoughEverythingHangs() throws {
