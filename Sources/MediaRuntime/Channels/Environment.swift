@@ -57,7 +57,8 @@ final class Environment: Sendable {
     self.room = Room(isLossless: options.isUnthrottled)
     self.services = try Services(workers: options.workers > 0 ? options.workers : cores)
     workbench = Workbench { [drawings] in drawings.publish(by: registry.catalogue.painter) }
-    self.snapshots = SnapshotService(registry.catalogue.picture, packed: registry.catalogue.packed)
+    self.snapshots = SnapshotService(
+      registry.catalogue.picture, packed: registry.catalogue.packed, patience: options.snapshotPatience)
     self.listener = listener
   }
 
