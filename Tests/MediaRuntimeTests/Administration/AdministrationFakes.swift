@@ -4,6 +4,7 @@ import MediaCore
 import MediaRuntime
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A door a test keeps shut: whoever passes waits until it is opened.
@@ -16,7 +17,7 @@ final class Gate: Sendable {
   }
   func open() { opened.signal() }
   /// Waits until somebody stands at the door.
-  func waitForVisitor() -> Bool { reached.wait(timeout: .now() + 20) == .success }
+  func waitForVisitor() -> Bool { reached.wait(timeout: .now() + patience) == .success }
 }
 
 /// An answer that comes once, maybe later.
@@ -33,7 +34,7 @@ final class Answer: Sendable {
   var count: Int { value.withLock { $0.count } }
   /// The refusal, or `nil` for success. Fails the test when no answer comes.
   func wait(_ location: SourceLocation = #_sourceLocation) -> Refusal? {
-    guard arrived.wait(timeout: .now() + 20) == .success else {
+    guard arrived.wait(timeout: .now() + patience) == .success else {
       Issue.record("no answer", sourceLocation: location)
       return nil
     }
@@ -188,6 +189,11 @@ struct FakeSource: SourceFactory {
   func open(_ input: InputSpecification, _ request: SourceRequest) throws(Failure) -> any Source {
     throw Failure(.notSupported, "open", on: input.description)
   }
+}
+
+extension Runtime.Options {
+  /// For a machine that has much to do: nobody is told ETIMEDOUT for that.
+  static var patient: Self { Self(patience: 60_000_000_000) }
 }
 
 /// A runtime over fakes.
