@@ -11,11 +11,15 @@ import Testing
 final class Gate: Sendable {
   private let opened = DispatchSemaphore(value: 0)
   private let reached = DispatchSemaphore(value: 0)
+  private let visitors = Atomic<Int>(0)
   func pass() {
+    visitors.add(1, ordering: .acquiringAndReleasing)
     reached.signal()
     opened.wait()
   }
   func open() { opened.signal() }
+  /// Somebody has come to the door.
+  var hasVisitor: Bool { visitors.load(ordering: .acquiring) > 0 }
   /// Waits until somebody stands at the door.
   func waitForVisitor() -> Bool { reached.wait(timeout: .now() + patience) == .success }
 }
@@ -201,15 +205,14 @@ struct FakeRuntime {
   let factory = FakeFactory()
   let runtime: Runtime
 
-  /// - Parameter patience: milliseconds after which a writer is told ETIMEDOUT; long, for a machine that has much to do.
-  init(mountPoint: String? = nil, patience: Int64 = 60_000) throws {
+  init(mountPoint: String? = nil) throws {
     let registry = EngineRegistry(
       EngineCatalogue(
         encoders: [FakeEncoder(name: "openh264", codecs: [.h264]), FakeEncoder(name: "turbojpeg", codecs: [.mjpeg])],
         sources: [FakeSource()]))
     runtime = try Runtime(
       registry: registry, factory: factory, errorLog: ErrorLog(), moduleLog: ModuleLog(),
-      options: .init(mountPoint: mountPoint, patience: patience * 1_000_000))
+      options: .init(mountPoint: mountPoint, patience: Runtime.Options.patient.patience))
   }
 
   func apply(_ changes: Change..., location: SourceLocation = #_sourceLocation) -> Refusal? {
