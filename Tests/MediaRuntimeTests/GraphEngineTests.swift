@@ -100,13 +100,25 @@ import Testing
     func verdict(_ path: String, _ key: String) -> EffectVerdict? {
       graph.effectRecords(of: path).last { $0.key == key }?.verdict
     }
+    // What was looked for while the machine had other things to do was limited by frames that did not come: it is asked for once more.
+    func hasEffect(_ key: String, _ value: SettingValue) throws -> Bool {
+      try eventually {
+        switch verdict("venc/0", key) {
+        case .effective?: return true
+        case .limited(.sourceRate)?:
+          try objects.set("venc/0", [key: value])
+          return false
+        default: return false
+        }
+      }
+    }
     #expect(eventually { verdict("venc/1", "quality") == .effective })
     #expect(eventually { verdict("venc/0", "gop") == .effective })
-    #expect(eventually { verdict("venc/0", "bitrate") == .effective }, "\(graph.effectRecords(of: "venc/0"))")
+    #expect(try hasEffect("bitrate", .integer(900)), "\(graph.effectRecords(of: "venc/0"))")
     try objects.set("venc/0", ["fps_src": .integer(30), "fps_dst": .integer(15)])
     try objects.object("venc/0").perform("idr", argument: "")
     #expect(eventually { verdict("venc/0", "idr") == .effective })
-    #expect(eventually { verdict("venc/0", "fps_dst") == .effective }, "\(graph.effectRecords(of: "venc/0"))")
+    #expect(try hasEffect("fps_dst", .integer(15)), "\(graph.effectRecords(of: "venc/0"))")
     #expect(eventually { graph.health().verdict == .ok }, "\(graph.health().findings)")
     let states = graph.objectStates()
     #expect(states.first { $0.path == "venc/1" }?.statistics.dropped.frameControl ?? 0 > 0)
