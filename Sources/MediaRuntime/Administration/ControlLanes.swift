@@ -253,7 +253,7 @@ extension Administrator {
     }
     // Removed or not is decided under the lock, so that either this thread retires it or whoever removes it. What this thread
     // retires is under way until that is done: the end waits for it.
-    let isRemoved = state.withLock { state in
+    let isRemoved = state.withLock { state -> Bool in
       let isRemoved = state.left[identity]?.isRemoved ?? false
       if !isRemoved { state.left[identity] = nil }
       return isRemoved
