@@ -88,7 +88,7 @@ private struct TapeFactory: EncoderFactory {
     let graph = try MediaGraph(
       engines: EngineCatalogue(
         encoders: [TapeFactory(pictures: try Self.stream(options))], sources: SoftwareCodecs.sourceFactories()),
-      allocator: MemfdAllocator(), options: GraphOptions(workers: 2))
+      allocator: MemfdAllocator(), options: GraphOptions(workers: 2).patient)
     let input = try graph.make(
       ObjectPath("vi/0")!,
       settings: [

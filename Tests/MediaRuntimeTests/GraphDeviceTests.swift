@@ -23,7 +23,7 @@ import Testing
     init() throws {
       registry = EngineRegistry(EngineCatalogue(encoders: [device, software], sources: [source]))
       graph = try MediaGraph(
-        registry: registry, allocator: MemfdAllocator(), options: GraphOptions(workers: 2))
+        registry: registry, allocator: MemfdAllocator(), options: GraphOptions(workers: 2).patient)
     }
 
     func plug(_ isThere: Bool) {
@@ -60,9 +60,12 @@ import Testing
     let channel = try #require(machine.channel)
     #expect(eventually { machine.device.script.encoded.load(ordering: .relaxed) > 3 })
     #expect(channel.used?.factory.name == "/dev/video9")
+    // Nothing takes its place before it is gone, however late that is looked at.
+    machine.software.script.fails.close()
     machine.device.script.fails.close()
     #expect(eventually { channel.hasFailed })
     machine.plug(false)
+    machine.software.script.fails.open()
     #expect(eventually { machine.software.script.encoded.load(ordering: .relaxed) > 3 })
     #expect(eventually { !channel.hasFailed })
     #expect(channel.used?.factory.name == "software engine")
@@ -132,7 +135,7 @@ import Testing
     try machine.graph.set(.disabled, of: "/dev/video9", to: 1, path: "disable_work")
     #expect(eventually { machine.software.script.encoded.load(ordering: .relaxed) > 3 })
     #expect(channel.used?.factory.name == "software engine" && !channel.hasFailed)
-    #expect(machine.graph.objectState(channel.path)?.condition == .running)
+    #expect(eventually { machine.graph.objectState(channel.path)?.condition == .running })
     let before = machine.device.script.encoded.load(ordering: .relaxed)
     let coded = channel.node.figures().output.frames
     #expect(eventually { channel.node.figures().output.frames > coded + 5 })
@@ -169,7 +172,7 @@ import Testing
     #expect(eventually { device.script.calls.load(ordering: .relaxed) > 3 })
     try bench.graph.set(.disabled, of: "/dev/video8", to: 1, path: "disable_work")
     #expect(eventually { bench.scaler.script.calls.load(ordering: .relaxed) > 3 })
-    #expect(bench.graph.objectState("venc/0")?.condition == .running)
+    #expect(eventually { bench.graph.objectState("venc/0")?.condition == .running })
     let before = device.script.calls.load(ordering: .relaxed)
     try bench.graph.set(.disabled, of: "/dev/video8", to: 0, path: "disable_work")
     #expect(eventually { device.script.calls.load(ordering: .relaxed) > before + 3 })
@@ -181,7 +184,8 @@ import Testing
     let device = ScriptedScalerFactory(name: "/dev/video8", isHardware: true)
     let source = ScriptedSourceFactory()
     let registry = EngineRegistry(EngineCatalogue(scalers: [software], sources: [source]))
-    let graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: GraphOptions(workers: 2))
+    let graph = try MediaGraph(
+      registry: registry, allocator: MemfdAllocator(), options: GraphOptions(workers: 2).patient)
     defer { graph.close() }
     var objects: [any ModuleObject] = []
     for (path, values) in [

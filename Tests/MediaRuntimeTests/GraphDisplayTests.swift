@@ -193,7 +193,7 @@ private final class ScriptedDisplay: Display, DisplayFactory, @unchecked Sendabl
     #expect(bench.scaler.script.calls.load(ordering: .relaxed) == 0)
     try bench.graph.set(.disabled, of: "/dev/video8", to: 1, path: "disable_work")
     #expect(eventually { bench.scaler.script.calls.load(ordering: .relaxed) > 3 })
-    #expect(condition(bench) == .running)
+    #expect(eventually { condition(bench) == .running })
     #expect(bench.graph.allocations().pools.filter { $0.total == 4 }.count == 1, "in the same pool")
     let before = device.script.calls.load(ordering: .relaxed)
     try bench.graph.set(.disabled, of: "/dev/video8", to: 0, path: "disable_work")

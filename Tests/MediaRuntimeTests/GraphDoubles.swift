@@ -17,17 +17,37 @@ enum Doubles {
   static let layout = FrameLayout(.i420, width: 64, height: 48)!
 }
 
-/// Heap calls of the thread that asks, noted one after the other.
+/// Heap calls of the threads that ask, noted one after the other: with each note those since the same thread's last one. A worker
+/// that stands still has its work gone on with by another.
 final class HeapNotes: Sendable {
-  private let counts = Mutex<[UInt64]>([])
-  init() { counts.withLock { $0.reserveCapacity(4096) } }
+  private struct State {
+    var sums: [UInt64] = []
+    var sum: UInt64 = 0
+    var threads: [(id: pthread_t, count: UInt64)] = []
+  }
+  private let state = Mutex(State())
+  init() {
+    state.withLock {
+      $0.sums.reserveCapacity(4096)
+      $0.threads.reserveCapacity(64)
+    }
+  }
   func note() {
-    let count = allocation_count()
-    counts.withLock { if $0.count < 4096 { $0.append(count) } }
+    let (count, id) = (allocation_count(), pthread_self())
+    state.withLock { state in
+      guard state.sums.count < 4096 else { return }
+      var place = 0
+      while place < state.threads.count, state.threads[place].id != id { place += 1 }
+      if place == state.threads.count { state.threads.append((id, count)) }
+      // Another thread may have the number of one that has ended.
+      if count > state.threads[place].count { state.sum += count - state.threads[place].count }
+      state.threads[place].count = count
+      state.sums.append(state.sum)
+    }
   }
   /// How many were noted. Looking at `all` while they are being noted would make the next one copy them.
-  var count: Int { counts.withLock { $0.count } }
-  var all: [UInt64] { counts.withLock { $0 } }
+  var count: Int { state.withLock { $0.sums.count } }
+  var all: [UInt64] { state.withLock { $0.sums } }
   /// Heap calls between the notes `range.lowerBound` and `upperBound`: the quietest of four stretches as long, since the
   /// Swift runtime fills its own caches when a path is first taken. What happens again and again is in all of them.
   func fewest(in range: Range<Int>) -> UInt64? {
@@ -42,8 +62,8 @@ final class ScriptedSource: Source, @unchecked Sendable {
   struct Script: Sendable {
     /// Frames to give; then the input has ended.
     var limit: UInt64 = .max
-    /// Frames after which `next` fails once with ENODEV.
-    var failAt: UInt64?
+    /// Shut: the device has gone away, and `next` fails with ENODEV.
+    var isAway = GateBox()
     var isLive = true
     var rate = FrameRate.thirty
     /// Of the time stamps of one that is not live, where they are others than the rate says.
@@ -71,7 +91,6 @@ final class ScriptedSource: Source, @unchecked Sendable {
   private let stopped = Atomic<Bool>(false)
   private let paused: GateBox
   private var number: UInt64 = 0
-  private var failed = false
   private let heapCalls: HeapNotes
 
   init(_ script: Script, _ request: SourceRequest, _ paused: GateBox) throws(Failure) {
@@ -91,13 +110,12 @@ final class ScriptedSource: Source, @unchecked Sendable {
   func next() throws(Failure) -> Frame? {
     while !stopped.load(ordering: .relaxed) {
       script.hangs.pass()
-      if paused.isShut {
+      if paused.turnsBack {
         usleep(500)
         continue
       }
       if number == script.limit { return nil }
-      if number == script.failAt && !failed {
-        failed = true
+      if script.isAway.isShut {
         throw Failure(Errno(rawValue: ENODEV), "VIDIOC_DQBUF", on: "fake")
       }
       if isLive && script.intervalMicroseconds > 0 { usleep(script.intervalMicroseconds) }
@@ -126,9 +144,18 @@ final class ScriptedSource: Source, @unchecked Sendable {
 final class GateBox: Sendable {
   private let shut = Atomic<Bool>(false)
   private let waiting = Atomic<Int>(0)
+  private let turned = Atomic<Int>(0)
   var isShut: Bool { shut.load(ordering: .acquiring) }
   /// How many stand before it.
   var held: Int { waiting.load(ordering: .acquiring) }
+  /// For who does not wait before it: whether it is shut, which is noted.
+  var turnsBack: Bool {
+    guard isShut else { return false }
+    turned.add(1, ordering: .acquiringAndReleasing)
+    return true
+  }
+  /// Somebody has been turned back since it was shut, and so is not on the way of before any more.
+  var hasTurnedBack: Bool { turned.load(ordering: .acquiring) > 0 }
   /// Comes back once it is open.
   func pass() {
     guard isShut else { return }
@@ -136,7 +163,10 @@ final class GateBox: Sendable {
     while isShut { usleep(500) }
     waiting.subtract(1, ordering: .acquiringAndReleasing)
   }
-  func close() { shut.store(true, ordering: .releasing) }
+  func close() {
+    turned.store(0, ordering: .releasing)
+    shut.store(true, ordering: .releasing)
+  }
   func open() { shut.store(false, ordering: .releasing) }
 }
 
@@ -331,7 +361,7 @@ final class Bench: @unchecked Sendable {
         encoders: [encoder] + moreEncoders, decoders: decoders, scalers: scalers ?? [scaler] + moreScalers,
         sources: [source],
         display: display, picture: { () throws(Failure) in ScriptedPictureEncoder() }, painter: painter))
-    graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: options)
+    graph = try MediaGraph(registry: registry, allocator: MemfdAllocator(), options: options.patient)
   }
 
   static func path(_ text: String) -> ObjectPath { ObjectPath(text)! }
@@ -417,7 +447,32 @@ extension NodeFigures {
   typealias Mutex<Value: ~Copyable> = MediaRuntime.Mutex<Value>
 #endif
 
+extension GraphOptions {
+  /// For tests in which nothing hangs but on purpose: who stops, shows or starts something waits until that has happened,
+  /// however long the machine takes. What a test sets itself stays.
+  var patient: GraphOptions {
+    let usual = GraphOptions()
+    var all = self
+    if stopPatience == usual.stopPatience { all.stopPatience = .seconds(60) }
+    if startPatience == usual.startPatience { all.startPatience = .seconds(60) }
+    if drawingPatience == usual.drawingPatience { all.drawingPatience = .seconds(60) }
+    if snapshotPatience == usual.snapshotPatience { all.snapshotPatience = .seconds(60) }
+    return all
+  }
+}
+
 extension MediaGraph {
+  /// Nothing moves, and nothing will: no session is at work, nothing waits for one, and what was counted and noted stays as it is.
+  /// For when the sources have ended or were stopped, or, with `besidesSources`, give nothing. A frame is counted where it leaves before it
+  /// is counted where it comes, so that nothing in flight in two nodes does not say that nothing is between them; they
+  /// are looked at in the frames' order, so that what one has given stands in the next one's queue by then.
+  func isAtRest(besidesSources: Bool = false) -> Bool {
+    all.allSatisfy { object in
+      if besidesSources, object.isSource { return true }
+      return object.node.input.waiting == 0 && object.session.isIdle
+    }
+  }
+
   /// By the text of a path, as tests write it.
   func objectState(_ path: String) -> ObjectState? { ObjectPath(path).flatMap { objectState($0) } }
   func effectRecords(of path: String) -> [EffectRecord] { objectState(path)?.effects ?? [] }

@@ -17,7 +17,7 @@ import Testing
         encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(),
         sources: SoftwareCodecs.sourceFactories(),
         picture: { () throws(Failure) in try SoftwareCodecs.pictureEncoder() }),
-      allocator: MemfdAllocator(), options: options)
+      allocator: MemfdAllocator(), options: options.patient)
   }
 
   private final class Objects {
@@ -48,7 +48,9 @@ import Testing
   }
 
   @Test func aLivePipelineIsRetunedAndTheStreamShowsIt() throws {
-    let objects = Objects(try graph())
+    var options = GraphOptions(workers: 3)
+    options.lossSeconds = 1
+    let objects = Objects(try graph(options))
     let graph = objects.graph
     try objects.make(
       "vi/0",
@@ -90,21 +92,34 @@ import Testing
     #expect(syntax.profile == "high")
     #expect(syntax.cabac == true)
     #expect(report?.rateControl.run.startQP != nil, "read from the slice header")
-    #expect(abs((report?.attributes.measuredFrameRate ?? 0) - 30) < 6)
+    // Of the last full second: one in which the machine did something else has fewer.
+    #expect(eventually { abs((encoder(0)?.attributes.measuredFrameRate ?? 0) - 30) < 6 })
 
     try objects.set("venc/0", ["bitrate": .integer(900), "gop": .integer(15)])
     try objects.set("venc/1", ["quality": .integer(35)])
     func verdict(_ path: String, _ key: String) -> EffectVerdict? {
       graph.effectRecords(of: path).last { $0.key == key }?.verdict
     }
+    // What was looked for while the machine had other things to do was limited by frames that did not come: it is asked for once more.
+    func hasEffect(_ key: String, _ value: SettingValue) throws -> Bool {
+      try eventually {
+        switch verdict("venc/0", key) {
+        case .effective?: return true
+        case .limited(.sourceRate)?:
+          try objects.set("venc/0", [key: value])
+          return false
+        default: return false
+        }
+      }
+    }
     #expect(eventually { verdict("venc/1", "quality") == .effective })
     #expect(eventually { verdict("venc/0", "gop") == .effective })
-    #expect(eventually { verdict("venc/0", "bitrate") == .effective }, "\(graph.effectRecords(of: "venc/0"))")
+    #expect(try hasEffect("bitrate", .integer(900)), "\(graph.effectRecords(of: "venc/0"))")
     try objects.set("venc/0", ["fps_src": .integer(30), "fps_dst": .integer(15)])
     try objects.object("venc/0").perform("idr", argument: "")
     #expect(eventually { verdict("venc/0", "idr") == .effective })
-    #expect(eventually { verdict("venc/0", "fps_dst") == .effective }, "\(graph.effectRecords(of: "venc/0"))")
-    #expect(graph.health().verdict == .ok, "\(graph.health().findings)")
+    #expect(try hasEffect("fps_dst", .integer(15)), "\(graph.effectRecords(of: "venc/0"))")
+    #expect(eventually { graph.health().verdict == .ok }, "\(graph.health().findings)")
     let states = graph.objectStates()
     #expect(states.first { $0.path == "venc/1" }?.statistics.dropped.frameControl ?? 0 > 0)
     objects.finish()

@@ -43,7 +43,9 @@ private final class ScriptedInspector: MemoryInspector {
   func descriptors() throws(Failure) -> [HeldDescriptor] {
     let answer = answer.withLock { $0 }
     if let failure = answer.failure { throw failure }
-    return try ProcInspector().descriptors().filter { !answer.hidden.contains($0.descriptor) } + answer.more
+    // Memory of devices is that of other tests, which run in this process too.
+    return try ProcInspector().descriptors().filter { $0.buffer == nil && !answer.hidden.contains($0.descriptor) }
+      + answer.more
   }
   func mappings(of inodes: Set<UInt64>) -> [UInt64: Int] { answer.withLock { $0.mappings } }
   func holders(of inodes: Set<UInt64>) -> (found: [UInt64: [(process: Int32, name: String)]], unreadable: Int) {

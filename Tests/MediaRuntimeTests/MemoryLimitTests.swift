@@ -28,9 +28,9 @@ final class MemoryStudio: Studio, Sendable {
       makeAllocator: { AllocatorPolicy.allocator(named: $0, kernel: faults) }, inspector: inspector)
     let registry = EngineRegistry(catalogue)
     graph = try MediaGraph(
-      registry: registry, allocator: MemfdAllocator(kernel: faults), options: GraphOptions(memoryLimit: limit),
-      listener: logs)
-    runtime = try Runtime(registry: registry, graph: graph, logs: logs)
+      registry: registry, allocator: MemfdAllocator(kernel: faults),
+      options: GraphOptions(memoryLimit: limit).patient, listener: logs)
+    runtime = try Runtime(registry: registry, graph: graph, logs: logs, options: .patient)
   }
 
   func end() { shutDown() }
@@ -111,7 +111,12 @@ final class MemoryStudio: Studio, Sendable {
       }
     }
     for thread in threads { try thread.value }
-    #expect(ledger.totals.totalBytes == 0 && ledger.totals.peakBytes == 900)
+    // How many of them met is the scheduler's affair.
+    #expect(ledger.totals.totalBytes == 0 && ledger.totals.peakBytes <= 900)
+    for _ in 0..<3 { try ledger.reserve(300, for: "a") }
+    ledger.notePeak()
+    #expect(throws: Failure.self) { try ledger.reserve(300, for: "a") }
+    #expect(ledger.totals.peakBytes == 900)
   }
 
   @Test func aPoolAsksForAllOfItselfAndTakesNothingWhenThatIsTooMuch() throws {
@@ -138,8 +143,8 @@ final class MemoryStudio: Studio, Sendable {
     #expect(
       refusal?.reason.contains("asks 0.6 MB on top of 2.1 MB held; memory_limit is 2.5 MB") ?? false, "\(refusal!)")
     #expect(refusal?.hint == "stop or shrink something, or raise memory_limit")
-    #expect(eventually { studio.held == 0 })
-    #expect(studio.runtime.objects.isEmpty && studio.graph.allocations().pools.isEmpty)
+    #expect(eventually { studio.held == 0 && studio.graph.allocations().pools.isEmpty })
+    #expect(studio.runtime.objects.isEmpty)
     #expect(studio.graph.memoryTotals().refused == 1)
   }
 

@@ -116,8 +116,8 @@ final class RegionStudio: Studio, Sendable {
       pictureReaders: [ScriptedPictureReader()], textRenderer: { () throws(Failure) in ScriptedText() })
     let registry = EngineRegistry(catalogue)
     graph = try MediaGraph(
-      registry: registry, allocator: MemfdAllocator(), options: GraphOptions(workers: workers), listener: logs)
-    runtime = try Runtime(registry: registry, graph: graph, logs: logs)
+      registry: registry, allocator: MemfdAllocator(), options: GraphOptions(workers: workers).patient, listener: logs)
+    runtime = try Runtime(registry: registry, graph: graph, logs: logs, options: .patient)
   }
 
   func end() {
@@ -130,11 +130,11 @@ final class RegionStudio: Studio, Sendable {
 
   func write(_ region: String, _ bytes: [UInt8]) {
     graph.take(bytes, for: Bench.path(region), "bitmap")
-    #expect(graph.environment.workbench.settle(until: Clock.now() + .seconds(20)))
+    settle()
   }
 
   /// Until everything that was asked for is drawn.
-  func settle() { #expect(graph.environment.workbench.settle(until: Clock.now() + .seconds(20))) }
+  func settle() { #expect(graph.environment.workbench.settle(until: Clock.now() + .seconds(Int64(patience)))) }
 
   func count(_ path: String, _ key: String) -> Int {
     guard let state = graph.objectState(path) else { return -1 }

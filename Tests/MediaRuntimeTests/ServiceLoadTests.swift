@@ -172,7 +172,8 @@ import Testing
     try services.load.set(milliseconds: 4_294_967_295, of: services)
     let device = try services.join("/dev/video9")
     let (chore, session) = keepBusy(services, 0, on: device)
-    #expect(eventually { (services.load.load(of: device)?.busy ?? 0) > 0 })
+    // Inside, it has been noted as begun by the worker and by the device.
+    #expect(eventually { chore.inside.load(ordering: .relaxed) == 1 && services.load.load(of: device)?.busy ?? 0 > 0 })
     let load = try #require(services.load.load(of: device))
     #expect(load.utilised == load.busy, "one worker: the device is in use while it is")
     #expect(load.busy <= load.window)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Foundation
 import MediaCore
 import Synchronization
@@ -30,7 +31,7 @@ final class Chore: SessionWork {
 
   /// A session of its own, which runs.
   func session(_ number: Int = 0, on service: Service) -> Session {
-    let session = Session(ObjectPath("venc", number)!, service: service)
+    let session = Session(ObjectPath("venc", number)!, service: service, patience: .seconds(60))
     session.attach(self)
     session.resume()
     return session

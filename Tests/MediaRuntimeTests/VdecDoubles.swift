@@ -40,6 +40,7 @@ final class ScriptedDecoder: Decoder, @unchecked Sendable {
   private let script: DecoderScript
   private let frames: Pool
   private let user: UserSlot
+  private let interrupted = Atomic<Bool>(false)
   private var held: [Int64] = []
   private var sequence: UInt64 = 0
 
@@ -69,8 +70,7 @@ final class ScriptedDecoder: Decoder, @unchecked Sendable {
 
   private func give<Sink: FrameSink & ~Copyable>(_ pts: Int64, _ sink: inout Sink) throws(Failure) {
     var buffer = frames.take(as: user)
-    // At most as long as the contract allows.
-    for _ in 0..<500 where buffer == nil {
+    while buffer == nil, !interrupted.load(ordering: .relaxed) {
       usleep(1000)
       buffer = frames.take(as: user)
     }
@@ -84,7 +84,7 @@ final class ScriptedDecoder: Decoder, @unchecked Sendable {
   }
 
   func flush() throws(Failure) { held = [] }
-  func interrupt() {}
+  func interrupt() { interrupted.store(true, ordering: .relaxed) }
 }
 
 struct ScriptedDecoderFactory: DecoderFactory {

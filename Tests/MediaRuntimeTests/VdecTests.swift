@@ -52,7 +52,8 @@ import Testing
   @Test func aDecoderThatHangsHoldsUpNobodyElseAndIsNamed() throws {
     let script = DecoderScript()
     let other = DecoderScript()
-    let options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
+    var options = GraphOptions(workers: 3, starvedAfter: 300_000_000)
+    options.stopPatience = 500_000_000
     let bench = try bench(
       ScriptedDecoderFactory(script: script), ScriptedDecoderFactory(name: "other", script: other), options: options)
     try bench.make("vdec/0", Self.fast.merging(["backend": .text("fakedec")]) { $1 })
@@ -85,7 +86,8 @@ import Testing
     #expect(eventually { bench.figures("vdec/0").output.frames >= 9 })
     script.fails.close()
     _ = writer.writeAll(FakeStream.stream(20))
-    #expect(eventually { isFailed(bench, "vdec/0") })
+    // It fails first, and is given up then where it is still broken.
+    #expect(eventually { isFailed(bench, "vdec/0") && more(bench, "vdec/0", "engine_reopened") ?? 0 >= 1 })
     script.fails.open()
     #expect(
       eventually {
@@ -93,7 +95,6 @@ import Testing
         return !isFailed(bench, "vdec/0") && bench.figures("vdec/0").output.frames > 15
       })
     #expect(script.opened.load(ordering: .relaxed) >= 2)
-    #expect((more(bench, "vdec/0", "engine_reopened") ?? 0) >= 1)
     writer.close()
     // The last unit comes in only when the writer's end has been seen.
     #expect(
@@ -198,9 +199,10 @@ import Testing
       "vdec/0", ["codec": .text("h264"), "pace": .text("realtime"), "fps": .rate(try #require(FrameRate(10)))])
     try bench.start("vdec/0")
     let writer = try bench.graph.openFeed(Bench.path("vdec/0"))
-    // Fed at once, shown one after the other: the tenth is shown 0.9 s after it came.
-    _ = writer.writeAll(FakeStream.stream(11))
-    #expect(eventually { bench.figures("vdec/0").output.frames == 10 })
+    // Fed at once, shown one after the other: the tenth is shown 0.9 s after it came, and each that is shown later than that.
+    // What a busy machine is late with is left out.
+    _ = writer.writeAll(FakeStream.stream(101))
+    #expect(eventually { bench.figures("vdec/0").output.frames > 0 })
     #expect(eventually { more(bench, "vdec/0", "feed_lag_us") ?? 0 >= 800_000 })
     writer.close()
     bench.finish()

@@ -59,8 +59,12 @@ final class Administrator: Sendable {
   let errorLog: ErrorLog
   let moduleLog: ModuleLog
   let announcements: Announcements
-  /// After so long a writer is told ETIMEDOUT. Nanoseconds.
-  let patience: Int64
+  /// After so long a writer is told ETIMEDOUT. Nanoseconds; of the transactions that come.
+  var patience: Int64 {
+    get { currentPatience.load(ordering: .relaxed) }
+    set { currentPatience.store(newValue, ordering: .relaxed) }
+  }
+  private let currentPatience: Atomic<Int64>
   let state = Monitor(State())
 
   init(
@@ -73,7 +77,7 @@ final class Administrator: Sendable {
     self.errorLog = errorLog
     self.moduleLog = moduleLog
     self.announcements = Announcements()
-    self.patience = patience
+    currentPatience = Atomic(patience)
     factory.guardInputs { input throws(Failure) in try ownTree.check(input) }
   }
 

@@ -251,9 +251,16 @@ extension Administrator {
       disable(object.path, object)
       return
     }
-    // Removed or not is decided under the lock, so that either this thread retires it or whoever removes it.
-    let isRemoved = state.withLock { $0.left.removeValue(forKey: identity)?.isRemoved ?? false }
-    if isRemoved { object.retire() }
+    // Removed or not is decided under the lock, so that either this thread retires it or whoever removes it. What this thread
+    // retires is under way until that is done: the end waits for it.
+    let isRemoved = state.withLock { state -> Bool in
+      let isRemoved = state.left[identity]?.isRemoved ?? false
+      if !isRemoved { state.left[identity] = nil }
+      return isRemoved
+    }
+    guard isRemoved else { return }
+    object.retire()
+    state.withLock { $0.left[identity] = nil }
   }
 
   /// A change that wants the opposite of what is under way on the object's lane.

@@ -36,11 +36,12 @@ final class ChannelCore: Sendable {
     self.environment = environment
     self.host = host
     self.settings = Published(NumberedSettings(settings, version: 0))
+    let patience = environment.options.stopPatience
     switch host {
-    case .workers: session = Session(node.path, service: environment.services.cpu)
+    case .workers: session = Session(node.path, service: environment.services.cpu, patience: patience)
     case .ownThread:
       let name = "\(node.path.kind)\(node.path.number)"
-      session = Session(node.path, service: environment.services.ownThread(name))
+      session = Session(node.path, service: environment.services.ownThread(name), patience: patience)
     case .session(let other): session = other
     }
     workplace = Workplace(session, environment.services)

@@ -57,7 +57,8 @@ final class Environment: Sendable {
     self.room = Room(isLossless: options.isUnthrottled)
     self.services = try Services(workers: options.workers > 0 ? options.workers : cores)
     workbench = Workbench { [drawings] in drawings.publish(by: registry.catalogue.painter) }
-    self.snapshots = SnapshotService(registry.catalogue.picture, packed: registry.catalogue.packed)
+    self.snapshots = SnapshotService(
+      registry.catalogue.picture, packed: registry.catalogue.packed, patience: options.snapshotPatience)
     self.listener = listener
   }
 
@@ -89,9 +90,13 @@ final class Environment: Sendable {
 
   /// By an input before its first picture: until its receivers, which are started with it, are there too. Not for long, since
   /// one of them may hang.
-  func awaitStarts() {
-    _ = starts.wait(until: Clock.now() + options.startPatience) { $0 == 0 ? true : nil }
+  /// - Parameter cancelled: the input is to end; see ``wakeAwaiting()``.
+  func awaitStarts(cancelled: () -> Bool) {
+    _ = starts.wait(until: Clock.now() + options.startPatience) { $0 == 0 || cancelled() ? true : nil }
   }
+
+  /// Has inputs that wait for others' starts look whether they are to end: a start that is taken back is stopped while it counts.
+  func wakeAwaiting() { starts.wakeAll() }
 
   /// Scalers that can do this work, the preferred first. With `auto` those whose device is in work, all where none is. A device
   /// that is named does what it can of it: the CPU takes the other steps.

@@ -11,8 +11,6 @@ final class SnapshotService: Sendable {
   typealias Reply = @Sendable (Result<[UInt8], Failure>) -> Void
   /// How long the encoder and its work memory are kept for the next picture, nanoseconds: a picture of 8K needs 100 MB.
   static let keeping = Int64.seconds(1)
-  /// How long a frame is waited for, nanoseconds.
-  static let patience = Int64.seconds(2)
 
   private struct Job: ~Copyable {
     let frame: Frame
@@ -56,12 +54,15 @@ final class SnapshotService: Sendable {
 
   private let make: (@Sendable () throws(Failure) -> any PictureEncoder)?
   private let packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])?
+  /// How long a frame is waited for, nanoseconds.
+  private let patience: Int64
   private let state = Monitor(State())
 
   init(
     _ make: (@Sendable () throws(Failure) -> any PictureEncoder)?,
-    packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])? = nil
+    packed: (@Sendable (borrowing Frame) throws(Failure) -> [UInt8])? = nil, patience: Int64 = .seconds(2)
   ) {
+    self.patience = patience
     self.make = make
     self.packed = packed
   }
@@ -74,7 +75,7 @@ final class SnapshotService: Sendable {
       return
     }
     do throws(Failure) {
-      try enter(Waiting(path: path, form: form, tap: tap, deadline: Clock.now() + Self.patience, reply: reply))
+      try enter(Waiting(path: path, form: form, tap: tap, deadline: Clock.now() + patience, reply: reply))
     } catch {
       reply(.failure(error))
     }
@@ -172,7 +173,7 @@ final class SnapshotService: Sendable {
                 ? Failure(.canceled, "snapshot", on: "\(request.path)", "the program ends")
                 : Failure(
                   .resourceTemporarilyUnavailable, "snapshot", on: "\(request.path)",
-                  "no frame came within \(Self.patience / .seconds(1)) s")))
+                  "no frame came within \(patience / .seconds(1)) s")))
         }
       case .wait(let deadline):
         // Until something comes that `next` did not find, which it then takes.

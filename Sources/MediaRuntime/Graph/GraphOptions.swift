@@ -42,6 +42,12 @@ public struct GraphOptions: Sendable {
   public var starvedAfter: Int64
   /// How long an input holds back its first picture for receivers that are started with it, nanoseconds.
   var startPatience: Int64 = .milliseconds(300)
+  /// How long whoever stops an object waits for the task that runs, before it is left to itself, nanoseconds.
+  var stopPatience: Int64 = Session.patience
+  /// How long a region's start or stop waits until what is drawn is shown, nanoseconds.
+  var drawingPatience: Int64 = .seconds(1)
+  /// How long a snapshot waits for a frame, nanoseconds.
+  var snapshotPatience: Int64 = .seconds(2)
   /// For how long `health` tells of lost frames and of a pace that was not kept, seconds; at most ten.
   var lossSeconds = 10
 

@@ -49,6 +49,8 @@ final class Session: Sendable {
   private let services: Mutex<[Service]>
   /// A task that runs longer is reported as stuck. Nanoseconds.
   let timeout: Int64
+  /// How long who halts it waits for the running task, where nothing else is said. Nanoseconds.
+  private let haltPatience: Int64
 
   private static let pending: UInt32 = 1
   private static let active: UInt32 = 2
@@ -81,11 +83,14 @@ final class Session: Sendable {
   // Set before the first `resume` and cleared after the last `halt`.
   private nonisolated(unsafe) var work: (any SessionWork)?
 
-  init(_ path: ObjectPath, service: Service, timeout: Int64 = .milliseconds(500)) {
+  init(
+    _ path: ObjectPath, service: Service, timeout: Int64 = .milliseconds(500), patience: Int64 = Session.patience
+  ) {
     self.path = path
     self.current = Atomic(Unmanaged.passUnretained(service))
     self.services = Mutex([service])
     self.timeout = timeout
+    haltPatience = patience
   }
 
   var service: Service { current.load(ordering: .acquiring).takeUnretainedValue() }
@@ -238,21 +243,21 @@ final class Session: Sendable {
   static let patience: Int64 = 1_500_000_000
 
   /// Lets no further task begin and waits for the running one.
-  /// - Parameter patience: nanoseconds to wait.
+  /// - Parameter patience: nanoseconds to wait; `nil` for as long as this session is waited for.
   /// - Returns: false when the running task did not come back in time; it will not be followed by another, and the worker
   ///   calls `cameBack`.
-  func halt(patience: Int64 = Session.patience) -> Bool {
+  func halt(patience: Int64? = nil) -> Bool {
     control.withLock { _ in
-      isAsked(toHalt: patience) || !leaveToWorker()
+      isAsked(toHalt: patience ?? haltPatience) || !leaveToWorker()
     }
   }
 
   /// Does something between two tasks, on the calling thread, with the work's state its own.
   /// - Returns: false when the running task did not come back in time, and nothing was done.
-  func between(patience: Int64 = Session.patience, _ body: () -> Void) -> Bool {
+  func between(patience: Int64? = nil, _ body: () -> Void) -> Bool {
     control.withLock { _ in
       let wasHalted = flags.load(ordering: .acquiring) & Session.halted != 0
-      let came = isAsked(toHalt: patience)
+      let came = isAsked(toHalt: patience ?? haltPatience)
       if came { visited(body) }
       if !wasHalted { letRun() }
       return came

@@ -4,19 +4,24 @@ import MediaCore
 import MediaRuntime
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A door a test keeps shut: whoever passes waits until it is opened.
 final class Gate: Sendable {
   private let opened = DispatchSemaphore(value: 0)
   private let reached = DispatchSemaphore(value: 0)
+  private let visitors = Atomic<Int>(0)
   func pass() {
+    visitors.add(1, ordering: .acquiringAndReleasing)
     reached.signal()
     opened.wait()
   }
   func open() { opened.signal() }
+  /// Somebody has come to the door.
+  var hasVisitor: Bool { visitors.load(ordering: .acquiring) > 0 }
   /// Waits until somebody stands at the door.
-  func waitForVisitor() -> Bool { reached.wait(timeout: .now() + 20) == .success }
+  func waitForVisitor() -> Bool { reached.wait(timeout: .now() + patience) == .success }
 }
 
 /// An answer that comes once, maybe later.
@@ -33,7 +38,7 @@ final class Answer: Sendable {
   var count: Int { value.withLock { $0.count } }
   /// The refusal, or `nil` for success. Fails the test when no answer comes.
   func wait(_ location: SourceLocation = #_sourceLocation) -> Refusal? {
-    guard arrived.wait(timeout: .now() + 20) == .success else {
+    guard arrived.wait(timeout: .now() + patience) == .success else {
       Issue.record("no answer", sourceLocation: location)
       return nil
     }
@@ -190,20 +195,24 @@ struct FakeSource: SourceFactory {
   }
 }
 
+extension Runtime.Options {
+  /// For a machine that has much to do: nobody is told ETIMEDOUT for that.
+  static var patient: Self { Self(patience: 60_000_000_000) }
+}
+
 /// A runtime over fakes.
 struct FakeRuntime {
   let factory = FakeFactory()
   let runtime: Runtime
 
-  /// - Parameter patience: milliseconds after which a writer is told ETIMEDOUT; long, for a machine that has much to do.
-  init(mountPoint: String? = nil, patience: Int64 = 60_000) throws {
+  init(mountPoint: String? = nil) throws {
     let registry = EngineRegistry(
       EngineCatalogue(
         encoders: [FakeEncoder(name: "openh264", codecs: [.h264]), FakeEncoder(name: "turbojpeg", codecs: [.mjpeg])],
         sources: [FakeSource()]))
     runtime = try Runtime(
       registry: registry, factory: factory, errorLog: ErrorLog(), moduleLog: ModuleLog(),
-      options: .init(mountPoint: mountPoint, patience: patience * 1_000_000))
+      options: .init(mountPoint: mountPoint, patience: Runtime.Options.patient.patience))
   }
 
   func apply(_ changes: Change..., location: SourceLocation = #_sourceLocation) -> Refusal? {

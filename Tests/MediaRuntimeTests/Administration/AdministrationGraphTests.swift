@@ -19,8 +19,9 @@ private final class RealRuntime: Sendable {
     let sources = SoftwareCodecs.sourceFactories() + [V4L2SourceFactory()]
     let engines = EngineCatalogue(
       encoders: SoftwareCodecs.encoderFactories(), scalers: SoftwareCodecs.scalerFactories(), sources: sources)
-    graph = try MediaGraph(engines: engines, allocator: MemfdAllocator(), listener: logs)
-    runtime = try Runtime(catalogue: engines, graph: graph, logs: logs)
+    graph = try MediaGraph(
+      engines: engines, allocator: MemfdAllocator(), options: GraphOptions().patient, listener: logs)
+    runtime = try Runtime(catalogue: engines, graph: graph, logs: logs, options: .patient)
   }
 
   deinit {
@@ -42,12 +43,7 @@ private final class RealRuntime: Sendable {
 
   /// Waits until so many pictures were coded.
   func waitForPictures(_ path: String, _ count: UInt64) -> Bool {
-    let deadline = Date() + 20
-    while Date() < deadline {
-      if let state = graph.objectState(path), state.statistics.framesOut >= count { return true }
-      usleep(2000)
-    }
-    return false
+    eventually { (graph.objectState(path)?.statistics.framesOut ?? 0) >= count }
   }
 }
 
@@ -68,7 +64,8 @@ private func defaultConfiguration() throws -> [UInt8] {
       String(decoding: real.runtime.configText(), as: UTF8.self)
         == lines.filter { !$0.hasPrefix("#") }.joined(separator: "\n"))
     for path in ["venc/0", "venc/1", "venc/2"] { #expect(real.waitForPictures(path, 1), "\(path)") }
-    #expect(real.graph.objectStates().allSatisfy { $0.condition == .running })
+    // A machine that is short of time may have one wait for a while.
+    #expect(eventually { real.graph.objectStates().allSatisfy { $0.condition == .running } })
     #expect(real.logs.errors.total == 0, "\(real.logs.errors.records)")
     #expect(!real.logs.modules.records.isEmpty)
     // The text loads over itself without a change, and stops as a whole.
@@ -164,9 +161,8 @@ private func defaultConfiguration() throws -> [UInt8] {
       [.set(p("vi/1"), "enable", "1")], [.set(p("venc/1"), "source", "vi/1")], [.set(p("vi/1"), "enable", "0")],
       [.remove(p("vi/1"))],
     ]
-    // Six writers at once on one loaded core: a change whose turn has not come within two seconds is told so.
     let expected: Set<Errno> = [
-      .noSuchFileOrDirectory, .fileExists, .resourceBusy, .notSupported, .operationNotSupportedByDevice, .timedOut,
+      .noSuchFileOrDirectory, .fileExists, .resourceBusy, .notSupported, .operationNotSupportedByDevice,
     ]
     onThreads(6, "writer") { writer in
       for round in 0..<400 {
@@ -176,7 +172,7 @@ private func defaultConfiguration() throws -> [UInt8] {
       }
     }
     #expect(real.waitForPictures("venc/0", before + 3))
-    #expect(real.graph.objectState("venc/0")?.condition == .running)
+    #expect(eventually { real.graph.objectState("venc/0")?.condition == .running })
     #expect(real.load(Array(("replace\n" + kept).utf8)) == nil)
     #expect(String(decoding: real.runtime.configText(), as: UTF8.self) == kept)
     #expect(real.graph.objectStates().map(\.path) == real.runtime.objects.map(\.path.description))

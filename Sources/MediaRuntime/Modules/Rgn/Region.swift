@@ -18,8 +18,6 @@ final class Region: Fitting {
 
   /// Started before the inputs, so that their first picture has it.
   static let before = -1
-  /// How long a start waits until what is drawn is shown, nanoseconds.
-  private static let patience = Int64.seconds(1)
 
   let path: ObjectPath
   let generation: UInt64
@@ -115,7 +113,7 @@ final class Region: Fitting {
     state.store(RunState(.running))
     refreshSoon()
     // Whoever hides something must not be told that it is hidden before it is.
-    guard environment.workbench.settle(until: Clock.now() + Self.patience) else {
+    guard environment.workbench.settle(until: Clock.now() + environment.options.drawingPatience) else {
       state.store(RunState(.stopped))
       refreshSoon()
       throw Failure(.timedOut, "enable", on: "\(path)", "other regions are still being made ready")
@@ -127,7 +125,7 @@ final class Region: Fitting {
     guard state.value.isRunning else { return }
     state.store(RunState(.stopped))
     refreshSoon()
-    environment.workbench.settle(until: Clock.now() + Self.patience)
+    environment.workbench.settle(until: Clock.now() + environment.options.drawingPatience)
     log(.information, "\(path) stopped")
   }
 

@@ -77,6 +77,7 @@ final class VdecRun: Sendable {
     engine.interrupt()
     feed?.wakeReader()
     parked.wakeAll()
+    environment.wakeAwaiting()
   }
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -93,7 +94,7 @@ final class VdecRun: Sendable {
   func turn() -> Bool {
     if work.value.isFirst {
       work.value.isFirst = false
-      environment.awaitStarts()
+      environment.awaitStarts(cancelled: { isStopping })
     }
     guard !isStopping else { return false }
     let goesOn =

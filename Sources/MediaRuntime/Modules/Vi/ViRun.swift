@@ -93,6 +93,7 @@ final class ViRun: Sendable {
     stopping.store(true, ordering: .sequentiallyConsistent)
     source.interrupt()
     parked.wakeAll()
+    environment.wakeAwaiting()
   }
 
   func close() { conversionNow.exchange(nil)?.close() }
@@ -104,7 +105,7 @@ final class ViRun: Sendable {
   func turn() -> Bool {
     if flow.value.isFirst {
       flow.value.isFirst = false
-      environment.awaitStarts()
+      environment.awaitStarts(cancelled: { isStopping })
     }
     guard !isStopping else { return false }
     let began = Clock.now()
