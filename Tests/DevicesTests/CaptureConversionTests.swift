@@ -65,9 +65,10 @@ import Testing
     }
     let (graph, object) = try channel()
     // The last picture is told to have come before what became of it is.
-    let state = try wait(graph) {
-      $0.statistics.framesIn == 7 && $0.statistics.framesOut + $0.statistics.dropped[.deviceError] == 7
-        && $0.statistics.bytesCopied == 4 * 345_600
+    let state = try wait(graph) { state in
+      let figures = state.statistics
+      let told = figures.framesOut + figures.dropped[.deviceError]
+      return figures.framesIn == 7 && told == 7 && figures.bytesCopied == 4 * 345_600
     }
     // The empty one is the driver's way to say that it is damaged: the source counts it and it never comes this far.
     #expect(state.statistics.framesIn == 7)
@@ -103,8 +104,9 @@ import Testing
       $0.pictures = [mosaic, mosaic, Array(mosaic.prefix(640 * 300)), mosaic]
     }
     let (graph, object) = try channel(["device_format": .text("RGGB")])
-    let state = try wait(graph) {
-      $0.statistics.framesIn == 4 && $0.statistics.framesOut + $0.statistics.dropped[.deviceError] == 4
+    let state = try wait(graph) { state in
+      let figures = state.statistics
+      return figures.framesIn == 4 && figures.framesOut + figures.dropped[.deviceError] == 4
     }
     #expect(state.statistics.framesOut == 3)
     #expect(state.statistics.dropped[.deviceError] == 1)
