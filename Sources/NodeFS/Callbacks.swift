@@ -111,9 +111,13 @@ enum Callbacks {
         let caller = Callbacks.caller(answer.request)
         switch try tree.open(node, flags: info?.pointee.flags ?? 0, caller: caller) {
         case .handle(let handle):
+          // With the answer the kernel sets the length it knows to 0; see `NodeTree.size` for why that must not stay. It is made
+          // to ask before the answer, so that whoever opens the node next finds it asking; and afterwards, for who has asked in between.
+          var isEmptied = false
+          if (info?.pointee.flags ?? 0) & O_TRUNC != 0, case .setting = node.kind { isEmptied = true }
+          if isEmptied { answer.server.forgetAttributes(of: node) }
           answer.opened(handle)
-          // The kernel has set the length it knows to 0; see `NodeTree.size` for why that must not stay.
-          if (info?.pointee.flags ?? 0) & O_TRUNC != 0, case .setting = node.kind { tree.attributesChanged(of: node) }
+          if isEmptied { tree.attributesChanged(of: node) }
         case .picture(let desk):
           let parked = tree.parked(node, .open, caller, deadline: desk.deadline) {
             (picture: Result<Snapshot, NodeError>) in

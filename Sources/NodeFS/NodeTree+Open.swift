@@ -116,7 +116,8 @@ extension NodeTree {
 
   /// The caller of a parked request got a signal.
   func interrupt(_ id: UInt64) {
-    if waitingRoom.interrupt(id) { counters.interrupts.wrappingAdd(1, ordering: .relaxed) }
+    // Counted before the answer: who has it finds it counted.
+    waitingRoom.interrupt(id) { _ = counters.interrupts.wrappingAdd(1, ordering: .relaxed) }
   }
 
   /// Answers what is overdue. Returns when to look again, on the monotonic clock.

@@ -55,9 +55,9 @@ final class WaitingRoom: Sendable {
     _ = state.change { $0.parked.removeValue(forKey: request.id) }
   }
 
-  /// The caller of request `id` got a signal. Returns whether it was still waiting.
-  func interrupt(_ id: UInt64) -> Bool {
-    state.withLock { $0.parked[id] }?.cancel(NodeError(.interrupted)) {} ?? false
+  /// The caller of request `id` got a signal. `first` runs before it is answered, if it was still waiting.
+  func interrupt(_ id: UInt64, first: () -> Void) {
+    state.withLock { $0.parked[id] }?.cancel(NodeError(.interrupted), first: first)
   }
 
   /// Ends the waits for nodes that are gone.

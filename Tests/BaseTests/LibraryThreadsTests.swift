@@ -60,8 +60,8 @@ import Testing
     for thread in made { pthread_join(thread, nil) }
     let borne = Set(names.withLock { $0 })
     #expect(borne.count == 1 && borne.first?.hasPrefix("test ") == true, "\(borne)")
-    // What has ended tells nothing.
-    #expect(threads.processorTime() == 0)
+    // What has ended tells nothing. The kernel lets go of a thread a moment after it is joined.
+    #expect(eventually { threads.processorTime() == 0 })
   }
 
   @Test func aCallThatMakesNoneHasNone() {

@@ -26,7 +26,7 @@ enum FirstFrame {
     }
     let path = mount + "/venc/0/stream"
     var byte: UInt8 = 0
-    while now() - began < 20_000_000_000 {
+    while now() - began < 120_000_000_000 {
       let file = open(path, O_RDONLY)
       if file >= 0 {
         let count = read(file, &byte, 1)
@@ -37,7 +37,7 @@ enum FirstFrame {
       }
       usleep(200)
     }
-    throw BenchError("no frame within 20 s from \(path)")
+    throw BenchError("no frame within 120 s from \(path)")
   }
 
   private static func spawn(_ command: [String]) throws(BenchError) -> pid_t {

@@ -156,7 +156,9 @@ private final class NullChannel: Channel {
     try await start()
     #expect(try eventually { try counted() >= 3 })
     #expect(try read("null/0/every") == "2\n" && read("null/0/source") == "vi/0\n")
-    #expect(try read("null/0/state") == "running\n" && read("null/0/active").contains("counts: frames\n"))
+    // Three frames' time without one, which a busy machine takes now and then, and it is starved.
+    #expect(try eventually { try read("null/0/state") == "running\n" })
+    #expect(try read("null/0/active").contains("counts: frames\n"))
     #expect(try read("metrics").contains("# HELP mpifs_null_counted_frames_total Frames counted.\n"))
     #expect(try lines("metrics", #"mpifs_null_counted_frames_total{object="null/0"} "#).count == 1)
     #expect(try lines("metrics", #"mpifs_null_input_frames_total{object="null/0"} "#).count == 1)
@@ -239,14 +241,16 @@ private final class NullChannel: Channel {
     try await start()
     #expect(try read("vlog").contains("[null][inf]"))
     #expect(try read("vlog").contains("null/0 started: every 2"))
+    // Others write there, too.
+    func marks() -> Int {
+      logs.modules.records.count { $0.module == ModuleKind("null") && $0.text.hasSuffix(" counted") }
+    }
     try runtime.logCommand(Array("null=2".utf8))
-    let count = logs.modules.records.count
     #expect(await apply(.command(try name("null/0"), "mark", Array("1".utf8))) == nil)
-    #expect(logs.modules.records.count == count)
+    #expect(marks() == 0)
     try runtime.logCommand(Array("null=4".utf8))
     #expect(await apply(.command(try name("null/0"), "mark", Array("1".utf8))) == nil)
-    let last = try #require(logs.modules.records.last)
-    #expect(last.module == ModuleKind("null") && last.text.hasSuffix(" counted"))
+    #expect(marks() == 1)
     #expect(throws: MediaCore.Refusal.self) { try runtime.logCommand(Array("nil=4".utf8)) }
     #expect(logs.errors.records.last?.hint?.contains("names: all vi vpss venc vdec vo vda rgn vb null mb sys;") == true)
     _ = runtime.shutDown(milliseconds: 10_000)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import LinuxMedia
 import MediaCore
 import SystemPackage
@@ -118,16 +119,22 @@ import Testing
     #expect(camera.with { $0.controls?.reads } == before)
   }
 
+  /// What nobody tells of is read once a second at most: so often at most since then.
+  private func looks(since begin: Int64) -> Int { Int((Clock.now() - begin) / .seconds(1)) }
+
   @Test func changesOfOtherProgramsArriveWithTheDriversEvent() throws {
+    let begin = Clock.now()
     let source = try open()
     _ = try source.next()
-    let reads = camera.with { $0.controls?.reads }
+    let reads = camera.with { $0.controls?.reads ?? 0 }
     camera.with { $0.controls?.change(FakeControls.brightness, 33) }
     camera.with { $0.controls?.change(FakeControls.pattern, 0) }
     _ = try source.next()
     #expect(text(source, "brightness") == "33")
     #expect(text(source, "test_pattern") == "0")
-    #expect(camera.with { $0.controls?.reads } == reads)
+    // Each look is at the one that changes by itself.
+    let more = camera.with { $0.controls?.reads ?? 0 } - reads
+    #expect(more <= looks(since: begin))
   }
 
   @Test func whatAnotherControlMakesActiveShows() throws {
@@ -146,13 +153,15 @@ import Testing
     let source = try open()
     camera.with { $0.controls?.change(FakeControls.brightness, 44) }
     camera.with { $0.controls?.change(FakeControls.temperature, 55) }
+    let (begin, before) = (Clock.now(), camera.with { $0.controls?.reads ?? 0 })
     _ = try source.next()
     #expect(text(source, "brightness") == "44")
     #expect(text(source, "temperature") == "55")
     // Not at every picture.
-    let reads = camera.with { $0.controls?.reads }
+    let reads = camera.with { $0.controls?.reads ?? 0 }
     for _ in 0..<20 { _ = try source.next() }
-    #expect(camera.with { $0.controls?.reads } == reads)
+    let more = camera.with { $0.controls?.reads ?? 0 } - reads
+    #expect(more <= (reads - before) * looks(since: begin))
   }
 
   @Test func whatWasSetIsSetAgainWhenTheDeviceComesBack() throws {

@@ -34,10 +34,15 @@ import Testing
     return (graph, object)
   }
 
+  /// - Returns: the state of that moment: figures of another are of other pictures.
   private func wait(_ graph: MediaGraph, until isTrue: (ObjectState) -> Bool) throws -> ObjectState {
     let path = try #require(ObjectPath("vi/0"))
-    _ = try eventually { isTrue(try #require(graph.objectState(path))) }
-    return try #require(graph.objectState(path))
+    var state = try #require(graph.objectState(path))
+    _ = try eventually {
+      state = try #require(graph.objectState(path))
+      return isTrue(state)
+    }
+    return state
   }
 
   private func jpeg(_ width: Int, _ height: Int) throws -> [UInt8] {
@@ -59,7 +64,12 @@ import Testing
       $0.pictures = [whole, whole, cut, whole, [], cut, [0, 1, 2], whole]
     }
     let (graph, object) = try channel()
-    let state = try wait(graph) { $0.statistics.framesIn == 7 }
+    // The last picture is told to have come before what became of it is.
+    let state = try wait(graph) { state in
+      let figures = state.statistics
+      let told = figures.framesOut + figures.dropped[.deviceError]
+      return figures.framesIn == 7 && told == 7 && figures.bytesCopied == 4 * 345_600
+    }
     // The empty one is the driver's way to say that it is damaged: the source counts it and it never comes this far.
     #expect(state.statistics.framesIn == 7)
     #expect(state.statistics.framesOut == 4)
@@ -75,7 +85,9 @@ import Testing
     let conversion = try #require(value(state.active, "conversion"))
     #expect(conversion.hasPrefix("mjpeg -> i420 by libturbojpeg "))
     #expect(
-      logs.modules.records.contains { $0.text.contains("picture dropped, 1 damaged so far: decode JPEG picture") })
+      eventually {
+        logs.modules.records.contains { $0.text.contains("picture dropped, 1 damaged so far: decode JPEG picture") }
+      })
     object.stop()
     object.retire()
     graph.close()
@@ -92,7 +104,10 @@ import Testing
       $0.pictures = [mosaic, mosaic, Array(mosaic.prefix(640 * 300)), mosaic]
     }
     let (graph, object) = try channel(["device_format": .text("RGGB")])
-    let state = try wait(graph) { $0.statistics.framesIn == 4 }
+    let state = try wait(graph) { state in
+      let figures = state.statistics
+      return figures.framesIn == 4 && figures.framesOut + figures.dropped[.deviceError] == 4
+    }
     #expect(state.statistics.framesOut == 3)
     #expect(state.statistics.dropped[.deviceError] == 1)
     #expect(value(state.active, "conversion") == "RGGB -> i420 by libv4lconvert")

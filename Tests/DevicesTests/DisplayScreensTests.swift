@@ -52,6 +52,12 @@ import Testing
 
   @Test("a picture that waited while another screen's monitor was asked has its whole time to come")
   func wholeTime() throws {
+    // Where the machine has no processor for the card's thread in the picture's whole time: another try.
+    #expect(try eventually { try DisplayScreensTests().comesInItsTime() })
+  }
+
+  /// - Returns: false when the picture's time went by after the card was let go.
+  private func comesInItsTime() throws -> Bool {
     card.with { $0.unplugged = [FakeCard.secondConnector] }
     let first = try open(0)
     let second = try open(1)
@@ -66,9 +72,12 @@ import Testing
     let start = ContinuousClock.now
     first.show(frame, by: way)
     #expect(eventually { ContinuousClock.now - start > .milliseconds(600) })
+    let release = ContinuousClock.now
     card.with { $0.holdsProbes = false }
     #expect(eventually { audiences[0].now.shown == [1] || !audiences[0].now.dropped.isEmpty })
-    #expect(first.counters.timeouts == 0)
+    let isLate = !audiences[0].now.dropped.isEmpty && ContinuousClock.now - release > .milliseconds(500)
+    #expect(isLate || first.counters.timeouts == 0)
+    return !isLate
   }
 
   @Test("a plane another screen is about to show is not taken")

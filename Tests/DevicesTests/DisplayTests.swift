@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Base
 import Glibc
 import MediaCore
 import Synchronization
@@ -22,6 +23,11 @@ import Testing
 
   private func open(_ configuration: DisplayConfiguration? = nil) throws -> any Display {
     try KMSDisplayFactory(kernel: card).open(configuration ?? self.configuration(), listener: audience)
+  }
+
+  /// On a card that may take its time to show a picture.
+  private func openPatiently() throws -> any Display {
+    try KMSDisplayFactory(in: "/dev", kernel: card, patience: .seconds(3600)).open(configuration(), listener: audience)
   }
 
   private func show(_ pts: Int64, _ frames: TestFrames, on display: any Display) throws {
@@ -63,7 +69,7 @@ import Testing
 
   @Test("the newest frame wins while one is on its way")
   func newestWins() throws {
-    let display = try open()
+    let display = try openPatiently()
     defer { display.close() }
     let frames = try TestFrames(.xrgb8888, 640, 480, dmabuf: true, count: 4)
     card.with { $0.isStuck = true }
@@ -133,7 +139,8 @@ import Testing
     #expect(eventually { audience.now.shown == [1, 3] })
     #expect(card.value(FakeCard.overlay, "FB_ID") == 0)
     first.close()
-    #expect(card.with { $0.files.isEmpty })
+    // The card's thread, which a close waits for two seconds at most, lets go of it.
+    #expect(eventually { card.with { $0.files.isEmpty } })
   }
 
   @Test("a card that does not say that a picture is shown is opened anew, and the next pictures are shown")
@@ -156,6 +163,12 @@ import Testing
 
   @Test("a picture that came while the card was busy with a monitor is no time-out")
   func lateLook() throws {
+    // On a machine that takes half a second to have the monitor asked, the picture's time is over before: another try.
+    #expect(try eventually { try looksLate(FakeCard(), Audience()) })
+  }
+
+  /// - Returns: whether the card was busy before the picture's time was over.
+  private func looksLate(_ card: FakeCard, _ audience: Audience) throws -> Bool {
     let factory = KMSDisplayFactory(kernel: card)
     let display = try factory.open(configuration(), listener: audience)
     defer { display.close() }
@@ -171,14 +184,20 @@ import Testing
       opened?.close()
     }
     #expect(eventually { card.with { $0.isProbing } })
-    #expect(eventually { card.with { $0.polls } == 0 && ContinuousClock.now - start > .milliseconds(600) })
+    // From here on the card's lock is taken.
+    let isInTime = audience.now.dropped.isEmpty
+    if isInTime {
+      #expect(eventually { card.with { $0.polls } == 0 && ContinuousClock.now - start > .milliseconds(600) })
+    }
     card.unstick()
     card.with { $0.holdsProbes = false }
     try asking.value
+    guard isInTime else { return false }
     #expect(eventually { !audience.now.shown.isEmpty || !audience.now.dropped.isEmpty })
     #expect(audience.now.shown == [1])
     #expect(display.counters.timeouts == 0)
     #expect(card.with { $0.opened } == 1)
+    return true
   }
 
   @Test("pictures of a card that hangs are let go without keeping the display from answering")
@@ -289,8 +308,8 @@ import Testing
     #expect(card.value(FakeCard.crtc, "ACTIVE") == 1)
     let mode = UInt32(card.value(FakeCard.crtc, "MODE_ID"))
     #expect(card.with { $0.blobs[mode] } == [UInt8](repeating: 3, count: 68))
-    #expect(frames.pool.free == 2)
-    #expect(card.with { $0.files.isEmpty })
+    #expect(eventually { frames.pool.free == 2 })
+    #expect(eventually { card.with { $0.files.isEmpty } })
   }
 
   @Test("let go by hand, the card is another program's until it is acquired")
@@ -329,7 +348,7 @@ import Testing
     let display = try open()
     #expect(display.status.isMaster)
     display.close()
-    #expect(card.with { $0.files.isEmpty })
+    #expect(eventually { card.with { $0.files.isEmpty } })
   }
 
   @Test("a machine without a card says so")

@@ -51,6 +51,7 @@ import Testing
 
   /// Has a device code one picture after the other until told to stop.
   private func withWorkingDevice(_ device: M2MFakeDevice, _ body: () throws -> Void) throws {
+    device.change { $0.isWorkedOn = true }
     let isDone = Mutex(false)
     let worker = Background("device") {
       while !isDone.withLock({ $0 }) {
@@ -61,6 +62,7 @@ import Testing
     defer {
       isDone.withLock { $0 = true }
       _ = try? worker.value
+      device.change { $0.isWorkedOn = false }
     }
     try body()
   }

@@ -3,6 +3,7 @@ import CLinux
 import Glibc
 import LinuxMedia
 import Synchronization
+import TestSupport
 
 /// A memory-to-memory driver behind the kernel's door: every open of its node is an instance with its own formats,
 /// queues and controls. It "codes" a picture as soon as both queues have a buffer; what real drivers do differently is a
@@ -33,6 +34,8 @@ final class M2MFakeDevice: Kernel {
     var importErrno: CInt?
     /// Pictures are coded only when the test says so.
     var isManual = false
+    /// By another thread of the test, for which who waits has time.
+    var isWorkedOn = false
     /// Nothing comes out, and closing waits.
     var hangs = false
     var damagesNext = false
@@ -73,6 +76,7 @@ final class M2MFakeDevice: Kernel {
     var set: [UInt32: [Int64]] = [:]
     var mapped: [Int: CInt] = [:]
     var closedWhileMapped = 0
+    var isWaitedFor = false
   }
 
   private let state: Mutex<State>
@@ -95,6 +99,8 @@ final class M2MFakeDevice: Kernel {
   var imports: [Int32] { state.withLock { $0.imports } }
   var opened: Int { state.withLock { $0.opened } }
   var open: Int { state.withLock { $0.instances.count } }
+  /// Somebody has waited for it, or waits.
+  var isWaitedFor: Bool { state.withLock { $0.isWaitedFor } }
   /// Buffers that wait in the OUTPUT queues.
   var waiting: Int { state.withLock { $0.instances.values.reduce(0) { $0 + $1.queued[1].count } } }
 
@@ -160,14 +166,23 @@ final class M2MFakeDevice: Kernel {
 
   func poll(_ descriptors: UnsafeMutableBufferPointer<pollfd>, _ timeout: CInt) -> CInt {
     let others = UnsafeMutableBufferPointer(rebasing: descriptors.dropFirst())
-    for round in 0...max(0, timeout) {
+    let end = ContinuousClock.now + .seconds(patience)
+    var passed: CInt = 0
+    while true {
       guard let events = events(of: descriptors[0]) else { return real.poll(descriptors, timeout) }
       descriptors[0].revents = events
       let ready = (events == 0 ? 0 : 1) + (others.isEmpty ? 0 : real.poll(others, 0))
       if ready != 0 { return ready }
-      if round < timeout { usleep(1000) }
+      let isWorkedOn = state.withLock { state in
+        state.isWaitedFor = true
+        return state.switches.isWorkedOn
+      }
+      if !isWorkedOn || ContinuousClock.now > end {
+        guard passed < timeout else { return 0 }
+        passed += 1
+      }
+      usleep(1000)
     }
-    return 0
   }
 
   /// `nil` for descriptors that are none of a node.

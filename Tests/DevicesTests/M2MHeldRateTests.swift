@@ -124,17 +124,17 @@ import Testing
     let encoder = try factory.open(try Self.configuration(.fwht, factory, ["bitrate": .integer(4000)], depth: 3))
     let frames = try TestFrames(.nv12, 640, 360, dmabuf: true, count: 4)
     device.change {
-      $0.isManual = true
+      ($0.isManual, $0.isWorkedOn) = (true, true)
       $0.size = { _, values in Int(values[Self.p] ?? 0) * 100 }
     }
     var list = PictureList()
     for pts in 1...2 { try encoder.submit(try frames.frame(pts: Int64(pts)), EncodeDirective(qp: 10), into: &list) }
     #expect(encoder.inside == 2)
+    // The two that are inside, and not before they are waited for.
     let worker = Background("device") {
-      eventually {
-        device.code(1)
-        return device.written(Self.p).last == 12
-      }
+      let isWaitedFor = eventually { device.isWaitedFor }
+      device.code(2)
+      return isWaitedFor
     }
     try encoder.submit(try frames.frame(pts: 3), EncodeDirective(qp: 12), into: &list)
     #expect(try worker.value)

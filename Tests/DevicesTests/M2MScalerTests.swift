@@ -102,7 +102,7 @@ import Testing
   }
 
   @Test func aHangIsFailedAndTheDeviceIsTakenBackWhenItReturns() throws {
-    let path = "/dev/video82"
+    let path = "/dev/video83"
     let device = device()
     let from = try TestFrames(.rgb24, 640, 480, dmabuf: true)
     let to = try TestFrames(.yuyv, 320, 240, dmabuf: true)

@@ -18,6 +18,9 @@ final class Drain: Sendable {
     state.withLock { ($0.bytes, $0.sum, $0.writers) }
   }
 
+  /// Writers that have it open. `close(2)` does not wait for the sink to learn of it.
+  var writerCount: Int { state.withLock { $0.writer == nil ? 0 : 1 } }
+
   func open(_ opening: SinkOpening) throws(NodeError) -> Cursor {
     let cursor = Cursor(self, opening.signal)
     let isFirst = state.withLock {

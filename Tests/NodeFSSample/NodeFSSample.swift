@@ -5,7 +5,7 @@ import NodeFS
 /// Serves a small tree that has every kind of node, without any media: what NodeFS's mounted tests run against, and
 /// what to start from when using the library.
 ///
-///     nodefs-sample DIR [--threads N] [--allow-other] [--name NAME]
+///     nodefs-sample DIR [--threads N] [--allow-other] [--name NAME] [--patience SECONDS]
 @main
 enum NodeFSSample {
   static func main() {
@@ -17,10 +17,14 @@ enum NodeFSSample {
       case "--allow-other": options.allowOther = true
       case "--threads": options.threads = arguments.next().flatMap { Int($0) } ?? options.threads
       case "--name": options.name = arguments.next() ?? options.name
+      case "--patience":
+        if let seconds = arguments.next().flatMap({ Double($0) }) { options.patience = .seconds(seconds) }
       default: directory = argument
       }
     }
-    guard let directory else { fail("usage: nodefs-sample DIR [--threads N] [--allow-other] [--name NAME]") }
+    guard let directory else {
+      fail("usage: nodefs-sample DIR [--threads N] [--allow-other] [--name NAME] [--patience SECONDS]")
+    }
 
     // Before any thread starts, so that all inherit it: signals are waited for here and nowhere else.
     var signals = sigset_t()

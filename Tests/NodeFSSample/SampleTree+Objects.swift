@@ -6,7 +6,7 @@ import Synchronization
 /// `objects/`: one directory per object, made by `mkdir` and by the program, removed by `rmdir` and by the program.
 extension SampleTree {
   func addObjects() throws {
-    let objects = Directory { [self] request in
+    let objects = Directory(deadline: Self.longWait) { [self] request in
       // Never answered, to show what a `mkdir` that waits does to others.
       if request.name == "999" { return kept.withLock { $0.append(request.reply) } }
       guard Int(request.name) != nil else { throw NodeError(.invalidArgument, "objects have numbers") }

@@ -15,6 +15,9 @@ final class SampleTree: Sendable {
   let drain = Drain()
   let kept = Mutex<[Reply]>([])
 
+  /// For whom nobody answers: a deadline that passes while others look whether he waits would end what they look at.
+  static let longWait: Duration = .seconds(600)
+
   init() {
     let log = RefusalLog()
     // The hooks of a directory get the directory with each request, so they need not know the sample.
@@ -93,7 +96,7 @@ final class SampleTree: Sendable {
         out.append("bytes_read: \(activity.bytesRead)\nbytes_written: \(activity.bytesWritten)\n")
         out.append("interrupts: \(activity.interrupts)\ntimeouts: \(activity.timeouts)\n")
         out.append("pictures: \(pictures.withLock { $0 })\npresses: \(presses.withLock { $0 })\n")
-        out.append("cursors: \(feed.cursorCount)\n")
+        out.append("cursors: \(feed.cursorCount)\ndrain_writers: \(drain.writerCount)\n")
       })
     try root.add("refusals", .text { [log] out in for line in log.lines { out.append("\(line)\n") } })
   }
@@ -138,7 +141,7 @@ final class SampleTree: Sendable {
     try root.add("never", .command { [self] request in kept.withLock { $0.append(request.reply) } })
     try root.add("forgetful", .command { _ in })
     // Breaks the rule that handlers do not block, to show that stopping works all the same.
-    try root.add("hang", .command { _ in while true { sleep(1000) } })
+    try root.add("hang", .command(deadline: Self.longWait) { _ in while true { sleep(1000) } })
     try root.add(
       "upload", .blob(limit: 1 << 20) { [self] delivery in upload.withLock { $0 = delivery.bytes } })
     try root.add(

@@ -8,7 +8,7 @@ import Testing
 
 /// What `stat` says is what comes.
 @Suite(.ownThread) struct LengthTests {
-  private static let other = Caller(pid: 4712, uid: 1000, gid: 1000)
+  private static let other = Caller(pid: someone.pid + 1, uid: 1000, gid: 1000)
 
   /// A text that is one byte longer with each render.
   private func tree() throws -> NodeTree {
@@ -157,13 +157,19 @@ import Testing
       python3 - <<'EOF'
       import os, time
       for ask in ('nothing', 'stat', 'stat', 'nothing', 'read', 'stat', 'late'):
-          if ask in ('stat', 'late'): os.stat('\(name)')
-          if ask == 'read': open('\(name)', 'rb', 0).read()
-          f = os.open('\(name)', os.O_RDONLY)
-          # Longer than a text is kept for who asked before he opened.
-          if ask == 'late': time.sleep(0.2)
-          size, text = os.fstat(f).st_size, b''
-          while piece := os.read(f, 7): text += piece
+          while True:
+              begin = time.monotonic()
+              if ask in ('stat', 'late'): os.stat('\(name)')
+              if ask == 'read': open('\(name)', 'rb', 0).read()
+              f = os.open('\(name)', os.O_RDONLY)
+              # Longer than a text is kept for who asked before he opened.
+              if ask == 'late': time.sleep(0.2)
+              size, text = os.fstat(f).st_size, os.read(f, 7)
+              took = time.monotonic() - begin
+              while piece := os.read(f, 7): text += piece
+              # What the kernel tells from memory is promised for 0.15 s from before the open: slower than that is another try.
+              if size == len(text) or took < 0.15 or ask == 'late' or '\(name)' != 'growing': break
+              os.close(f)
           print(ask, size == len(text), os.fstat(f).st_size == len(text))
           os.close(f)
       EOF
@@ -176,12 +182,18 @@ import Testing
     let result = try Sample().run(
       """
       python3 - <<'EOF'
-      import os, threading
-      f = os.open('growing', os.O_RDONLY)
-      told = []
-      thread = threading.Thread(target=lambda: told.append(os.fstat(f).st_size))
-      thread.start(); thread.join()
-      print(told[0] == len(os.read(f, 65536)))
+      import os, threading, time
+      while True:
+          begin = time.monotonic()
+          f = os.open('growing', os.O_RDONLY)
+          told = []
+          thread = threading.Thread(target=lambda: told.append(os.fstat(f).st_size))
+          thread.start(); thread.join()
+          isSame = told[0] == len(os.read(f, 65536))
+          # As above.
+          if isSame or time.monotonic() - begin < 0.15: break
+          os.close(f)
+      print(isSame)
       EOF
       """)
     #expect(result.out == "True\n", "\(result)")
@@ -192,10 +204,19 @@ import Testing
       """
       python3 - <<'EOF'
       import os
+      def send(name):
+          # A close is waited for by nobody: while the open before this one is not let go of, this one is refused.
+          while True:
+              f, out = os.open(name, os.O_RDONLY), os.open('/tmp', os.O_TMPFILE | os.O_RDWR)
+              size, sent = os.fstat(f).st_size, 0
+              try:
+                  while n := os.sendfile(out, f, None, 1 << 20): sent += n
+                  return f, out, size, sent
+              except OSError as e:
+                  if e.errno != 22: raise
+                  os.close(f); os.close(out)
       for name in ('hello', 'growing', 'big', 'big', 'picture.ppm', 'picture.ppm', 'growing'):
-          f, out = os.open(name, os.O_RDONLY), os.open('/tmp', os.O_TMPFILE | os.O_RDWR)
-          size, sent = os.fstat(f).st_size, 0
-          while n := os.sendfile(out, f, None, 1 << 20): sent += n
+          f, out, size, sent = send(name)
           text = os.pread(out, 1 << 20, 0)
           renders = {l.split()[1] for l in text.splitlines()} if name != 'picture.ppm' else {1}
           print(name, sent == size == len(text), len(renders), b'\\0' in text)
@@ -236,10 +257,17 @@ import Testing
   @Test func archivesEndWell() throws {
     let result = try Sample().run(
       """
+      archive() { tar -c "$@" | tar -x -C /tmp --to-command='wc -l > /dev/null'; echo ${PIPESTATUS[@]}; }
       for i in 1 2 3; do
-        tar -c growing picture.ppm press hello | tar -x -C /tmp --to-command='wc -l > /dev/null' && echo ${PIPESTATUS[@]}
+        # What the kernel tells from memory is promised for 0.15 s from before the open: slower than that is another try.
+        while :; do
+          begin=$(date +%s%N); said=$(archive growing 2>&1); took=$(($(date +%s%N) - begin))
+          if [ "$said" = "0 0" ] || [ $took -lt 150000000 ]; then break; fi
+        done
+        echo "$said"
+        archive picture.ppm press hello
       done
       """)
-    #expect(result.out == "0 0\n0 0\n0 0\n" && result.err.isEmpty, "\(result)")
+    #expect(result.out == String(repeating: "0 0\n", count: 6) && result.err.isEmpty, "\(result)")
   }
 }

@@ -9,12 +9,12 @@ import Testing
     let sample = try Sample()
     let readers = try (0..<64).map { _ in try Child("cat stream", in: sample.directory) }
     #expect(sample.wait(for: "parked", toBe: 64))
-    #expect(sample.run("cat hello", limit: 5).out == "hello, world\n")
+    #expect(sample.run("cat hello").out == "hello, world\n")
     for (number, reader) in readers.enumerated() { reader.signal(number % 2 == 0 ? SIGINT : SIGKILL) }
     for reader in readers { #expect(reader.hasEnded()) }
     #expect(sample.wait(for: "parked", toBe: 0), "the kernel's requests are released, too")
     #expect(sample.wait(for: "cursors", toBe: 0), "and the cursors closed")
-    #expect(sample.stat("interrupts") == 64)
+    #expect(sample.wait(for: "interrupts", toBe: 64))
   }
 
   @Test func aStreamReachesEveryReaderWhole() throws {
@@ -40,8 +40,10 @@ import Testing
       """
       LC_ALL=C; export LC_ALL; before=$(stat -c %i objects/7); exec 5<objects/7/value 6>objects/7/value
       echo renew 7 > control
-      cat <&5; echo 1 >&6; cat objects/7/value
-      test "$before" != "$(stat -c %i objects/7)" && echo another
+      cat <&5; echo 1 >&6
+      # The kernel is told afterwards that the name means another.
+      until inode=$(stat -c %i objects/7 2> /dev/null) && test "$before" != "$inode"; do :; done
+      cat objects/7/value; echo another
       """)
     #expect(result.out == "0\nanother\n", "\(result)")
     #expect(result.err.components(separatedBy: "No such device").count == 3, "\(result)")
@@ -57,9 +59,9 @@ import Testing
     let script = """
       import os, sys, time
       seed, torn = int(sys.argv[1]), 0
-      end = time.time() + 4
+      end = time.monotonic() + 4
       rounds = 0
-      while time.time() < end:
+      while rounds == 0 or time.monotonic() < end:
           rounds += 1
           name = "objects/%d" % (100 + (rounds * 7 + seed) % 32)
           try:
@@ -77,13 +79,14 @@ import Testing
       os.write(1, b"%d %d\\n" % (rounds, torn))
       """
     let result = sample.run(
-      "cat > /tmp/churn.$$.py <<'EOF'\n\(script)\nEOF\nfor i in {1..32}; do python3 /tmp/churn.$$.py $i & done; wait; rm /tmp/churn.$$.py",
-      limit: 60)
+      "cat > /tmp/churn.$$.py <<'EOF'\n\(script)\nEOF\nfor i in {1..32}; do python3 /tmp/churn.$$.py $i & done; wait; rm /tmp/churn.$$.py"
+    )
     let lines = result.out.split(separator: "\n").map { $0.split(separator: " ") }
     #expect(result.isOK && lines.count == 32, "\(result)")
     for line in lines { #expect(line.count == 2 && line[1] == "0" && (Int(line[0]) ?? 0) > 0, "\(line)") }
-    #expect(sample.run("echo 0 > churn; cat hello", limit: 5).out == "hello, world\n")
-    #expect(sample.stat("parked") == 0)
+    #expect(sample.run("echo 0 > churn; cat hello").out == "hello, world\n")
+    // Who has been answered is let go of afterwards.
+    #expect(sample.wait(for: "parked", toBe: 0))
   }
 
   /// Synchronous requests of `body`, a Python statement run in the mount after `before`, once the kernel knows the names.
@@ -119,9 +122,13 @@ import Testing
   }
 
   @Test func aWarmCatIsFourRequests() throws {
-    let counted = try requests("subprocess.run(['cat', 'hello'], stdout=subprocess.DEVNULL)")
-    #expect(counted["open"] == 1 && counted["read"] == 2, "\(counted)")
-    #expect(counted.values.reduce(0, +) <= 4, "\(counted)")
+    // Where the machine takes long between two requests the kernel is made to ask once more.
+    let isFour = try eventually {
+      let counted = try requests("subprocess.run(['cat', 'hello'], stdout=subprocess.DEVNULL)")
+      #expect(counted["open"] == 1 && counted["read"] == 2, "\(counted)")
+      return counted.values.reduce(0, +) <= 4
+    }
+    #expect(isFour)
   }
 
   @Test func openReadToTheEndCloseIsThree() throws {

@@ -52,7 +52,8 @@ final class Sample {
   }
 
   private static func launch(_ arguments: [String]) throws -> Child {
-    let process = try Child([try #require(binary)] + arguments)
+    // A handler that gets no processor for a second and a half is not one that hangs.
+    let process = try Child([try #require(binary), "--patience", "60"] + arguments)
     _ = eventually { process.outputText.contains("serving") || !process.isRunning }
     try #require(process.outputText.contains("serving"), "nodefs-sample did not start: \(process.errors)")
     return process
@@ -72,9 +73,9 @@ final class Sample {
     }
   }
 
-  /// One figure of the sample's `stats` node.
-  func stat(_ name: String) -> Int {
-    Int(run("sed -n 's/^\(name): //p' stats").out.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+  /// One figure of the sample's `stats` node; nil where it could not be read.
+  private func stat(_ name: String) -> Int? {
+    Int(run("sed -n 's/^\(name): //p' stats").out.trimmingCharacters(in: .whitespacesAndNewlines))
   }
 
   /// Waits until a figure has a value.

@@ -12,11 +12,16 @@ final class PicturePool: Sendable {
   static let patience = Int64.milliseconds(500)
 
   private let configuration: DecoderConfiguration
+  private let patience: Int64
   private let current = Mutex<Pool?>(nil)
   private let free = Wake(false)
   private let interrupted = Atomic<Bool>(false)
 
-  init(_ configuration: DecoderConfiguration) { self.configuration = configuration }
+  /// - Parameter patience: how long a picture is waited for, nanoseconds.
+  init(_ configuration: DecoderConfiguration, patience: Int64 = PicturePool.patience) {
+    self.configuration = configuration
+    self.patience = patience
+  }
 
   deinit { current.withLock { $0 }?.leave() }
 
@@ -50,13 +55,13 @@ final class PicturePool: Sendable {
   func takeNow() -> BufferRef? { pool?.take(as: configuration.user) }
 
   /// A buffer, waiting for one while the graph holds them all.
-  /// - Throws: ENOBUFS after ``patience``, ECANCELED when interrupted.
+  /// - Throws: ENOBUFS after the patience, ECANCELED when interrupted.
   func take() throws(Failure) -> BufferRef {
     guard let pool else { throw Failure(.noBufferSpace, "take", on: configuration.poolName, "no pool yet") }
     var deadline: Int64?
     while !interrupted.load(ordering: .acquiring) {
       let now = Clock.now()
-      let end = deadline ?? now + PicturePool.patience
+      let end = deadline ?? now + patience
       deadline = end
       if let ref = pool.take(as: configuration.user, orWaits: now < end) { return ref }
       guard now < end else {

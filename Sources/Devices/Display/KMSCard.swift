@@ -24,6 +24,8 @@ final class KMSCard: @unchecked Sendable {
 
   let path: String
   private let kernel: any Kernel
+  /// The hardware has so long to say that a picture is on a screen, nanoseconds.
+  private let patience: Int64
   /// Called when a monitor came or went.
   private let changed: @Sendable () -> Void
   /// Around state that is spread over several objects and so cannot lie inside it.
@@ -48,8 +50,11 @@ final class KMSCard: @unchecked Sendable {
   /// each picture of a card whose flips do not end.
   private var remains: [AnyObject] = []
 
-  init(_ path: String, kernel: any Kernel, changed: @escaping @Sendable () -> Void) throws(Failure) {
+  init(
+    _ path: String, kernel: any Kernel, patience: Int64, changed: @escaping @Sendable () -> Void
+  ) throws(Failure) {
     self.path = path
+    self.patience = patience
     self.changed = changed
     self.kernel = kernel
     do throws(KernelError) {
@@ -349,7 +354,7 @@ final class KMSCard: @unchecked Sendable {
     }
     for screen in screens {
       // The look may have taken long, which is not the next picture's fault.
-      switch screen.commit(now: Clock.now()) {
+      switch screen.commit(now: Clock.now(), patience: patience) {
       case .done: continue
       case .masterLost: loseMaster()
       case .cardGone: giveUp(Failure(.deviceGone, "DRM_IOCTL_MODE_ATOMIC", on: path, "the card is gone"))

@@ -8,6 +8,7 @@ internal import SystemPackage
 public final class KMSDisplayFactory: DisplayFactory {
   private let root: String
   private let kernel: any Kernel
+  private let patience: Int64
   /// Cards that are open, by path.
   private let cards = Mutex<[String: KMSCard]>([:])
 
@@ -16,11 +17,17 @@ public final class KMSDisplayFactory: DisplayFactory {
   /// - Parameters:
   ///   - root: directory with the nodes; `/dev` but for tests.
   ///   - changed: called when a monitor of a card in use came or went.
-  public init(
+  public convenience init(
     in root: String = "/dev", kernel: any Kernel = LinuxKernel(), changed: @escaping @Sendable () -> Void = {}
   ) {
+    self.init(in: root, kernel: kernel, patience: KMSScreen.patience, changed: changed)
+  }
+
+  /// - Parameter patience: the hardware has so long to show a picture, nanoseconds.
+  init(in root: String, kernel: any Kernel, patience: Int64, changed: @escaping @Sendable () -> Void = {}) {
     self.root = root
     self.kernel = kernel
+    self.patience = patience
     self.changed = changed
   }
 
@@ -52,7 +59,11 @@ public final class KMSDisplayFactory: DisplayFactory {
     let known = cards.withLock { $0[path] }
     // One that has ended is not used again.
     let card: KMSCard
-    if let known, !known.isUnused { card = known } else { card = try KMSCard(path, kernel: kernel, changed: changed) }
+    if let known, !known.isUnused {
+      card = known
+    } else {
+      card = try KMSCard(path, kernel: kernel, patience: patience, changed: changed)
+    }
     let display = try card.add(configuration, listener: listener)
     cards.withLock { $0[path] = card }
     return display

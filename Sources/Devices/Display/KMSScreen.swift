@@ -122,7 +122,7 @@ final class KMSScreen {
   enum Outcome { case done, masterLost, cardGone }
 
   /// Puts the newest frames of all displays on their way to the screen, if none is on it already.
-  func commit(now: Int64) -> Outcome {
+  func commit(now: Int64, patience: Int64) -> Outcome {
     guard let pipe, deadline == 0, now >= retryAt else { return .done }
     retryAt = 0
     pipe.request.removeAll()
@@ -134,7 +134,7 @@ final class KMSScreen {
     let result = pipe.card.attemptCommit(
       &pipe.request, [.nonBlocking, .pageFlipEvent], userData: UInt64(pipe.crtc))
     if result == 0 {
-      deadline = now + KMSScreen.patience
+      deadline = now + patience
       for index in layers.indices { layers[index].committed() }
       return .done
     }

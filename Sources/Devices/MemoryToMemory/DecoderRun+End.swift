@@ -29,7 +29,8 @@ extension DecoderRun {
     var before = progress
     while drained.state == .draining {
       try checkInterrupt()
-      _ = try pump(stream, deadline.left, into: &sink)
+      // A negative time would be a wait for ever.
+      _ = try pump(stream, max(0, deadline.left), into: &sink)
       if progress != before { (before, deadline) = (progress, Deadline(Self.timeLimit)) }
       if deadline.left <= 0, drained.state == .draining {
         guard let pictures, pictures.queued == 0, !pictures.hasComeHome else {

@@ -41,6 +41,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   private let deviceWaker: DeviceWaker?
   /// When it last gave something, or began with nothing inside; CLOCK_MONOTONIC nanoseconds.
   private var progressAt: Int64 = 0
+  /// `progressAt` of when it was looked at once more after its time.
+  private var lastLookAfter: Int64?
   /// Frames that were answered for.
   private var answered: UInt64 = 0
 
@@ -245,7 +247,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
   private func pause(isWakeable: Bool) throws(Failure) -> Bool {
     let now = Clock.now()
     let left = timeLeft(now)
-    guard left > 0 else {
+    // Looked at once more after its time: a worker that got no processor meanwhile has not seen what has come.
+    if left <= 0, lastLookAfter == progressAt {
       // The frames were taken in and nothing came: an engine that looks ahead. Anything else is a hang.
       guard given == 0, waiting.count <= V4L2Encoder.largestDelay else {
         throw Failure(.timedOut, "VIDIOC_DQBUF", on: device.path, "no picture in \(V4L2Encoder.timeLimit) ms")
@@ -254,14 +257,18 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       progressAt = now
       return true
     }
+    lastLookAfter = left <= 0 ? progressAt : nil
     let interest: PollInterest = given > 0 ? [.readable, .writable] : .readable
     let result = try asFailure { () throws(KernelError) in
       if isWakeable, let deviceWaker {
-        return try device.wait(for: interest, orWake: deviceWaker.wakeUp, timeoutMilliseconds: left)
+        return try device.wait(for: interest, orWake: deviceWaker.wakeUp, timeoutMilliseconds: max(0, left))
       }
-      return try device.wait(for: interest, timeoutMilliseconds: left)
+      return try device.wait(for: interest, timeoutMilliseconds: max(0, left))
     }
-    if result.woken { deviceWaker?.wakeUp.clear() }
+    if result.woken {
+      deviceWaker?.wakeUp.clear()
+      lastLookAfter = nil
+    }
     if result.failed { try failIfBroken() }
     return !result.woken
   }
