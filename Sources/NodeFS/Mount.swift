@@ -98,13 +98,17 @@ public final class Mount: @unchecked Sendable {
     let failure = server.start(threads: options.threads, onUnmounted: options.onUnmounted)
     let isReady =
       failure == nil
-      && server.life.wait(until: Clock.now() + .seconds(5)) { $0.isReady ? true : nil } ?? false
+      && server.life.wait(until: Clock.now() + Mount.longestStart) { $0.isReady ? true : nil } ?? false
     guard isReady else {
       _ = stop()
       if let failure { throw .refused(path: path, detail: "no thread could be started: \(failure)") }
       throw .noAnswer(path: path)
     }
   }
+
+  /// The kernel's first request comes with the mount: so long is waited, in nanoseconds, for the thread that reads it, which may
+  /// have to wait for a processor.
+  private static let longestStart = Int64.seconds(30)
 
   private static func session(options: [String], _ server: Server) -> OpaquePointer? {
     var arguments: [UnsafeMutablePointer<CChar>?] = []
