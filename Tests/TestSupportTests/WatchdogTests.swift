@@ -27,7 +27,7 @@ import Testing
   @Test func whatStandsStillIsEndedAndTheTestsThatHangAreNamed() throws {
     let journal = try journal("begin 1 Suite/ended\nbegin 2 Suite/hangs (File.swift)\nend 1\n")
     defer { unlink(journal) }
-    let result = try watched("1", journal, "sh", "-c", "echo started; sleep 1000; echo never")
+    let result = try watched("4", journal, "sh", "-c", "echo started; sleep 1000; echo never")
     #expect(result.status == 124)
     #expect(result.text.hasPrefix("started\n"))
     #expect(result.text.contains("✘ Watchdog recorded an issue"))
