@@ -57,7 +57,12 @@ enum Disturbance {
       let time = now()
       if next > time { usleep(UInt32((next - time) / 1000)) }
     }
-    let last = try framesOut(counter, buffer)
+    var last = try framesOut(counter, buffer)
+    // A window in which this machine had no time for the pipeline goes on to the next frame.
+    while last == first, now() < start + window + patience {
+      usleep(10_000)
+      last = try framesOut(counter, buffer)
+    }
     return Double(last - first) / (Double(now() - start) / 1e9)
   }
 
