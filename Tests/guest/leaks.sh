@@ -82,7 +82,7 @@ mappings_near() { near "$(mappings)" "$1" 6; }
 check "mappings: ${at_first[1]}, give or take the allocator's own" wait_until 10 mappings_near "${at_first[1]}"
 check "the kernel's buffers" wait_until 10 same kernel_buffers "$none"
 echo "      resident: ${at_first[3]} kB after two rounds, $at_half kB after half of them, $(resident) kB after all"
-# A picture of the camera has 225 kB: 20 kB left of each round would show.
-check "memory does not grow any more" test "$(resident)" -lt $((at_half + cycles * 10))
+# A picture of the camera has 225 kB: 10 kB left of each round would show.
+check "memory does not grow any more" test "$(resident)" -lt $((at_half + cycles * 5))
 
 finish leaks
