@@ -8,6 +8,9 @@ func now() -> UInt64 {
   return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
+/// So many nanoseconds are waited for what takes some milliseconds: for machines that have little time for this program.
+let patience: UInt64 = 120_000_000_000
+
 /// Prints one figure as `name value unit`, the form that `compare` and `Tests/bench` read.
 func report(_ name: String, _ value: Double, _ unit: String) {
   print("\(name) \(decimal(value)) \(unit)")

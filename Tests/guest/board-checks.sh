@@ -29,12 +29,21 @@ until_true() {
 }
 # becomes WHAT SECONDS CONDITION
 becomes() { if until_true "$2" "$3"; then ok "$1"; else bad "$1: not within $(($2 * patience)) s"; fi; }
-# record CHANNEL FILE: an encoder's stream, until twenty pictures more are coded
+# put FILE VALUE: a setting. One that is not answered in time may never be made, so it is written again.
+put() {
+  until_true 10 "(echo '$2' >'/mpi/$1') 2>/dev/null" || bad "$2 > $1 was refused: $(tail -n 1 /mpi/error_log)"
+}
+# nothing_stands: what is enabled moves. A machine that has just stood still itself may be told of first.
+nothing_stands() { becomes "nothing stands still" 10 '! grep -qE ": (failed|waiting)|, still for " /mpi/health'; }
+# record CHANNEL FILE: an encoder's stream, from the moment its reader is there until it has twenty pictures, and whole
 record() {
   cat "/mpi/$1/stream" >"$2" 2>/dev/null &
   reader=$!
+  becomes "$1 has a reader" 20 "[ \"\$(value $1/stats readers)\" -gt 0 ]"
   coded=$(value "$1/stats" frames_out)
-  becomes "$1 codes twenty pictures" 20 "[ \"\$(value $1/stats frames_out)\" -gt $((coded + 20)) ] && [ -s $2 ]"
-  kill $reader
+  becomes "$1 codes twenty pictures" 20 "[ \"\$(value $1/stats frames_out)\" -gt $((coded + 20)) ]"
+  # The reader gets all that was coded for it, and then the end.
+  put "$1/enable" 0
   wait $reader 2>/dev/null
+  put "$1/enable" 1
 }

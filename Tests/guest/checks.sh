@@ -19,14 +19,25 @@ check() {
   fi
 }
 
-# Waits until a command succeeds, at most so many seconds of the guest's time.
+# Waits until a command succeeds, at most so many seconds of the guest's time, or six times as many where that is the host's.
 wait_until() {
-  local deadline=$(($(date +%s) + $1))
+  local deadline=$(($(date +%s) + $1 * (${REAL_TIME:+5} + 1)))
   shift
   until "$@"; do
     (($(date +%s) < deadline)) || return 1
     sleep 0.2
   done
+}
+
+# What a command prints once it prints the same three times running: what is on its way out is gone then.
+steady() {
+  local last='' said='' same=0 turn
+  for ((turn = 0; turn < 100 && same < 2; turn++)); do
+    ((turn == 0)) || sleep 0.3
+    said=$("$@")
+    if [[ $said == "$last" ]]; then same=$((same + 1)); else same=0 last=$said; fi
+  done
+  printf '%s\n' "$said"
 }
 
 # A `key: value` line of a page.
@@ -35,6 +46,11 @@ has() { grep -qF -- "$2" "$mpi/$1" || { cat "$mpi/$1"; return 1; }; }
 is() { [[ $1 == "$2" ]] || { printf 'got %s, want %s\n' "$1" "$2"; return 1; }; }
 # Nothing that is enabled stands still or failed; the guest's processor is too slow to lose no frame, which health says too.
 moves() { ! grep -E ': (failed|waiting)|, still for ' "$1"; }
+# key A of a page is key B, give or take so many; both of one moment.
+near_in() {
+  awk -v a="$2:" -v b="$3:" -v most="$4" '{ v[$1] = $2; text = text $0 "\n" }
+    END { d = v[a] - v[b]; if ((a in v) && (b in v) && d <= most && d >= -most) exit 0; printf "%s", text; exit 1 }' "$mpi/$1"
+}
 near() { (($1 >= $2 - $3 && $1 <= $2 + $3)) || { printf 'got %s, want %s, give or take %s\n' "$1" "$2" "$3"; return 1; }; }
 at_least() { (($(value "$1" "$2") >= $3)) || { value "$1" "$2"; return 1; }; }
 put() { printf '%s\n' "$2" >"$mpi/$1"; }

@@ -50,9 +50,9 @@ put venc/0/codec fwht
 put venc/0/gop 1
 put venc/0/source vdec/0
 put venc/0/enable 1
-timeout 20 cat $mpi/venc/0/stream >/tmp/again.fwht &
+cat $mpi/venc/0/stream >/tmp/again.fwht &
 reader=$!
-sleep 1
+check "the encoder has a reader" wait_until 20 at_least venc/0/stats readers 1
 cat /tmp/small.fwht >$mpi/vdec/0/feed
 check "its pictures reach the encoder" wait_until 20 at_least venc/0/stats frames_out 20
 put venc/0/enable 0
@@ -103,8 +103,8 @@ cycle() {
 cycle
 fds() { find /proc/$program/fd -mindepth 1 | wc -l; }
 buffers() { grep -c . /sys/kernel/debug/dma_buf/bufinfo; }
-descriptors=$(fds)
-kernel=$(buffers)
+descriptors=$(steady fds)
+kernel=$(steady buffers)
 for _ in {1..10}; do cycle; done
 same() { is "$("$1")" "$2"; }
 check "descriptors after ten cycles" wait_until 5 same fds "$descriptors"

@@ -113,16 +113,19 @@ check "as they are" is "$(value vo/0/active way)" imported
 check "the card scans out the camera's memory" grep -q 'imported=yes' "$debug/framebuffer"
 more vo/0 20 >/dev/null
 check "no byte was copied" is "$(value vo/0/stats bytes_copied)" 0
-check "flips are frames shown" near "$(value vo/0/stats flips)" "$(value vo/0/stats frames_out)" 1
+check "flips are frames shown" near_in vo/0/stats flips frames_out 1
 check "each buffer was imported once" near "$(value vo/0/stats imports)" "$(($(grep -c . <(sed -n '/vi0-/p' $mpi/valloc)) + 6))" 6
 check "all frames are accounted for" balanced vo/0
-repeated=$(value vo/0/stats repeated_vblanks)
-flips=$(value vo/0/stats flips)
-echo "      $flips flips, $repeated vblanks repeated, $(value vo/0/stats missed_vblanks) missed," \
-  "$(value vo/0/stats capture_to_screen_us) us from camera to screen"
+# All of one moment.
+cp $mpi/vo/0/stats /tmp/stats
+of_then() { sed -n "s/^$1: //p" /tmp/stats; }
+repeated=$(of_then repeated_vblanks)
+flips=$(of_then flips)
+echo "      $flips flips, $repeated vblanks repeated, $(of_then missed_vblanks) missed," \
+  "$(of_then capture_to_screen_us) us from camera to screen"
 if [[ -z ${REAL_TIME:-} ]]; then
   check "10 pictures a second stay for 6 vblanks of 60" near $((repeated * 10 / flips)) 50 5
-  check "hardly one was late" test "$(value vo/0/stats missed_vblanks)" -le $((flips / 5))
+  check "hardly one was late" test "$(of_then missed_vblanks)" -le $((flips / 5))
 fi
 check "the screen is the camera's picture" shows 640 480 /tmp/large,640,480,0,0
 check "devices says who has the connector" grep -qE "^  $connector: .*in use by vo/0\$" $mpi/devices
@@ -159,7 +162,7 @@ check "both are shown, the later on top" shows 640 480 /tmp/small,320,180,0,0 /t
 check "on two planes" test "$(value vo/0/active plane)" != "$(value vo/1/active plane)"
 more vo/0 10 >/dev/null
 more vo/1 10 >/dev/null
-check "flips of the second" near "$(value vo/1/stats flips)" "$(value vo/1/stats frames_out)" 1
+check "flips of the second" near_in vo/1/stats flips frames_out 1
 check "one file for both" is "$(grep -c mpifs "$debug/clients")" 1
 put vo/1/enable 0
 check "the first alone again" shows 640 480 /tmp/small,320,180,0,0
@@ -227,10 +230,9 @@ echo '== nothing is left behind'
 check "the screen is off" crtc_is_off
 check "no framebuffer" wait_until 5 same framebuffers 0
 check "the card is closed" is "$(grep -c mpifs "$debug/clients")" 0
-cycle() { put vo/0/enable 1 && sleep 0.25 && put vo/0/enable 0; }
+cycle() { put vo/0/enable 1 && more vo/0 2 >/dev/null && put vo/0/enable 0; }
 cycle
-sleep 1
-fds=$(descriptors) tasks=$(threads) buffers=$(shared) shown=$(value vo/0/stats frames_out)
+fds=$(steady descriptors) tasks=$(steady threads) buffers=$(steady shared) shown=$(value vo/0/stats frames_out)
 # Where a machine is emulated in real time one of them takes seconds.
 rounds=50
 [[ -z ${REAL_TIME:-} ]] || rounds=8

@@ -149,7 +149,9 @@ export GST_REGISTRY=/tmp/registry GST_PLUGIN_SYSTEM_PATH=/usr/lib/x86_64-linux-g
 check "GStreamer has the encoder's element" gst-inspect-1.0 v4l2fwhtenc
 for ((round = 0; round < rounds; round++)); do
   through_mpifs
+  echo "      measured through mpifs"
   witness through_gstreamer
+  echo "      measured through GStreamer"
   witness through_v4l2_ctl
 done 2>/dev/null
 

@@ -83,7 +83,14 @@ decoded() { # decoded FILE WIDTH HEIGHT: frames the kernel's decoder makes of it
     --stream-from="$1" --stream-to=/tmp/decoded >/tmp/decode.log 2>&1 || return 1
   echo $(($(stat -c %s /tmp/decoded) * 2 / 3 / $2 / $3))
 }
-timeout 3 cat $mpi/venc/0/stream >/tmp/coded.fwht
+cat $mpi/venc/0/stream >/tmp/coded.fwht &
+reader=$!
+check "it has a reader" wait_until 30 at_least venc/0/stats readers 1
+wait_until 30 at_least venc/0/stats frames_out $(($(value venc/0/stats frames_out) + 15)) >/dev/null
+# The reader gets all that was coded for it, and then the end: a picture cut in two would be none.
+put venc/0/enable 0
+wait $reader
+put venc/0/enable 1
 check "starts with a header" is "$(head -c 8 /tmp/coded.fwht | od -An -tx1 | tr -d ' ')" 4f4f4f4fffffffff
 check "with the size" is "$(head -c 20 /tmp/coded.fwht | tail -c 8 | od -An -tx1 | tr -d ' ')" 00000500000002d0
 # Every picture begins on a header; no other byte string of it holds one.

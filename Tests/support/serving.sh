@@ -5,6 +5,9 @@
 served_pid=
 served_log=
 
+# So many seconds are waited for what takes one or two: for machines that have little time for this one.
+patience=120
+
 # Waits until a command succeeds, at most so many seconds.
 wait_until() {
   local deadline=$((SECONDS + $1))
@@ -25,7 +28,7 @@ serve() {
   served_log=$(mktemp)
   "$@" >"$served_log" 2>&1 &
   served_pid=$!
-  if ! wait_until 20 serves_or_ended "$directory" || ended "$served_pid"; then
+  if ! wait_until "$patience" serves_or_ended "$directory" || ended "$served_pid"; then
     printf 'it did not get to serve %s:\n' "$directory" >&2
     cat -- "$served_log" >&2
     return 1
@@ -38,7 +41,7 @@ serves_or_ended() { grep -q "^mpifs: serving $1" "$served_log" || ended "$served
 stop_serving() {
   [[ -n $served_pid ]] || return 0
   kill -TERM "$served_pid" 2>/dev/null || true
-  wait_until 10 ended "$served_pid" || kill -KILL "$served_pid" 2>/dev/null || true
+  wait_until "$patience" ended "$served_pid" || kill -KILL "$served_pid" 2>/dev/null || true
   wait "$served_pid" 2>/dev/null || true
   served_pid=
   rm -f -- "$served_log"

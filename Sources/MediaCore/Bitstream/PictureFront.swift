@@ -16,7 +16,7 @@ public final class PictureFront {
   private let isHEVC: Bool
   private var rewriter: SequenceRewriter
   /// A start code, then the sets of the last picture that had any, as the engine gave them, each with its start code.
-  private let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: PictureFront.room, alignment: 16)
+  private let kept: UnsafeMutableRawBufferPointer
   private var keptCount = 4
   /// Of the picture that is being written: its first slice has come; its sets are kept; a sequence parameter set has come.
   private var isPast = false
@@ -27,10 +27,12 @@ public final class PictureFront {
 
   /// - Returns: `nil` for codings without parameter sets.
   public init?(_ codec: Codec) {
-    isHEVC = codec == .h265
-    kept.storeBytes(of: UInt32(1).bigEndian, as: UInt32.self)
+    // Before anything is allocated: an initialiser that gives up on its way is not followed by `deinit`.
     guard let rewriter = SequenceRewriter(codec) else { return nil }
     self.rewriter = rewriter
+    isHEVC = codec == .h265
+    kept = UnsafeMutableRawBufferPointer.allocate(byteCount: PictureFront.room, alignment: 16)
+    kept.storeBytes(of: UInt32(1).bigEndian, as: UInt32.self)
   }
 
   deinit { kept.deallocate() }

@@ -48,29 +48,32 @@ func faultScenario(_ checks: Checks, camera: String) {
     let source = try V4L2CaptureSource(camera, request())
     let switches = try Switches(camera)
     let earlier = try take(2, from: source)
-    let before = source.counters.droppedByDevice
+    let before = source.counters
     try switches.set("percentage_of_dropped_buffers", 30)
     let got = try take(60, from: source)
     try switches.set("percentage_of_dropped_buffers", 0)
-    let dropped = source.counters.droppedByDevice - before
+    let dropped = source.counters.droppedByDevice - before.droppedByDevice
+    let lacking = source.counters.droppedNoBuffer - before.droppedNoBuffer
     // A guest that gets little time makes the driver leave out more by itself.
     checks.expect(dropped >= 5, "30 % drops are the device's", "\(dropped) beside 60 frames")
-    checks.expect("frames and drops make up the numbers", 60 + dropped, is: got.last - earlier.last)
-    checks.expect("none for lack of buffers", source.counters.droppedNoBuffer, is: 0)
+    checks.expect("frames and drops make up the numbers", 60 + dropped + lacking, is: got.last - earlier.last)
+    // Where the clock runs on while this program stands still, the driver fills all it has meanwhile.
+    checks.expect(lacking == 0 || getenv("REAL_TIME") != nil, "none for lack of buffers", "\(lacking)")
   }
   _ = checks.run("lack of buffers") {
     let source = try V4L2CaptureSource(camera, request(fps: 15, buffers: 2))
     let total = source.pool?.buffers.count ?? 0
-    let before = source.counters.droppedByDevice
-    try hold(source, left: total)
-    let got = try take(total + 3, from: source)
-    checks.expect(
-      source.counters.droppedNoBuffer > 0, "a graph that holds all is told", "\(source.counters.droppedNoBuffer)")
-    // An emulated driver on a busy host loses some by itself.
-    let device = source.counters.droppedByDevice - before
-    checks.expect(device < source.counters.droppedNoBuffer, "the device is not blamed for it", "\(device)")
+    var before = SourceCounters()
+    try hold(source, left: total) { before = source.counters }
+    // The next picture tells of what was lost meanwhile; an emulated driver on a busy host loses more by itself at other times.
+    let next = try take(1, from: source)
+    let after = source.counters
+    let lacking = after.droppedNoBuffer - before.droppedNoBuffer
+    checks.expect(lacking > 0, "a graph that holds all is told", "\(lacking)")
+    checks.expect("the device is not blamed for it", after.droppedByDevice - before.droppedByDevice, is: 0)
     checks.expect("low-water mark", source.pool?.lowWater, is: -1)
-    checks.expect("and it goes on", got.count, is: total + 3)
+    let rest = try take(total + 2, from: source)
+    checks.expect("and it goes on", next.count + rest.count, is: total + 3)
   }
   _ = checks.run("damaged buffer") {
     let source = try V4L2CaptureSource(camera, request())
@@ -157,14 +160,15 @@ func faultScenario(_ checks: Checks, camera: String) {
 }
 
 /// Holds pictures until the driver has no buffer left, and a little longer.
-private func hold(_ source: any Source, left: Int) throws {
+private func hold(_ source: any Source, left: Int, whenAllAreHeld: () -> Void) throws {
   if left == 0 {
+    whenAllAreHeld()
     var pause = timespec(tv_sec: 0, tv_nsec: 200_000_000)
     nanosleep(&pause, nil)
     return
   }
   guard let frame = try source.next() else { return }
-  try hold(source, left: left - 1)
+  try hold(source, left: left - 1, whenAllAreHeld: whenAllAreHeld)
   _ = frame.sequence
 }
 
@@ -239,10 +243,13 @@ func disconnectScenario(_ checks: Checks, camera: String) {
   }
   _ = checks.run("interrupt") {
     let source = try V4L2CaptureSource(camera, request())
-    try take(1, from: source)
     let stopper = Stopper(source.interrupt)
-    stopper.startAfter(milliseconds: 100)
-    let got = try take(100_000, from: source)
+    var seen = 0
+    // Not before some have come, which may take longer than the stopper waits.
+    let got = try take(100_000, from: source) { _ in
+      seen += 1
+      if seen == 3 { stopper.startAfter(milliseconds: 100) }
+    }
     checks.expect(
       got.count > 0 && got.count < 100_000, "an interrupt ends a wait for pictures", "\(got.count) before it")
     let after = try source.next()
