@@ -89,6 +89,27 @@ import Testing
     #expect(all(reader).count == 1000)
   }
 
+  /// On a small board a ring of megabytes for pictures that nobody can begin with is memory for nothing.
+  @Test func switchedOnAndOffItKeepsNoPictureOfARunThatNobodyReads() throws {
+    let ring = PacketRing(capacity: 64 << 10, limit: 1 << 20)
+    for round in 0..<40 {
+      ring.open()
+      // All of it within the time that a ring holds.
+      for number in 0..<4 { put(ring, 4 * round + number, key: number == 0, interval: 1000) }
+      #expect(ring.figures.packets == 4)
+      ring.close()
+    }
+    #expect(ring.figures.capacity == 64 << 10)
+    // Who has still to read gets it after the next start, too.
+    ring.open()
+    put(ring, 200, key: true)
+    let late = try ring.attach()
+    ring.close()
+    ring.open()
+    put(ring, 201, key: true)
+    #expect(all(late).allSatisfy { $0 == 200 } && ring.figures.packets == 2)
+  }
+
   @Test func twoReadersGetTheWholeStreamEach() throws {
     let ring = PacketRing(capacity: 1 << 20, limit: 1 << 20)
     ring.open()

@@ -251,6 +251,13 @@ final class PacketRing: Sendable {
       for reader in state.readers where reader.cursor == nil { reader.epoch = state.epoch }
       state.newestKey = nil
       state.parameterSets = []
+      // Nor are those kept that nobody has still to get: no reader begins with them, and a channel that is switched on and off
+      // would make the ring grow for them.
+      let end = state.next
+      guard state.readers.allSatisfy({ ($0.cursor ?? end) >= end }) else { return }
+      state.first = end
+      state.oldest = state.committed
+      publish(&state)
     }
   }
 
