@@ -195,24 +195,24 @@ static inline uint64_t nodefs_filesystem(const char *path) {
   return statfs(path, &info) == 0 ? (uint64_t)info.f_type : 0;
 }
 
-// Whether a process may be waiting in the kernel: not one that only waits for a processor.
-static inline int nodefs_may_be_blocked(pid_t process) {
+// Whether a process runs or waits for nothing but a processor; not where that cannot be told.
+static inline int nodefs_is_runnable(pid_t process) {
   char path[32], text[256];
   snprintf(path, sizeof(path), "/proc/%d/stat", (int)process);
   int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 1;
+  if (file < 0) return 0;
   ssize_t count = read(file, text, sizeof(text) - 1);
   close(file);
   text[count > 0 ? count : 0] = 0;
   // `PID (name) STATE ...`; a name may hold anything.
   const char *name_end = strrchr(text, ')');
-  return name_end == NULL || name_end[1] != ' ' || (name_end[2] != 'R' && name_end[2] != 'Z' && name_end[2] != 'X');
+  return name_end != NULL && name_end[1] == ' ' && name_end[2] == 'R';
 }
 
 // Looks at `path` from a child process, because a mount whose server hangs would hold the caller for ever.
 // Returns 0 for a directory, ENOTDIR for another file, the errno of the failed call, or -1 when there was no answer in
-// time. With `ask` the server must answer itself: stat(2) is answered from the kernel's memory, statfs(2) is not. On a machine
-// that has no processor for the child in all that time it gets as much again: the mount has not been asked yet.
+// time. With `ask` the server must answer itself: stat(2) is answered from the kernel's memory, statfs(2) is not. A child that
+// has had no processor in all that time gets as much again, as often as that is so: the mount has not been asked yet.
 static inline int nodefs_probe(const char *path, int ask, int timeout_ms) {
   int ends[2];
   if (pipe(ends) != 0) return errno;
@@ -239,7 +239,9 @@ static inline int nodefs_probe(const char *path, int ask, int timeout_ms) {
   int ready, answer = -1;
   do {
     ready = poll(&wait, 1, timeout_ms);
-  } while ((ready < 0 && errno == EINTR) || (ready == 0 && !nodefs_may_be_blocked(child)));
+  } while ((ready < 0 && errno == EINTR) || (ready == 0 && nodefs_is_runnable(child)));
+  // It may have answered since.
+  if (ready == 0) ready = poll(&wait, 1, 0);
   if (ready > 0 && read(ends[0], &answer, sizeof(answer)) != (ssize_t)sizeof(answer)) answer = EIO;
   close(ends[0]);
   if (ready <= 0) kill(child, SIGKILL);

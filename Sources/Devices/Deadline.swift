@@ -4,9 +4,19 @@ internal import Base
 /// A point in time some milliseconds from now.
 struct Deadline {
   private let end: Int64
+  private var wasOver = false
   init(_ milliseconds: Int32) { end = Clock.now() + .milliseconds(Int64(milliseconds)) }
-  /// As poll(2) takes it; 0 or below once it is over.
-  var left: Int32 { (end - Clock.now()).pollMilliseconds }
+
+  /// How long poll(2) is to wait. Once it is over there is one more look, of 0 ms: a worker that got no processor meanwhile
+  /// has not seen what has come.
+  /// - Returns: `nil` when it was over at the last look already.
+  mutating func wait() -> Int32? {
+    let left = (end - Clock.now()).pollMilliseconds
+    if left <= 0, wasOver { return nil }
+    wasOver = left <= 0
+    // A negative time would be a wait for ever.
+    return max(0, left)
+  }
 }
 
 extension Int64 {

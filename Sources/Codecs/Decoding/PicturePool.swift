@@ -66,7 +66,8 @@ final class PicturePool: Sendable {
       if let ref = pool.take(as: configuration.user, orWaits: now < end) { return ref }
       guard now < end else {
         throw Failure(
-          .noBufferSpace, "take", on: configuration.poolName, "the graph has held all \(pool.buffers.count) for 500 ms")
+          .noBufferSpace, "take", on: configuration.poolName,
+          "the graph has held all \(pool.buffers.count) for \(patience / .milliseconds(1)) ms")
       }
       let free = free
       pool.whenFree(as: configuration.user) { free.signal() }

@@ -29,15 +29,14 @@ extension DecoderRun {
     var before = progress
     while drained.state == .draining {
       try checkInterrupt()
-      // A negative time would be a wait for ever.
-      _ = try pump(stream, max(0, deadline.left), into: &sink)
-      if progress != before { (before, deadline) = (progress, Deadline(Self.timeLimit)) }
-      if deadline.left <= 0, drained.state == .draining {
+      guard let left = deadline.wait() else {
         guard let pictures, pictures.queued == 0, !pictures.hasComeHome else {
           throw hang("VIDIOC_DECODER_CMD", "the drain did not end")
         }
         throw Failure(.timedOut, "drain", on: path, "all \(pictures.count) pictures are in use")
       }
+      _ = try pump(stream, left, into: &sink)
+      if progress != before { (before, deadline) = (progress, Deadline(Self.timeLimit)) }
     }
     if !bothStream || isToStop {
       // Accepted and ignored, or not known: what was never read goes.

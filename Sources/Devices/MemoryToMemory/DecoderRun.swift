@@ -190,23 +190,20 @@ final class DecoderRun {
   private func waitForRoom<Sink: FrameSink & ~Copyable>(
     _ stream: M2MPort, into sink: inout Sink
   ) throws(Failure) {
-    var (deadline, wasOver) = (Deadline(Self.timeLimit), false)
+    var deadline = Deadline(Self.timeLimit)
     while true {
       try checkInterrupt()
       try queueHome()
       let lacksPicture = pictures.map { $0.isStreaming && $0.queued == 0 } ?? false
       if !stream.free.isEmpty && !lacksPicture { return }
-      let left = deadline.left
-      // Looked at once more after its time: a worker that got no processor meanwhile has not seen what has come.
-      if left <= 0, wasOver {
+      guard let left = deadline.wait() else {
         guard lacksPicture else { throw hang("VIDIOC_DQBUF", "it takes no unit in \(Self.timeLimit) ms") }
         throw Failure(
           .timedOut, "decode", on: path, "all \(pictures?.count ?? 0) pictures are in use since \(Self.timeLimit) ms")
       }
-      wasOver = left <= 0
-      let came = try pump(stream, max(0, min(left, silenceLeft)), into: &sink)
+      let came = try pump(stream, min(left, silenceLeft), into: &sink)
       let isJudged = try judgeSilence()
-      if came.moved || came.woken || isJudged { (deadline, wasOver) = (Deadline(Self.timeLimit), false) }
+      if came.moved || came.woken || isJudged { deadline = Deadline(Self.timeLimit) }
     }
   }
 

@@ -257,7 +257,6 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       progressAt = now
       return true
     }
-    lastLookAfter = left <= 0 ? progressAt : nil
     let interest: PollInterest = given > 0 ? [.readable, .writable] : .readable
     let result = try asFailure { () throws(KernelError) in
       if isWakeable, let deviceWaker {
@@ -265,10 +264,8 @@ public final class V4L2Encoder: Encoder, @unchecked Sendable {
       }
       return try device.wait(for: interest, timeoutMilliseconds: max(0, left))
     }
-    if result.woken {
-      deviceWaker?.wakeUp.clear()
-      lastLookAfter = nil
-    }
+    if result.woken { deviceWaker?.wakeUp.clear() }
+    lastLookAfter = left <= 0 && !result.woken ? progressAt : nil
     if result.failed { try failIfBroken() }
     return !result.woken
   }

@@ -205,8 +205,8 @@ final class ScalerRun {
 
   /// Waits until the picture is made and both buffers are ours again.
   private func collect() throws(Failure) {
-    let deadline = Deadline(ScalerRun.timeLimit)
-    var (hasInput, hasOutput, damaged, wasOver) = (false, false, false, false)
+    var deadline = Deadline(ScalerRun.timeLimit)
+    var (hasInput, hasOutput, damaged) = (false, false, false)
     while true {
       if !hasInput, let buffer = try taken(input) {
         hasInput = true
@@ -218,16 +218,13 @@ final class ScalerRun {
         output.giveBack(buffer.index)
       }
       if hasInput && hasOutput { break }
-      let left = deadline.left
-      // Looked at once more after its time: a worker that got no processor meanwhile has not seen what has come.
-      if left <= 0, wasOver {
+      guard let left = deadline.wait() else {
         throw Failure(.timedOut, "VIDIOC_DQBUF", on: device.path, "no picture in \(ScalerRun.timeLimit) ms")
       }
-      wasOver = left <= 0
       var interest: PollInterest = []
       if !hasOutput { interest.insert(.readable) }
       if !hasInput { interest.insert(.writable) }
-      _ = try asFailure { () throws(KernelError) in try device.wait(for: interest, timeoutMilliseconds: max(0, left)) }
+      _ = try asFailure { () throws(KernelError) in try device.wait(for: interest, timeoutMilliseconds: left) }
     }
     if damaged {
       throw Failure(.ioError, "VIDIOC_DQBUF", on: device.path, "the device says the picture is damaged")
