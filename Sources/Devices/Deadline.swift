@@ -10,7 +10,7 @@ struct Deadline {
   /// How long poll(2) is to wait. Once it is over there is one more look, of 0 ms: a worker that got no processor meanwhile
   /// has not seen what has come.
   /// - Returns: `nil` when it was over at the last look already.
-  mutating func wait() -> Int32? {
+  mutating func nextWait() -> Int32? {
     let left = (end - Clock.now()).pollMilliseconds
     if left <= 0, wasOver { return nil }
     wasOver = left <= 0

@@ -27,14 +27,8 @@ import Testing
     }
     // What the first call of anything sets up is not counted.
     touch()
-    // The quietest of three stretches, since the Swift runtime fills its own caches now and then.
-    var fewest = UInt64.max
-    for _ in 0..<3 {
-      let before = allocation_count()
-      for _ in 0..<1000 { touch() }
-      fewest = min(fewest, allocation_count() - before)
-    }
-    #expect(fewest == 0)
+    let allocations = fewestAllocations(by: allocation_count, in: 1000) { touch() }
+    #expect(allocations == 0)
     #expect(affinity.within { state.value.second } == 3003)
   }
 

@@ -33,17 +33,10 @@ private struct CountingSink: PacketSink {
 
 /// A steady state takes nothing from the heap. Every call of the calling thread is counted, the libraries' own too.
 @Suite(.ownThread) struct AllocationTests {
-  /// Allocations of 20 rounds, after 30 to warm up: the quietest of three stretches, since the Swift runtime fills its
-  /// own caches now and then. What happens in every round is in all three.
+  /// Allocations of 20 rounds, after 30 to warm up.
   private static func allocations(_ round: () throws -> Void) rethrows -> UInt64 {
     for _ in 0..<30 { try round() }
-    var fewest = UInt64.max
-    for _ in 0..<3 {
-      let before = allocation_count()
-      for _ in 0..<20 { try round() }
-      fewest = min(fewest, allocation_count() - before)
-    }
-    return fewest
+    return try fewestAllocations(by: allocation_count, in: 20, round)
   }
 
   @Test func theCounterCounts() {

@@ -29,7 +29,7 @@ extension DecoderRun {
     var before = progress
     while drained.state == .draining {
       try checkInterrupt()
-      guard let left = deadline.wait() else {
+      guard let left = deadline.nextWait() else {
         guard let pictures, pictures.queued == 0, !pictures.hasComeHome else {
           throw hang("VIDIOC_DECODER_CMD", "the drain did not end")
         }

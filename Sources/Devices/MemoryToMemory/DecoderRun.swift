@@ -196,7 +196,7 @@ final class DecoderRun {
       try queueHome()
       let lacksPicture = pictures.map { $0.isStreaming && $0.queued == 0 } ?? false
       if !stream.free.isEmpty && !lacksPicture { return }
-      guard let left = deadline.wait() else {
+      guard let left = deadline.nextWait() else {
         guard lacksPicture else { throw hang("VIDIOC_DQBUF", "it takes no unit in \(Self.timeLimit) ms") }
         throw Failure(
           .timedOut, "decode", on: path, "all \(pictures?.count ?? 0) pictures are in use since \(Self.timeLimit) ms")

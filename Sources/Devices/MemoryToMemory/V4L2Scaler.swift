@@ -218,7 +218,7 @@ final class ScalerRun {
         output.giveBack(buffer.index)
       }
       if hasInput && hasOutput { break }
-      guard let left = deadline.wait() else {
+      guard let left = deadline.nextWait() else {
         throw Failure(.timedOut, "VIDIOC_DQBUF", on: device.path, "no picture in \(ScalerRun.timeLimit) ms")
       }
       var interest: PollInterest = []
