@@ -111,9 +111,7 @@ struct ColorTests {
       // The files say neither transfer nor primaries.
       let expected = ([row.range] + [String](repeating: row.matrix, count: 3) + ["10/1"]).joined(separator: ",")
       if !isPictures { #expect(said.hasPrefix(expected), "\(what): \(said)") }
-      let snapshot = served.scratch + "/\(number).jpg"
-      // It waits two seconds for a picture to come by.
-      #expect(try eventually { try run("cp", served.path("venc/\(number)/snapshot.jpg"), snapshot).status == 0 })
+      let snapshot = try served.snapshot(of: "venc/\(number)")
       Self.expectBars(try Self.shown(snapshot, ["-f", "mjpeg"]), "snapshot of \(what)")
       let active = try served.facts("venc/\(number)/active")
       #expect(active["color"]?.hasPrefix(isPictures ? "bt601 full" : row.ours) ?? false, "\(what): \(active)")

@@ -16,16 +16,7 @@ import Testing
   }
 
   private func picture(_ served: Served, _ object: String) throws -> String {
-    let file = served.scratch + "/\(UUID().uuidString).jpg"
-    var said = ""
-    // EAGAIN says that no frame passed for two seconds, which a busy machine may bring about.
-    let isTaken = try eventually {
-      let outcome = try run("cp", served.path("\(object)/snapshot.jpg"), file)
-      said = outcome.errors
-      return outcome.status == 0
-    }
-    try #require(isTaken, "\(said)")
-    return file
+    try served.snapshot(of: object)
   }
 
   private func isNear(_ a: [Int], _ b: [Int]) -> Bool { a.count == 3 && zip(a, b).allSatisfy { abs($0 - $1) <= 24 } }

@@ -6,10 +6,7 @@ import Testing
 /// What the settings of inputs and scalers do to the picture.
 @Suite(.ownThread) struct ScalerTests {
   private func picture(_ served: Served, _ object: String) throws -> String {
-    let file = served.scratch + "/\(UUID().uuidString).jpg"
-    let outcome = try served.whenFramesCome { try run("cp", served.path("\(object)/snapshot.jpg"), file) }
-    #expect(outcome.status == 0, "\(outcome.errors)")
-    return file
+    try served.snapshot(of: object)
   }
 
   /// The pattern's number in a picture after FFmpeg has turned it back.

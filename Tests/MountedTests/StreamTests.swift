@@ -69,9 +69,7 @@ import Testing
   func aSnapshotIsAPictureOfNow(object: String, width: Int, height: Int) throws {
     let served = try Shared.pipeline
     let copies = try (0..<2).map { _ -> Int in
-      let file = served.scratch + "/\(UUID().uuidString).jpg"
-      let copied = try served.whenFramesCome { try run("cp", served.path("\(object)/snapshot.jpg"), file) }
-      #expect(copied.status == 0, "\(copied.errors)")
+      let file = try served.snapshot(of: object)
       let size = try Video.jpegSize(file)
       #expect(size == (width, height))
       let number = try #require(

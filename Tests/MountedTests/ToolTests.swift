@@ -79,7 +79,8 @@ import Testing
     #"python3 -c 'import sys; print(open(sys.argv[1]).read(), end="")' "$1/venc/0/bitrate""#,
     #"python3 -c 'import sys; print(open(sys.argv[1], "rb", buffering=0).readall().decode(), end="")' "$1/venc/0/bitrate""#,
     #"cp "$1/venc/0/bitrate" "$2/value" && cat "$2/value""#,
-    #"tail -f "$1/venc/0/bitrate" >"$2/tail" & until grep -qs . "$2/tail"; do sleep 0.05; done; kill $!; cat "$2/tail""#,
+    // It looks once a second whether there is more.
+    #"tail -f "$1/venc/0/bitrate" >"$2/tail" & until grep -qs . "$2/tail"; do sleep 0.05; done; sleep 2; kill $!; cat "$2/tail""#,
     #"perl -e 'open F, "<", $ARGV[0]; print <F>' "$1/venc/0/bitrate""#,
     #"mapfile -t a < "$1/venc/0/bitrate"; echo "${a[0]}""#,
     #"tee < "$1/venc/0/bitrate""#, #"busybox dd if="$1/venc/0/bitrate" bs=3 2>/dev/null"#,

@@ -3,13 +3,14 @@ import TestSupport
 import Testing
 
 extension Served {
-  /// An input gives so many frames a second. Never more, but for a quarter of a second that it may have to catch up; and as many in
+  /// A source, `vi` or `vdec`, gives so many frames a second. Never more, but for a quarter of a second that it may have to catch up; and as many in
   /// some stretch of time, as a machine that has much to do gives fewer now and then.
   /// - Parameter count: of frames that are waited for at a time.
   func expectPace(
     _ object: String, _ rate: Double, of count: Int, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    let name = "mpifs_vi_output_frames_total{object=\"\(object)\"}"
+    let kind = object.prefix { $0 != "/" }
+    let name = "mpifs_\(kind)_output_frames_total{object=\"\(object)\"}"
     var (frames, seconds) = (0.0, 0.0)
     let keepsUp = try eventually {
       let start = ContinuousClock.now

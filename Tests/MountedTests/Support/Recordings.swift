@@ -3,6 +3,64 @@ import Foundation
 import TestSupport
 import Testing
 
+/// A reader of a stream: `cat STREAM > FILE` in the background. It has the stream open when it is made, so that it gets what
+/// comes from then on, and it goes before all others that want a processor, so that it keeps up.
+final class Recording {
+  let file: String
+  /// As `cat` is, but on SIGINT it ends between two reads: what it has read is written, and no picture is cut.
+  let cat: Child
+  private let page: String
+  /// Number of the encoder whose stream it is.
+  private let encoder: Int?
+
+  init(_ served: Served, _ node: String) throws {
+    file = served.scratch + "/" + UUID().uuidString
+    page = served.path("venc_info")
+    encoder = node.firstMatch(of: /^venc\/([0-9]+)\//).flatMap { Int($0.1) }
+    let script = #"exec 3< "$1" && echo open && exec dd bs=256K status=none <&3 > "$2""#
+    cat = try Child(["nice", "-n", "-15", "sh", "-c", script, "sh", served.path(node), file])
+    let cat = cat
+    _ = eventually { cat.outputSize > 0 || !cat.isRunning }
+    #expect(cat.outputSize > 0, "\(node) is not opened: \(cat.errors)")
+  }
+
+  var size: Int {
+    ((try? FileManager.default.attributesOfItem(atPath: file))?[.size] as? Int) ?? 0
+  }
+
+  /// Stops reading once all that was there has been read, and waits until the reader is gone.
+  func stop() {
+    catchUp()
+    cat.signal(SIGINT)
+    // In the moment before a read it sees the signal after that, and where nothing comes any more there is nothing to cut.
+    if cat.ended(within: 10) == nil {
+      cat.signal(SIGTERM)
+      cat.ended()
+    }
+  }
+
+  /// Waits until no coded picture waits for a reader, whole or in part. Where another reader stands still they do for ever:
+  /// it gives up then, and what is missing is the test's to find.
+  private func catchUp() {
+    guard let encoder else { return }
+    _ = try? eventually(within: 10, longestPause: 20_000) {
+      let outcome = try run("cat", page)
+      let status = EncoderPage(outcome.text)
+      let counts = ["strm_cnt", "strm_out"].map { status.number(encoder, "venc chn runing status", $0) ?? 0 }
+      return outcome.status != 0 || !cat.isRunning || counts == [0, 0]
+    }
+  }
+
+  /// Stops a recording of JPEG pictures and keeps the whole ones: the reader was in the middle of one, maybe.
+  func stopAtImage() throws {
+    stop()
+    var bytes = try Data(contentsOf: .init(filePath: file))
+    let end = try #require(bytes.range(of: Data([0xFF, 0xD9]), options: .backwards)).upperBound
+    bytes.removeSubrange(end...)
+    try bytes.write(to: .init(filePath: file))
+  }
+}
+
 /// The pictures that are in a recording. What a channel has given says nothing of what its reader has come to write, nor
 /// whether the last picture in the file is whole: both are asked of the file.
 extension Recording {
@@ -58,6 +116,44 @@ extension Recording {
   }
 }
 
+/// A reader that reads a little, then nothing until told to, then on to the end of the stream.
+final class StallingReader {
+  let file: String
+  private let signal: String
+  private let program: Child
+
+  init(_ served: Served, _ node: String) throws {
+    file = served.scratch + "/" + UUID().uuidString
+    signal = file + ".go"
+    program = try Child([
+      "python3", "-c",
+      """
+      import os, sys, time
+      fd = os.open(sys.argv[1], os.O_RDONLY)
+      print('open', flush=True)
+      out = open(sys.argv[2], 'wb')
+      out.write(os.read(fd, 2000)); out.flush()
+      while not os.path.exists(sys.argv[3]): time.sleep(0.05)
+      while True:
+          data = os.read(fd, 65536)
+          if not data: break
+          out.write(data)
+      """, served.path(node), file, signal,
+    ])
+    let program = program
+    _ = eventually { program.outputSize > 0 || !program.isRunning }
+    #expect(program.outputSize > 0, "\(node) is not opened: \(program.errors)")
+  }
+
+  var errors: String { program.errors }
+
+  func goOn(sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(FileManager.default.createFile(atPath: signal, contents: nil), sourceLocation: sourceLocation)
+  }
+
+  func ended() -> Int32? { program.ended() }
+}
+
 extension Served {
   /// Does what reads pictures, and again where it is told that no frame came in the two seconds in which the program waits for
   /// one: a busy machine may stand still for so long. Where no frame comes at all, that is what comes of it.
@@ -69,5 +165,14 @@ extension Served {
       return false
     }
     return outcome
+  }
+
+  /// `cp OBJECT/snapshot.jpg` to a file of its own, which must succeed.
+  /// - Returns: the file.
+  func snapshot(of object: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    let file = scratch + "/\(UUID().uuidString).jpg"
+    let copied = try whenFramesCome { try run("cp", path("\(object)/snapshot.jpg"), file) }
+    #expect(copied.status == 0, "\(object): \(copied.errors)", sourceLocation: sourceLocation)
+    return file
   }
 }

@@ -134,7 +134,7 @@ final class Served: @unchecked Sendable {
 
   /// Writes until the write has an answer of its own. A writer is kept waiting for two seconds, and what the program has not come
   /// to by then is ETIMEDOUT, on which it is to be written again; what was begun and goes on is EBUSY until it is done.
-  private func answered(_ write: () throws -> Child.Outcome) throws -> Child.Outcome {
+  func answered(_ write: () throws -> Child.Outcome) throws -> Child.Outcome {
     var outcome = try write()
     guard outcome.errors.contains("Connection timed out") else { return outcome }
     _ = try eventually(longestPause: 100_000) {
