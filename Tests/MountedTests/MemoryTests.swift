@@ -66,10 +66,8 @@ import Testing
       served)
     #expect(try served.advances("vi/0", "frames_out", by: 2))
     let before = try anonymous(served)
-    let size = try served.whenFramesCome {
-      try run("sh", "-c", "wc -c <\"$1\"", "sh", served.path("vi/0/snapshot.jpg"))
-    }
-    #expect(Int(size.text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 1_000_000, "\(size.errors)")
+    let picture = try served.snapshot(of: "vi/0")
+    #expect(Served.size(of: picture) > 1_000_000)
     #expect(try eventually { try anonymous(served) < before + (8 << 10) })
   }
 }

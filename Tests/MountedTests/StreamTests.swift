@@ -108,14 +108,14 @@ import Testing
     #expect(try served.advances("vi/0", "frames_out", by: 2))
     #expect(try served.facts("vi/0/active")["snapshot.yuv"] == nil)
     let file = served.scratch + "/a.yuv"
-    let copied = try served.whenFramesCome { try run("cp", served.path("vi/0/snapshot.yuv"), file) }
+    let copied = try served.whenFramesCome(into: file) { try run("cp", served.path("vi/0/snapshot.yuv"), file) }
     #expect(copied.status == 0, "\(copied.errors)")
     let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
     #expect(pictures.contains { $0.elementsEqual(bytes) }, "\(bytes.count) bytes are none of the file's pictures")
     let fact = try #require(try served.facts("vi/0/active")["snapshot.yuv"])
     #expect(fact.hasPrefix("\(format) 642x362, \(bytes.count) bytes, lines without padding; "), "\(fact)")
     // Both at once.
-    let both = try served.whenFramesCome {
+    let both = try served.whenFramesCome(into: file + ".jpg") {
       try shell(
         #"cat "$1/snapshot.yuv" >"$2" & cat "$1/snapshot.jpg" >"$3" && wait $!"#, served.path("vi/0"), file,
         file + ".jpg")
@@ -129,7 +129,7 @@ import Testing
     // Frames the source made. Those that came too late for their time are not passed on, but have a number.
     var before = 0
     let file = served.scratch + "/\(UUID().uuidString).jpg"
-    let copied = try served.whenFramesCome {
+    let copied = try served.whenFramesCome(into: file) {
       before = try served.stats("vi/0")["frames_in"] ?? 0
       return try run("cp", served.path("vi/0/snapshot.jpg"), file)
     }

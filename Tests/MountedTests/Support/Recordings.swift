@@ -24,9 +24,7 @@ final class Recording {
     #expect(cat.outputSize > 0, "\(node) is not opened: \(cat.errors)")
   }
 
-  var size: Int {
-    ((try? FileManager.default.attributesOfItem(atPath: file))?[.size] as? Int) ?? 0
-  }
+  var size: Int { Served.size(of: file) }
 
   /// Stops reading once all that was there has been read, and waits until the reader is gone.
   func stop() {
@@ -156,23 +154,31 @@ final class StallingReader {
 
 extension Served {
   /// Does what reads pictures, and again where it is told that no frame came in the two seconds in which the program waits for
-  /// one: a busy machine may stand still for so long. Where no frame comes at all, that is what comes of it.
-  func whenFramesCome(_ body: () throws -> Child.Outcome) throws -> Child.Outcome {
+  /// one, or is given the empty page of an object that starves: a busy machine may stand still for so long. Where no frame
+  /// comes at all, that is what comes of it.
+  /// - Parameter file: that the picture is put into.
+  func whenFramesCome(into file: String? = nil, _ body: () throws -> Child.Outcome) throws -> Child.Outcome {
     var outcome = try body()
     _ = try eventually {
-      guard outcome.errors.contains("Resource temporarily unavailable") else { return true }
+      let isEmpty = outcome.status == 0 && file.map { Self.size(of: $0) == 0 } ?? false
+      guard isEmpty || outcome.errors.contains("Resource temporarily unavailable") else { return true }
       outcome = try body()
       return false
     }
     return outcome
   }
 
-  /// `cp OBJECT/snapshot.jpg` to a file of its own, which must succeed.
+  /// `cp OBJECT/snapshot.jpg` to a file of its own, which must succeed; of an object that runs.
   /// - Returns: the file.
   func snapshot(of object: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
     let file = scratch + "/\(UUID().uuidString).jpg"
-    let copied = try whenFramesCome { try run("cp", path("\(object)/snapshot.jpg"), file) }
-    #expect(copied.status == 0, "\(object): \(copied.errors)", sourceLocation: sourceLocation)
+    let copied = try whenFramesCome(into: file) { try run("cp", path("\(object)/snapshot.jpg"), file) }
+    #expect(copied.status == 0, "snapshot of \(object): \(copied.errors)", sourceLocation: sourceLocation)
     return file
+  }
+
+  /// Bytes of a file; 0 where there is none.
+  static func size(of file: String) -> Int {
+    ((try? FileManager.default.attributesOfItem(atPath: file))?[.size] as? Int) ?? 0
   }
 }
