@@ -113,7 +113,7 @@ final class GateBox: Sendable {
     turned.add(1, ordering: .acquiringAndReleasing)
     return true
   }
-  /// Somebody has been turned back since it was shut, and so is not on the way of before any more.
+  /// Somebody has come to it since it was shut, and was turned back: he is past what he did while it was open.
   var hasTurnedBack: Bool { turned.load(ordering: .acquiring) > 0 }
   /// Comes back once it is open.
   func pass() {

@@ -119,7 +119,6 @@ import Testing
       """
       import os, sys, time
       fd = os.open(sys.argv[1], os.O_RDONLY)
-      # As long as it takes: the test gives up by itself.
       def count(text):
           return int([l for l in text.decode().split('\\n') if l.startswith('frames_out')][0].split()[1])
       first = os.pread(fd, 65536, 0)
@@ -133,6 +132,7 @@ import Testing
           pieces += piece
       assert pieces.startswith(b'created_us: ') and pieces.endswith(b'\\n'), pieces
       assert os.pread(fd, 100, 1 << 20) == b''
+      # As long as it takes: the test gives up by itself.
       while count(os.pread(fd, 65536, 0)) <= count(first):
           time.sleep(0.01)
       print('fine')
