@@ -343,7 +343,8 @@ final class KMSCard: @unchecked Sendable {
     for screen in screens where screen.isOverdue(now) {
       remains += screen.holdings
       screen.timeOut()
-      giveUp(Failure(.timedOut, "flip", on: path, "no picture came onto \(screen.name) within 500 ms"))
+      let time = patience / .milliseconds(1)
+      giveUp(Failure(.timedOut, "flip", on: path, "no picture came onto \(screen.name) within \(time) ms"))
       // It is opened anew at the next turn.
       lookAt = now
       break
