@@ -184,8 +184,9 @@ import Testing
     func descriptors() throws -> Int {
       try FileManager.default.contentsOfDirectory(atPath: "/proc/\(served.pid)/fd").count
     }
-    // In this order: what the first look at the memory opens is counted.
-    let (bytes, before) = (try held(served), try descriptors())
+    // What the first look at the system's memory opens for all that follow is counted: it has been when its page is there.
+    #expect(try served.cat("rk_dmabuf/source").hasPrefix("source: "))
+    let (before, bytes) = (try descriptors(), try held(served))
     let text =
       "vi/1/width = 64\nvi/1/height = 64\nvi/1/enable = 1\nvb/0/count = 16\nvb/0/size = 4096\nvb/0/enable = 1\n"
     func limit(_ count: String) throws {
