@@ -72,7 +72,7 @@ extension Administrator {
     }
     let stopped = plan.stops.compactMap { path in object(path).map { (path, $0) } }
     for (path, object) in stopped where !stop(object, until: job.deadline) && plan.starts.contains(path) {
-      for (_, other) in stopped where other !== object { restart(plan, other.path, other) }
+      for (path, other) in stopped { restart(plan, path, other) }
       for object in plan.created { object.retire() }
       throw located(Self.busy(path), job)
     }
@@ -205,15 +205,17 @@ extension Administrator {
       disable(path, object)
       return
     }
+    // With what it opened before.
+    let (target, isKept) = (target(settings(of: path)), plan.waits.contains(path))
+    if runsAgain(object, opening: target, isKept: isKept) { return }
     do throws(Refusal) {
       var stragglers: [Straggler] = []
       let deadline = Clock.now() + patience
-      try start(
-        path, object, opening: target(path, plan), isKept: plan.waits.contains(path), deadline, &stragglers)
+      try start(path, object, opening: target, isKept: isKept, deadline, &stragglers)
       for straggler in stragglers { _ = try finish(straggler, deadline) }
     } catch {
-      if plan.waits.contains(path) {
-        keepTrying(path, object, opening: target(path, plan), error)
+      if isKept {
+        keepTrying(path, object, opening: target, error)
         return
       }
       errorLog.record(

@@ -10,7 +10,8 @@ import SystemPackage
 /// A transaction waits for the work it began until its deadline. What has not come back by then is *left*: it stands in
 /// `State.left` until it does, `state` and `health` name it, and the object can be disabled, unbound, set and removed all
 /// the same. Such a change *supersedes* what was left: when that comes back, its effect is undone and nothing else
-/// happens. Work that was not begun when its writer was told ETIMEDOUT is never begun.
+/// happens. A change that needs the object back and is refused because it has not come changes nothing of what was left.
+/// Work that was not begun when its writer was told ETIMEDOUT is never begun.
 ///
 /// Threads: a transaction that touches devices has a thread of its own, which only ever waits with a deadline; each piece
 /// of work has one too.
@@ -38,6 +39,9 @@ extension Administrator {
     let task: ControlTask
     /// A later change wants the opposite.
     var isSuperseded = false
+    /// That change, or the one that stopped the object, was refused: the object is to run as before. What it opens, and whether it
+    /// is waited for when that fails.
+    var runsAgain: (target: String, isKept: Bool)?
     /// The object was removed meanwhile.
     var isRemoved = false
   }
@@ -190,22 +194,48 @@ extension Administrator {
         }
         throw Refusal(.canceled, path: "\(path)/enable", reason: "was given up")
       }
-      state.withLock { state in
-        var new = Left(kind: .retry(pause), task: task)
-        if let old = state.left[identity] { (new.isSuperseded, new.isRemoved) = (old.isSuperseded, old.isRemoved) }
-        if new.isSuperseded { pause.end() }
-        state.left[identity] = new
-      }
-      if let outcome = task.leave({ [self] in cameBack(object, $0) }) { cameBack(object, outcome) }
+      follow(task, object, .retry(pause))
     } catch {
       errorLog.record(error)
     }
   }
 
-  /// What an object opens, by the name its settings give it.
+  /// Leaves work in the place of what was left before it, and as that was.
+  private func follow(_ task: ControlTask, _ object: any ModuleObject, _ kind: Left.Kind) {
+    let identity = ObjectIdentity(object)
+    state.withLock { state in
+      var new = Left(kind: kind, task: task)
+      if let old = state.left[identity] { (new.isSuperseded, new.isRemoved) = (old.isSuperseded, old.isRemoved) }
+      if new.isSuperseded, case .retry(let pause) = kind { pause.end() }
+      state.left[identity] = new
+    }
+    if let outcome = task.leave({ [self] in cameBack(object, $0) }) { cameBack(object, outcome) }
+  }
+
+  /// Starts an object that came back from what a refused change had wanted of it.
+  private func startAgain(_ object: any ModuleObject, opening target: String, isKept: Bool) {
+    guard !isKept else {
+      let reason = Refusal(.canceled, path: "\(object.path)/enable", reason: "is opened again")
+      return keepTrying(object.path, object, opening: target, reason, replacesLeft: true)
+    }
+    do throws(Refusal) {
+      let task = try begin(object, "enable", replacesLeft: true) { () throws(Refusal) in try Self.start(object) }
+      follow(task, object, .start(keeping: nil))
+    } catch {
+      state.withLock { $0.left[ObjectIdentity(object)] = nil }
+      errorLog.record(error)
+      disable(object.path, object)
+    }
+  }
+
+  /// What an object opens once a plan is made, by the name its settings give it.
   func target(_ path: ObjectPath, _ plan: Plan) -> String {
-    let settings = plan.updates.last { $0.path == path }?.new ?? settings(of: path)
-    return settings?.text("input") ?? settings?.text("device") ?? settings?.text("backend") ?? "its device"
+    target(plan.updates.last { $0.path == path }?.new ?? settings(of: path))
+  }
+
+  /// What an object opens, by the name its settings give it.
+  func target(_ settings: ObjectSettings?) -> String {
+    settings?.text("input") ?? settings?.text("device") ?? settings?.text("backend") ?? "its device"
   }
 
   // MARK: what was left
@@ -216,19 +246,25 @@ extension Administrator {
     object.awaits(nil, since: 0)
     enum Rest {
       case done, undo, retire
+      case again(String, isKept: Bool)
       case disable(Refusal)
       case keep(String, Refusal)
     }
     let rest: Rest = state.withLock { state in
       guard let left = state.left[identity] else { return .done }
+      let isWanted = !left.isSuperseded || left.runsAgain != nil
       switch (left.kind, outcome) {
       case (.start, .success), (.retry, .success):
-        if left.isSuperseded { return .undo }
-      case (.start(let target), .failure(let refusal)) where !left.isSuperseded:
+        if !isWanted { return .undo }
+      case (.start(let target), .failure(let refusal)) where isWanted:
+        // It was given up for the change that was refused.
+        if refusal.errno == .canceled, let (target, isKept) = left.runsAgain { return .again(target, isKept: isKept) }
         if let target { return .keep(target, refusal) }
         state.left[identity] = nil
         return .disable(refusal)
-      default: break
+      case (.retry, .failure), (.stop, _):
+        if let (target, isKept) = left.runsAgain, !left.isRemoved { return .again(target, isKept: isKept) }
+      case (.start, _), (.command, _): break
       }
       if left.isRemoved { return .retire }
       state.left[identity] = nil
@@ -242,6 +278,9 @@ extension Administrator {
       return
     case .retire: break
     case .undo: object.stop()
+    case .again(let target, let isKept):
+      startAgain(object, opening: target, isKept: isKept)
+      return
     case .keep(let target, let refusal):
       errorLog.record(refusal)
       keepTrying(object.path, object, opening: target, refusal, replacesLeft: true)
@@ -253,14 +292,36 @@ extension Administrator {
     }
     // Removed or not is decided under the lock, so that either this thread retires it or whoever removes it. What this thread
     // retires is under way until that is done: the end waits for it.
-    let isRemoved = state.withLock { state -> Bool in
-      let isRemoved = state.left[identity]?.isRemoved ?? false
-      if !isRemoved { state.left[identity] = nil }
-      return isRemoved
+    let left = state.withLock { state -> Left? in
+      let left = state.left[identity]
+      if left?.isRemoved == false, left?.runsAgain == nil { state.left[identity] = nil }
+      return left
     }
-    guard isRemoved else { return }
-    object.retire()
-    state.withLock { $0.left[identity] = nil }
+    if left?.isRemoved == true {
+      object.retire()
+      state.withLock { $0.left[identity] = nil }
+    } else if let (target, isKept) = left?.runsAgain {
+      // The change was refused while this was undone for it.
+      startAgain(object, opening: target, isKept: isKept)
+    }
+  }
+
+  /// Has an object run as before when what is under way on its lane comes back: the change that wanted otherwise was refused.
+  /// - Parameter isKept: whether it is waited for when it was running before and is refused.
+  /// - Returns: false when nothing is under way.
+  func runsAgain(_ object: any ModuleObject, opening target: String, isKept: Bool) -> Bool {
+    let identity = ObjectIdentity(object)
+    return state.withLock { state in
+      guard let left = state.left[identity] else { return false }
+      let isKept =
+        switch left.kind {
+        case .start(let keeping): keeping != nil
+        case .retry: true
+        case .stop, .command: isKept
+        }
+      state.left[identity]?.runsAgain = (target, isKept)
+      return true
+    }
   }
 
   /// A change that wants the opposite of what is under way on the object's lane.
@@ -269,6 +330,7 @@ extension Administrator {
     let identity = ObjectIdentity(object)
     let left: Left? = state.withLock { state in
       state.left[identity]?.isSuperseded = true
+      state.left[identity]?.runsAgain = nil
       return state.left[identity]
     }
     guard let left else { return true }

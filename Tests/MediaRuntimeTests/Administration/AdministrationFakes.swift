@@ -113,6 +113,7 @@ final class FakeObject: ModuleObject {
   }
 
   func stop() {
+    if let gate = factory.stopGates.withLock({ $0[path] }) { gate.pass() }
     state.withLock { $0.isRunning = false }
     factory.journal.add("stop \(path)")
   }
@@ -135,6 +136,7 @@ final class FakeFactory: ModuleFactory {
   let live = Mutex<[FakeObject]>([])
   let bindings = Mutex<[ObjectPath: ObjectPath]>([:])
   let gates = Mutex<[ObjectPath: Gate]>([:])
+  let stopGates = Mutex<[ObjectPath: Gate]>([:])
   /// Opened when a start is given up.
   let cancelled = Mutex<[ObjectPath: Gate]>([:])
   let inputGuard = Mutex<(@Sendable (InputSpecification) throws(Failure) -> Void)?>(nil)

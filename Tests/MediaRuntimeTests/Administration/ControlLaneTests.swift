@@ -112,6 +112,82 @@ private let absent = Failure(.noSuchFileOrDirectory, "open", on: "/dev/video9")
     #expect(fake.runtime.errorLog.records.filter { $0.path == "vi/0/enable" }.count == 1)
   }
 
+  // MARK: a change that is refused because what hangs has not come back
+
+  /// Another input for `vi/0`, which is refused and changes nothing.
+  private func refuseAnotherInput(_ fake: FakeRuntime) {
+    _ = fake.factory.journal.take()
+    withPatience(300_000_000, fake) {
+      #expect(fake.apply(.set(p("vi/0"), "input", "/other"))?.errno == .resourceBusy)
+    }
+    #expect(fake.runtime.setting(p("vi/0"), "input") == "file:/clip")
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "1")
+  }
+
+  private func nothingIsLeft(_ fake: FakeRuntime) -> Bool {
+    eventually { fake.runtime.administrator.state.withLock { $0.left.isEmpty } }
+  }
+
+  @Test func aRefusedChangeLetsAHungStartComeToItsEnd() throws {
+    let gate = Gate()
+    let fake = try hung(gate)
+    refuseAnotherInput(fake)
+    gate.open()
+    #expect(nothingIsLeft(fake))
+    #expect(try isRunning(fake, "vi/0"))
+    #expect(fake.factory.journal.take() == ["start vi/0"])
+    // What is wanted otherwise afterwards is made.
+    fake.factory.gates.withLock { $0 = [:] }
+    #expect(fake.apply(.set(p("vi/0"), "enable", "0")) == nil)
+    #expect(fake.factory.journal.take() == ["stop vi/0", "commit vi/0 enable"])
+  }
+
+  @Test func aRefusedChangeLetsAHungStartBeRefused() throws {
+    let gate = Gate()
+    let fake = try hung(gate, absent)
+    refuseAnotherInput(fake)
+    gate.open()
+    #expect(nothingIsLeft(fake))
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "0")
+    #expect(fake.runtime.errorLog.records.map(\.errno) == [ETIMEDOUT, EBUSY, ENOENT])
+  }
+
+  @Test func aRefusedChangeLeavesWhatIsWaitedForWaitedFor() throws {
+    let gate = Gate()
+    let fake = try FakeRuntime()
+    fake.factory.failures.withLock { $0[p("vi/0")] = absent }
+    #expect(fake.load("vi/0/input = /clip\nvi/0/enable = 1\n", waits: true) == nil)
+    // The next time it is asked for, it hangs.
+    fake.factory.gates.withLock { $0[p("vi/0")] = gate }
+    #expect(gate.waitForVisitor())
+    refuseAnotherInput(fake)
+    fake.factory.gates.withLock { $0 = [:] }
+    gate.open()
+    // It was absent still, and is waited for as before.
+    #expect(eventually { fake.factory.journal.take().contains("refuse vi/0") })
+    #expect(eventually { fake.factory.journal.take().contains("refuse vi/0") })
+    #expect(try awaited(fake, "vi/0")?.hasPrefix("file:/clip (") == true)
+    fake.factory.failures.withLock { $0 = [:] }
+    #expect(nothingIsLeft(fake))
+    #expect(try isRunning(fake, "vi/0"))
+    #expect(fake.runtime.setting(p("vi/0"), "enable") == "1")
+  }
+
+  @Test func whatDoesNotStopForARefusedChangeRunsAgainWhenItHas() throws {
+    let gate = Gate()
+    let fake = try FakeRuntime()
+    #expect(fake.load("vi/0/input = /clip\nvi/0/enable = 1\n") == nil)
+    fake.factory.stopGates.withLock { $0[p("vi/0")] = gate }
+    refuseAnotherInput(fake)
+    fake.factory.stopGates.withLock { $0 = [:] }
+    gate.open()
+    #expect(nothingIsLeft(fake))
+    #expect(try isRunning(fake, "vi/0"))
+    #expect(fake.factory.journal.take() == ["stop vi/0", "start vi/0"])
+  }
+
+  // MARK: what is refused in the end
+
   @Test func aHungStartThatIsRefusedInTheEndTakesEnableBack() throws {
     let gate = Gate()
     let fake = try hung(gate, absent)
