@@ -44,6 +44,9 @@ extension Administrator {
     var runsAgain: (target: String, isKept: Bool)?
     /// The object was removed meanwhile.
     var isRemoved = false
+
+    /// The object is being started again as it was wanted before: a change that comes from then on supersedes it anew.
+    mutating func reinstate() { (isSuperseded, runsAgain) = (false, nil) }
   }
 
   // MARK: work that is waited for
@@ -180,7 +183,6 @@ extension Administrator {
     object.awaits("\(target) (\(refusal.reason))", since: since)
     moduleLog.record(ModuleKind(path.kind), .warning, "\(path) waits: \(refusal.reason)")
     let pause = Pause()
-    let identity = ObjectIdentity(object)
     do throws(Refusal) {
       let task = try begin(object, "enable", replacesLeft: replacesLeft) { () throws(Refusal) in
         var delay = Self.retries.lowerBound
@@ -252,18 +254,22 @@ extension Administrator {
     }
     let rest: Rest = state.withLock { state in
       guard let left = state.left[identity] else { return .done }
+      func again(_ target: String, _ isKept: Bool) -> Rest {
+        state.left[identity]?.reinstate()
+        return .again(target, isKept: isKept)
+      }
       let isWanted = !left.isSuperseded || left.runsAgain != nil
       switch (left.kind, outcome) {
       case (.start, .success), (.retry, .success):
         if !isWanted { return .undo }
       case (.start(let target), .failure(let refusal)) where isWanted:
         // It was given up for the change that was refused.
-        if refusal.errno == .canceled, let (target, isKept) = left.runsAgain { return .again(target, isKept: isKept) }
+        if refusal.errno == .canceled, let (target, isKept) = left.runsAgain { return again(target, isKept) }
         if let target { return .keep(target, refusal) }
         state.left[identity] = nil
         return .disable(refusal)
       case (.retry, .failure), (.stop, _):
-        if let (target, isKept) = left.runsAgain, !left.isRemoved { return .again(target, isKept: isKept) }
+        if let (target, isKept) = left.runsAgain, !left.isRemoved { return again(target, isKept) }
       case (.start, _), (.command, _): break
       }
       if left.isRemoved { return .retire }
@@ -295,6 +301,7 @@ extension Administrator {
     let left = state.withLock { state -> Left? in
       let left = state.left[identity]
       if left?.isRemoved == false, left?.runsAgain == nil { state.left[identity] = nil }
+      state.left[identity]?.reinstate()
       return left
     }
     if left?.isRemoved == true {

@@ -114,11 +114,12 @@ private let absent = Failure(.noSuchFileOrDirectory, "open", on: "/dev/video9")
 
   // MARK: a change that is refused because what hangs has not come back
 
-  /// Another input for `vi/0`, which is refused and changes nothing.
+  /// Another input for `vi/0`, which may be started anew for it. It is refused and changes nothing.
   private func refuseAnotherInput(_ fake: FakeRuntime) {
     _ = fake.factory.journal.take()
     withPatience(300_000_000, fake) {
-      #expect(fake.apply(.set(p("vi/0"), "input", "/other"))?.errno == .resourceBusy)
+      #expect(
+        fake.apply(.set(p("vi/0"), "input", "/other"), .set(p("vi/0"), "enable", "1"))?.errno == .resourceBusy)
     }
     #expect(fake.runtime.setting(p("vi/0"), "input") == "file:/clip")
     #expect(fake.runtime.setting(p("vi/0"), "enable") == "1")
