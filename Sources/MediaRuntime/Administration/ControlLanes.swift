@@ -199,6 +199,8 @@ extension Administrator {
       follow(task, object, .retry(pause))
     } catch {
       errorLog.record(error)
+      // There is no thread for it: nobody waits, and what came back must not keep its place.
+      if replacesLeft { giveBack(object) }
     }
   }
 
@@ -224,10 +226,16 @@ extension Administrator {
       let task = try begin(object, "enable", replacesLeft: true) { () throws(Refusal) in try Self.start(object) }
       follow(task, object, .start(keeping: nil))
     } catch {
-      state.withLock { $0.left[ObjectIdentity(object)] = nil }
       errorLog.record(error)
-      disable(object.path, object)
+      giveBack(object)
     }
+  }
+
+  /// What was left has come back and nothing can follow it.
+  private func giveBack(_ object: any ModuleObject) {
+    object.awaits(nil, since: 0)
+    let isRemoved = state.withLock { $0.left.removeValue(forKey: ObjectIdentity(object))?.isRemoved ?? false }
+    if isRemoved { object.retire() } else { disable(object.path, object) }
   }
 
   /// What an object opens once a plan is made, by the name its settings give it.
@@ -265,7 +273,10 @@ extension Administrator {
       case (.start(let target), .failure(let refusal)) where isWanted:
         // It was given up for the change that was refused.
         if refusal.errno == .canceled, let (target, isKept) = left.runsAgain { return again(target, isKept) }
-        if let target { return .keep(target, refusal) }
+        if let target {
+          state.left[identity]?.reinstate()
+          return .keep(target, refusal)
+        }
         state.left[identity] = nil
         return .disable(refusal)
       case (.retry, .failure), (.stop, _):
