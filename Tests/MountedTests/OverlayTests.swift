@@ -15,14 +15,10 @@ import Testing
     return bytes.count == 12 ? (0..<3).map { part in (0..<4).reduce(0) { $0 + bytes[$1 * 3 + part] } / 4 } : []
   }
 
-  private func picture(_ served: Served, _ object: String) throws -> String {
-    try served.snapshot(of: object)
-  }
-
   private func isNear(_ a: [Int], _ b: [Int]) -> Bool { a.count == 3 && zip(a, b).allSatisfy { abs($0 - $1) <= 24 } }
 
   private func shows(_ served: Served, _ object: String, _ wanted: [Int], at x: Int, _ y: Int) throws -> Bool {
-    try eventually { isNear(try color(try picture(served, object), x, y), wanted) }
+    try eventually { isNear(try color(try served.snapshot(of: object), x, y), wanted) }
   }
 
   private func make(_ served: Served, _ object: String, _ settings: [(String, String)] = []) throws {
@@ -53,8 +49,8 @@ import Testing
     #expect(try served.advances("venc/0", "frames_out", by: 40))
     recording.stop()
     #expect(isNear(try color(recording.file, 128, 64, "h264"), [255, 0, 0]))
-    #expect(!isNear(try color(try picture(served, "vi/0"), 128, 64), [255, 0, 0]))
-    #expect(!isNear(try color(try picture(served, "vpss/0/1"), 64, 32), [255, 0, 0]))
+    #expect(!isNear(try color(try served.snapshot(of: "vi/0"), 128, 64), [255, 0, 0]))
+    #expect(!isNear(try color(try served.snapshot(of: "vpss/0/1"), 64, 32), [255, 0, 0]))
     #expect(try served.value("rgn/0/state") == "running")
 
     // Changed while it runs; nothing is lost by it.
@@ -69,10 +65,10 @@ import Testing
     // But where the encoder of a busy machine holds all the buffers there are.
     let scaled = try served.stats("vpss/0/0")
     #expect(scaled["dropped"] == scaled["dropped_no_buffer"], "\(scaled)")
-    #expect(!isNear(try color(try picture(served, "vpss/0/0"), 128, 64), [0, 0, 255]))
+    #expect(!isNear(try color(try served.snapshot(of: "vpss/0/0"), 128, 64), [0, 0, 255]))
     try served.echo("0", to: "rgn/0/enable")
     // A picture that was painted before may still be on its way.
-    #expect(try eventually { !isNear(try color(try picture(served, "vpss/0/0"), 440, 64), [0, 0, 255]) })
+    #expect(try eventually { !isNear(try color(try served.snapshot(of: "vpss/0/0"), 440, 64), [0, 0, 255]) })
   }
 
   @Test func aLogoIsCopiedInAndABadOneLeavesItThere() throws {
@@ -86,7 +82,7 @@ import Testing
     _ = try run("cp", "/proc/version", served.path("rgn/0/bitmap"))
     #expect(try eventually { try served.value("rgn/0/state").hasPrefix("failed: bitmap rgn/0: Invalid argument") })
     #expect(try served.errorLog().last?.contains("rgn/0") == true)
-    #expect(isNear(try color(try picture(served, "venc/0"), 50, 40), [0, 255, 0]))
+    #expect(isNear(try color(try served.snapshot(of: "venc/0"), 50, 40), [0, 255, 0]))
     #expect(try served.cat("health").contains("rgn/0: failed"))
     #expect(try shell(#": > "$1""#, served.path("rgn/0/bitmap")).status == 0)
     #expect(try eventually { try served.value("rgn/0/state").contains("is empty") })
@@ -145,7 +141,7 @@ import Testing
     try make(served, "rgn/2/attach/vpss-0-0", [("layer", "3")])
     #expect(try served.refusal(of: "4", to: "rgn/2/attach/vpss-0-0/layer").contains("out of range"))
     #expect(try served.advances("vpss/0/0", "painted_frames", by: 3))
-    let file = try picture(served, "vpss/0/0")
+    let file = try served.snapshot(of: "vpss/0/0")
     // Away from the block's edges, where JPEG rings.
     let spots = try [(8, 8), (52, 52), (30, 20)].map { try color(file, $0.0, $0.1) }
     #expect(spots.dropFirst().allSatisfy { isNear($0, spots[0]) }, "\(spots)")

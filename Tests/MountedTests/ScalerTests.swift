@@ -5,10 +5,6 @@ import Testing
 
 /// What the settings of inputs and scalers do to the picture.
 @Suite(.ownThread) struct ScalerTests {
-  private func picture(_ served: Served, _ object: String) throws -> String {
-    try served.snapshot(of: object)
-  }
-
   /// The pattern's number in a picture after FFmpeg has turned it back.
   private func number(_ served: Served, _ file: String, undoing filter: String, width: Int = 640, height: Int = 360)
     throws -> Int?
@@ -28,17 +24,17 @@ import Testing
   @Test func mirrorAndFlipTurnTheRunningPicture() throws {
     let served = try Served(configuration: Pipelines.small())
     #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
-    #expect(try number(served, try picture(served, "vpss/0/0"), undoing: "null") != nil)
+    #expect(try number(served, try served.snapshot(of: "vpss/0/0"), undoing: "null") != nil)
     for (key, filter) in [("mirror", "hflip"), ("flip", "vflip")] {
       try served.echo("1", to: "vpss/0/0/\(key)")
       #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
-      let file = try picture(served, "vpss/0/0")
+      let file = try served.snapshot(of: "vpss/0/0")
       let right = try number(served, file, undoing: filter)
       // What stands in the number's place may look like one, but not like this one.
       #expect(try right != nil && number(served, file, undoing: "null") != right, "\(key)")
       try served.echo("0", to: "vpss/0/0/\(key)")
       #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
-      #expect(try number(served, try picture(served, "vpss/0/0"), undoing: "null") != nil)
+      #expect(try number(served, try served.snapshot(of: "vpss/0/0"), undoing: "null") != nil)
     }
   }
 
@@ -48,7 +44,7 @@ import Testing
       configuration: Pipelines.small().replacingOccurrences(
         of: "vpss/0/0/enable", with: "vpss/0/0/rotation = \(degrees)\nvpss/0/0/enable"))
     #expect(try served.advances("venc/0", "frames_out", by: 5))
-    let file = try picture(served, "vpss/0/0")
+    let file = try served.snapshot(of: "vpss/0/0")
     #expect(try Video.jpegSize(file) == (degrees == 180 ? (640, 360) : (360, 640)))
     #expect(try number(served, file, undoing: filter) != nil)
     // What is coded from it has its size.
@@ -66,11 +62,11 @@ import Testing
     // Without the row of cells at the bottom there is no number to be read.
     try served.echo("0,0,640,180", to: "vpss/0/crop")
     #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
-    #expect(try number(served, try picture(served, "vpss/0/0"), undoing: "null") == nil)
+    #expect(try number(served, try served.snapshot(of: "vpss/0/0"), undoing: "null") == nil)
     #expect(try served.facts("vpss/0/active")["crop"]?.contains("0,0,640,180") == true)
     try served.echo("", to: "vpss/0/crop")
     #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
-    #expect(try number(served, try picture(served, "vpss/0/0"), undoing: "null") != nil)
+    #expect(try number(served, try served.snapshot(of: "vpss/0/0"), undoing: "null") != nil)
     // A part that reaches outside the picture that comes: refused, or shown as what cannot be.
     let outcome = try shell(#"echo 600,0,640,180 > "$1""#, served.path("vpss/0/crop"))
     if outcome.status == 0 {
@@ -163,7 +159,7 @@ import Testing
     let page = EncoderPage(try served.cat("venc_info"))
     #expect(page.value(0, "venc chn attr 2", "PixFmt") == (format == "nv12" ? "YUV420SP" : "YUV420P"))
     #expect(try served.facts("vi/0/active")["format"] == format)
-    #expect(try number(served, try picture(served, "vi/0"), undoing: "null") != nil)
+    #expect(try number(served, try served.snapshot(of: "vi/0"), undoing: "null") != nil)
   }
 
   /// Mean colour of a small square of a picture, 0...255.
@@ -190,7 +186,7 @@ import Testing
     try served.echo("#0000FF", to: "vpss/0/1/bar_color")
     #expect(try served.advances("vpss/0/1", "frames_out", by: 5))
     #expect(try served.facts("vpss/0/1/active")["picture"] == "0,70,320,180")
-    let bars = try picture(served, "vpss/0/1")
+    let bars = try served.snapshot(of: "vpss/0/1")
     let (above, below) = (try color(bars, x: 100, y: 30), try color(bars, x: 300, y: 300))
     let between = try color(bars, x: 100, y: 100)
     #expect(isNear(above, [0, 0, 255]) && isNear(below, [0, 0, 255]) && !isNear(between, [0, 0, 255]))
@@ -201,7 +197,7 @@ import Testing
     let active = try served.facts("vpss/0/1/active")
     #expect(active["crop"] == "140,0,360,360" && active["picture"] == nil)
     #expect(active["unused"]?.contains("bar_color") == true)
-    let inside = try color(try picture(served, "vpss/0/1"), x: 100, y: 30)
+    let inside = try color(try served.snapshot(of: "vpss/0/1"), x: 100, y: 30)
     #expect(!isNear(inside, [0, 0, 255]))
     let stats = try served.stats("vpss/0/1")
     #expect(stats["dropped"] == late(stats), "\(stats)")
@@ -229,7 +225,7 @@ import Testing
     try served.echo("", to: "vpss/0/0/crop")
     try served.echo("0,0,1000,1000 permille", to: "vpss/0/crop")
     #expect(try served.advances("vpss/0/0", "frames_out", by: 5))
-    #expect(try number(served, try picture(served, "vpss/0/0"), undoing: "null") != nil)
+    #expect(try number(served, try served.snapshot(of: "vpss/0/0"), undoing: "null") != nil)
     let stats = try served.stats("vpss/0/0")
     #expect(stats["dropped"] == late(stats), "\(stats)")
   }
@@ -294,6 +290,6 @@ import Testing
     #expect(try served.facts("vpss/0/0/active")["format"] == format)
     #expect(try Video.complaints(recording.file) == "")
     #expect(try Video.patternNumbers(recording.file, width: 640, height: 360).compactMap { $0 }.count > 20)
-    #expect(try number(served, try picture(served, "vpss/0/1"), undoing: "scale=640:360") != nil)
+    #expect(try number(served, try served.snapshot(of: "vpss/0/1"), undoing: "scale=640:360") != nil)
   }
 }

@@ -209,7 +209,9 @@ extension Administrator {
     let identity = ObjectIdentity(object)
     state.withLock { state in
       var new = Left(kind: kind, task: task)
-      if let old = state.left[identity] { (new.isSuperseded, new.isRemoved) = (old.isSuperseded, old.isRemoved) }
+      if let old = state.left[identity] {
+        (new.isSuperseded, new.runsAgain, new.isRemoved) = (old.isSuperseded, old.runsAgain, old.isRemoved)
+      }
       if new.isSuperseded, case .retry(let pause) = kind { pause.end() }
       state.left[identity] = new
     }
