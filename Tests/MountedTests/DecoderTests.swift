@@ -262,7 +262,7 @@ import Testing
     let writer = try Child(["sh", "-c", #"exec cat "$1" > "$2""#, "sh", file, served.path("vdec/0/feed")])
     let waits = try eventually {
       try served.stats("vdec/0")["feed_waiting_bytes"] ?? 0 > 300_000
-        && Metrics(served.cat("metrics"))["mpifs_filesystem_parked_requests"] == 1
+        && served.parkedRequests() == 1
     }
     #expect(waits)
     writer.signal(SIGINT)
@@ -290,7 +290,7 @@ import Testing
     // Twenty such writers one after the other leave nothing behind.
     let script20 = #"for i in $(seq 20); do timeout -s KILL 0.05 cat "$1" > "$2"; done; true"#
     #expect(try shell(script20, file, served.path("vdec/0/feed")).status == 0)
-    #expect(try eventually { try Metrics(served.cat("metrics"))["mpifs_filesystem_parked_requests"] == 0 })
+    #expect(try eventually { try served.parkedRequests() == 0 })
     try served.echo("0", to: "vdec/0/enable")
     #expect(try served.moves)
   }

@@ -71,7 +71,7 @@ import Testing
     ])
     #expect(eventually { holder.outputText == "open\n" && recording.size > 0 })
     let parked = try eventually {
-      (Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? 0) >= 8
+      try served.parkedRequests() >= 8
     }
     #expect(parked)
     served.program.signal(SIGTERM)

@@ -21,10 +21,6 @@ import Testing
         """))
   }
 
-  private func parked(_ served: Served) throws -> Double {
-    Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1
-  }
-
   struct Kind: CustomTestStringConvertible {
     let file: String
     let format: String
@@ -63,7 +59,7 @@ import Testing
     let served = try served(codec)
     let kinds = Kind.all + Kind.all
     let recordings = try kinds.map { try Recording(served, "venc/1/\($0.file)") }
-    #expect(try eventually { try parked(served) == 4 })
+    #expect(try eventually { try served.parkedRequests() == 4 })
     try served.echo("1", to: "venc/1/enable")
     #expect(try served.advances("venc/1", "frames_out", by: 100))
     try served.echo("0", to: "venc/1/enable")
@@ -162,7 +158,7 @@ import Testing
     let served = try served(bitrate: 4000, packets: 128)
     let slow = try StallingReader(served, "venc/1/\(kind.file)")
     let quick = try Recording(served, "venc/1/\(kind.file)")
-    #expect(try eventually { try parked(served) == 2 })
+    #expect(try eventually { try served.parkedRequests() == 2 })
     try served.echo("1", to: "venc/1/enable")
     #expect(try served.advances("venc/1", "frames_out", by: 400))
     slow.goOn()
@@ -187,7 +183,7 @@ import Testing
   func atAnotherSizeTheTransportStreamGoesOnAndTheMP4Ends() throws {
     let served = try served()
     let (ts, mp4) = (try Recording(served, "venc/1/stream.ts"), try Recording(served, "venc/1/stream.mp4"))
-    #expect(try eventually { try parked(served) == 2 })
+    #expect(try eventually { try served.parkedRequests() == 2 })
     try served.echo("1", to: "venc/1/enable")
     #expect(try served.advances("venc/1", "frames_out", by: 20))
     try served.echo("vpss/0/1", to: "venc/1/source")
@@ -211,7 +207,7 @@ import Testing
   @Test func multipartHasEveryPicture() throws {
     let served = try served("mjpeg")
     let recording = try Recording(served, "venc/1/stream.mjpeg")
-    #expect(try eventually { try parked(served) == 1 })
+    #expect(try eventually { try served.parkedRequests() == 1 })
     try served.echo("1", to: "venc/1/enable")
     #expect(try served.advances("venc/1", "frames_out", by: 20))
     try served.echo("0", to: "venc/1/enable")

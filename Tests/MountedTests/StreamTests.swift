@@ -218,9 +218,8 @@ import Testing
         """))
     let slow = try StallingReader(served, "venc/1/stream")
     let quick = try Recording(served, "venc/1/stream")
-    func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
     // Both are there before the first picture.
-    #expect(try eventually { try parked() == 2 })
+    #expect(try eventually { try served.parkedRequests() == 2 })
     try served.echo("1", to: "venc/1/enable")
     // Longer than the ring keeps: 2 s or a group, and its capacity is shown.
     #expect(try served.advances("venc/1", "frames_out", by: 400))
@@ -271,8 +270,7 @@ import Testing
         \(codec == "mjpeg" ? "venc/1/fps_dst = 10" : "venc/1/bitrate = 400")
         """))
     let recording = try Recording(served, "venc/1/stream")
-    func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
-    #expect(try eventually { try parked() == 1 })
+    #expect(try eventually { try served.parkedRequests() == 1 })
     try served.echo("1", to: "venc/1/enable")
     #expect(try served.advances("venc/1", "frames_out", by: 50))
     try served.echo("0", to: "venc/1/enable")
@@ -314,23 +312,21 @@ import Testing
     // No frames ever come, so the read waits for good.
     let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
     let reader = try Child(["cat", served.path("venc/5/stream")])
-    func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
-    #expect(try eventually { try parked() == 1 })
+    #expect(try eventually { try served.parkedRequests() == 1 })
     reader.signal(signal)
     #expect(reader.ended() == 128 + signal)
-    #expect(try eventually { try parked() == 0 })
+    #expect(try eventually { try served.parkedRequests() == 0 })
   }
 
   @Test func manyWaitingReadersHoldNothingUp() throws {
     let served = try Served(configuration: Pipelines.small("venc/5/codec = h264\nvenc/5/enable = 1"))
     let readers = try (0..<64).map { _ in try Child(["cat", served.path("venc/5/stream")]) }
-    func parked() throws -> Double { Metrics(try served.cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
-    #expect(try eventually { try parked() == 64 })
+    #expect(try eventually { try served.parkedRequests() == 64 })
     #expect(try served.cat("vsys").hasPrefix("module: vsys"))
     #expect(try served.advances("venc/0", "frames_out", by: 10))
     try served.echo("500", to: "venc/0/bitrate")
     for reader in readers { reader.signal(SIGKILL) }
     for reader in readers { #expect(reader.ended() == 128 + SIGKILL) }
-    #expect(try eventually { try parked() == 0 })
+    #expect(try eventually { try served.parkedRequests() == 0 })
   }
 }

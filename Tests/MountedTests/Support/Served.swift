@@ -200,6 +200,9 @@ final class Served: @unchecked Sendable {
     }
   }
 
+  /// Requests that wait inside the program; -1 where it does not say.
+  func parkedRequests() throws -> Double { Metrics(try cat("metrics"))["mpifs_filesystem_parked_requests"] ?? -1 }
+
   /// Lines of `error_log`.
   func errorLog() throws -> [String] { try cat("error_log").split(separator: "\n").map(String.init) }
 
